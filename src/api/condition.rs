@@ -1,0 +1,260 @@
+//! Conditions by the rules of kstatus, kept by one type and checked by one function.
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    reason::{Progress, Reason},
+    status::to_time,
+};
+
+/// Longest message of a condition or note of an Event, in characters.
+pub const MESSAGE_LENGTH: usize = 1_000;
+
+/// One aspect of an object's state, in the shape of `metav1.Condition`.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// `Ready`, `Reconciling`, `Stalled` or `Suspended`.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 64))]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: ConditionStatus,
+    /// Why, from the closed list of reasons.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// One sentence for a person.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+    /// The `metadata.generation` that this condition speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When the status last changed.
+    pub last_transition_time: Time,
+}
+
+/// Status of a condition.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Not known yet.
+    Unknown,
+}
+
+/// The types of conditions in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionType {
+    /// The object does what it should. Always present.
+    Ready,
+    /// The operator is still at it. Present only while true.
+    Reconciling,
+    /// Somebody must act. Present only while true.
+    Stalled,
+    /// `spec.suspend` holds. Present only while true.
+    Suspended,
+}
+
+impl ConditionType {
+    /// The type as it stands in the object.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Suspended => "Suspended",
+        }
+    }
+}
+
+/// The conditions of one object at one time, built from the previous ones so that `lastTransitionTime` moves only with
+/// the status.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions<'a> {
+    previous: &'a [Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+impl<'a> Conditions<'a> {
+    /// Starts from what the object shows now.
+    pub const fn new(previous: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self {
+            previous,
+            generation,
+            now,
+        }
+    }
+
+    /// `Ready=True`; the reason and message say how, or what is amiss for a while.
+    pub fn ready(self, reason: Reason, message: &str) -> Vec<Condition> {
+        vec![self.condition(ConditionType::Ready, ConditionStatus::True, reason, message)]
+    }
+
+    /// `Ready=False` with `Reconciling` or `Stalled` as the reason asks for.
+    pub fn not_ready(self, reason: Reason, message: &str) -> Vec<Condition> {
+        let mut conditions = vec![self.condition(ConditionType::Ready, ConditionStatus::False, reason, message)];
+        let companion = match reason.progress() {
+            Progress::Done => return conditions,
+            Progress::Retrying => ConditionType::Reconciling,
+            Progress::Stalled => ConditionType::Stalled,
+        };
+        conditions.push(self.condition(companion, ConditionStatus::True, reason, message));
+        conditions
+    }
+
+    /// The first status of an object: `Ready=Unknown` and `Reconciling`.
+    pub fn progressing(self, message: &str) -> Vec<Condition> {
+        [
+            (ConditionType::Ready, ConditionStatus::Unknown),
+            (ConditionType::Reconciling, ConditionStatus::True),
+        ]
+        .map(|(type_, status)| self.condition(type_, status, Reason::Progressing, message))
+        .to_vec()
+    }
+
+    /// `Suspended`, with `Ready` left as it is (Unknown if it never was).
+    pub fn suspended(self, message: &str) -> Vec<Condition> {
+        let mut ready = find(self.previous, ConditionType::Ready).cloned().unwrap_or_else(|| {
+            self.condition(
+                ConditionType::Ready,
+                ConditionStatus::Unknown,
+                Reason::Suspended,
+                message,
+            )
+        });
+        ready.observed_generation = self.generation;
+        vec![
+            ready,
+            self.condition(
+                ConditionType::Suspended,
+                ConditionStatus::True,
+                Reason::Suspended,
+                message,
+            ),
+        ]
+    }
+
+    fn condition(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: &str) -> Condition {
+        let unchanged = find(self.previous, type_).filter(|c| c.status == status);
+        Condition {
+            type_: type_.as_str().to_owned(),
+            status,
+            reason: reason.as_str().to_owned(),
+            message: truncate(message, MESSAGE_LENGTH),
+            observed_generation: self.generation,
+            last_transition_time: unchanged.map_or_else(|| to_time(self.now), |c| c.last_transition_time.clone()),
+        }
+    }
+}
+
+/// The condition of this type, if present.
+pub fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == type_.as_str())
+}
+
+/// `text` cut to `length` characters, with an ellipsis where something was cut.
+pub fn truncate(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(length - 1).chain(['…']).collect(),
+    }
+}
+
+/// Checks conditions against the rules that kstatus, Flux and Argo CD rely on. For tests: every status a reconcile
+/// leaves behind must pass.
+///
+/// # Errors
+/// The first broken rule, as a sentence.
+pub fn check_kstatus(conditions: &[Condition], generation: Option<i64>) -> Result<(), String> {
+    let ready = find(conditions, ConditionType::Ready).ok_or("Ready is missing")?;
+    let reconciling = find(conditions, ConditionType::Reconciling);
+    let stalled = find(conditions, ConditionType::Stalled);
+    for condition in conditions {
+        if condition.type_ != "Ready" && condition.status != ConditionStatus::True {
+            return Err(format!("{} is present but not True", condition.type_));
+        }
+        if condition.observed_generation != generation {
+            return Err(format!("{} speaks of another generation", condition.type_));
+        }
+        if !Reason::ALL.iter().any(|r| r.as_str() == condition.reason) {
+            return Err(format!("reason {} is not in the closed list", condition.reason));
+        }
+    }
+    if reconciling.is_some() && stalled.is_some() {
+        return Err("Reconciling and Stalled at once".to_owned());
+    }
+    let suspended = find(conditions, ConditionType::Suspended).is_some();
+    match (ready.status, reconciling.or(stalled)) {
+        (ConditionStatus::True, Some(negative)) => Err(format!("Ready=True beside {}", negative.type_)),
+        (ConditionStatus::False | ConditionStatus::Unknown, None) if !suspended => {
+            Err("Ready is not True, yet neither Reconciling nor Stalled says why".to_owned())
+        }
+        (_, Some(negative)) if negative.reason != ready.reason || negative.message != ready.message => Err(format!(
+            "Ready does not carry the reason and message of {}",
+            negative.type_
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_reason_yields_conditions_that_kstatus_accepts() {
+        for reason in Reason::ALL.iter().filter(|r| r.progress() != Progress::Done) {
+            let conditions = Conditions::new(&[], Some(3), at(10)).not_ready(*reason, "because");
+            assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()), "{reason}");
+        }
+        for conditions in [
+            Conditions::new(&[], Some(3), at(10)).ready(Reason::Synced, "done"),
+            Conditions::new(&[], Some(3), at(10)).progressing("started"),
+            Conditions::new(&[], Some(3), at(10)).suspended("since then"),
+        ] {
+            assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_checker_finds_broken_conditions() {
+        let good = Conditions::new(&[], Some(3), at(10)).not_ready(Reason::AccessDenied, "because");
+        assert!(check_kstatus(&good, Some(4)).is_err(), "wrong generation");
+        assert!(check_kstatus(&good[1..], Some(3)).is_err(), "no Ready");
+        assert!(check_kstatus(&good[..1], Some(3)).is_err(), "no companion");
+        let mut both = good.clone();
+        both.extend(
+            Conditions::new(&[], Some(3), at(10))
+                .not_ready(Reason::Throttled, "because")
+                .pop(),
+        );
+        assert!(check_kstatus(&both, Some(3)).is_err(), "both companions");
+        let mut ready = good;
+        ready[0].status = ConditionStatus::True;
+        assert!(check_kstatus(&ready, Some(3)).is_err(), "ready and stalled");
+    }
+
+    #[test]
+    fn transition_time_moves_only_with_the_status() {
+        let first = Conditions::new(&[], Some(1), at(10)).not_ready(Reason::AccessDenied, "a");
+        let second = Conditions::new(&first, Some(2), at(20)).not_ready(Reason::DecryptDenied, "b");
+        assert_eq!(second[0].last_transition_time, to_time(at(10)));
+        let third = Conditions::new(&second, Some(2), at(30)).ready(Reason::Synced, "c");
+        assert_eq!(third[0].last_transition_time, to_time(at(30)));
+    }
+
+    #[test]
+    fn messages_are_cut_at_a_character() {
+        assert_eq!(truncate("äöü", 3), "äöü");
+        assert_eq!(truncate("äöüß", 3), "äö…");
+    }
+}

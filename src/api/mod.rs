@@ -1,0 +1,27 @@
+//! The Kubernetes contract: kinds, conditions, reasons, names of labels and annotations.
+//!
+//! The Rust types are the source; `crds/*.yaml` is generated from them by `secure-parameter-operator crds`.
+
+mod condition;
+mod crds;
+mod interval;
+pub mod names;
+mod reason;
+mod secure_parameter;
+pub mod status;
+mod store;
+
+pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
+pub use crds::crds;
+pub use interval::Interval;
+pub use reason::{Progress, Reason};
+pub use secure_parameter::{
+    CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, DataEntry, ReclaimPolicy, SecureParameter,
+    SecureParameterSpec, StoreKind, StoreRef, Target,
+};
+pub use status::{SecureParameterStatus, StoreStatus};
+pub use store::{
+    AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
+    LabelRequirement, LabelSelector, LocalSecretRef, NamespaceMatch, NamespacedIdentity, NamespacedSecretRef,
+    ParameterStore, ParameterStoreSpec, Quota, SelectorOperator,
+};

@@ -1,0 +1,29 @@
+//! Names that users meet on their objects: labels, annotations, field manager. Constant for ever, because a renamed
+//! field manager orphans its fields and a renamed label loses its objects.
+
+/// API group of all kinds.
+pub const GROUP: &str = "secureparameter.io";
+
+/// Version of all kinds.
+pub const VERSION: &str = "v1alpha1";
+
+/// Field manager of every write; also the reporting controller of Events.
+pub const FIELD_MANAGER: &str = "secure-parameter-operator";
+
+/// Label on a Secret: the uid of the `SecureParameter` that holds it. The Secret watch selects by it.
+pub const OWNER_UID_LABEL: &str = "secureparameter.io/owner-uid";
+
+/// Annotation on a Secret: the name of the `SecureParameter` that wrote it, in the Secret's own namespace.
+pub const OWNER_ANNOTATION: &str = "secureparameter.io/owner";
+
+/// Annotation on a Secret that others made: `<namespace>/<name>` of the `SecureParameter` that may take it over.
+pub const ALLOW_ANNOTATION: &str = "secureparameter.io/allow";
+
+/// Annotation on a `SecureParameter`: a new value forces a sync; it is echoed as `status.lastHandledSync`.
+pub const SYNC_ANNOTATION: &str = "secureparameter.io/sync";
+
+/// Label on a Secret by the Kubernetes convention for the managing program.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// Domain of our labels and annotations; keys below it are not for users to set on targets.
+pub const DOMAIN: &str = "secureparameter.io/";

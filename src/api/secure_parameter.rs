@@ -1,0 +1,269 @@
+//! `SecureParameter`: which parameters become which Secret.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Interval, status::SecureParameterStatus};
+
+/// How stale a change may be noticed by polling where the spec does not say.
+pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Name of the store that is used where the spec names none.
+pub const DEFAULT_STORE: &str = "default";
+
+/// Parameters of AWS Parameter Store that become one native Secret.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "secureparameter.io",
+    version = "v1alpha1",
+    kind = "SecureParameter",
+    plural = "secureparameters",
+    shortname = "sparam",
+    category = "aws-parameters",
+    namespaced,
+    status = "SecureParameterStatus",
+    derive = "PartialEq",
+    doc = "A SecureParameter turns parameters of AWS Systems Manager Parameter Store into one native Secret and keeps it current.",
+    selectable = ".status.secret.name",
+    selectable = ".status.store.name",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name"),
+    printcolumn(name = "Store", type_ = "string", json_path = ".status.store.name"),
+    printcolumn(name = "Changed", type_ = "date", json_path = ".status.lastChangeTime"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.refreshInterval) || duration(self.refreshInterval) == duration('0s') || (duration(self.refreshInterval) >= duration('10s') && duration(self.refreshInterval) <= duration('168h'))")
+        .message("refreshInterval must be 0s (no polling) or between 10s and 168h"),
+)]
+pub struct SecureParameterSpec {
+    /// The store to read from. Default: the `ClusterParameterStore` named `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_ref: Option<StoreRef>,
+
+    /// How stale a change in Parameter Store may be noticed by polling, for example `5m`. Between `10s` and `168h`,
+    /// or `0s` for no polling. Default: `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_interval: Option<Interval>,
+
+    /// While true, nothing is read from AWS, nothing is written and nothing is deleted. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+
+    /// The keys of the Secret, each with the parameter that its value comes from.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
+    pub data: Vec<DataEntry>,
+
+    /// The Secret to write. Default: an `Opaque` Secret with the name of this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+}
+
+/// Reference to the store of a `SecureParameter`.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreRef {
+    /// Kind of the store: `ClusterParameterStore` or, in the same namespace, `ParameterStore`. Default:
+    /// `ClusterParameterStore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<StoreKind>,
+
+    /// Name of the store. Default: `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+}
+
+/// The two kinds of stores.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StoreKind {
+    /// Cluster-wide store of the platform team.
+    #[default]
+    ClusterParameterStore,
+    /// Store of one namespace, with an identity of its own.
+    ParameterStore,
+}
+
+impl StoreKind {
+    /// The kind as Kubernetes spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClusterParameterStore => "ClusterParameterStore",
+            Self::ParameterStore => "ParameterStore",
+        }
+    }
+}
+
+/// One key of the Secret and the parameter behind it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.version) && has(self.label))").message("version and label exclude each other"),
+)]
+pub struct DataEntry {
+    /// Key in the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[x_kube(validation = Rule::new("self != '.' && self != '..' && !self.startsWith('..')").message("a Secret's key must not be . or begin with .."))]
+    pub key: String,
+
+    /// Name of the parameter, for example `/shop/db-password`, or its full ARN if another account shares it. Versions
+    /// and labels go into their own fields.
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(
+            pattern = r"^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$"
+        )
+    )]
+    pub parameter: String,
+
+    /// A fixed version of the parameter. Default: the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub version: Option<i64>,
+
+    /// The version that carries this label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
+    pub label: Option<String>,
+
+    /// If true and the parameter does not exist, the key is left out of the Secret. Default: false, the object fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
+}
+
+/// The Secret to write.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// Name of the Secret. Default: the name of the SecureParameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: Option<String>,
+
+    /// Type of the Secret. Default: `Opaque`. Tokens of service accounts are refused.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self != 'kubernetes.io/service-account-token' && self != 'bootstrap.kubernetes.io/token'").message("a Secret of this type would grant access to the cluster itself"))]
+    pub type_: Option<String>,
+
+    /// Labels for the Secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BoundedMap<63>")]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"))]
+    pub labels: BTreeMap<String, String>,
+
+    /// Annotations for the Secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BoundedMap<4096>")]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"))]
+    pub annotations: BTreeMap<String, String>,
+
+    /// How the Secret comes to be. `Owner`: the operator creates it and keeps it whole. Default: `Owner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_policy: Option<CreationPolicy>,
+
+    /// What becomes of the Secret when this object is deleted. `Delete`: it goes too. `Retain`: it stays. Default:
+    /// `Delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaim_policy: Option<ReclaimPolicy>,
+}
+
+/// Schema of a map with bounded size and values of at most `LENGTH` characters.
+struct BoundedMap<const LENGTH: usize>;
+
+impl<const LENGTH: usize> JsonSchema for BoundedMap<LENGTH> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("BoundedMap{LENGTH}").into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "maxProperties": 64,
+            "additionalProperties": {"type": "string", "maxLength": LENGTH},
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// How the Secret comes to be.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CreationPolicy {
+    /// The operator creates the Secret and keeps it whole.
+    #[default]
+    Owner,
+}
+
+/// What becomes of the Secret when its `SecureParameter` is deleted.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReclaimPolicy {
+    /// Kubernetes' garbage collector removes it.
+    #[default]
+    Delete,
+    /// It stays.
+    Retain,
+}
+
+impl SecureParameterSpec {
+    /// Kind and name of the store, defaults filled in.
+    pub fn store(&self) -> (StoreKind, &str) {
+        self.store_ref
+            .as_ref()
+            .map_or((StoreKind::default(), DEFAULT_STORE), |store| {
+                (
+                    store.kind.unwrap_or_default(),
+                    store.name.as_deref().unwrap_or(DEFAULT_STORE),
+                )
+            })
+    }
+
+    /// The polling interval, default filled in; `None` for `0s`.
+    pub fn refresh_interval(&self) -> Option<Duration> {
+        let interval = self.refresh_interval.as_ref().and_then(Interval::parse);
+        Some(interval.unwrap_or(DEFAULT_REFRESH_INTERVAL)).filter(|d| !d.is_zero())
+    }
+
+    /// Whether reconciling is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.suspend.unwrap_or_default()
+    }
+
+    /// What becomes of the Secret when the object goes.
+    pub fn reclaim_policy(&self) -> ReclaimPolicy {
+        self.target.as_ref().and_then(|t| t.reclaim_policy).unwrap_or_default()
+    }
+}
+
+impl SecureParameter {
+    /// Name of the Secret, default filled in.
+    pub fn secret_name(&self) -> &str {
+        let target = self.spec.target.as_ref().and_then(|t| t.name.as_deref());
+        target.unwrap_or_else(|| self.metadata.name.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,272 @@
+//! Stores: where and as whom to read.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::status::StoreStatus;
+
+/// Requests a second to Parameter Store where no store of the account and region says otherwise: a quarter of the
+/// account's default quota of 40 (AWS General Reference, Systems Manager quotas).
+pub const DEFAULT_REQUESTS_PER_SECOND: i32 = 10;
+
+/// A store of the platform team.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "secureparameter.io",
+    version = "v1alpha1",
+    kind = "ClusterParameterStore",
+    plural = "clusterparameterstores",
+    shortname = "cpstore",
+    category = "aws-parameters",
+    status = "StoreStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A ClusterParameterStore says where and as whom parameters are read, and which namespaces may read which of them.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
+    printcolumn(name = "Region", type_ = "string", json_path = ".status.region"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterParameterStoreSpec {
+    /// AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z]{2,5}(-[a-z0-9]+)+$"))]
+    pub region: Option<String>,
+
+    /// As whom to read. Default: the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ClusterIdentity>,
+
+    /// Which namespaces may read which parameters. What no rule grants is denied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub access: Vec<AccessRule>,
+
+    /// Share of the account's Parameter Store quota that the operator may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+}
+
+/// A store of a tenant who brings an identity of their own.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "secureparameter.io",
+    version = "v1alpha1",
+    kind = "ParameterStore",
+    plural = "parameterstores",
+    shortname = "pstore",
+    category = "aws-parameters",
+    namespaced,
+    status = "StoreStatus",
+    derive = "PartialEq",
+    doc = "A ParameterStore says where and as whom the SecureParameters of its namespace read, with an identity that the namespace brings itself.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
+    printcolumn(name = "Region", type_ = "string", json_path = ".status.region"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ParameterStoreSpec {
+    /// AWS region, for example `eu-central-1`. Default: from the operator's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z]{2,5}(-[a-z0-9]+)+$"))]
+    pub region: Option<String>,
+
+    /// As whom to read. A namespaced store never uses the operator's own identity.
+    pub identity: NamespacedIdentity,
+}
+
+/// Identity of a cluster store.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterIdentity {
+    /// A Secret with the keys `access-key-id`, `secret-access-key` and, for temporary credentials, `session-token`.
+    pub credentials_secret_ref: NamespacedSecretRef,
+}
+
+/// Identity of a namespaced store.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespacedIdentity {
+    /// A Secret of the store's namespace with the keys `access-key-id`, `secret-access-key` and, for temporary
+    /// credentials, `session-token`.
+    pub credentials_secret_ref: LocalSecretRef,
+}
+
+/// Reference to a Secret of any namespace.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespacedSecretRef {
+    /// Namespace of the Secret.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Reference to a Secret of the same namespace.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalSecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Grants parameters to namespaces.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessRule {
+    /// The namespaces that may read.
+    pub namespaces: NamespaceMatch,
+
+    /// Globs on the full name of a parameter, or on the full ARN for parameters of other accounts and regions. `*`
+    /// stops at `/`, `**` as a whole segment does not; `{namespace}` as a whole segment stands for the namespace of
+    /// the reading object.
+    #[schemars(
+        length(min = 1, max = 32),
+        inner(
+            length(min = 1, max = 256),
+            regex(pattern = r"^(/|\*\*/|arn:)[-a-zA-Z0-9_.:/*?{}]*$")
+        )
+    )]
+    pub parameters: Vec<String>,
+}
+
+/// Chooses namespaces: exactly one of its fields is set.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.names), has(self.selector), has(self.all) && self.all].exists_one(x, x)")
+        .message("exactly one of names, selector and all: true must be set"),
+)]
+pub struct NamespaceMatch {
+    /// Namespaces by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63)))]
+    pub names: Option<Vec<String>>,
+
+    /// Namespaces by label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+
+    /// `true`: every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+}
+
+/// A label selector as in the Kubernetes API, with bounds. An empty selector matches nothing here, so that a slip
+/// never grants everything; say `all: true` for that.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)")
+        .message("an empty selector selects nothing: say all: true to grant every namespace"),
+)]
+pub struct LabelSelector {
+    /// Labels that must all have these values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SelectorLabels>")]
+    pub match_labels: Option<std::collections::BTreeMap<String, String>>,
+
+    /// Requirements that must all hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub match_expressions: Option<Vec<LabelRequirement>>,
+}
+
+/// Schema of `matchLabels`.
+struct SelectorLabels;
+
+impl JsonSchema for SelectorLabels {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SelectorLabels".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "maxProperties": 16,
+            "additionalProperties": {"type": "string", "maxLength": 63},
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// One requirement of a label selector.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)")
+        .message("values belong to In and NotIn, and only to them"),
+)]
+pub struct LabelRequirement {
+    /// The label.
+    #[schemars(length(min = 1, max = 317))]
+    pub key: String,
+    /// How it relates to the values.
+    pub operator: SelectorOperator,
+    /// The values, for `In` and `NotIn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    pub values: Option<Vec<String>>,
+}
+
+/// Operators of label selectors.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SelectorOperator {
+    /// The value is one of the listed.
+    In,
+    /// The value is none of the listed, or the label is absent.
+    NotIn,
+    /// The label is present.
+    Exists,
+    /// The label is absent.
+    DoesNotExist,
+}
+
+/// Share of the account's Parameter Store quota.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quota {
+    /// Requests a second to Parameter Store. Where several cluster stores of one account and region say different
+    /// things, the lowest counts. Default: 10.
+    #[schemars(range(min = 1, max = 10000))]
+    pub requests_per_second: i32,
+}

@@ -1,0 +1,88 @@
+//! Clients: one set per identity and region, all on one HTTP connector.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ssm::config::{
+    AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
+};
+
+use super::credentials::StaticCredentials;
+
+/// Longest wait for one attempt. The SDK has no default; without one a black-holed request would hang for ever.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a call, fetching credentials included.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// AWS as the operator's environment describes it: region, credentials, endpoints, proxies, as every AWS tool finds
+/// them.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    config: SdkConfig,
+}
+
+/// As whom to call AWS.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// The operator's own identity, from its environment.
+    Ambient,
+    /// Credentials that a store brings.
+    Static(StaticCredentials),
+}
+
+impl Aws {
+    /// Reads the environment and the shared configuration files.
+    pub async fn from_environment() -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Ok(name) = AppName::new("secure-parameter-operator") {
+            loader = loader.app_name(name);
+        }
+        Self {
+            config: loader.load().await,
+        }
+    }
+
+    /// The region that the environment names.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(Region::as_ref)
+    }
+
+    /// Whether the environment gives credentials. Asks whatever source it names: files, web identity, container or
+    /// instance metadata.
+    pub async fn has_credentials(&self) -> bool {
+        match self.config.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Clients for an identity in a region.
+    pub fn api(&self, identity: &Identity, region: &str) -> AwsApi {
+        let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
+        if let Identity::Static(credentials) = identity {
+            config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
+        }
+        let config = config.build();
+        AwsApi {
+            ssm: aws_sdk_ssm::Client::new(&config),
+            kms: aws_sdk_kms::Client::new(&config),
+            sts: aws_sdk_sts::Client::new(&config),
+            region: region.to_owned(),
+        }
+    }
+}
+
+/// SSM, KMS and STS as one identity in one region.
+#[derive(Clone, Debug)]
+pub struct AwsApi {
+    pub(super) ssm: aws_sdk_ssm::Client,
+    pub(super) kms: aws_sdk_kms::Client,
+    pub(super) sts: aws_sdk_sts::Client,
+    pub(super) region: String,
+}

@@ -1,0 +1,81 @@
+//! From the SDK's errors to the operator's.
+
+use std::error::Error;
+
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::capture::Capture;
+use crate::domain::aws_error::{AwsError, AwsErrorKind};
+
+/// Classifies a failed call. Only AWS' own message and the names of transport errors are kept: what could not be parsed
+/// might hold anything, so nothing of it is.
+pub(super) fn convert<E>(error: &SdkError<E, HttpResponse>, capture: &Capture) -> AwsError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let request_id = capture.request_id();
+    let without_code = |kind, message| AwsError {
+        kind,
+        code: None,
+        message,
+        request_id: request_id.clone(),
+    };
+    match error {
+        SdkError::ServiceError(service) => {
+            let status = Some(service.raw().status().as_u16());
+            let (code, message) = (service.err().code(), service.err().message().unwrap_or_default());
+            match code {
+                Some(code) => AwsError {
+                    kind: AwsErrorKind::classify(code, message, status),
+                    code: Some(code.to_owned()),
+                    message: message.to_owned(),
+                    request_id,
+                },
+                None => without_code(
+                    AwsErrorKind::ServiceUnavailable,
+                    format!("HTTP status {}", status.unwrap_or(0)),
+                ),
+            }
+        }
+        SdkError::TimeoutError(_) => {
+            without_code(AwsErrorKind::EndpointUnreachable, "the request timed out".to_owned())
+        }
+        SdkError::ResponseError(_) => without_code(
+            AwsErrorKind::ServiceUnavailable,
+            "the answer could not be read".to_owned(),
+        ),
+        other => {
+            let chain = chain(other);
+            let kind = if concerns_credentials(&chain) {
+                AwsErrorKind::CredentialsInvalid
+            } else {
+                AwsErrorKind::EndpointUnreachable
+            };
+            without_code(
+                kind,
+                chain
+                    .last()
+                    .cloned()
+                    .unwrap_or_else(|| "the request could not be sent".to_owned()),
+            )
+        }
+    }
+}
+
+/// The messages of an error and of all its causes.
+fn chain(error: &dyn Error) -> Vec<String> {
+    let mut chain = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        chain.push(error.to_string());
+        cause = error.source();
+    }
+    chain
+}
+
+fn concerns_credentials(chain: &[String]) -> bool {
+    chain
+        .iter()
+        .any(|message| message.contains("credentials") || message.contains("identity"))
+}

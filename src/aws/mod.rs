@@ -1,0 +1,12 @@
+//! Adapters between the reader's port and the AWS SDK. The only place that names AWS crates.
+//!
+//! The SDK's own retries are off: every attempt is limited and audited by the reader, and retried by the controller.
+
+mod capture;
+mod client;
+mod credentials;
+mod error;
+mod operations;
+
+pub use client::{Aws, AwsApi, Identity};
+pub use credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, StaticCredentials};

@@ -1,0 +1,146 @@
+//! What every reconcile works with.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    api::PartialObjectMeta,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio::sync::{OwnedMutexGuard, mpsc::UnboundedSender};
+use uuid::Uuid;
+
+use super::{
+    index::{Index, StoreKey},
+    ledger::Ledger,
+    locked,
+    sessions::Sessions,
+};
+use crate::{
+    api::{ClusterParameterStore, ParameterStore, SecureParameter},
+    aws::Aws,
+    domain::{audit::Trail, policy},
+    kubernetes::{Events, NamedSecrets, SecretMeta, Secrets, Statuses},
+    observe::{Health, Metrics},
+    parameters::Quotas,
+};
+
+/// Shared by all reconciles.
+pub struct Context {
+    /// AWS as the environment describes it.
+    pub aws: Aws,
+    /// The audit stream.
+    pub trail: Arc<dyn Trail>,
+    /// Readiness.
+    pub health: Arc<Health>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Secrets.
+    pub secrets: Secrets,
+    /// Status.
+    pub statuses: Statuses,
+    /// Events.
+    pub events: Events,
+    /// Watches of Secrets that others own.
+    pub named_secrets: NamedSecrets,
+    /// Caches of the watches.
+    pub caches: Caches,
+    /// Objects by what they want.
+    pub index: Mutex<Index>,
+    /// What is remembered of each object.
+    pub ledger: Ledger,
+    /// Open stores.
+    pub sessions: Sessions,
+    /// Quotas of all accounts and regions.
+    pub quotas: Quotas,
+    /// Writers of one Secret take turns.
+    pub secret_locks: SecretLocks,
+    /// Wakes objects and stores.
+    pub wake: Wake,
+}
+
+/// Caches that the watches fill.
+#[derive(Clone)]
+pub struct Caches {
+    /// Cluster stores.
+    pub cluster_stores: Store<ClusterParameterStore>,
+    /// Namespaced stores.
+    pub stores: Store<ParameterStore>,
+    /// Metadata of namespaces.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Metadata of our Secrets.
+    pub secrets: Store<SecretMeta>,
+}
+
+impl Caches {
+    /// A namespace as policies see it; `None` if it is gone or going.
+    pub fn namespace(&self, name: &str) -> Option<policy::Namespace> {
+        let namespace = self.namespaces.get(&ObjectRef::new(name))?;
+        namespace
+            .metadata
+            .deletion_timestamp
+            .is_none()
+            .then(|| policy::Namespace {
+                name: name.to_owned(),
+                labels: namespace.metadata.labels.clone().unwrap_or_default(),
+            })
+    }
+}
+
+/// Ways to have something looked at.
+#[derive(Clone)]
+pub struct Wake {
+    /// Objects.
+    pub objects: UnboundedSender<ObjectRef<SecureParameter>>,
+    /// Cluster stores.
+    pub cluster_stores: UnboundedSender<ObjectRef<ClusterParameterStore>>,
+    /// Namespaced stores.
+    pub stores: UnboundedSender<ObjectRef<ParameterStore>>,
+}
+
+impl Wake {
+    /// Has an object looked at.
+    pub fn object(&self, object: ObjectRef<SecureParameter>) {
+        // The receiver goes only when the process ends.
+        let _ = self.objects.send(object);
+    }
+
+    /// Has a store looked at.
+    pub fn store(&self, store: StoreKey) {
+        match store.namespace {
+            None => drop(self.cluster_stores.send(ObjectRef::new(&store.name))),
+            Some(namespace) => drop(self.stores.send(ObjectRef::new(&store.name).within(&namespace))),
+        }
+    }
+}
+
+/// One lock a Secret, from the verdict to the write. Two objects of ours write under one field manager, so the API
+/// server would not tell them apart.
+#[derive(Debug, Default)]
+pub struct SecretLocks {
+    locks: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl SecretLocks {
+    /// Waits for the turn at a Secret.
+    pub async fn lock(&self, namespace: &str, name: &str) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = locked(&self.locks);
+            // Whatever nobody holds or waits for is dropped, so that the map does not grow with every name ever seen.
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks
+                .entry((namespace.to_owned(), name.to_owned()))
+                .or_default()
+                .clone()
+        };
+        lock.lock_owned().await
+    }
+}
+
+/// A new random id.
+pub fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}

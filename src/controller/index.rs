@@ -1,0 +1,342 @@
+//! Which objects there are, by what they want: a synchronous index that the watch feeds.
+
+use std::collections::{BTreeSet, HashMap};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    runtime::{reflector::ObjectRef, watcher::Event},
+};
+
+use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, StoreKind};
+
+/// A store, as objects refer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreKey {
+    /// Kind of the store.
+    pub kind: StoreKind,
+    /// Its namespace; none for cluster stores.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl StoreKey {
+    /// The store of an object.
+    pub fn of(object: &SecureParameter) -> Self {
+        let (kind, name) = object.spec.store();
+        let namespace = (kind == StoreKind::ParameterStore)
+            .then(|| object.metadata.namespace.clone())
+            .flatten();
+        Self {
+            kind,
+            namespace,
+            name: name.to_owned(),
+        }
+    }
+
+    /// This cluster store.
+    pub fn cluster(store: &ClusterParameterStore) -> Self {
+        Self {
+            kind: StoreKind::ClusterParameterStore,
+            namespace: None,
+            name: store.name_any(),
+        }
+    }
+
+    /// This namespaced store.
+    pub fn namespaced(store: &ParameterStore) -> Self {
+        Self {
+            kind: StoreKind::ParameterStore,
+            namespace: store.namespace(),
+            name: store.name_any(),
+        }
+    }
+}
+
+impl std::fmt::Display for StoreKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// Namespace and name of a Secret.
+type SecretKey = (String, String);
+
+/// All `SecureParameter`s, by uid, by Secret and by store.
+#[derive(Debug, Default)]
+pub struct Index {
+    objects: HashMap<String, Entry>,
+    by_secret: HashMap<SecretKey, BTreeSet<(Timestamp, String)>>,
+    by_store: HashMap<StoreKey, BTreeSet<String>>,
+    /// The uids seen by a list that is under way.
+    listing: Option<BTreeSet<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    namespace: String,
+    name: String,
+    created: Timestamp,
+    secret: String,
+    store: StoreKey,
+    deleting: bool,
+}
+
+impl Entry {
+    fn of(object: &SecureParameter) -> Self {
+        let meta = &object.metadata;
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
+            secret: object.secret_name().to_owned(),
+            store: StoreKey::of(object),
+            deleting: meta.deletion_timestamp.is_some(),
+        }
+    }
+
+    fn secret_key(&self) -> SecretKey {
+        (self.namespace.clone(), self.secret.clone())
+    }
+
+    fn reference(&self) -> ObjectRef<SecureParameter> {
+        ObjectRef::new(&self.name).within(&self.namespace)
+    }
+}
+
+/// What a change of the index calls for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Objects to look at: those that may now have a Secret that another object held.
+    pub objects: BTreeSet<(String, String)>,
+    /// Stores whose number of subscribers changed.
+    pub stores: BTreeSet<StoreKey>,
+    /// uids of objects that are gone.
+    pub gone: Vec<String>,
+}
+
+impl Index {
+    /// Takes in a watch event.
+    pub fn apply(&mut self, event: &Event<SecureParameter>) -> Effects {
+        let mut effects = Effects::default();
+        match event {
+            Event::Init => self.listing = Some(BTreeSet::new()),
+            Event::InitApply(object) => {
+                if let (Some(listing), Some(uid)) = (&mut self.listing, &object.metadata.uid) {
+                    listing.insert(uid.clone());
+                }
+                self.put(object, &mut effects);
+            }
+            Event::InitDone => {
+                let listed = self.listing.take().unwrap_or_default();
+                let gone: Vec<_> = self
+                    .objects
+                    .keys()
+                    .filter(|uid| !listed.contains(*uid))
+                    .cloned()
+                    .collect();
+                for uid in gone {
+                    self.remove(&uid, &mut effects);
+                }
+            }
+            Event::Apply(object) => self.put(object, &mut effects),
+            Event::Delete(object) => {
+                if let Some(uid) = &object.metadata.uid {
+                    self.remove(uid, &mut effects);
+                }
+            }
+        }
+        effects
+    }
+
+    fn put(&mut self, object: &SecureParameter, effects: &mut Effects) {
+        let Some(uid) = object.metadata.uid.clone() else { return };
+        let entry = Entry::of(object);
+        if self.objects.get(&uid) == Some(&entry) {
+            return;
+        }
+        self.unlink(&uid, effects);
+        self.by_secret
+            .entry(entry.secret_key())
+            .or_default()
+            .insert((entry.created, uid.clone()));
+        self.by_store
+            .entry(entry.store.clone())
+            .or_default()
+            .insert(uid.clone());
+        effects.stores.insert(entry.store.clone());
+        self.objects.insert(uid, entry);
+    }
+
+    fn remove(&mut self, uid: &str, effects: &mut Effects) {
+        self.unlink(uid, effects);
+        effects.gone.push(uid.to_owned());
+    }
+
+    fn unlink(&mut self, uid: &str, effects: &mut Effects) {
+        let Some(entry) = self.objects.remove(uid) else { return };
+        if let Some(siblings) = self.by_secret.get_mut(&entry.secret_key()) {
+            siblings.remove(&(entry.created, uid.to_owned()));
+            let waiting = siblings.iter().filter_map(|(_, sibling)| self.objects.get(sibling));
+            effects
+                .objects
+                .extend(waiting.map(|sibling| (sibling.namespace.clone(), sibling.name.clone())));
+            if siblings.is_empty() {
+                self.by_secret.remove(&entry.secret_key());
+            }
+        }
+        if let Some(subscribers) = self.by_store.get_mut(&entry.store) {
+            subscribers.remove(uid);
+            if subscribers.is_empty() {
+                self.by_store.remove(&entry.store);
+            }
+            effects.stores.insert(entry.store);
+        }
+    }
+
+    /// Whether an object with this uid exists.
+    pub fn contains(&self, uid: &str) -> bool {
+        self.objects.contains_key(uid)
+    }
+
+    /// Name of the living object with this uid in a namespace.
+    pub fn living(&self, namespace: &str, uid: &str) -> Option<String> {
+        let entry = self.objects.get(uid)?;
+        (entry.namespace == namespace && !entry.deleting).then(|| entry.name.clone())
+    }
+
+    /// Name of the oldest living object that wants this Secret, unless that is `uid`.
+    pub fn older_sibling(&self, namespace: &str, secret: &str, uid: &str) -> Option<String> {
+        let siblings = self.by_secret.get(&(namespace.to_owned(), secret.to_owned()))?;
+        let (_, oldest) = siblings
+            .iter()
+            .find(|(_, uid)| self.objects.get(uid).is_some_and(|entry| !entry.deleting))?;
+        (oldest != uid)
+            .then(|| self.objects.get(oldest).map(|entry| entry.name.clone()))
+            .flatten()
+    }
+
+    /// Objects that want this Secret.
+    pub fn wanting(&self, namespace: &str, secret: &str) -> Vec<ObjectRef<SecureParameter>> {
+        let uids = self
+            .by_secret
+            .get(&(namespace.to_owned(), secret.to_owned()))
+            .into_iter()
+            .flatten();
+        uids.filter_map(|(_, uid)| self.objects.get(uid))
+            .map(Entry::reference)
+            .collect()
+    }
+
+    /// Objects that read from this store.
+    pub fn subscribers(&self, store: &StoreKey) -> Vec<ObjectRef<SecureParameter>> {
+        let uids = self.by_store.get(store).into_iter().flatten();
+        uids.filter_map(|uid| self.objects.get(uid))
+            .map(Entry::reference)
+            .collect()
+    }
+
+    /// How many objects read from this store.
+    pub fn subscriber_count(&self, store: &StoreKey) -> usize {
+        self.by_store.get(store).map_or(0, BTreeSet::len)
+    }
+
+    /// Objects of a namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<ObjectRef<SecureParameter>> {
+        self.objects
+            .values()
+            .filter(|entry| entry.namespace == namespace)
+            .map(Entry::reference)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+    use super::*;
+    use crate::api::{SecureParameterSpec, StoreRef, Target};
+
+    fn object(name: &str, created: i64, secret: &str, store: &str) -> SecureParameter {
+        SecureParameter {
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                namespace: Some("shop".into()),
+                uid: Some(format!("uid-{name}")),
+                creation_timestamp: Some(Time(Timestamp::from_second(created).expect("a time"))),
+                ..ObjectMeta::default()
+            },
+            spec: SecureParameterSpec {
+                store_ref: Some(StoreRef {
+                    kind: None,
+                    name: Some(store.into()),
+                }),
+                refresh_interval: None,
+                suspend: None,
+                data: Vec::new(),
+                target: Some(Target {
+                    name: Some(secret.into()),
+                    ..Target::default()
+                }),
+            },
+            status: None,
+        }
+    }
+
+    fn store(name: &str) -> StoreKey {
+        StoreKey {
+            kind: StoreKind::ClusterParameterStore,
+            namespace: None,
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn age_decides_between_siblings() {
+        let mut index = Index::default();
+        index.apply(&Event::Apply(object("young", 20, "s", "default")));
+        index.apply(&Event::Apply(object("old", 10, "s", "default")));
+        assert_eq!(index.older_sibling("shop", "s", "uid-young"), Some("old".into()));
+        assert_eq!(index.older_sibling("shop", "s", "uid-old"), None);
+        let effects = index.apply(&Event::Delete(object("old", 10, "s", "default")));
+        assert_eq!(effects.objects, [("shop".to_owned(), "young".to_owned())].into());
+        assert_eq!(effects.gone, ["uid-old"]);
+        assert_eq!(index.older_sibling("shop", "s", "uid-young"), None);
+    }
+
+    #[test]
+    fn moving_to_another_store_and_secret_leaves_nothing_behind() {
+        let mut index = Index::default();
+        index.apply(&Event::Apply(object("a", 1, "s", "one")));
+        let effects = index.apply(&Event::Apply(object("a", 1, "t", "two")));
+        assert_eq!(effects.stores, [store("one"), store("two")].into());
+        assert_eq!(
+            (
+                index.subscriber_count(&store("one")),
+                index.subscriber_count(&store("two"))
+            ),
+            (0, 1)
+        );
+        assert!(index.wanting("shop", "s").is_empty());
+        assert_eq!(index.wanting("shop", "t").len(), 1);
+        assert_eq!(
+            index.apply(&Event::Apply(object("a", 1, "t", "two"))),
+            Effects::default(),
+            "no news"
+        );
+    }
+
+    #[test]
+    fn a_new_list_forgets_what_went_unseen() {
+        let mut index = Index::default();
+        index.apply(&Event::Apply(object("a", 1, "s", "one")));
+        index.apply(&Event::Apply(object("b", 1, "t", "one")));
+        index.apply(&Event::Init);
+        index.apply(&Event::InitApply(object("b", 1, "t", "one")));
+        let effects = index.apply(&Event::InitDone);
+        assert_eq!(effects.gone, ["uid-a"]);
+        assert!(!index.contains("uid-a") && index.contains("uid-b"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What the operator remembers of each object between reconciles. Memory only: after a restart, status seeds it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::locked;
+use crate::{
+    api::{Reason, SecureParameterStatus},
+    domain::{ownership::FieldOwnership, parameter::Wanted},
+};
+
+/// Repairs of a Secret that are made within [`REPAIR_WINDOW`] before the operator backs off.
+const REPAIRS: usize = 3;
+/// See [`REPAIRS`].
+const REPAIR_WINDOW: Duration = Duration::from_secs(60);
+
+/// What is remembered of one object.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The status as last written. The cache may still show an older one.
+    pub status: Arc<SecureParameterStatus>,
+    /// The Secret as last written or judged intact.
+    pub secret: Option<SeenSecret>,
+    /// Shape of the Secret as last written.
+    pub shape: Option<u64>,
+    /// When the versions are due for a look.
+    pub probe_at: Option<Instant>,
+    /// Optional parameters that were absent at the last look.
+    pub absent: BTreeSet<Wanted>,
+    /// Failures in a row.
+    pub attempts: u32,
+    /// Since when the last attempts failed.
+    pub failing_since: Option<Timestamp>,
+    repairs: VecDeque<Instant>,
+}
+
+/// A Secret as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenSecret {
+    /// uid.
+    pub uid: String,
+    /// Resource version.
+    pub resource_version: String,
+    /// Who held which field.
+    pub fields: FieldOwnership,
+}
+
+impl Memory {
+    /// Notes a repair of the Secret. False if there were too many of late.
+    pub fn may_repair(&mut self, now: Instant) -> bool {
+        while self
+            .repairs
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= REPAIR_WINDOW)
+        {
+            self.repairs.pop_front();
+        }
+        let may = self.repairs.len() < REPAIRS;
+        if may {
+            self.repairs.push_back(now);
+        }
+        may
+    }
+
+    /// Forgets failures.
+    pub fn succeeded(&mut self) {
+        self.attempts = 0;
+        self.failing_since = None;
+    }
+
+    /// Counts a failure. Answers with how many there were in a row, and since when.
+    pub fn failed(&mut self, now: Timestamp) -> (u32, Timestamp) {
+        self.attempts = self.attempts.saturating_add(1);
+        (self.attempts, *self.failing_since.get_or_insert(now))
+    }
+}
+
+/// The memories of all objects, by uid.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    memories: Mutex<HashMap<String, Memory>>,
+}
+
+impl Ledger {
+    /// What is remembered of an object; `status` is what the cache shows, for an object that is not remembered.
+    pub fn recall(&self, uid: &str, status: Option<&SecureParameterStatus>) -> Memory {
+        let memories = locked(&self.memories);
+        memories.get(uid).cloned().unwrap_or_else(|| Memory {
+            status: Arc::new(status.cloned().unwrap_or_default()),
+            ..Memory::default()
+        })
+    }
+
+    /// Remembers.
+    pub fn remember(&self, uid: &str, memory: Memory) {
+        locked(&self.memories).insert(uid.to_owned(), memory);
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        locked(&self.memories).remove(uid);
+    }
+
+    /// How many objects show which reason.
+    pub fn by_reason(&self) -> BTreeMap<Reason, i64> {
+        let memories = locked(&self.memories);
+        let mut counts = BTreeMap::new();
+        for memory in memories.values() {
+            let ready = memory
+                .status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == "Ready");
+            let reason = ready.and_then(|ready| Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason));
+            *counts.entry(*reason.unwrap_or(&Reason::Progressing)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn three_repairs_a_minute() {
+        let mut memory = Memory::default();
+        let start = Instant::now();
+        assert!((0..3).all(|second| memory.may_repair(start + Duration::from_secs(second))));
+        assert!(!memory.may_repair(start + Duration::from_secs(59)));
+        assert!(memory.may_repair(start + Duration::from_secs(60)));
+        assert!(!memory.may_repair(start + Duration::from_millis(60_500)));
+    }
+}

@@ -1,0 +1,273 @@
+//! Runs the operator: starts watches, queues and the HTTP server, and ends them together.
+
+use std::{
+    future,
+    hash::Hash,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use kube::{
+    Resource,
+    runtime::{
+        Controller, Predicate, PredicateConfig, WatchStreamExt,
+        controller::{Action, Config},
+        predicates,
+        reflector::ObjectRef,
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    context::{Caches, Context, SecretLocks, Wake},
+    environment,
+    index::{Index, StoreKey},
+    ledger::Ledger,
+    secure_parameter,
+    sessions::Sessions,
+    stores::{self, StoreView},
+    triggers,
+};
+use crate::{
+    api::{ClusterParameterStore, ParameterStore, SecureParameter},
+    aws::Aws,
+    kubernetes::{Clients, Events, NamedSecrets, Secrets, Statuses, WATCHES, WatchObserver, Watched, Watches},
+    observe::{AuditLog, Health, Metrics, serve},
+    parameters::Quotas,
+};
+
+/// How soon a reconcile is tried again whose status could not be written.
+const STATUS_RETRY: Duration = Duration::from_secs(5);
+
+/// How the operator runs.
+pub struct Settings {
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub listener: TcpListener,
+    /// Most objects reconciled at a time.
+    pub concurrency: u16,
+    /// Names this process in Events.
+    pub instance: String,
+}
+
+/// Runs until `stop` is cancelled; what is under way then is finished first.
+///
+/// # Errors
+/// If the HTTP server fails.
+pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: CancellationToken) -> std::io::Result<()> {
+    let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
+    let metrics = Arc::new(Metrics::default());
+    let observer: Arc<dyn WatchObserver> = Arc::new(Observer {
+        health: health.clone(),
+        metrics: metrics.clone(),
+    });
+    let watches = Watches::new(&clients.watches, &observer);
+    let (named_secrets, named_changes) = NamedSecrets::new(clients.watches.clone(), observer);
+    let (wake, woken) = wake();
+    let context = Arc::new(Context {
+        aws,
+        trail: Arc::new(AuditLog::new(metrics.clone())),
+        health: health.clone(),
+        metrics: metrics.clone(),
+        secrets: Secrets::new(clients.requests.clone()),
+        statuses: Statuses::new(clients.requests.clone()),
+        events: Events::new(clients.requests.clone(), settings.instance),
+        named_secrets,
+        caches: Caches {
+            cluster_stores: watches.cluster_stores.store.clone(),
+            stores: watches.stores.store.clone(),
+            namespaces: watches.namespaces.store.clone(),
+            secrets: watches.secrets.store.clone(),
+        },
+        index: Mutex::new(Index::default()),
+        ledger: Ledger::default(),
+        sessions: Sessions::default(),
+        quotas: Quotas::default(),
+        secret_locks: SecretLocks::default(),
+        wake,
+    });
+    let mut background = background(&context, watches.secrets, watches.namespaces, named_changes);
+    let counted = {
+        let context = context.clone();
+        move |metrics: &Metrics| metrics.objects(&context.ledger.by_reason())
+    };
+    let server = serve(
+        settings.listener,
+        health,
+        metrics,
+        counted,
+        stop.clone().cancelled_owned(),
+    );
+    let (counts, counted) = unbounded_channel();
+    background.spawn(triggers::count_subscribers(counted, context.clone()));
+    let objects = {
+        let (context, stop) = (context.clone(), stop.clone());
+        let seen = context.clone();
+        let events = watches
+            .secure_parameters
+            .events
+            .inspect(move |event| triggers::on_object(event, &seen, &counts));
+        run_objects(
+            watches.secure_parameters.store,
+            events.boxed(),
+            woken.objects,
+            settings.concurrency,
+            context,
+            stop,
+        )
+    };
+    let cluster_stores = run_stores(
+        watches.cluster_stores,
+        woken.cluster_stores,
+        StoreKey::cluster,
+        &context,
+        &stop,
+    );
+    let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
+    let controllers = async { tokio::join!(objects, cluster_stores, stores) };
+    let (_, served) = tokio::join!(controllers, server);
+    served
+}
+
+/// Tasks that end with the process; they hold nothing that has to be finished.
+fn background(
+    context: &Arc<Context>,
+    secrets: Watched<crate::kubernetes::SecretMeta>,
+    namespaces: Watched<kube::api::PartialObjectMeta<k8s_openapi::api::core::v1::Namespace>>,
+    named_changes: UnboundedReceiver<(String, String)>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(triggers::on_secrets(secrets, context.clone()));
+    tasks.spawn(triggers::on_namespaces(namespaces, context.clone()));
+    tasks.spawn(triggers::on_named_secrets(named_changes, context.clone()));
+    tasks.spawn(environment::check(context.clone()));
+    tasks
+}
+
+/// The receiving ends of [`Wake`].
+struct Woken {
+    objects: UnboundedReceiver<ObjectRef<SecureParameter>>,
+    cluster_stores: UnboundedReceiver<ObjectRef<ClusterParameterStore>>,
+    stores: UnboundedReceiver<ObjectRef<ParameterStore>>,
+}
+
+fn wake() -> (Wake, Woken) {
+    let (objects, woken_objects) = unbounded_channel();
+    let (cluster_stores, woken_cluster_stores) = unbounded_channel();
+    let (stores, woken_stores) = unbounded_channel();
+    let woken = Woken {
+        objects: woken_objects,
+        cluster_stores: woken_cluster_stores,
+        stores: woken_stores,
+    };
+    (
+        Wake {
+            objects,
+            cluster_stores,
+            stores,
+        },
+        woken,
+    )
+}
+
+async fn run_objects(
+    store: kube::runtime::reflector::Store<SecureParameter>,
+    events: BoxStream<'static, Event<SecureParameter>>,
+    woken: UnboundedReceiver<ObjectRef<SecureParameter>>,
+    concurrency: u16,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
+    // Spec and annotations are what users change; our own status writes are no reason to look again.
+    let changes = changed(events, predicates::generation.combine(predicates::annotations));
+    let policy = |_: Arc<SecureParameter>, error: &kube::Error, _: Arc<Context>| retry("SecureParameter", error);
+    Controller::for_stream(changes, store)
+        .with_config(Config::default().concurrency(concurrency))
+        .reconcile_on(receive(woken))
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(secure_parameter::reconcile, policy, context)
+        .for_each(|_| future::ready(()))
+        .await;
+}
+
+async fn run_stores<K>(
+    watched: Watched<K>,
+    woken: UnboundedReceiver<ObjectRef<K>>,
+    key: fn(&K) -> StoreKey,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    for<'a> StoreView: From<&'a K>,
+{
+    let seen = context.clone();
+    let events = watched
+        .events
+        .inspect(move |event| triggers::on_store(event, &seen, key))
+        .boxed();
+    let reconcile = |store: Arc<K>, context: Arc<Context>| {
+        let view = StoreView::from(&store);
+        async move { stores::reconcile(view, &context).await }
+    };
+    let policy = |_: Arc<K>, error: &kube::Error, _: Arc<Context>| retry("store", error);
+    Controller::for_stream(changed(events, predicates::generation), watched.store)
+        .reconcile_on(receive(woken))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile, policy, context.clone())
+        .for_each(|_| future::ready(()))
+        .await;
+}
+
+/// The objects that were created or changed in what the predicate looks at.
+fn changed<K>(
+    events: BoxStream<'static, Event<K>>,
+    predicate: impl Predicate<K> + Send + 'static,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Send + 'static,
+    K::DynamicType: Eq + Hash,
+{
+    let objects = events.filter_map(|event| {
+        future::ready(match event {
+            Event::Apply(object) | Event::InitApply(object) => Some(Ok(object)),
+            Event::Delete(_) | Event::Init | Event::InitDone => None,
+        })
+    });
+    objects.predicate_filter(predicate, PredicateConfig::default())
+}
+
+fn receive<T: Send + 'static>(mut receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+fn retry(what: &str, error: &kube::Error) -> Action {
+    tracing::warn!(%error, "the status of a {what} could not be written; the operator tries again");
+    Action::requeue(STATUS_RETRY)
+}
+
+/// Turns what watches report into readiness, metrics and logs.
+struct Observer {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+}
+
+impl WatchObserver for Observer {
+    fn listed(&self, watch: &'static str) {
+        self.health.pass(watch);
+    }
+
+    fn failed(&self, watch: &'static str, message: &str) {
+        self.metrics.watch_error(watch);
+        // Once per state: a hopeless watch fails every few seconds.
+        if self.health.note(watch, message) {
+            tracing::warn!(watch, "{message}");
+        }
+    }
+}

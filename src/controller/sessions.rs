@@ -1,0 +1,70 @@
+//! Open stores: who reads where, and what that allows.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use super::{index::StoreKey, locked};
+use crate::{
+    api::AccessRule,
+    aws::AwsApi,
+    domain::{
+        Fault,
+        policy::{Grant, Namespace},
+    },
+    parameters::Reader,
+};
+
+/// A store that can serve.
+pub struct Session {
+    /// Reads on its behalf.
+    pub reader: Arc<Reader<AwsApi>>,
+    /// What it grants; `None` for a namespaced store, whose own identity is the boundary.
+    pub access: Option<Vec<AccessRule>>,
+    /// Where and as whom it reads, for revisions: a change means that nothing read before counts.
+    pub source: String,
+    /// What the reader was opened with. While it stays, the reader does.
+    pub fingerprint: String,
+}
+
+impl Session {
+    /// What the store grants a namespace.
+    ///
+    /// # Errors
+    /// A glob that is none, as a sentence.
+    pub fn grant(&self, namespace: &Namespace) -> Result<Option<Grant>, String> {
+        self.access
+            .as_ref()
+            .map(|rules| Grant::new(rules, namespace))
+            .transpose()
+    }
+}
+
+/// All stores, by key: open, or why not.
+#[derive(Default)]
+pub struct Sessions {
+    sessions: Mutex<HashMap<StoreKey, Result<Arc<Session>, Fault>>>,
+}
+
+impl Sessions {
+    /// The state of a store; `None` if it does not exist.
+    pub fn get(&self, store: &StoreKey) -> Option<Result<Arc<Session>, Fault>> {
+        locked(&self.sessions).get(store).cloned()
+    }
+
+    /// Sets the state of a store.
+    pub fn set(&self, store: &StoreKey, session: Result<Arc<Session>, Fault>) {
+        locked(&self.sessions).insert(store.clone(), session);
+    }
+
+    /// All stores that were looked at.
+    pub fn keys(&self) -> Vec<StoreKey> {
+        locked(&self.sessions).keys().cloned().collect()
+    }
+
+    /// Forgets a store that is gone.
+    pub fn remove(&self, store: &StoreKey) {
+        locked(&self.sessions).remove(store);
+    }
+}

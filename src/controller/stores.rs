@@ -1,0 +1,294 @@
+//! Reconciles stores: opens a reader for each, and says in its status who reads where.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef as Ref},
+};
+
+use super::{context::Context, index::StoreKey, sessions::Session};
+use crate::{
+    api::{
+        AccessRule, ClusterParameterStore, Conditions, ParameterStore, Reason, StoreKind, StoreStatus,
+        status::CallerIdentityStatus,
+    },
+    aws::{ACCESS_KEY_ID, Identity, SECRET_ACCESS_KEY, StaticCredentials},
+    domain::{Fault, audit::ObjectRef, backoff, parameter::Scope, policy},
+    kubernetes::WriteError,
+    parameters::Reader,
+};
+
+/// Both kinds of stores, as far as they are alike.
+#[derive(Clone, Debug)]
+pub struct StoreView {
+    key: StoreKey,
+    uid: String,
+    generation: Option<i64>,
+    region: Option<String>,
+    /// Namespace and name of the Secret with its credentials; `None` for the operator's own identity.
+    credentials: Option<(String, String)>,
+    access: Option<Vec<AccessRule>>,
+    quota: Option<i32>,
+    status: StoreStatus,
+}
+
+impl From<&ClusterParameterStore> for StoreView {
+    fn from(store: &ClusterParameterStore) -> Self {
+        let secret = store
+            .spec
+            .identity
+            .as_ref()
+            .map(|identity| &identity.credentials_secret_ref);
+        Self {
+            key: StoreKey::cluster(store),
+            uid: store.uid().unwrap_or_default(),
+            generation: store.metadata.generation,
+            region: store.spec.region.clone(),
+            credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
+            access: Some(store.spec.access.clone()),
+            quota: store.spec.quota.map(|quota| quota.requests_per_second),
+            status: store.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl From<&ParameterStore> for StoreView {
+    fn from(store: &ParameterStore) -> Self {
+        let namespace = store.namespace().unwrap_or_default();
+        let secret = store.spec.identity.credentials_secret_ref.name.clone();
+        Self {
+            key: StoreKey::namespaced(store),
+            uid: store.uid().unwrap_or_default(),
+            generation: store.metadata.generation,
+            region: store.spec.region.clone(),
+            credentials: Some((namespace, secret)),
+            access: None,
+            quota: None,
+            status: store.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Brings a store up to date.
+///
+/// # Errors
+/// If its status cannot be written.
+pub async fn reconcile(store: StoreView, context: &Context) -> Result<Action, kube::Error> {
+    let credentials = store
+        .credentials
+        .as_ref()
+        .map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+    context.named_secrets.follow(&store.uid, credentials);
+    let before = context.sessions.get(&store.key);
+    let opened = open(
+        &store,
+        context,
+        before.as_ref().and_then(|session| session.as_ref().ok()),
+    )
+    .await;
+    let news = match (&before, &opened) {
+        (Some(Ok(before)), Ok(now)) => !Arc::ptr_eq(&before.reader, &now.reader) || before.access != now.access,
+        (Some(Err(before)), Err(now)) => before != now,
+        _ => true,
+    };
+    context.sessions.set(&store.key, opened.clone());
+    if news {
+        wake_subscribers(&store.key, context);
+    }
+    report(&store, context, opened.as_deref()).await?;
+    let attempt = 5; // Steady: the causes are outside, and a watch wakes the store when Kubernetes has news.
+    Ok(match opened {
+        Ok(_) => Action::await_change(),
+        Err(fault) => Action::requeue(backoff::after_failure(fault.reason, attempt, None, &store.uid)),
+    })
+}
+
+/// Forgets a store that is gone.
+pub fn forget(key: &StoreKey, uid: Option<&str>, context: &Context) {
+    if let Some(uid) = uid {
+        context.named_secrets.follow(uid, None);
+    }
+    context.quotas.forget(&quota_key(key));
+    context.sessions.remove(key);
+    wake_subscribers(key, context);
+}
+
+/// Forgets stores that are in no cache any more.
+pub fn forget_missing(context: &Context) {
+    for key in context.sessions.keys() {
+        let exists = match (&key.kind, &key.namespace) {
+            (StoreKind::ParameterStore, Some(namespace)) => context
+                .caches
+                .stores
+                .get(&Ref::new(&key.name).within(namespace))
+                .is_some(),
+            _ => context.caches.cluster_stores.get(&Ref::new(&key.name)).is_some(),
+        };
+        if !exists {
+            forget(&key, None, context);
+        }
+    }
+}
+
+fn wake_subscribers(store: &StoreKey, context: &Context) {
+    for object in super::locked(&context.index).subscribers(store) {
+        context.wake.object(object);
+    }
+}
+
+async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>>) -> Result<Arc<Session>, Fault> {
+    let not_ready = |message: String| Fault::new(Reason::StoreNotReady, message);
+    policy::validate(store.access.as_deref().unwrap_or_default())
+        .map_err(|problem| Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}.")))?;
+    let region = store
+        .region
+        .as_deref()
+        .or_else(|| context.aws.region())
+        .ok_or_else(|| {
+            not_ready(
+                "No AWS region is known; set spec.region of the store, or AWS_REGION for the operator.".to_owned(),
+            )
+        })?;
+    let (identity, identity_name) = identity(store, context).await?;
+    let fingerprint = format!("{region}/{identity_name}");
+    let reader = match before.filter(|session| session.fingerprint == fingerprint && store_is_ready(store)) {
+        Some(session) => session.reader.clone(),
+        None => Arc::new(open_reader(store, context, &identity, region).await?),
+    };
+    let scope = reader.scope();
+    context
+        .quotas
+        .state(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
+    let place = format!(
+        "{}/{}",
+        store.key.namespace.as_deref().unwrap_or_default(),
+        store.key.name
+    );
+    let secret = store
+        .credentials
+        .as_ref()
+        .map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
+    let source = format!(
+        "{}/{place}/{region}/{}/{secret}",
+        store.key.kind.as_str(),
+        scope.account
+    );
+    Ok(Arc::new(Session {
+        reader,
+        access: store.access.clone(),
+        source,
+        fingerprint,
+    }))
+}
+
+/// A store whose last status is a failure opens anew: its reader may hold credentials that are not accepted any more.
+fn store_is_ready(store: &StoreView) -> bool {
+    store
+        .status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.reason == Reason::Synced.as_str())
+}
+
+async fn open_reader(
+    store: &StoreView,
+    context: &Context,
+    identity: &Identity,
+    region: &str,
+) -> Result<Reader<crate::aws::AwsApi>, Fault> {
+    let api = context.aws.api(identity, region);
+    let object = ObjectRef {
+        kind: store.key.kind.as_str(),
+        namespace: store.key.namespace.clone(),
+        name: store.key.name.clone(),
+        uid: store.uid.clone(),
+        secret: None,
+        reason: "",
+    };
+    Reader::open(api, &context.quotas, context.trail.clone(), &object)
+        .await
+        .map_err(|error| {
+            let scope = Scope {
+                partition: "aws".into(),
+                region: region.to_owned(),
+                account: "unknown".into(),
+            };
+            error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None)
+        })
+}
+
+/// The identity of a store, and a name for it that changes when its credentials do.
+async fn identity(store: &StoreView, context: &Context) -> Result<(Identity, String), Fault> {
+    let Some((namespace, name)) = &store.credentials else {
+        return Ok((Identity::Ambient, "ambient".to_owned()));
+    };
+    let not_ready = |problem: String| {
+        Fault::new(
+            Reason::StoreNotReady,
+            format!(
+                "Secret {namespace}/{name} with the store's credentials {problem}; it needs the keys {ACCESS_KEY_ID} and \
+                 {SECRET_ACCESS_KEY}."
+            ),
+        )
+    };
+    let secret = context
+        .secrets
+        .read(namespace, name)
+        .await
+        .map_err(|error: WriteError| {
+            Fault::new(
+                Reason::StoreNotReady,
+                format!("Secret {namespace}/{name} cannot be read: {error}."),
+            )
+        })?;
+    let secret = secret.ok_or_else(|| not_ready("does not exist".to_owned()))?;
+    let credentials = StaticCredentials::from_secret_data(secret.data.as_ref().unwrap_or(&Default::default()))
+        .map_err(|problem| not_ready(format!("is not usable ({problem})")))?;
+    let version = secret.metadata.resource_version.unwrap_or_default();
+    Ok((Identity::Static(credentials), format!("{namespace}/{name}@{version}")))
+}
+
+async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &Fault>) -> Result<(), kube::Error> {
+    let conditions = Conditions::new(&store.status.conditions, store.generation, Timestamp::now());
+    let subscribers = super::locked(&context.index).subscriber_count(&store.key);
+    let mut status = StoreStatus {
+        observed_generation: store.generation,
+        subscribers: Some(i32::try_from(subscribers).unwrap_or(i32::MAX)),
+        ..store.status.clone()
+    };
+    match opened {
+        Ok(session) => {
+            let (scope, principal) = (session.reader.scope(), session.reader.principal());
+            let message = format!(
+                "Reads account {} in region {} as {}.",
+                scope.account, scope.region, principal.arn
+            );
+            status.conditions = conditions.ready(Reason::Synced, &message);
+            status.identity = Some(CallerIdentityStatus {
+                arn: principal.arn.clone(),
+                account: principal.account.clone(),
+            });
+            status.region = Some(scope.region.clone());
+            status.requests_per_second = Some(context.quotas.bucket(&scope.account, &scope.region).rate());
+        }
+        Err(fault) => status.conditions = conditions.not_ready(fault.reason, &fault.message),
+    }
+    if status == store.status {
+        return Ok(());
+    }
+    match &store.key.namespace {
+        None => context.statuses.cluster_store(&store.key.name, &status).await,
+        Some(namespace) => context.statuses.store(namespace, &store.key.name, &status).await,
+    }
+}
+
+fn quota_key(store: &StoreKey) -> String {
+    format!(
+        "{}/{}/{}",
+        store.kind.as_str(),
+        store.namespace.as_deref().unwrap_or_default(),
+        store.name
+    )
+}

@@ -1,0 +1,23 @@
+//! The pure stages of a reconcile. No I/O, no clock (time is an argument), no async: every rule here is a function
+//! from values to values with a table of tests.
+//!
+//! ```text
+//! spec + policy ──plan──> Plan ──decide──> Decision ──(read)──> values ──render──> Desired
+//!     existing Secret ──ownership──> Verdict ──(apply)──> outcome ──> status, next wake-up
+//! ```
+
+pub mod audit;
+pub mod aws_error;
+pub mod backoff;
+pub mod decide;
+pub mod event;
+pub mod fault;
+pub mod outcome;
+pub mod ownership;
+pub mod parameter;
+pub mod plan;
+pub mod policy;
+pub mod render;
+pub mod revision;
+
+pub use fault::Fault;

@@ -1,0 +1,320 @@
+//! Last stage: what happened becomes the status of the object.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{
+    Fault,
+    audit::to_seconds,
+    plan::Plan,
+    revision::{Metadata, Versions},
+};
+use crate::api::{
+    ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,
+    status::{LISTED_PARAMETERS, LastAccess, ParameterStatus, ResolvedStore, WrittenSecret, to_time},
+};
+
+/// How many refresh intervals AWS may be out of reach before an object with a good Secret stops being Ready.
+const TOLERATED_INTERVALS: u32 = 3;
+
+/// The object whose status is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// The status it shows now.
+    pub status: &'a SecureParameterStatus,
+    /// Its store.
+    pub store: &'a ResolvedStore,
+    /// Value of the sync annotation.
+    pub sync: Option<&'a str>,
+    /// Time of this reconcile.
+    pub now: Timestamp,
+}
+
+/// A Secret that was written in this reconcile.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The Secret after the write.
+    pub secret: WrittenSecret,
+    /// Whether its content changed.
+    pub changed: bool,
+    /// The access that its values came from.
+    pub access: Option<LastAccess>,
+}
+
+impl Subject<'_> {
+    /// Status of an object that was never looked at.
+    pub fn progressing(&self) -> SecureParameterStatus {
+        let conditions = self.conditions().progressing("The first sync is under way.");
+        SecureParameterStatus {
+            conditions,
+            ..self.base()
+        }
+    }
+
+    /// Status while suspended. The sync annotation is not echoed: nothing was done.
+    pub fn suspended(&self) -> SecureParameterStatus {
+        let since = find(self.status, ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
+        let message = format!(
+            "Suspended since {} by spec.suspend; nothing is read or written.",
+            to_seconds(since)
+        );
+        SecureParameterStatus {
+            conditions: self.conditions().suspended(&message),
+            last_handled_sync: self.status.last_handled_sync.clone(),
+            ..self.base()
+        }
+    }
+
+    /// Status after parameters were read and the Secret was written.
+    pub fn written(
+        &self,
+        written: Written,
+        plan: &Plan,
+        versions: &Versions,
+        revision: String,
+    ) -> SecureParameterStatus {
+        let last_change_time = if written.changed {
+            Some(to_time(self.now))
+        } else {
+            self.status.last_change_time.clone()
+        };
+        SecureParameterStatus {
+            conditions: self.synced(&written.secret.name, plan, versions),
+            secret: Some(written.secret),
+            source_revision: Some(revision),
+            parameters: parameters(versions),
+            parameter_count: Some(i32::try_from(present(versions).count()).unwrap_or(i32::MAX)),
+            last_change_time,
+            last_access: written.access.or_else(|| self.status.last_access.clone()),
+            ..self.base()
+        }
+    }
+
+    /// Status after a look found everything as recorded; `versions` are what the look saw.
+    pub fn verified(&self, secret: &str, plan: &Plan, versions: &Versions) -> SecureParameterStatus {
+        SecureParameterStatus {
+            conditions: self.synced(secret, plan, versions),
+            ..self.base()
+        }
+    }
+
+    /// Status where nothing had to be looked at.
+    pub fn unchanged(&self) -> SecureParameterStatus {
+        let ready = find(self.status, ConditionType::Ready);
+        let message = ready.map(|c| c.message.clone()).unwrap_or_default();
+        let reason = ready
+            .and_then(|c| Reason::ALL.iter().find(|r| r.as_str() == c.reason))
+            .copied();
+        let conditions = match ready.map(|c| c.status) {
+            Some(ConditionStatus::True) => self.conditions().ready(reason.unwrap_or(Reason::Synced), &message),
+            _ => self
+                .conditions()
+                .not_ready(reason.unwrap_or(Reason::Progressing), &message),
+        };
+        SecureParameterStatus {
+            conditions,
+            ..self.base()
+        }
+    }
+
+    /// Status after a failure. While AWS is merely out of reach, an object with a good Secret stays Ready for three
+    /// intervals after `failing_since`.
+    pub fn failed(&self, fault: &Fault, failing_since: Timestamp, interval: Option<Duration>) -> SecureParameterStatus {
+        let was_ready = find(self.status, ConditionType::Ready).is_some_and(|c| c.status == ConditionStatus::True);
+        let patience = interval.unwrap_or(DEFAULT_REFRESH_INTERVAL) * TOLERATED_INTERVALS;
+        let failing_for = self.now.duration_since(failing_since);
+        // What was good for another generation says nothing of this one.
+        let is_current = self.status.observed_generation == self.generation && self.status.secret.is_some();
+        let tolerated = is_current && was_ready && Duration::try_from(failing_for).unwrap_or_default() < patience;
+        let message = match &self.status.secret {
+            Some(secret) if fault.reason.is_outage() => format!(
+                "{} Secret {} is kept as it was; failing since {}.",
+                fault.message,
+                secret.name,
+                to_seconds(failing_since)
+            ),
+            Some(secret) => format!("{} Secret {} is kept as it was.", fault.message, secret.name),
+            None => fault.message.clone(),
+        };
+        let conditions = if fault.reason.is_outage() && tolerated {
+            self.conditions().ready(fault.reason, &message)
+        } else {
+            self.conditions().not_ready(fault.reason, &message)
+        };
+        SecureParameterStatus {
+            conditions,
+            ..self.base()
+        }
+    }
+
+    fn synced(&self, secret: &str, plan: &Plan, versions: &Versions) -> Vec<crate::api::Condition> {
+        let is_there = |wanted| versions.get(wanted).is_some_and(Option::is_some);
+        let keys = plan.keys.values().filter(|source| is_there(&source.wanted)).count();
+        let message = format!(
+            "Secret {secret} holds {} from {}.",
+            count(keys, "key"),
+            count(present(versions).count(), "parameter")
+        );
+        self.conditions().ready(Reason::Synced, &message)
+    }
+
+    const fn conditions(&self) -> Conditions<'_> {
+        Conditions::new(self.status.conditions.as_slice(), self.generation, self.now)
+    }
+
+    /// What every status says, whatever happened.
+    fn base(&self) -> SecureParameterStatus {
+        SecureParameterStatus {
+            observed_generation: self.generation,
+            store: Some(self.store.clone()),
+            last_handled_sync: self
+                .sync
+                .map(str::to_owned)
+                .or_else(|| self.status.last_handled_sync.clone()),
+            ..self.status.clone()
+        }
+    }
+}
+
+fn find(status: &SecureParameterStatus, type_: ConditionType) -> Option<&crate::api::Condition> {
+    status.conditions.iter().find(|c| c.type_ == type_.as_str())
+}
+
+fn present(versions: &Versions) -> impl Iterator<Item = (&super::parameter::Wanted, &Metadata)> {
+    versions
+        .iter()
+        .filter_map(|(wanted, metadata)| Some((wanted, metadata.as_ref()?)))
+}
+
+fn parameters(versions: &Versions) -> Vec<ParameterStatus> {
+    let status = |(wanted, metadata): (&super::parameter::Wanted, &Metadata)| ParameterStatus {
+        name: wanted.name.clone(),
+        arn: metadata.arn.clone(),
+        version: metadata.version,
+        label: match &wanted.selector {
+            Some(super::parameter::Selector::Label(label)) => Some(label.clone()),
+            _ => None,
+        },
+        last_modified_time: metadata.last_modified.map(to_time),
+        type_: metadata.type_.clone(),
+    };
+    present(versions).take(LISTED_PARAMETERS).map(status).collect()
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{StoreKind, check_kstatus};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn store() -> ResolvedStore {
+        ResolvedStore {
+            kind: StoreKind::ClusterParameterStore,
+            name: "default".into(),
+        }
+    }
+
+    fn ready_status() -> SecureParameterStatus {
+        SecureParameterStatus {
+            observed_generation: Some(1),
+            conditions: Conditions::new(&[], Some(1), at(0)).ready(Reason::Synced, "fine"),
+            secret: Some(WrittenSecret {
+                name: "s".into(),
+                uid: "u".into(),
+                resource_version: "1".into(),
+            }),
+            ..SecureParameterStatus::default()
+        }
+    }
+
+    fn subject<'a>(status: &'a SecureParameterStatus, store: &'a ResolvedStore, now: i64) -> Subject<'a> {
+        Subject {
+            generation: Some(1),
+            status,
+            store,
+            sync: Some("token"),
+            now: at(now),
+        }
+    }
+
+    fn ready(status: &SecureParameterStatus) -> (ConditionStatus, &str) {
+        (status.conditions[0].status, status.conditions[0].reason.as_str())
+    }
+
+    #[test]
+    fn an_outage_is_tolerated_for_three_intervals() {
+        let (status, store) = (ready_status(), store());
+        let fault = Fault::new(Reason::Throttled, "Slow.");
+        for (now, expected) in [
+            (1, ConditionStatus::True),
+            (179, ConditionStatus::True),
+            (180, ConditionStatus::False),
+        ] {
+            let next = subject(&status, &store, now).failed(&fault, at(0), Some(MINUTE));
+            assert_eq!(ready(&next), (expected, "Throttled"), "after {now} s");
+            assert!(next.conditions[0].message.contains("kept as it was"));
+            assert_eq!(check_kstatus(&next.conditions, Some(1)), Ok(()));
+            assert_eq!(next.secret, status.secret);
+        }
+    }
+
+    #[test]
+    fn other_failures_show_at_once() {
+        let (status, store) = (ready_status(), store());
+        let next = subject(&status, &store, 1).failed(&Fault::new(Reason::AccessDenied, "No."), at(0), Some(MINUTE));
+        assert_eq!(ready(&next), (ConditionStatus::False, "AccessDenied"));
+        let empty = SecureParameterStatus::default();
+        let next = subject(&empty, &store, 1).failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
+        assert_eq!(
+            ready(&next),
+            (ConditionStatus::False, "Throttled"),
+            "nothing good to keep"
+        );
+        let newer = Subject {
+            generation: Some(2),
+            ..subject(&status, &store, 1)
+        };
+        let next = newer.failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
+        assert_eq!(
+            ready(&next),
+            (ConditionStatus::False, "Throttled"),
+            "the Secret is of another generation"
+        );
+    }
+
+    #[test]
+    fn suspending_keeps_ready_and_does_not_echo_the_sync() {
+        let (status, store) = (ready_status(), store());
+        let next = subject(&status, &store, 5).suspended();
+        assert_eq!(ready(&next), (ConditionStatus::True, "Synced"));
+        assert_eq!(next.last_handled_sync, None);
+        assert_eq!(check_kstatus(&next.conditions, Some(1)), Ok(()));
+        let again = Subject {
+            now: at(99),
+            ..subject(&next, &store, 99)
+        }
+        .suspended();
+        assert_eq!(again, next, "a second look changes nothing");
+    }
+
+    #[test]
+    fn a_look_that_finds_nothing_changes_nothing() {
+        let (mut status, store) = (ready_status(), store());
+        status = subject(&status, &store, 5).unchanged();
+        assert_eq!(subject(&status, &store, 6).unchanged(), status);
+        assert_eq!(status.last_handled_sync.as_deref(), Some("token"));
+    }
+}

@@ -1,0 +1,255 @@
+//! First stage: spec and store policy become the reads that an object needs, or a typed refusal.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use super::{
+    Fault,
+    parameter::{ArnParts, Scope, Selector, Wanted},
+    policy::Grant,
+};
+use crate::api::{DataEntry, Reason, SecureParameterSpec};
+
+/// What one object needs from Parameter Store and what becomes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Per key of the Secret, where its value comes from.
+    pub keys: BTreeMap<String, Source>,
+    /// Digest over everything that shapes the Secret besides the parameters. Of use within one process only.
+    pub shape: u64,
+}
+
+/// Where the value of a key comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The parameter.
+    pub wanted: Wanted,
+    /// Whether the key may be absent.
+    pub optional: bool,
+}
+
+impl Plan {
+    /// Every distinct parameter, with whether all keys that want it can do without.
+    pub fn reads(&self) -> BTreeMap<&Wanted, bool> {
+        let mut reads = BTreeMap::new();
+        for source in self.keys.values() {
+            reads
+                .entry(&source.wanted)
+                .and_modify(|optional| *optional &= source.optional)
+                .or_insert(source.optional);
+        }
+        reads
+    }
+}
+
+/// Plans the reads of an object.
+///
+/// `grant` is what the store grants the object's namespace; `None` for a namespaced store, whose own identity is the
+/// boundary. `namespace` and `store` are for the messages.
+///
+/// # Errors
+/// `PolicyDenied` with all names that no rule grants; `InvalidSpec` for what no schema can refuse.
+pub fn plan(
+    spec: &SecureParameterSpec,
+    scope: &Scope,
+    grant: Option<&Grant>,
+    namespace: &str,
+    store: &str,
+) -> Result<Plan, Fault> {
+    let mut keys = BTreeMap::new();
+    for entry in &spec.data {
+        let source = Source {
+            wanted: wanted(entry, scope)?,
+            optional: entry.optional.unwrap_or_default(),
+        };
+        if keys.insert(entry.key.clone(), source).is_some() {
+            return Err(Fault::new(
+                Reason::InvalidSpec,
+                format!("spec.data names the key {} twice.", entry.key),
+            ));
+        }
+    }
+    let denied: BTreeSet<_> = keys
+        .values()
+        .map(|source: &Source| &source.wanted)
+        .filter(|wanted| grant.is_some_and(|grant| !grant.allows(&wanted.arn, scope)))
+        .collect();
+    if !denied.is_empty() {
+        return Err(policy_denied(&denied, scope, namespace, store));
+    }
+    Ok(Plan {
+        keys,
+        shape: shape(spec),
+    })
+}
+
+fn wanted(entry: &DataEntry, scope: &Scope) -> Result<Wanted, Fault> {
+    let selector = match (entry.version, &entry.label) {
+        (Some(_), Some(_)) => {
+            let message = format!("spec.data[{}] has a version and a label; keep one of them.", entry.key);
+            return Err(Fault::new(Reason::InvalidSpec, message));
+        }
+        (Some(version), None) => Some(Selector::Version(version)),
+        (None, Some(label)) => Some(Selector::Label(label.clone())),
+        (None, None) => None,
+    };
+    if let Some(arn) = ArnParts::parse(&entry.parameter)
+        && arn.region != scope.region
+    {
+        let message = format!(
+            "Parameter {} is in region {}, but the store reads region {}; use a store of that region.",
+            entry.parameter, arn.region, scope.region
+        );
+        return Err(Fault::new(Reason::InvalidSpec, message));
+    }
+    Ok(Wanted::new(&entry.parameter, selector, scope))
+}
+
+fn policy_denied(denied: &BTreeSet<&Wanted>, scope: &Scope, namespace: &str, store: &str) -> Fault {
+    let subjects: Vec<_> = denied
+        .iter()
+        .map(|w| scope.own_name(&w.arn).unwrap_or(&w.arn))
+        .collect();
+    Fault::new(
+        Reason::PolicyDenied,
+        format!(
+            "Namespace {namespace} may not read {}: no rule in spec.access of {store} grants it; add a rule for this \
+             namespace with a glob that matches.",
+            list(&subjects)
+        ),
+    )
+}
+
+/// Names as a person lists them, cut after ten.
+pub fn list<S: AsRef<str>>(names: &[S]) -> String {
+    const SHOWN: usize = 10;
+    let shown: Vec<_> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn shape(spec: &SecureParameterSpec) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let target = spec.target.as_ref();
+    // Debug forms of plain data: stable within a process, which is all that is asked of them.
+    format!("{:?}{:?}{:?}", spec.data, target, spec.store()).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{AccessRule, NamespaceMatch},
+        domain::policy::Namespace,
+    };
+
+    fn scope() -> Scope {
+        Scope {
+            partition: "aws".into(),
+            region: "eu-central-1".into(),
+            account: "111122223333".into(),
+        }
+    }
+
+    fn spec(entries: &[DataEntry]) -> SecureParameterSpec {
+        SecureParameterSpec {
+            store_ref: None,
+            refresh_interval: None,
+            suspend: None,
+            data: entries.to_vec(),
+            target: None,
+        }
+    }
+
+    fn entry(key: &str, parameter: &str) -> DataEntry {
+        DataEntry {
+            key: key.into(),
+            parameter: parameter.into(),
+            ..DataEntry::default()
+        }
+    }
+
+    fn grant(glob: &str) -> Grant {
+        let namespaces = NamespaceMatch {
+            all: Some(true),
+            ..NamespaceMatch::default()
+        };
+        let rules = [AccessRule {
+            namespaces,
+            parameters: vec![glob.into()],
+        }];
+        Grant::new(
+            &rules,
+            &Namespace {
+                name: "shop".into(),
+                ..Namespace::default()
+            },
+        )
+        .expect("a valid glob")
+    }
+
+    #[test]
+    fn one_parameter_under_several_spellings_is_read_once() {
+        let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/x";
+        let spec = spec(&[entry("a", "x"), entry("b", "/x"), entry("c", arn)]);
+        let plan = plan(&spec, &scope(), None, "shop", "store").expect("a plan");
+        assert_eq!(plan.reads().len(), 1);
+        assert_eq!(plan.keys.len(), 3);
+    }
+
+    #[test]
+    fn a_read_is_optional_only_if_all_its_keys_are() {
+        let optional = DataEntry {
+            optional: Some(true),
+            ..entry("a", "/x")
+        };
+        let only = plan(&spec(std::slice::from_ref(&optional)), &scope(), None, "shop", "store").expect("a plan");
+        assert_eq!(only.reads().into_values().collect::<Vec<_>>(), [true]);
+        let both = plan(&spec(&[optional, entry("b", "/x")]), &scope(), None, "shop", "store").expect("a plan");
+        assert_eq!(both.reads().into_values().collect::<Vec<_>>(), [false]);
+    }
+
+    #[test]
+    fn all_denied_names_are_listed_at_once() {
+        let spec = spec(&[entry("a", "/shop/a"), entry("b", "/other/b"), entry("c", "/other/c")]);
+        let fault = plan(
+            &spec,
+            &scope(),
+            Some(&grant("/shop/**")),
+            "shop",
+            "ClusterParameterStore default",
+        );
+        let fault = fault.expect_err("a refusal");
+        assert_eq!(fault.reason, Reason::PolicyDenied);
+        for part in ["/other/b, /other/c", "Namespace shop", "ClusterParameterStore default"] {
+            assert!(fault.message.contains(part), "{} lacks {part}", fault.message);
+        }
+        assert!(!fault.message.contains("/shop/a"));
+    }
+
+    #[test]
+    fn a_parameter_of_another_region_is_refused() {
+        let spec = spec(&[entry("a", "arn:aws:ssm:us-east-1:111122223333:parameter/x")]);
+        let fault = plan(&spec, &scope(), None, "shop", "store").expect_err("a refusal");
+        assert_eq!(fault.reason, Reason::InvalidSpec);
+        assert!(fault.message.contains("us-east-1"));
+    }
+
+    #[test]
+    fn the_shape_ignores_what_does_not_shape_the_secret() {
+        let plain = spec(&[entry("a", "/x")]);
+        let suspended = SecureParameterSpec {
+            suspend: Some(true),
+            ..plain.clone()
+        };
+        let other = spec(&[entry("b", "/x")]);
+        let shape_of = |spec: &SecureParameterSpec| plan(spec, &scope(), None, "n", "s").expect("a plan").shape;
+        assert_eq!(shape_of(&plain), shape_of(&suspended));
+        assert_ne!(shape_of(&plain), shape_of(&other));
+    }
+}

@@ -1,0 +1,105 @@
+//! What is known of a parameter without its value, and the digest that stands for all of an object's parameters.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::parameter::Wanted;
+
+/// What Parameter Store says of one version of a parameter besides its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// ARN.
+    pub arn: String,
+    /// Version. Restarts at 1 when a parameter is deleted and created again.
+    pub version: i64,
+    /// When this version was written, to the millisecond.
+    pub last_modified: Option<Timestamp>,
+    /// `SecureString`, `String` or `StringList`.
+    pub type_: String,
+}
+
+/// The state of an object's parameters; `None` marks one that does not exist.
+pub type Versions = BTreeMap<Wanted, Option<Metadata>>;
+
+/// Digest over store, identity and the sorted parameters: equal exactly if the same versions of the same parameters
+/// would be read from the same place by the same identity. Made of metadata only.
+///
+/// `source` says where and as whom, for example `ClusterParameterStore/default/<uid>/eu-central-1/ambient`.
+pub fn source_revision(source: &str, versions: &Versions) -> String {
+    let mut digest = Sha256::new();
+    let mut field = |text: &str| {
+        // Length-prefixed, so that no two lists of fields run together to the same bytes.
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text.as_bytes());
+    };
+    field(source);
+    for (wanted, metadata) in versions {
+        field(&wanted.arn);
+        field(&wanted.selector.as_ref().map(ToString::to_string).unwrap_or_default());
+        match metadata {
+            None => field("absent"),
+            Some(metadata) => {
+                field(&metadata.version.to_string());
+                field(
+                    &metadata
+                        .last_modified
+                        .map(|t| t.as_millisecond().to_string())
+                        .unwrap_or_default(),
+                );
+            }
+        }
+    }
+    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::parameter::{Scope, Selector};
+
+    fn versions(entries: &[(&str, Option<Selector>, Option<(i64, i64)>)]) -> Versions {
+        let scope = Scope {
+            partition: "aws".into(),
+            region: "r".into(),
+            account: "1".into(),
+        };
+        let entry = |(name, selector, version): &(&str, Option<Selector>, Option<(i64, i64)>)| {
+            let wanted = Wanted::new(name, selector.clone(), &scope);
+            let metadata = version.map(|(version, modified)| Metadata {
+                arn: wanted.arn.clone(),
+                version,
+                last_modified: Timestamp::from_millisecond(modified).ok(),
+                type_: "SecureString".into(),
+            });
+            (wanted, metadata)
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn the_revision_changes_with_everything_that_counts() {
+        let base = source_revision("s", &versions(&[("/a", None, Some((1, 1_000)))]));
+        assert!(base.starts_with("sha256:") && base.len() == 71);
+        for other in [
+            source_revision("t", &versions(&[("/a", None, Some((1, 1_000)))])),
+            source_revision("s", &versions(&[("/b", None, Some((1, 1_000)))])),
+            source_revision("s", &versions(&[("/a", Some(Selector::Version(1)), Some((1, 1_000)))])),
+            source_revision("s", &versions(&[("/a", None, Some((2, 1_000)))])),
+            source_revision("s", &versions(&[("/a", None, Some((1, 1_001)))])),
+            source_revision("s", &versions(&[("/a", None, None)])),
+            source_revision("s", &versions(&[("/a", None, Some((1, 1_000))), ("/b", None, None)])),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn spelling_and_order_do_not_count() {
+        let one = versions(&[("/a", None, Some((1, 1))), ("/b", None, Some((1, 1)))]);
+        let two = versions(&[("b", None, Some((1, 1))), ("a", None, Some((1, 1)))]);
+        assert_eq!(source_revision("s", &one), source_revision("s", &two));
+    }
+}

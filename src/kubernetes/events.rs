@@ -1,0 +1,78 @@
+//! Creates Kubernetes Events. Not through a recorder: names are fixed by object and access, so that a repeat is no new
+//! Event, and each access keeps its own note.
+
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event as KubeEvent},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+    jiff::Timestamp,
+};
+use kube::{Api, Client, api::PostParams};
+
+use crate::{api::names, domain::event::Event};
+
+/// Creates Events on behalf of the operator.
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    instance: String,
+}
+
+impl Events {
+    /// Uses this client; `instance` names this process.
+    pub const fn new(client: Client, instance: String) -> Self {
+        Self { client, instance }
+    }
+
+    /// Creates an Event on `regarding`, which says what it concerns besides in `related`. An Event that cannot be
+    /// created is logged: Events are a mirror, the audit stream is the record.
+    pub async fn create(
+        &self,
+        event: Event,
+        regarding: &ObjectReference,
+        related: Option<ObjectReference>,
+        now: Timestamp,
+    ) {
+        let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), &namespace);
+        let (name, reason) = (event.name.clone(), event.reason);
+        let created = api
+            .create(
+                &PostParams::default(),
+                &self.kube_event(event, namespace, regarding, related, now),
+            )
+            .await;
+        match created {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => tracing::warn!(event = name, reason, %error, "an Event could not be created"),
+        }
+    }
+
+    fn kube_event(
+        &self,
+        event: Event,
+        namespace: String,
+        regarding: &ObjectReference,
+        related: Option<ObjectReference>,
+        now: Timestamp,
+    ) -> KubeEvent {
+        KubeEvent {
+            metadata: ObjectMeta {
+                name: Some(event.name),
+                namespace: Some(namespace),
+                annotations: Some(event.annotations).filter(|annotations| !annotations.is_empty()),
+                ..ObjectMeta::default()
+            },
+            event_time: Some(MicroTime(now)),
+            action: Some(event.action.to_owned()),
+            reason: Some(event.reason.to_owned()),
+            note: Some(event.note),
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
+            regarding: Some(regarding.clone()),
+            related,
+            reporting_controller: Some(names::FIELD_MANAGER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            ..KubeEvent::default()
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The Kubernetes edge: watches, writes of Secrets and status, Events. The only place that calls the Kubernetes API.
+
+mod client;
+mod events;
+mod field_ownership;
+mod named_secrets;
+mod secrets;
+mod status;
+mod watch;
+
+pub use client::{Clients, connect};
+pub use events::Events;
+pub use named_secrets::NamedSecrets;
+pub use secrets::{Desired, Secrets, WriteError};
+pub use status::Statuses;
+pub use watch::{SecretMeta, WATCHES, WatchObserver, Watched, Watches};

@@ -1,0 +1,299 @@
+//! Reads metadata of Secrets and writes them. The bytes of a Secret go out and never come back: every answer is
+//! metadata only.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use k8s_openapi::{
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api, Client, Error,
+    api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions},
+};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::field_ownership::field_ownership;
+use crate::{
+    api::names,
+    domain::{ownership::SecretFacts, render::Data},
+};
+
+/// Longest text of the API server's that is passed on, in characters.
+const SERVER_MESSAGE_LENGTH: usize = 300;
+
+/// A Secret as it should be.
+pub struct Desired<'a> {
+    /// Namespace.
+    pub namespace: &'a str,
+    /// Name.
+    pub name: &'a str,
+    /// Type.
+    pub type_: &'a str,
+    /// Labels, ours included.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, ours included.
+    pub annotations: BTreeMap<String, String>,
+    /// The owner for garbage collection; none if the Secret is to outlive it.
+    pub owner: Option<OwnerReference>,
+    /// Its data.
+    pub data: Data<'a>,
+}
+
+/// Why a write failed. Holds nothing of what was written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A field that cannot change would have to: type, or anything of an immutable Secret.
+    #[error("an immutable field would have to change")]
+    Immutable,
+    /// The Secret is not the one that was judged: it went, or another came.
+    #[error("the Secret was replaced in the meantime")]
+    Replaced,
+    /// The API server refused, in its own words as far as they are safe.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The Secrets of the cluster.
+#[derive(Clone)]
+pub struct Secrets {
+    client: Client,
+}
+
+impl Secrets {
+    /// Uses this client.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Metadata of a Secret, if it exists.
+    ///
+    /// # Errors
+    /// What the API server said.
+    pub async fn facts(&self, namespace: &str, name: &str) -> Result<Option<SecretFacts>, WriteError> {
+        let found = self.api(namespace).get_metadata_opt(name).await;
+        Ok(found
+            .map_err(|error| classify(&error, None))?
+            .map(|meta| facts(&meta.metadata)))
+    }
+
+    /// All data of a Secret that others made: credentials of a store.
+    ///
+    /// # Errors
+    /// What the API server said; `None` if there is no such Secret.
+    pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, WriteError> {
+        self.api(namespace)
+            .get_opt(name)
+            .await
+            .map_err(|error| classify(&error, None))
+    }
+
+    /// Creates a Secret that was found absent. Not forced, and not by POST: fields written by POST are not pruned by a
+    /// later apply. A Secret of others that slips in meanwhile shows in the answer's other managers.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn create(&self, desired: &Desired<'_>) -> Result<SecretFacts, WriteError> {
+        self.patch(desired, None, false).await
+    }
+
+    /// Writes a Secret that was judged ours, pinned to its uid.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretFacts, WriteError> {
+        let facts = self.patch(desired, Some(uid), true).await?;
+        let foreign: Vec<_> = facts.fields.foreign_keys().into_iter().map(str::to_owned).collect();
+        if foreign.is_empty() {
+            return Ok(facts);
+        }
+        // An apply cannot remove what others hold; the Secret is to be whole, so their keys go by a merge patch.
+        let keys: serde_json::Map<_, _> = foreign.into_iter().map(|key| (key, Value::Null)).collect();
+        let patch = json!({"metadata": {"uid": uid}, "data": keys});
+        self.merge(desired.namespace, desired.name, &patch).await
+    }
+
+    /// Takes back every field that an apply of ours set: nothing is left of us.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn withdraw(&self, namespace: &str, name: &str, uid: &str) -> Result<(), WriteError> {
+        let empty = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": namespace, "uid": uid},
+        });
+        let params = PatchParams::apply(names::FIELD_MANAGER).force();
+        let patched = self
+            .api(namespace)
+            .patch_metadata(name, &params, &Patch::Apply(&empty))
+            .await;
+        patched.map(drop).map_err(|error| classify(&error, None))
+    }
+
+    /// Lets go of a Secret that stays: it keeps its data and the annotation with the object's name, so that an object of
+    /// that name may have it back.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn release(&self, namespace: &str, name: &str, uid: &str) -> Result<(), WriteError> {
+        let patch = json!({"metadata": {
+            "uid": uid,
+            "labels": {names::OWNER_UID_LABEL: null},
+            "ownerReferences": null,
+        }});
+        match self.merge(namespace, name, &patch).await {
+            Ok(_) | Err(WriteError::Replaced) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a Secret, pinned to its uid. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<(), WriteError> {
+        let preconditions = Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        });
+        let params = DeleteParams {
+            preconditions,
+            ..DeleteParams::background()
+        };
+        match self
+            .api(namespace)
+            .delete(name, &params)
+            .await
+            .map_err(|error| classify(&error, None))
+        {
+            Ok(_) | Err(WriteError::Replaced) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patch(&self, desired: &Desired<'_>, uid: Option<&str>, force: bool) -> Result<SecretFacts, WriteError> {
+        let mut params = PatchParams::apply(names::FIELD_MANAGER);
+        params.force = force;
+        let patch = Patch::Apply(manifest(desired, uid));
+        let patched = self
+            .api(desired.namespace)
+            .patch_metadata(desired.name, &params, &patch)
+            .await;
+        patched
+            .map(|meta| facts(&meta.metadata))
+            .map_err(|error| classify(&error, Some(&desired.data)))
+    }
+
+    async fn merge(&self, namespace: &str, name: &str, patch: &Value) -> Result<SecretFacts, WriteError> {
+        let params = PatchParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = self
+            .api(namespace)
+            .patch_metadata(name, &params, &Patch::Merge(patch))
+            .await;
+        patched
+            .map(|meta| facts(&meta.metadata))
+            .map_err(|error| classify(&error, None))
+    }
+
+    fn api(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+fn manifest(desired: &Desired<'_>, uid: Option<&str>) -> Value {
+    let data: BTreeMap<_, _> = desired
+        .data
+        .iter()
+        .map(|(key, value)| (*key, BASE64.encode(value.expose_secret())))
+        .collect();
+    let metadata = ObjectMeta {
+        name: Some(desired.name.to_owned()),
+        namespace: Some(desired.namespace.to_owned()),
+        uid: uid.map(str::to_owned),
+        labels: Some(desired.labels.clone()),
+        annotations: Some(desired.annotations.clone()),
+        owner_references: desired.owner.clone().map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    };
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": desired.type_, "data": data})
+}
+
+/// What ownership needs of a Secret's metadata.
+pub fn facts(meta: &ObjectMeta) -> SecretFacts {
+    let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
+    let annotation = |key: &str| {
+        meta.annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(key))
+            .cloned()
+    };
+    let controller = meta
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true));
+    SecretFacts {
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
+        owner_uid: label(names::OWNER_UID_LABEL),
+        owner: annotation(names::OWNER_ANNOTATION),
+        allow: annotation(names::ALLOW_ANNOTATION),
+        controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
+        deleting: meta.deletion_timestamp.is_some(),
+        fields: field_ownership(meta.managed_fields.as_deref().unwrap_or_default()),
+    }
+}
+
+/// Sorts an error of the API server. What it says is passed on only where it cannot hold anything of `data`.
+fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
+    let Error::Api(status) = error else {
+        return WriteError::Refused("the API server cannot be reached".to_owned());
+    };
+    let message = status.message.as_str();
+    match status.code {
+        404 | 409 => WriteError::Replaced,
+        422 if message.contains("metadata.uid") || message.contains("Precondition failed: UID") => WriteError::Replaced,
+        422 if message.contains("immutable") => WriteError::Immutable,
+        422 => {
+            // Validation may quote what it refuses; field and kind of complaint are enough to act on.
+            let causes = status.details.iter().flat_map(|details| &details.causes);
+            let causes: Vec<_> = causes
+                .map(|cause| format!("{}: {}", cause.field, cause.reason))
+                .collect();
+            WriteError::Refused(format!("the API server refuses it as invalid ({})", causes.join(", ")))
+        }
+        _ if data.is_some_and(|data| mentions(message, data)) => WriteError::Refused(format!(
+            "the API server answered {} with a message that is withheld",
+            status.code
+        )),
+        code => {
+            let message: String = message.chars().take(SERVER_MESSAGE_LENGTH).collect();
+            WriteError::Refused(format!("the API server answered {code}: {message}"))
+        }
+    }
+}
+
+fn mentions(message: &str, data: &Data<'_>) -> bool {
+    data.values()
+        .map(|value| value.expose_secret())
+        .any(|value| !value.is_empty() && (message.contains(value) || message.contains(&BASE64.encode(value))))
+}
+
+/// Kept small on purpose: the watch of Secrets needs these parts of their metadata and nothing else.
+pub fn prune(meta: &mut PartialObjectMeta<Secret>) {
+    meta.metadata.managed_fields = None;
+    meta.metadata.owner_references = None;
+    meta.metadata.finalizers = None;
+    if let Some(labels) = &mut meta.metadata.labels {
+        labels.retain(|key, _| key == names::OWNER_UID_LABEL);
+    }
+    if let Some(annotations) = &mut meta.metadata.annotations {
+        annotations.retain(|key, _| key == names::OWNER_ANNOTATION);
+    }
+}

@@ -1,0 +1,96 @@
+//! The operator's program: arguments, then the library.
+
+use std::{
+    io::{Write, stderr, stdout},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use secure_parameter_operator::{
+    api::crds,
+    aws::Aws,
+    cli::{Cli, Command, CrdsArgs, RunArgs},
+    config::Config,
+    controller::{Settings, run},
+    kubernetes::connect,
+    observe::start_logging,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    // First of all, and once: Kubernetes and AWS clients share this provider.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let result = match Cli::parse().command {
+        Command::Run(args) => start(args),
+        Command::Crds(args) => print_crds(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            let _ = writeln!(stderr(), "{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn start(args: RunArgs) -> Result<(), String> {
+    let config = Config::new(args)?;
+    start_logging(config.log_format, &config.log_filter)?;
+    let stop = stop_on_signal()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        format!(
+            "Cannot listen on {}: {error}; choose another address with --listen.",
+            config.listen
+        )
+    })?;
+    let clients = connect().await?;
+    let aws = Aws::from_environment().await;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), listen = %config.listen, "started");
+    let settings = Settings {
+        listener,
+        concurrency: config.concurrency,
+        instance: config.instance,
+    };
+    run(clients, aws, settings, stop)
+        .await
+        .map_err(|error| format!("The HTTP server failed: {error}."))
+}
+
+/// The first SIGTERM or SIGINT stops cleanly; a second one ends the process at once.
+fn stop_on_signal() -> Result<CancellationToken, String> {
+    let stop = CancellationToken::new();
+    let listen = |kind| signal(kind).map_err(|error| format!("Cannot listen for signals: {error}."));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopped.is_cancelled() {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping");
+            stopped.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+fn print_crds(args: &CrdsArgs) -> Result<(), String> {
+    for (file, manifest) in crds() {
+        let yaml = serde_yaml::to_string(&manifest).map_err(|error| format!("{file}: {error}."))?;
+        match &args.write {
+            Some(folder) => std::fs::write(folder.join(&file), yaml)
+                .map_err(|error| format!("{} cannot be written: {error}.", folder.join(&file).display()))?,
+            None => write!(stdout(), "---\n{yaml}").map_err(|error| format!("Cannot print: {error}."))?,
+        }
+    }
+    Ok(())
+}

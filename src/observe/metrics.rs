@@ -1,0 +1,164 @@
+//! Metrics in the OpenMetrics format. Labels come from closed lists, never from names of objects.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::{api::Reason, domain::audit::AuditRecord};
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ReasonLabel, Counter>,
+    durations: Family<ReasonLabel, Histogram, fn() -> Histogram>,
+    aws_calls: Family<CallLabels, Counter>,
+    decrypted: Counter,
+    secret_writes: Counter,
+    watch_errors: Family<WatchLabel, Counter>,
+    objects: Family<ReasonLabel, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    operation: String,
+    outcome: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabel {
+    watch: &'static str,
+}
+
+/// Upper bounds of the duration buckets, in seconds.
+const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("secureparameter"),
+            reconciles: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            aws_calls: Family::default(),
+            decrypted: Counter::default(),
+            secret_writes: Counter::default(),
+            watch_errors: Family::default(),
+            objects: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let Self { registry, .. } = self;
+        registry.register(
+            "reconciles",
+            "Reconciles of SecureParameters by their outcome",
+            self.reconciles.clone(),
+        );
+        let help = "Duration of reconciles in seconds by their outcome";
+        registry.register("reconcile_duration_seconds", help, self.durations.clone());
+        registry.register(
+            "aws_calls",
+            "AWS calls by operation and error code, OK if none",
+            self.aws_calls.clone(),
+        );
+        registry.register(
+            "decrypted_values",
+            "Parameters that came back decrypted",
+            self.decrypted.clone(),
+        );
+        registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
+        registry.register(
+            "watch_errors",
+            "Errors of Kubernetes watches",
+            self.watch_errors.clone(),
+        );
+        registry.register(
+            "objects",
+            "SecureParameters by the reason of their Ready condition",
+            self.objects.clone(),
+        );
+    }
+
+    /// Counts a reconcile.
+    pub fn reconciled(&self, reason: Reason, duration: Duration) {
+        let label = ReasonLabel {
+            reason: reason.as_str(),
+        };
+        self.reconciles.get_or_create(&label).inc();
+        self.durations.get_or_create(&label).observe(duration.as_secs_f64());
+    }
+
+    /// Counts an AWS call and what it decrypted.
+    pub fn aws_call(&self, record: &AuditRecord) {
+        let text = |key: &str| {
+            record
+                .cloudtrail
+                .get(key)
+                .and_then(|value| value.as_str())
+                .map(str::to_owned)
+        };
+        let failed = record.cloudtrail.get("errorMessage").is_some();
+        let no_code = if failed { "NoAnswer" } else { "OK" };
+        let labels = CallLabels {
+            operation: text("eventName").unwrap_or_default(),
+            outcome: text("errorCode").unwrap_or_else(|| no_code.to_owned()),
+        };
+        self.aws_calls.get_or_create(&labels).inc();
+        let decrypted = record
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.outcome == "Decrypted")
+            .count();
+        self.decrypted.inc_by(u64::try_from(decrypted).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a write of a Secret.
+    pub fn secret_written(&self) {
+        self.secret_writes.inc();
+    }
+
+    /// Counts an error of a watch.
+    pub fn watch_error(&self, watch: &'static str) {
+        self.watch_errors.get_or_create(&WatchLabel { watch }).inc();
+    }
+
+    /// Sets how many objects show which reason.
+    pub fn objects(&self, by_reason: &BTreeMap<Reason, i64>) {
+        for reason in Reason::ALL {
+            let count = by_reason.get(reason).copied();
+            // Reasons that were never seen stay absent instead of filling the page with zeros.
+            let label = ReasonLabel {
+                reason: reason.as_str(),
+            };
+            if let Some(count) = count.or_else(|| self.objects.get(&label).map(|_| 0)) {
+                self.objects.get_or_create(&label).set(count);
+            }
+        }
+    }
+
+    /// All metrics as text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,215 @@
+//! A real Kubernetes control plane on loopback: etcd, kube-apiserver with RBAC, kube-controller-manager.
+//!
+//! There is no scheduler and no node: Pods stay pending, everything else behaves as in a cluster.
+
+mod clients;
+mod components;
+mod files;
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use axum::http::Request;
+use k8s_openapi::{
+    api::core::v1::ServiceAccount, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::PostParams,
+    runtime::wait::{Condition, conditions},
+};
+use tokio::sync::OnceCell;
+
+use crate::{process::Process, tools::Tool, wait::eventually};
+
+use self::{components::Component, files::Files};
+
+/// A port picked as free can be taken before the server binds it; three times in a row is something else.
+const ATTEMPTS: usize = 3;
+/// Ready takes five seconds on two idle cores; machines that build at the same time need more.
+const READY_TIMEOUT: Duration = Duration::from_mins(2);
+
+static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+
+/// A running control plane; dropping it, or the end of this process, ends it and removes its files.
+///
+/// It holds nothing that belongs to an asynchronous runtime: every test has a runtime of its own, and all may use the
+/// same control plane.
+#[derive(Debug)]
+pub struct ControlPlane {
+    url: String,
+    files: Files,
+    kubectl: PathBuf,
+    // In the order in which they are to end.
+    controller_manager: Process,
+    apiserver: Process,
+    etcd: Process,
+}
+
+/// Program files of what a control plane consists of.
+struct Programs {
+    etcd: PathBuf,
+    apiserver: PathBuf,
+    controller_manager: PathBuf,
+    kubectl: PathBuf,
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until it is ready. Builds its programs first, if there are none yet.
+    pub async fn start() -> Result<Self> {
+        Self::start_with_crds(&[]).await
+    }
+
+    /// Like [`ControlPlane::start`], with custom resources that the controllers know from the beginning.
+    ///
+    /// They look for new kinds only twice a minute: what belongs to an object of a kind installed later may outlive its
+    /// owner by that long.
+    pub async fn start_with_crds(crds: &[CustomResourceDefinition]) -> Result<Self> {
+        let programs = Programs {
+            etcd: Tool::Etcd.path().await?,
+            apiserver: Tool::KubeApiserver.path().await?,
+            controller_manager: Tool::KubeControllerManager.path().await?,
+            kubectl: Tool::Kubectl.path().await?,
+        };
+        let mut attempt = 1;
+        loop {
+            match Self::attempt(&programs, crds).await {
+                Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The control plane all tests of this process share; started by the first that asks.
+    pub async fn shared() -> Result<&'static Self> {
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    async fn attempt(programs: &Programs, crds: &[CustomResourceDefinition]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("testbed-control-plane-").tempdir()?;
+        let [etcd_port, port] = free_ports()?;
+        let url = format!("https://127.0.0.1:{port}");
+        let files = Files::create(folder.path(), &url)?;
+        let etcd = Component::etcd(&files, etcd_port).start(&programs.etcd)?;
+        // From here on the supervisor of etcd removes it, even if this process is killed.
+        let _ = folder.keep();
+        let apiserver = Component::apiserver(&files, etcd_port, port).start(&programs.apiserver)?;
+        let client = files.client(&url, &files.admin_token).await?;
+        wait_ready(&client, &[&etcd, &apiserver])
+            .await
+            .with_context(|| format!("end of the API server's log:\n{}", apiserver.log_tail()))?;
+        install(&client, crds).await?;
+        let controller_manager = Component::controller_manager(&files).start(&programs.controller_manager)?;
+        wait_controllers(&client, &controller_manager).await?;
+        Ok(Self {
+            url,
+            files,
+            kubectl: programs.kubectl.clone(),
+            controller_manager,
+            apiserver,
+            etcd,
+        })
+    }
+
+    /// Address of the API server.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Certificate of the authority that signed the API server's certificate, in PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.files.ca_pem
+    }
+
+    /// A kubeconfig of the administrator (group `system:masters`).
+    pub fn kubeconfig(&self) -> &Path {
+        &self.files.admin_kubeconfig
+    }
+
+    /// The folder that lives as long as this control plane; for files of tests, too.
+    pub fn folder(&self) -> &Path {
+        &self.files.folder
+    }
+
+    /// The API server's process, for tests that stop or pause it.
+    pub fn apiserver(&self) -> &Process {
+        &self.apiserver
+    }
+
+    /// The controller manager's process, for tests that stop or pause it.
+    pub fn controller_manager(&self) -> &Process {
+        &self.controller_manager
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        // All at once, so that dropping takes as long as the slowest and not as long as all together.
+        for process in [&mut self.controller_manager, &mut self.apiserver, &mut self.etcd] {
+            process.close();
+        }
+    }
+}
+
+/// Waits until the API server says it is ready; gives up at once when a process it needs has ended.
+async fn wait_ready(client: &Client, processes: &[&Process]) -> Result<()> {
+    eventually("the API server to be ready", READY_TIMEOUT, async || {
+        for process in processes {
+            if let Err(error) = process.ensure_running() {
+                return Ok(Some(Err(error)));
+            }
+        }
+        client.request_text(Request::get("/readyz").body(Vec::new())?).await?;
+        Ok(Some(Ok(())))
+    })
+    .await?
+}
+
+/// Creates custom resource definitions and waits until their resources are served.
+async fn install(client: &Client, crds: &[CustomResourceDefinition]) -> Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for crd in crds {
+        api.create(&PostParams::default(), crd).await?;
+    }
+    for crd in crds {
+        let name = crd.name_any();
+        eventually("a custom resource to be served", READY_TIMEOUT, async || {
+            Ok(conditions::is_crd_established()
+                .matches_object(Some(&api.get(&name).await?))
+                .then_some(()))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Waits for the first visible work of the controllers, the `default` service account.
+async fn wait_controllers(client: &Client, controller_manager: &Process) -> Result<()> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+    eventually("the controllers to work", READY_TIMEOUT, async || {
+        if let Err(error) = controller_manager.ensure_running() {
+            return Ok(Some(Err(error)));
+        }
+        Ok(accounts.get_opt("default").await?.map(|_| Ok(())))
+    })
+    .await?
+}
+
+/// Ports that nothing listens on right now. All are held before any is let go, so that they differ.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut held = Vec::new();
+    for _ in 0..N {
+        held.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+    }
+    let ports = held
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect::<Result<Vec<_>>>()?;
+    ports.try_into().map_err(|_| anyhow!("cannot count"))
+}

@@ -1,0 +1,111 @@
+//! The command lines of etcd, kube-apiserver and kube-controller-manager.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+
+use crate::process::{Options, Process};
+
+use super::files::Files;
+
+/// What the tests and a user see the effects of; the others would cost time and memory.
+const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
+     serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller";
+/// Who signs tokens of service accounts: the value clusters have.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// One program of a control plane with its arguments.
+pub struct Component {
+    name: &'static str,
+    arguments: Vec<String>,
+    log: PathBuf,
+    options: Options,
+}
+
+impl Component {
+    /// The store, on `port`. It ends last and removes the control plane's folder.
+    pub fn etcd(files: &Files, port: u16) -> Self {
+        let url = format!("http://127.0.0.1:{port}");
+        let arguments = [
+            flag("data-dir", files.folder.join("etcd").display()),
+            flag("listen-client-urls", &url),
+            flag("advertise-client-urls", &url),
+            // Never used with a single member; etcd picks a port.
+            flag("listen-peer-urls", "http://127.0.0.1:0"),
+            // Nothing here is worth keeping, and a disk that syncs makes everything slow.
+            "--unsafe-no-fsync".to_owned(),
+            flag("log-level", "warn"),
+        ];
+        let mut component = Self::new("etcd", files, arguments);
+        component.options.remove = Some(files.folder.clone());
+        component
+    }
+
+    /// The API server, on `port`, with the store on `etcd_port`.
+    pub fn apiserver(files: &Files, etcd_port: u16, port: u16) -> Self {
+        let arguments = [
+            flag("etcd-servers", format_args!("http://127.0.0.1:{etcd_port}")),
+            flag("bind-address", "127.0.0.1"),
+            flag("secure-port", port),
+            flag("advertise-address", "127.0.0.1"),
+            // Loopback is no valid endpoint of the service `kubernetes`.
+            flag("endpoint-reconciler-type", "none"),
+            flag("service-cluster-ip-range", "10.0.0.0/24"),
+            flag("cert-dir", files.folder.display()),
+            flag("tls-cert-file", files.serving_certificate.display()),
+            flag("tls-private-key-file", files.serving_key.display()),
+            flag("token-auth-file", files.tokens.display()),
+            flag("authorization-mode", "RBAC"),
+            flag("service-account-issuer", ISSUER),
+            flag("service-account-signing-key-file", files.account_key.display()),
+            flag("service-account-key-file", files.account_public_key.display()),
+        ];
+        Self::new("kube-apiserver", files, arguments)
+    }
+
+    /// The controllers.
+    pub fn controller_manager(files: &Files) -> Self {
+        let arguments = [
+            flag("kubeconfig", files.controller_manager_kubeconfig.display()),
+            flag("controllers", CONTROLLERS),
+            flag("use-service-account-credentials", true),
+            flag("service-account-private-key-file", files.account_key.display()),
+            flag("root-ca-file", files.ca.display()),
+            flag("leader-elect", false),
+            // It serves nothing that anyone here asks for.
+            flag("secure-port", 0),
+            // The defaults protect large clusters and make deleting namespaces slow.
+            flag("kube-api-qps", 500),
+            flag("kube-api-burst", 1000),
+        ];
+        Self::new("kube-controller-manager", files, arguments)
+    }
+
+    fn new<const N: usize>(name: &'static str, files: &Files, arguments: [String; N]) -> Self {
+        // Data that is thrown away needs no farewell, for which the API server would take its time.
+        let options = Options {
+            grace_seconds: 0,
+            ..Options::default()
+        };
+        Self {
+            name,
+            arguments: arguments.into(),
+            log: files.folder.join(format!("{name}.log")),
+            options,
+        }
+    }
+
+    /// Starts the component from its program file.
+    pub fn start(self, program: &Path) -> Result<Process> {
+        let mut command = Command::new(program);
+        command.args(&self.arguments);
+        Process::start_with(self.name, &command, &self.log, &self.options)
+    }
+}
+
+fn flag(name: &str, value: impl std::fmt::Display) -> String {
+    format!("--{name}={value}")
+}

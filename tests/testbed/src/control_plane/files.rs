@@ -1,0 +1,139 @@
+//! The files of a control plane: certificates, keys, tokens, kubeconfigs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+/// Paths and secrets of one control plane; everything lies in `folder`.
+#[derive(Debug)]
+pub struct Files {
+    pub folder: PathBuf,
+    pub ca: PathBuf,
+    pub ca_pem: String,
+    pub serving_certificate: PathBuf,
+    pub serving_key: PathBuf,
+    /// Signs tokens of service accounts.
+    pub account_key: PathBuf,
+    /// Checks tokens of service accounts.
+    pub account_public_key: PathBuf,
+    pub tokens: PathBuf,
+    pub admin_token: String,
+    pub admin_kubeconfig: PathBuf,
+    pub controller_manager_kubeconfig: PathBuf,
+}
+
+impl Files {
+    /// Writes all files of a control plane that will serve at `url`.
+    pub fn create(folder: &Path, url: &str) -> Result<Self> {
+        let (admin_token, manager_token) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+        let authority = Authority::new()?;
+        let files = Self {
+            folder: folder.to_owned(),
+            ca: folder.join("ca.crt"),
+            ca_pem: authority.pem.clone(),
+            serving_certificate: folder.join("serving.crt"),
+            serving_key: folder.join("serving.key"),
+            account_key: folder.join("accounts.key"),
+            account_public_key: folder.join("accounts.pub"),
+            tokens: folder.join("tokens.csv"),
+            admin_kubeconfig: folder.join("admin.kubeconfig"),
+            controller_manager_kubeconfig: folder.join("controller-manager.kubeconfig"),
+            admin_token,
+        };
+        let (certificate, key) = authority.serving()?;
+        let accounts = KeyPair::generate()?;
+        write(&files.ca, &authority.pem)?;
+        write(&files.serving_certificate, &certificate)?;
+        write(&files.serving_key, &key)?;
+        write(&files.account_key, &accounts.serialize_pem())?;
+        write(&files.account_public_key, &accounts.public_key_pem())?;
+        let tokens = format!(
+            "{},admin,admin,system:masters\n{manager_token},system:kube-controller-manager,controller-manager\n",
+            files.admin_token
+        );
+        write(&files.tokens, &tokens)?;
+        files.write_kubeconfig(url, &files.admin_token, &files.admin_kubeconfig)?;
+        files.write_kubeconfig(url, &manager_token, &files.controller_manager_kubeconfig)?;
+        Ok(files)
+    }
+
+    /// Writes a kubeconfig with the bearer token `token`.
+    pub fn write_kubeconfig(&self, url: &str, token: &str, path: &Path) -> Result<()> {
+        // JSON is YAML, and this way nothing needs quoting.
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "testbed",
+            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "testbed"}}],
+            "clusters": [{"name": "testbed", "cluster": {"server": url, "certificate-authority": self.ca}}],
+            "users": [{"name": "testbed", "user": {"token": token}}],
+        });
+        write(path, &format!("{kubeconfig:#}\n"))
+    }
+
+    /// A client with the bearer token `token`.
+    pub async fn client(&self, url: &str, token: &str) -> Result<Client> {
+        let kubeconfig: Kubeconfig = serde_json::from_value(json!({
+            "current-context": "testbed",
+            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "testbed"}}],
+            "clusters": [{"name": "testbed", "cluster": {"server": url, "certificate-authority": self.ca}}],
+            "users": [{"name": "testbed", "user": {"token": token}}],
+        }))?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Client::try_from(config)?)
+    }
+}
+
+/// A certificate authority that lives as long as it takes to sign one certificate.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "testbed authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = params.self_signed(&key)?.pem();
+        Ok(Self {
+            pem,
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// Certificate and key of the API server, both in PEM.
+    fn serving(&self) -> Result<(String, String)> {
+        let key = KeyPair::generate()?;
+        let names = [
+            "127.0.0.1",
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+        ];
+        let mut params = CertificateParams::new(names.map(str::to_owned))?;
+        params.distinguished_name.push(DnType::CommonName, "testbed API server");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        Ok((params.signed_by(&key, &self.issuer)?.pem(), key.serialize_pem()))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,126 @@
+//! Connections that the server can break off instead of answering.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const RESET: u8 = 2;
+
+/// Accepts connections and hands each one's [`Peer`] to the handler.
+pub(super) struct Listener(pub TcpListener);
+
+/// The handler's grip on its connection.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    state: Arc<AtomicU8>,
+}
+
+impl Peer {
+    fn new() -> Self {
+        Self {
+            state: Arc::new(AtomicU8::new(OPEN)),
+        }
+    }
+
+    /// From now on nothing reaches the other side, which sees an orderly end.
+    pub fn close(&self) {
+        self.state.store(CLOSED, Ordering::Release);
+    }
+
+    /// The same, but the other side sees a TCP reset.
+    pub fn reset(&self) {
+        self.state.store(RESET, Ordering::Release);
+    }
+}
+
+/// A connection that fails to write once it is broken off, whereupon the server drops it.
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: Peer,
+}
+
+impl Connection {
+    fn check(&self) -> io::Result<()> {
+        match self.peer.state.load(Ordering::Acquire) {
+            OPEN => return Ok(()),
+            // A zero linger time is what turns the close into a reset.
+            RESET => self.stream.set_zero_linger()?,
+            _ => {}
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Connection;
+    type Addr = Peer;
+
+    async fn accept(&mut self) -> (Connection, Peer) {
+        loop {
+            if let Ok((stream, _)) = self.0.accept().await {
+                // Small answers must not wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
+                let peer = Peer::new();
+                return (
+                    Connection {
+                        stream,
+                        peer: peer.clone(),
+                    },
+                    peer,
+                );
+            }
+            // Out of file descriptors, most likely: some will be given back.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Peer> {
+        Ok(Peer::new())
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.remote_addr().clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Address of a listener just bound.
+pub(super) async fn bind(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    Ok((Listener(listener), bound))
+}

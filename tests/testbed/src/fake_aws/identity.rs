@@ -1,0 +1,201 @@
+//! Callers: the credentials AWS knows and the principal behind each of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::iam::Statement;
+
+/// Credentials and the principal they belong to.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Public half of the credentials.
+    pub access_key_id: String,
+    /// The key that signs.
+    pub secret_access_key: String,
+    /// Must accompany every call when present.
+    pub session_token: Option<String>,
+    /// Principal as it shows in messages and records.
+    pub arn: String,
+    /// `UserId` of `GetCallerIdentity`: `AIDA...` or `AROA...:<session>`.
+    pub principal_id: String,
+    /// Twelve digits.
+    pub account: String,
+    /// What kind of principal it is.
+    pub principal: Principal,
+    /// Statements that alone allow something; `None` allows everything.
+    pub policy: Option<Vec<Statement>>,
+}
+
+/// Kinds of principal, by the names `CloudTrail` gives them.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A user with long-lived keys.
+    IamUser,
+    /// A session of a role.
+    AssumedRole(Box<Session>),
+    /// The holder of a web identity token, before it has become a role session.
+    WebIdentity {
+        /// Issuer of the token.
+        provider: String,
+        /// `sub` of the token.
+        subject: String,
+    },
+}
+
+/// What a record says about the session of an assumed role.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// ARN of the role.
+    pub issuer_arn: String,
+    /// `AROA...` of the role.
+    pub issuer_id: String,
+    /// Name of the role without its path.
+    pub role_name: String,
+    /// Start of the session, milliseconds since 1970.
+    pub created_ms: i64,
+    /// End of the session; `None` lives as long as the fake.
+    pub expires_ms: Option<i64>,
+    /// Sticky source identity.
+    pub source_identity: Option<String>,
+    /// Issuer of the token that started the session.
+    pub federated_provider: Option<String>,
+    /// Session policy: narrows what the role may do.
+    pub policy: Option<Vec<Statement>>,
+}
+
+impl Identity {
+    /// A user with long-lived keys, allowed everything.
+    pub fn user(account: &str, name: &str) -> Self {
+        Self {
+            access_key_id: unique("AKIA"),
+            secret_access_key: secret(),
+            session_token: None,
+            arn: format!("arn:aws:iam::{account}:user/{name}"),
+            principal_id: unique("AIDA"),
+            account: account.to_owned(),
+            principal: Principal::IamUser,
+            policy: None,
+        }
+    }
+
+    /// A role session that does not end by itself, allowed everything.
+    pub fn assumed_role(account: &str, role: &str, session: &str) -> Self {
+        let issuer_id = unique("AROA");
+        Self {
+            access_key_id: unique("ASIA"),
+            session_token: Some(secret()),
+            arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
+            principal_id: format!("{issuer_id}:{session}"),
+            principal: Principal::AssumedRole(Box::new(Session {
+                issuer_arn: format!("arn:aws:iam::{account}:role/{role}"),
+                issuer_id,
+                role_name: role.to_owned(),
+                created_ms: super::clock::system(),
+                expires_ms: None,
+                source_identity: None,
+                federated_provider: None,
+                policy: None,
+            })),
+            ..Self::user(account, role)
+        }
+    }
+
+    /// The same identity, allowed only what the statements allow.
+    #[must_use]
+    pub fn with_policy(mut self, statements: Vec<Statement>) -> Self {
+        self.policy = Some(statements);
+        self
+    }
+
+    pub(super) fn policy(&self) -> Option<&[Statement]> {
+        self.policy.as_deref()
+    }
+
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.principal {
+            Principal::AssumedRole(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    pub(super) fn session_policy(&self) -> Option<&[Statement]> {
+        self.session()?.policy.as_deref()
+    }
+}
+
+/// An identifier of AWS' form: prefix and sixteen capitals or digits.
+pub(super) fn unique(prefix: &str) -> String {
+    let tail = Uuid::new_v4().simple().to_string().to_uppercase();
+    format!("{prefix}{}", &tail[..16])
+}
+
+/// A random text for keys and tokens.
+pub(super) fn secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+struct Known {
+    identity: Arc<Identity>,
+    expired: bool,
+}
+
+/// All credentials the fake accepts.
+#[derive(Default)]
+pub(super) struct Identities {
+    by_key: HashMap<String, Known>,
+}
+
+/// Whether credentials may still be used.
+pub(super) enum Standing {
+    /// Good.
+    Valid(Arc<Identity>),
+    /// Once good.
+    Expired,
+    /// Never heard of.
+    Unknown,
+}
+
+impl Identities {
+    /// Accepts these credentials from now on.
+    pub fn add(&mut self, identity: Identity) {
+        let key = identity.access_key_id.clone();
+        self.by_key.insert(
+            key,
+            Known {
+                identity: Arc::new(identity),
+                expired: false,
+            },
+        );
+    }
+
+    /// Ends the credentials at once.
+    pub fn expire(&mut self, access_key_id: &str) {
+        if let Some(known) = self.by_key.get_mut(access_key_id) {
+            known.expired = true;
+        }
+    }
+
+    /// Forgets the credentials, as deleting an access key does.
+    pub fn remove(&mut self, access_key_id: &str) {
+        self.by_key.remove(access_key_id);
+    }
+
+    /// Looks an access key up.
+    pub fn standing(&self, access_key_id: &str, now_ms: i64) -> Standing {
+        let Some(known) = self.by_key.get(access_key_id) else {
+            return Standing::Unknown;
+        };
+        let over = known
+            .identity
+            .session()
+            .and_then(|session| session.expires_ms)
+            .is_some_and(|end| now_ms >= end);
+        if known.expired || over {
+            Standing::Expired
+        } else {
+            Standing::Valid(Arc::clone(&known.identity))
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Names as callers write them, and what they mean.
+
+use crate::fake_aws::arn::{self, Arn};
+use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::world::Context;
+
+/// Longest name with its ARN prefix.
+const NAME_LIMIT: usize = 1011;
+const DEPTH_LIMIT: usize = 15;
+
+/// A name to read, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// As sent, without blanks around it.
+    pub text: String,
+    /// ARN of the parameter, without selector.
+    pub arn: String,
+    /// Whose parameter it is.
+    pub account: String,
+    /// Where it is.
+    pub region: String,
+    /// Version number or label.
+    pub selector: Option<String>,
+}
+
+impl Wanted {
+    /// Reads `name`, `name:selector` or an ARN with or without selector.
+    pub fn parse(context: &Context, text: &str) -> Outcome<Self> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > 2048 {
+            let constraint = "Member must have length less than or equal to 2048";
+            return Err(AwsError::constraint(text, "name", constraint));
+        }
+        let arn = Arn::parse(text).filter(|arn| arn.service == "ssm");
+        let (account, region, named) = match arn.and_then(|arn| Some((arn, arn.resource.strip_prefix("parameter/")?))) {
+            Some((arn, rest)) => (arn.account, arn.region, rest),
+            None => (context.caller.account.as_str(), context.region.as_str(), text),
+        };
+        let (name, selector) = match named.split_once(':') {
+            Some((name, selector)) => (name, Some(selector)),
+            None => (named, None),
+        };
+        if arn.is_none() && name.trim_start_matches('/').contains('/') && !name.starts_with('/') {
+            return Err(not_qualified());
+        }
+        if !name.chars().all(is_name_character) || selector.is_some_and(|s| s.is_empty() || s.contains([':', ' '])) {
+            return Err(bad_name());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            arn: arn::parameter(region, account, name),
+            account: account.to_owned(),
+            region: region.to_owned(),
+            selector: selector.map(str::to_owned),
+        })
+    }
+}
+
+/// Checks the name of a parameter to write.
+pub(super) fn check_new(context: &Context, name: &str) -> Outcome<()> {
+    let relative = name.strip_prefix('/').unwrap_or(name);
+    if relative.is_empty() || !relative.chars().all(is_name_character) || name.ends_with('/') || name.contains("//") {
+        return Err(bad_name());
+    }
+    let first = relative.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    if first.starts_with("aws") && name.starts_with('/') {
+        let message = format!("No access to reserved parameter name: {name}.");
+        return Err(AwsError::new("AccessDeniedException", message));
+    }
+    if first.starts_with("aws") || first.starts_with("ssm") {
+        return Err(bad_name());
+    }
+    if relative.contains('/') && !name.starts_with('/') {
+        return Err(not_qualified());
+    }
+    if relative.split('/').count() > DEPTH_LIMIT {
+        let message = "A hierarchy can have a maximum of 15 levels. Reduce the number of levels in the name.";
+        return Err(AwsError::new("HierarchyLevelLimitExceededException", message));
+    }
+    if arn::parameter(&context.region, &context.caller.account, name).len() > NAME_LIMIT {
+        let constraint = "Member must have length less than or equal to 1011 including its ARN prefix";
+        return Err(AwsError::constraint(name, "name", constraint));
+    }
+    Ok(())
+}
+
+fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/')
+}
+
+fn not_qualified() -> AwsError {
+    AwsError::validation("Parameter name must be a fully qualified name.")
+}
+
+fn bad_name() -> AwsError {
+    AwsError::validation(
+        "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive). If formed as a path, it can \
+         consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and \
+         the following 3 symbols .-_",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_aws::world::World;
+
+    fn context() -> Context {
+        World::default().behind_the_scenes("111122223333", "eu-central-1")
+    }
+
+    #[test]
+    fn the_forms_of_a_name() {
+        let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/team/db";
+        for (text, expected, selector) in [
+            (" /team/db ", arn, None),
+            ("/team/db:3", arn, Some("3")),
+            ("/team/db:prod", arn, Some("prod")),
+            (arn, arn, None),
+            (
+                "arn:aws:ssm:eu-central-1:111122223333:parameter/team/db:3",
+                arn,
+                Some("3"),
+            ),
+            ("/root", "arn:aws:ssm:eu-central-1:111122223333:parameter/root", None),
+            ("root", "arn:aws:ssm:eu-central-1:111122223333:parameter/root", None),
+        ] {
+            let wanted = Wanted::parse(&context(), text).expect(text);
+            assert_eq!(
+                (wanted.arn.as_str(), wanted.selector.as_deref()),
+                (expected, selector),
+                "{text}"
+            );
+        }
+        for text in ["", "/a b", "team/db", "/a:1:2", "/a:", "/ä", "{{x}}"] {
+            let error = Wanted::parse(&context(), text).expect_err(text);
+            assert_eq!(error.code, "ValidationException", "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_written() {
+        let deep = |levels: usize| "/x".repeat(levels);
+        let long = format!("/{}", "x".repeat(1011));
+        for (name, code) in [
+            ("awsome", "ValidationException"),
+            ("/SSM/x", "ValidationException"),
+            ("/aws/x", "AccessDeniedException"),
+            ("a/b", "ValidationException"),
+            ("/a/", "ValidationException"),
+            ("arn:aws:ssm:eu-central-1:1:parameter/x", "ValidationException"),
+            (&deep(16), "HierarchyLevelLimitExceededException"),
+            (&long, "ValidationException"),
+        ] {
+            assert_eq!(check_new(&context(), name).expect_err(name).code, code, "{name}");
+        }
+        for name in ["a", "/a", "/team/aws/x", &deep(15)] {
+            assert_eq!(check_new(&context(), name), Ok(()), "{name}");
+        }
+    }
+}

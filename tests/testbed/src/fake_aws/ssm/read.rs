@@ -1,0 +1,186 @@
+//! `GetParameter` and `GetParameters`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::names::Wanted;
+use super::parameter::{Parameter, Stored, Version};
+use super::seal;
+use crate::fake_aws::clock;
+use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::service::{Reply, parse_input};
+use crate::fake_aws::world::{Context, World};
+
+const NAMES_LIMIT: usize = 10;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Batch {
+    names: Vec<String>,
+    #[serde(default)]
+    with_decryption: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Single {
+    name: String,
+    #[serde(default)]
+    with_decryption: bool,
+}
+
+/// Why a name gave no value.
+enum Miss {
+    Parameter,
+    Version,
+}
+
+/// All names at once: what does not exist is listed, any other trouble fails the whole call.
+pub(super) fn get_parameters(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
+    let input: Batch = parse_input(input)?;
+    let wanted = understand(context, &input.names)?;
+    for one in &wanted {
+        authorize(world, context, "ssm:GetParameters", one)?;
+    }
+    let mut found = Vec::new();
+    let mut invalid = Vec::new();
+    for one in &wanted {
+        match find(world, context, one) {
+            Ok((parameter, version)) => {
+                found.push((parameter.name.clone(), one, parameter.arn.clone(), version.clone()));
+            }
+            Err(_) => invalid.push(&one.text),
+        }
+    }
+    found.sort_by(|(a, one, ..), (b, other, ..)| (a, &one.selector).cmp(&(b, &other.selector)));
+    let mut parameters = Vec::new();
+    for (name, one, arn, version) in &found {
+        let shown = Shown {
+            name,
+            arn,
+            selector: one.selector.as_deref(),
+            version,
+        };
+        parameters.push(shown.render(world, context, input.with_decryption)?);
+    }
+    Ok(Reply::json(
+        json!({"Parameters": parameters, "InvalidParameters": invalid}),
+    ))
+}
+
+fn understand(context: &Context, names: &[String]) -> Outcome<Vec<Wanted>> {
+    let list = || format!("[{}]", names.join(", "));
+    if names.is_empty() {
+        let constraint = "Member must have length greater than or equal to 1";
+        return Err(AwsError::constraint(&list(), "names", constraint));
+    }
+    if names.len() > NAMES_LIMIT {
+        let constraint = "Member must have length less than or equal to 10";
+        return Err(AwsError::constraint(&list(), "names", constraint));
+    }
+    let wanted: Vec<Wanted> = names
+        .iter()
+        .map(|name| Wanted::parse(context, name))
+        .collect::<Outcome<_>>()?;
+    for (at, one) in wanted.iter().enumerate() {
+        if wanted[..at]
+            .iter()
+            .any(|other| (&other.arn, &other.selector) == (&one.arn, &one.selector))
+        {
+            return Err(AwsError::validation(
+                "Duplicate parameter names are not allowed in one request.",
+            ));
+        }
+    }
+    Ok(wanted)
+}
+
+/// One name, with an error that says what was missing.
+pub(super) fn get_parameter(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
+    let input: Single = parse_input(input)?;
+    let one = Wanted::parse(context, &input.name)?;
+    authorize(world, context, "ssm:GetParameter", &one)?;
+    let (name, arn, version) = match find(world, context, &one) {
+        Ok((parameter, version)) => (parameter.name.clone(), parameter.arn.clone(), version.clone()),
+        Err(Miss::Parameter) => return Err(AwsError::new("ParameterNotFound", "")),
+        Err(Miss::Version) => {
+            let selector = one.selector.as_deref().unwrap_or_default();
+            let message = format!(
+                "Systems Manager could not find version {selector} of {}. Verify the version and try again.",
+                one.text
+            );
+            return Err(AwsError::new("ParameterVersionNotFound", message));
+        }
+    };
+    let shown = Shown {
+        name: &name,
+        arn: &arn,
+        selector: one.selector.as_deref(),
+        version: &version,
+    };
+    let parameter = shown.render(world, context, input.with_decryption)?;
+    Ok(Reply::json(json!({"Parameter": parameter})))
+}
+
+/// The identity must be allowed, and another account must have shared its parameter.
+fn authorize(world: &World, context: &Context, action: &str, one: &Wanted) -> Outcome<()> {
+    world.authorize(context, action, &one.arn)?;
+    let caller = &context.caller;
+    let shared = |parameter: &Parameter| parameter.shared_with.contains(&caller.account);
+    if one.account == caller.account || world.parameters.get(&one.arn).is_some_and(shared) {
+        return Ok(());
+    }
+    let message = format!(
+        "User: {} is not authorized to perform: {action} on resource: {} because no resource-based policy allows the \
+         {action} action",
+        caller.arn, one.arn
+    );
+    Err(AwsError::new("AccessDeniedException", message))
+}
+
+fn find<'a>(world: &'a World, context: &Context, one: &Wanted) -> Result<(&'a Parameter, &'a Version), Miss> {
+    let here = one.region == context.region;
+    let parameter = world.parameters.get(&one.arn).filter(|_| here).ok_or(Miss::Parameter)?;
+    Ok((
+        parameter,
+        parameter.select(one.selector.as_deref()).ok_or(Miss::Version)?,
+    ))
+}
+
+/// A version about to be shown.
+pub(super) struct Shown<'a> {
+    pub name: &'a str,
+    pub arn: &'a str,
+    pub selector: Option<&'a str>,
+    pub version: &'a Version,
+}
+
+impl Shown<'_> {
+    /// The value, decrypted or as ciphertext.
+    pub fn value(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<String> {
+        match &self.version.value {
+            Stored::Plain(text) => Ok(text.clone()),
+            Stored::Sealed(bytes) if decrypt => seal::open(world, context, self.arn, bytes),
+            Stored::Sealed(bytes) => Ok(BASE64.encode(bytes)),
+        }
+    }
+
+    /// `Parameter` of the API.
+    pub fn render(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<Value> {
+        let mut parameter = json!({
+            "Name": self.name,
+            "Type": self.version.kind.name(),
+            "Value": self.value(world, context, decrypt)?,
+            "Version": self.version.number,
+            "LastModifiedDate": clock::json(self.version.modified_ms),
+            "ARN": self.arn,
+            "DataType": self.version.data_type,
+        });
+        if let Some(selector) = self.selector {
+            parameter["Selector"] = json!(format!(":{selector}"));
+        }
+        Ok(parameter)
+    }
+}

@@ -1,0 +1,240 @@
+//! What a test does to the fake: it sets the stage and looks at what was recorded.
+//!
+//! Nothing here leaves a record, needs a permission or meets a fault. Impossible wishes fail the test at once.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::arn;
+use super::error::Outcome;
+use super::fault::Fault;
+use super::iam::{RuleId, Statement};
+use super::identity::Identity;
+use super::kms::{KeyState, SSM_ALIAS};
+use super::quota::Quota;
+use super::ssm::{self, ParameterType, Tier};
+use super::sts::{Role, WebIdentity};
+use super::world::{Context, World};
+use super::{DEFAULT_ACCOUNT, DEFAULT_REGION, FakeAws};
+
+const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// How to put a parameter. The default is a standard `SecureString` under `aws/ssm`.
+#[derive(Clone, Debug, Default)]
+pub struct PutOptions {
+    /// Key id, ARN or alias.
+    pub key: Option<String>,
+    /// Type.
+    pub kind: ParameterType,
+    /// Tier; `None` as `PutParameter` without one: standard, or what the parameter had.
+    pub tier: Option<Tier>,
+    /// Owner.
+    pub account: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+}
+
+impl FakeAws {
+    fn backstage<T>(&self, act: impl FnOnce(&mut World, &Context) -> T) -> T {
+        let mut world = self.inner.shared.world();
+        let context = world.behind_the_scenes(DEFAULT_ACCOUNT, DEFAULT_REGION);
+        act(&mut world, &context)
+    }
+
+    /// Writes a `SecureString` under `aws/ssm`, over what is there; gives the version.
+    pub fn put(&self, name: &str, value: &str) -> i64 {
+        self.put_with(name, value, PutOptions::default())
+    }
+
+    /// Writes a parameter, over what is there; gives the version.
+    pub fn put_with(&self, name: &str, value: &str, options: PutOptions) -> i64 {
+        let account = options.account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
+        let region = options.region.as_deref().unwrap_or(DEFAULT_REGION);
+        let mut world = self.inner.shared.world();
+        let context = world.behind_the_scenes(account, region);
+        let put = ssm::Put {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            r#type: Some(options.kind),
+            key_id: options.key,
+            overwrite: true,
+            tier: options.tier,
+            ..ssm::Put::default()
+        };
+        must(ssm::put(&mut world, &context, put)).0
+    }
+
+    /// ARN of a parameter of the default account and region.
+    pub fn parameter_arn(&self, name: &str) -> String {
+        arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name)
+    }
+
+    /// Deletes a parameter by name or ARN. False if there is none.
+    pub fn delete(&self, name: &str) -> bool {
+        let arn = full_arn(name);
+        self.inner.shared.world().parameters.remove(&arn).is_some()
+    }
+
+    /// Attaches a label to a version; it moves there from another one.
+    pub fn label(&self, name: &str, version: i64, label: &str) {
+        let input = serde_json::json!({"Name": name, "ParameterVersion": version, "Labels": [label]});
+        must(self.backstage(|world, context| ssm::dispatch(world, context, "LabelParameterVersion", &input)));
+    }
+
+    /// Lets another account read an advanced parameter by its ARN. False if there is no such parameter.
+    pub fn share(&self, name: &str, account: &str) -> bool {
+        let arn = full_arn(name);
+        ssm::share(&mut self.inner.shared.world(), &arn, account)
+    }
+
+    /// Makes a customer-managed key with an alias, with or without `alias/` in front; gives its ARN.
+    pub fn create_key(&self, alias: &str) -> String {
+        let name = alias.strip_prefix("alias/").unwrap_or(alias);
+        self.backstage(|world, context| {
+            let key = world.keys.create(context, "", false);
+            let alias = arn::kms(DEFAULT_REGION, DEFAULT_ACCOUNT, &format!("alias/{name}"));
+            world.keys.alias(&alias, &key);
+            key
+        })
+    }
+
+    /// Puts a key, named in any of the four forms, into a state.
+    pub fn set_key_state(&self, key: &str, state: KeyState) {
+        self.with_key(key, |world, context, arn| {
+            if let Some(key) = world.keys.get_mut(arn) {
+                key.set_state(state, Some(context.now_ms + WEEK_MS));
+            }
+        });
+    }
+
+    /// Deletes a key for good, so that what it encrypted is lost.
+    pub fn remove_key(&self, key: &str) {
+        self.with_key(key, |world, _, arn| world.keys.remove(arn));
+    }
+
+    /// ARN of the AWS-managed key of Parameter Store, which is made if it does not exist yet.
+    pub fn ssm_key(&self) -> String {
+        self.with_key(SSM_ALIAS, |_, _, arn| arn.to_owned())
+    }
+
+    fn with_key<T>(&self, key: &str, act: impl FnOnce(&mut World, &Context, &str) -> T) -> T {
+        self.backstage(|world, context| {
+            world.keys.create_on_demand(context, key);
+            let arn = must(world.keys.resolve(context, key));
+            act(world, context, &arn)
+        })
+    }
+
+    /// Denies an action on resources (globs) to everybody.
+    pub fn deny(&self, action: &str, resource_glob: &str) -> RuleId {
+        self.deny_principal("*", action, resource_glob)
+    }
+
+    /// Denies an action on resources to principals whose ARN matches; all three are globs.
+    pub fn deny_principal(&self, principal_glob: &str, action: &str, resource_glob: &str) -> RuleId {
+        self.inner
+            .shared
+            .world()
+            .rules
+            .deny(principal_glob, action, resource_glob)
+    }
+
+    /// Takes a denial back.
+    pub fn undeny(&self, rule: RuleId) {
+        self.inner.shared.world().rules.undeny(rule);
+    }
+
+    /// Accepts these credentials from now on; replaces those with the same access key.
+    pub fn add_identity(&self, identity: Identity) {
+        self.inner.shared.world().identities.add(identity);
+    }
+
+    /// Gives the default identity an allow-list, or `None` for everything.
+    pub fn set_policy(&self, policy: Option<Vec<Statement>>) {
+        self.add_identity(Identity {
+            policy,
+            ..self.default_identity()
+        });
+    }
+
+    /// Ends credentials: they are then expired.
+    pub fn expire(&self, access_key_id: &str) {
+        self.inner.shared.world().identities.expire(access_key_id);
+    }
+
+    /// Forgets credentials: they are then unknown.
+    pub fn remove_identity(&self, access_key_id: &str) {
+        self.inner.shared.world().identities.remove(access_key_id);
+    }
+
+    /// Makes or replaces a role that can be assumed.
+    pub fn add_role(&self, role: Role) {
+        self.inner.shared.world().roles.add(role);
+    }
+
+    /// Decides about web identity tokens from now on. Must not call the fake.
+    pub fn set_token_check(&self, check: impl Fn(&str) -> Result<WebIdentity, String> + Send + 'static) {
+        self.inner.shared.world().roles.token_check = Some(Box::new(check));
+    }
+
+    /// Switches throughput quotas on, with full buckets, or off.
+    pub fn set_quota(&self, quota: Option<Quota>) {
+        self.inner.shared.world().quotas.set(quota);
+    }
+
+    /// Makes every call take this much longer.
+    pub fn set_latency(&self, latency: Duration) {
+        self.inner.shared.world().latency = latency;
+    }
+
+    /// Sets the service's clock ahead of (or behind) the machine's. Signatures allow five minutes.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.inner.shared.world().clock_offset_ms = seconds * 1000;
+    }
+
+    /// Lets the next `count` calls of an operation fail; `*` means any, `usize::MAX` until cleared. `kms:Decrypt`,
+    /// `kms:Encrypt` and `kms:GenerateDataKey` mean the KMS calls that Parameter Store makes.
+    pub fn fault(&self, operation: &str, fault: Fault, count: usize) {
+        self.inner.shared.world().faults.plan(operation, fault, count);
+    }
+
+    /// Ends all faults; hanging calls are answered now.
+    pub fn clear_faults(&self) {
+        self.inner.shared.clear_faults();
+    }
+
+    /// The trail so far, oldest first.
+    pub fn records(&self) -> Vec<Value> {
+        self.inner.shared.world().recorder.records().to_vec()
+    }
+
+    /// Empties the trail and sets the counters to zero.
+    pub fn clear_records(&self) {
+        self.inner.shared.world().recorder.clear();
+    }
+
+    /// How often an operation was asked for on the wire, whatever came of it. KMS calls inside Parameter Store are not
+    /// on the wire.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.inner.shared.world().recorder.calls(operation)
+    }
+
+    /// How many KMS decryptions succeeded, asked for directly or by Parameter Store.
+    pub fn decrypts(&self) -> usize {
+        self.inner.shared.world().recorder.decrypts()
+    }
+}
+
+fn full_arn(name: &str) -> String {
+    if name.starts_with("arn:") {
+        name.to_owned()
+    } else {
+        arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name)
+    }
+}
+
+/// A test that asks for the impossible is wrong, and should learn it where it stands.
+fn must<T>(outcome: Outcome<T>) -> T {
+    outcome.unwrap_or_else(|error| unreachable!("the stage cannot be set: {}: {}", error.code, error.message))
+}

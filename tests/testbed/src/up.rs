@@ -1,0 +1,44 @@
+//! `testbed up`: a control plane and a fake AWS to try things on by hand.
+
+use std::io::Write;
+
+use anyhow::Result;
+use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, tools::say};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Starts both, prints how to reach them, and runs until SIGINT or SIGTERM.
+pub async fn run() -> Result<()> {
+    // Asked for first: a signal that comes while things start must not leave anything behind.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let work = async {
+        let control_plane = ControlPlane::start().await?;
+        let aws = FakeAws::start().await?;
+        print_environment(&control_plane, &aws)?;
+        say("ready; Ctrl-C ends everything");
+        std::future::pending::<Result<()>>().await
+    };
+    tokio::select! {
+        result = work => result,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Prints lines for a shell to evaluate.
+fn print_environment(control_plane: &ControlPlane, aws: &FakeAws) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(
+        output,
+        "export KUBECONFIG={}",
+        quoted(&control_plane.kubeconfig().display().to_string())
+    )?;
+    for (name, value) in aws.environment() {
+        writeln!(output, "export {name}={}", quoted(&value))?;
+    }
+    Ok(output.flush()?)
+}
+
+/// A word as a POSIX shell reads it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,171 @@
+//! The control plane of the test bed behaves like that of a cluster.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Resource,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, PostParams},
+};
+use serde_json::json;
+use testbed::{control_plane::ControlPlane, wait::eventually};
+
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn crd() -> Result<CustomResourceDefinition> {
+    Ok(serde_json::from_value(json!({
+        "metadata": {"name": "owners.testbed.example"},
+        "spec": {
+            "group": "testbed.example",
+            "scope": "Namespaced",
+            "names": {"plural": "owners", "kind": "Owner"},
+            "versions": [{
+                "name": "v1",
+                "served": true,
+                "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            }],
+        },
+    }))?)
+}
+
+#[tokio::test]
+async fn a_deleted_namespace_vanishes() -> Result<()> {
+    let control_plane = ControlPlane::shared().await?;
+    let name = control_plane.namespace("vanishing").await?;
+    assert!(name.starts_with("vanishing-"), "{name}");
+    let namespaces: Api<Namespace> = Api::all(control_plane.client().await?);
+    namespaces.delete(&name, &DeleteParams::default()).await?;
+    eventually("the namespace to vanish", TIMEOUT, async || {
+        Ok(namespaces.get_opt(&name).await?.is_none().then_some(()))
+    })
+    .await
+}
+
+/// Its owner is of a kind the controllers must look up, as it will be with the operator.
+#[tokio::test]
+async fn a_secret_goes_with_its_owner() -> Result<()> {
+    let control_plane = ControlPlane::start_with_crds(&[crd()?]).await?;
+    let namespace = control_plane.namespace("owner").await?;
+    let client = control_plane.client().await?;
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("testbed.example", "v1", "Owner"));
+    let owners: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
+    let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+
+    let owner = owners
+        .create(&PostParams::default(), &DynamicObject::new("owner", &kind))
+        .await?;
+    let reference = owner.controller_owner_ref(&kind).context("no owner reference")?;
+    let metadata = ObjectMeta {
+        owner_references: Some(vec![reference]),
+        ..named("owned")
+    };
+    secrets
+        .create(
+            &PostParams::default(),
+            &Secret {
+                metadata,
+                ..Secret::default()
+            },
+        )
+        .await?;
+    owners.delete("owner", &DeleteParams::default()).await?;
+    // Sooner than the controllers would find a kind they did not know.
+    eventually("the owned secret to vanish", Duration::from_secs(20), async || {
+        Ok(secrets.get_opt("owned").await?.is_none().then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_plain_service_account_may_not_read_secrets() -> Result<()> {
+    let control_plane = ControlPlane::shared().await?;
+    let namespace = control_plane.namespace("plain").await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(control_plane.client().await?, &namespace);
+    let account = ServiceAccount {
+        metadata: named("plain"),
+        ..ServiceAccount::default()
+    };
+    accounts.create(&PostParams::default(), &account).await?;
+
+    let token = control_plane.service_account_token(&namespace, "plain").await?;
+    let secrets: Api<Secret> = Api::namespaced(control_plane.client_with_token(&token).await?, &namespace);
+    let denied = secrets
+        .list(&ListParams::default())
+        .await
+        .expect_err("a plain service account reads secrets");
+    assert!(
+        matches!(&denied, kube::Error::Api(status) if status.code == 403),
+        "{denied:?}"
+    );
+    assert!(
+        denied
+            .to_string()
+            .contains(&format!("system:serviceaccount:{namespace}:plain")),
+        "{denied}"
+    );
+
+    let strangers: Api<Secret> = Api::namespaced(control_plane.client_with_token("no-token").await?, &namespace);
+    let unknown = strangers
+        .list(&ListParams::default())
+        .await
+        .expect_err("a made-up token is accepted");
+    assert!(
+        matches!(&unknown, kube::Error::Api(status) if status.code == 401),
+        "{unknown:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn kubectl_applies_what_a_client_reads() -> Result<()> {
+    let control_plane = ControlPlane::shared().await?;
+    let namespace = control_plane.namespace("kubectl").await?;
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {key: value}\n";
+    let said = control_plane
+        .kubectl_stdin(["apply", "-n", namespace.as_str(), "-f", "-"], manifest)
+        .await?;
+    assert_eq!(said, "configmap/applied created\n");
+
+    let maps: Api<ConfigMap> = Api::namespaced(control_plane.client().await?, &namespace);
+    let data = maps.get("applied").await?.data;
+    assert_eq!(data, Some(BTreeMap::from([("key".to_owned(), "value".to_owned())])));
+
+    let error = control_plane
+        .kubectl(["get", "nonsense"])
+        .await
+        .expect_err("kubectl knows nonsense");
+    assert!(
+        error
+            .to_string()
+            .contains(r#"the server doesn't have a resource type "nonsense""#),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_control_planes_run_side_by_side_and_leave_nothing() -> Result<()> {
+    let (first, second) = (ControlPlane::start().await?, ControlPlane::shared().await?);
+    assert_ne!(first.url(), second.url());
+    let name = first.namespace("apart").await?;
+    let there: Api<Namespace> = Api::all(second.client().await?);
+    assert!(there.get_opt(&name).await?.is_none());
+
+    let folder = first.folder().to_owned();
+    assert!(folder.is_dir());
+    drop(first);
+    assert!(!folder.exists());
+    Ok(())
+}
