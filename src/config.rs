@@ -41,10 +41,7 @@ impl Config {
             log_format: args.log_format,
             log_filter: args.log_filter,
             concurrency: args.concurrency,
-            instance: env::var("HOSTNAME")
-                .ok()
-                .filter(|name| !name.is_empty())
-                .unwrap_or_else(|| "local".to_owned()),
+            instance: env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned()),
         })
     }
 }

@@ -43,22 +43,13 @@ async fn start(args: RunArgs) -> Result<(), String> {
     start_logging(config.log_format, &config.log_filter)?;
     let stop = stop_on_signal()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        format!(
-            "Cannot listen on {}: {error}; choose another address with --listen.",
-            config.listen
-        )
+        format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
     let aws = Aws::from_environment().await;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), listen = %config.listen, "started");
-    let settings = Settings {
-        listener,
-        concurrency: config.concurrency,
-        instance: config.instance,
-    };
-    run(clients, aws, settings, stop)
-        .await
-        .map_err(|error| format!("The HTTP server failed: {error}."))
+    let settings = Settings { listener, concurrency: config.concurrency, instance: config.instance };
+    run(clients, aws, settings, stop).await.map_err(|error| format!("The HTTP server failed: {error}."))
 }
 
 /// The first SIGTERM or SIGINT stops cleanly; a second one ends the process at once.

@@ -83,11 +83,7 @@ pub struct Conditions<'a> {
 impl<'a> Conditions<'a> {
     /// Starts from what the object shows now.
     pub const fn new(previous: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
-        Self {
-            previous,
-            generation,
-            now,
-        }
+        Self { previous, generation, now }
     }
 
     /// `Ready=True`; the reason and message say how, or what is amiss for a while.
@@ -109,34 +105,18 @@ impl<'a> Conditions<'a> {
 
     /// The first status of an object: `Ready=Unknown` and `Reconciling`.
     pub fn progressing(self, message: &str) -> Vec<Condition> {
-        [
-            (ConditionType::Ready, ConditionStatus::Unknown),
-            (ConditionType::Reconciling, ConditionStatus::True),
-        ]
-        .map(|(type_, status)| self.condition(type_, status, Reason::Progressing, message))
-        .to_vec()
+        [(ConditionType::Ready, ConditionStatus::Unknown), (ConditionType::Reconciling, ConditionStatus::True)]
+            .map(|(type_, status)| self.condition(type_, status, Reason::Progressing, message))
+            .to_vec()
     }
 
     /// `Suspended`, with `Ready` left as it is (Unknown if it never was).
     pub fn suspended(self, message: &str) -> Vec<Condition> {
         let mut ready = find(self.previous, ConditionType::Ready).cloned().unwrap_or_else(|| {
-            self.condition(
-                ConditionType::Ready,
-                ConditionStatus::Unknown,
-                Reason::Suspended,
-                message,
-            )
+            self.condition(ConditionType::Ready, ConditionStatus::Unknown, Reason::Suspended, message)
         });
         ready.observed_generation = self.generation;
-        vec![
-            ready,
-            self.condition(
-                ConditionType::Suspended,
-                ConditionStatus::True,
-                Reason::Suspended,
-                message,
-            ),
-        ]
+        vec![ready, self.condition(ConditionType::Suspended, ConditionStatus::True, Reason::Suspended, message)]
     }
 
     fn condition(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: &str) -> Condition {
@@ -194,10 +174,9 @@ pub fn check_kstatus(conditions: &[Condition], generation: Option<i64>) -> Resul
         (ConditionStatus::False | ConditionStatus::Unknown, None) if !suspended => {
             Err("Ready is not True, yet neither Reconciling nor Stalled says why".to_owned())
         }
-        (_, Some(negative)) if negative.reason != ready.reason || negative.message != ready.message => Err(format!(
-            "Ready does not carry the reason and message of {}",
-            negative.type_
-        )),
+        (_, Some(negative)) if negative.reason != ready.reason || negative.message != ready.message => {
+            Err(format!("Ready does not carry the reason and message of {}", negative.type_))
+        }
         _ => Ok(()),
     }
 }
@@ -232,11 +211,7 @@ mod tests {
         assert!(check_kstatus(&good[1..], Some(3)).is_err(), "no Ready");
         assert!(check_kstatus(&good[..1], Some(3)).is_err(), "no companion");
         let mut both = good.clone();
-        both.extend(
-            Conditions::new(&[], Some(3), at(10))
-                .not_ready(Reason::Throttled, "because")
-                .pop(),
-        );
+        both.extend(Conditions::new(&[], Some(3), at(10)).not_ready(Reason::Throttled, "because").pop());
         assert!(check_kstatus(&both, Some(3)).is_err(), "both companions");
         let mut ready = good;
         ready[0].status = ConditionStatus::True;

@@ -8,14 +8,7 @@ use super::{ClusterParameterStore, ParameterStore, SecureParameter};
 
 /// All definitions with the file name each is kept under in `crds/`.
 pub fn crds() -> Vec<(String, Value)> {
-    [
-        SecureParameter::crd(),
-        ClusterParameterStore::crd(),
-        ParameterStore::crd(),
-    ]
-    .into_iter()
-    .map(manifest)
-    .collect()
+    [SecureParameter::crd(), ClusterParameterStore::crd(), ParameterStore::crd()].into_iter().map(manifest).collect()
 }
 
 fn manifest(crd: CustomResourceDefinition) -> (String, Value) {
@@ -35,11 +28,7 @@ fn clean(value: &mut Value) {
             if map.get("nullable").is_some_and(Value::is_boolean) {
                 map.remove("nullable");
             }
-            if map
-                .get("format")
-                .and_then(Value::as_str)
-                .is_some_and(|format| format.starts_with("uint"))
-            {
+            if map.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
                 map.remove("format");
             }
             map.values_mut().for_each(clean);

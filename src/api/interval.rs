@@ -60,11 +60,7 @@ mod tests {
     #[test]
     fn parses_what_the_schema_allows() {
         for (text, seconds) in [("0s", 0), ("10s", 10), ("5m", 300), ("1h30m", 5_400), ("168h", 604_800)] {
-            assert_eq!(
-                Interval(text.into()).parse(),
-                Some(Duration::from_secs(seconds)),
-                "{text}"
-            );
+            assert_eq!(Interval(text.into()).parse(), Some(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "5", "m", "5d", "-5s", "1.5h", "99999999999999999999s"] {
             assert_eq!(Interval(text.into()).parse(), None, "{text}");

@@ -29,16 +29,8 @@ pub const DEFAULT_STORE: &str = "default";
     doc = "A SecureParameter turns parameters of AWS Systems Manager Parameter Store into one native Secret and keeps it current.",
     selectable = ".status.secret.name",
     selectable = ".status.store.name",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name"),
     printcolumn(name = "Store", type_ = "string", json_path = ".status.store.name"),
     printcolumn(name = "Changed", type_ = "date", json_path = ".status.lastChangeTime"),
@@ -233,14 +225,9 @@ pub enum ReclaimPolicy {
 impl SecureParameterSpec {
     /// Kind and name of the store, defaults filled in.
     pub fn store(&self) -> (StoreKind, &str) {
-        self.store_ref
-            .as_ref()
-            .map_or((StoreKind::default(), DEFAULT_STORE), |store| {
-                (
-                    store.kind.unwrap_or_default(),
-                    store.name.as_deref().unwrap_or(DEFAULT_STORE),
-                )
-            })
+        self.store_ref.as_ref().map_or((StoreKind::default(), DEFAULT_STORE), |store| {
+            (store.kind.unwrap_or_default(), store.name.as_deref().unwrap_or(DEFAULT_STORE))
+        })
     }
 
     /// The polling interval, default filled in; `None` for `0s`.

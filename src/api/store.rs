@@ -23,16 +23,8 @@ pub const DEFAULT_REQUESTS_PER_SECOND: i32 = 10;
     derive = "PartialEq",
     derive = "Default",
     doc = "A ClusterParameterStore says where and as whom parameters are read, and which namespaces may read which of them.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
     printcolumn(name = "Region", type_ = "string", json_path = ".status.region"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -77,16 +69,8 @@ pub struct ClusterParameterStoreSpec {
     status = "StoreStatus",
     derive = "PartialEq",
     doc = "A ParameterStore says where and as whom the SecureParameters of its namespace read, with an identity that the namespace brings itself.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
-    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
     printcolumn(name = "Region", type_ = "string", json_path = ".status.region"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -158,10 +142,7 @@ pub struct AccessRule {
     /// the reading object.
     #[schemars(
         length(min = 1, max = 32),
-        inner(
-            length(min = 1, max = 256),
-            regex(pattern = r"^(/|\*\*/|arn:)[-a-zA-Z0-9_.:/*?{}]*$")
-        )
+        inner(length(min = 1, max = 256), regex(pattern = r"^(/|\*\*/|arn:)[-a-zA-Z0-9_.:/*?{}]*$"))
     )]
     pub parameters: Vec<String>,
 }

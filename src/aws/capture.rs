@@ -85,14 +85,9 @@ impl Intercept for Capture {
         let headers = context.response().headers();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.answered = true;
-        seen.request_id = headers
-            .get("x-amzn-requestid")
-            .or_else(|| headers.get("x-amz-request-id"))
-            .map(str::to_owned);
-        seen.date = headers
-            .get("date")
-            .and_then(|date| rfc2822::parse(date).ok())
-            .map(|date| date.timestamp());
+        seen.request_id =
+            headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned);
+        seen.date = headers.get("date").and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
         Ok(())
     }
 }

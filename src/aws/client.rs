@@ -43,9 +43,7 @@ impl Aws {
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
-        Self {
-            config: loader.load().await,
-        }
+        Self { config: loader.load().await }
     }
 
     /// The region that the environment names.

@@ -32,13 +32,7 @@ impl StaticCredentials {
         };
         let required = |key: &str| optional(key)?.ok_or_else(|| format!("key {key} is missing"));
         let (id, secret) = (required(ACCESS_KEY_ID)?, required(SECRET_ACCESS_KEY)?);
-        Ok(Self(Credentials::new(
-            id,
-            secret,
-            optional(SESSION_TOKEN)?,
-            None,
-            "credentialsSecretRef",
-        )))
+        Ok(Self(Credentials::new(id, secret, optional(SESSION_TOKEN)?, None, "credentialsSecretRef")))
     }
 
     pub(super) fn provider(&self) -> Credentials {
@@ -48,9 +42,7 @@ impl StaticCredentials {
 
 impl fmt::Debug for StaticCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StaticCredentials")
-            .field(&self.0.access_key_id())
-            .finish()
+        f.debug_tuple("StaticCredentials").field(&self.0.access_key_id()).finish()
     }
 }
 
@@ -59,35 +51,20 @@ mod tests {
     use super::*;
 
     fn data(entries: &[(&str, &[u8])]) -> BTreeMap<String, ByteString> {
-        entries
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())))
-            .collect()
+        entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect()
     }
 
     #[test]
     fn errors_name_the_key_and_never_its_content() {
         for (entries, expected) in [
             (data(&[(SECRET_ACCESS_KEY, b"s3cr3t")]), "key access-key-id is missing"),
-            (
-                data(&[(ACCESS_KEY_ID, b"AKID"), (SECRET_ACCESS_KEY, b" \n")]),
-                "key secret-access-key is empty",
-            ),
-            (
-                data(&[(ACCESS_KEY_ID, b"AKID"), (SECRET_ACCESS_KEY, b"\xff")]),
-                "key secret-access-key is not text",
-            ),
+            (data(&[(ACCESS_KEY_ID, b"AKID"), (SECRET_ACCESS_KEY, b" \n")]), "key secret-access-key is empty"),
+            (data(&[(ACCESS_KEY_ID, b"AKID"), (SECRET_ACCESS_KEY, b"\xff")]), "key secret-access-key is not text"),
         ] {
-            assert_eq!(
-                StaticCredentials::from_secret_data(&entries).map(drop),
-                Err(expected.to_owned())
-            );
+            assert_eq!(StaticCredentials::from_secret_data(&entries).map(drop), Err(expected.to_owned()));
         }
         let good =
             StaticCredentials::from_secret_data(&data(&[(ACCESS_KEY_ID, b"AKID\n"), (SECRET_ACCESS_KEY, b"s3cr3t")]));
-        assert_eq!(
-            format!("{:?}", good.expect("credentials")),
-            r#"StaticCredentials("AKID")"#
-        );
+        assert_eq!(format!("{:?}", good.expect("credentials")), r#"StaticCredentials("AKID")"#);
     }
 }

@@ -15,12 +15,7 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let request_id = capture.request_id();
-    let without_code = |kind, message| AwsError {
-        kind,
-        code: None,
-        message,
-        request_id: request_id.clone(),
-    };
+    let without_code = |kind, message| AwsError { kind, code: None, message, request_id: request_id.clone() };
     match error {
         SdkError::ServiceError(service) => {
             let status = Some(service.raw().status().as_u16());
@@ -32,19 +27,15 @@ where
                     message: message.to_owned(),
                     request_id,
                 },
-                None => without_code(
-                    AwsErrorKind::ServiceUnavailable,
-                    format!("HTTP status {}", status.unwrap_or(0)),
-                ),
+                None => without_code(AwsErrorKind::ServiceUnavailable, format!("HTTP status {}", status.unwrap_or(0))),
             }
         }
         SdkError::TimeoutError(_) => {
             without_code(AwsErrorKind::EndpointUnreachable, "the request timed out".to_owned())
         }
-        SdkError::ResponseError(_) => without_code(
-            AwsErrorKind::ServiceUnavailable,
-            "the answer could not be read".to_owned(),
-        ),
+        SdkError::ResponseError(_) => {
+            without_code(AwsErrorKind::ServiceUnavailable, "the answer could not be read".to_owned())
+        }
         other => {
             let chain = chain(other);
             let kind = if concerns_credentials(&chain) {
@@ -52,13 +43,7 @@ where
             } else {
                 AwsErrorKind::EndpointUnreachable
             };
-            without_code(
-                kind,
-                chain
-                    .last()
-                    .cloned()
-                    .unwrap_or_else(|| "the request could not be sent".to_owned()),
-            )
+            without_code(kind, chain.last().cloned().unwrap_or_else(|| "the request could not be sent".to_owned()))
         }
     }
 }
@@ -75,7 +60,5 @@ fn chain(error: &dyn Error) -> Vec<String> {
 }
 
 fn concerns_credentials(chain: &[String]) -> bool {
-    chain
-        .iter()
-        .any(|message| message.contains("credentials") || message.contains("identity"))
+    chain.iter().any(|message| message.contains("credentials") || message.contains("identity"))
 }

@@ -26,25 +26,11 @@ const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdenti
 impl ParameterApi for AwsApi {
     async fn get_parameters(&self, names: &[String], decrypt: bool) -> Call<Answer> {
         let capture = Capture::default();
-        let request = self
-            .ssm
-            .get_parameters()
-            .set_names(Some(names.to_vec()))
-            .with_decryption(decrypt);
-        let result = request
-            .customize()
-            .interceptor(capture.clone())
-            .send()
-            .await
-            .map(|output| Answer {
-                found: output
-                    .parameters
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|p| parameter(p, decrypt))
-                    .collect(),
-                invalid: output.invalid_parameters.unwrap_or_default(),
-            });
+        let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
+        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Answer {
+            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, decrypt)).collect(),
+            invalid: output.invalid_parameters.unwrap_or_default(),
+        });
         let parameters = json!({"names": names, "withDecryption": decrypt});
         self.call(GET_PARAMETERS, parameters, &capture, result)
     }
@@ -52,45 +38,32 @@ impl ParameterApi for AwsApi {
     async fn describe_key(&self, key: &str) -> Call<KeyState> {
         let capture = Capture::default();
         let request = self.kms.describe_key().key_id(key);
-        let result = request
-            .customize()
-            .interceptor(capture.clone())
-            .send()
-            .await
-            .map(|output| {
-                let metadata = output.key_metadata;
-                KeyState {
-                    arn: metadata
-                        .as_ref()
-                        .and_then(|m| m.arn.clone())
-                        .unwrap_or_else(|| key.to_owned()),
-                    state: metadata
-                        .as_ref()
-                        .and_then(|m| m.key_state.as_ref())
-                        .map_or("Unknown", |s| s.as_str())
-                        .to_owned(),
-                    deletion_date: metadata
-                        .and_then(|m| m.deletion_date)
-                        .and_then(|date| Timestamp::from_second(date.secs()).ok())
-                        .map(to_seconds),
-                }
-            });
+        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| {
+            let metadata = output.key_metadata;
+            KeyState {
+                arn: metadata.as_ref().and_then(|m| m.arn.clone()).unwrap_or_else(|| key.to_owned()),
+                state: metadata
+                    .as_ref()
+                    .and_then(|m| m.key_state.as_ref())
+                    .map_or("Unknown", |s| s.as_str())
+                    .to_owned(),
+                deletion_date: metadata
+                    .and_then(|m| m.deletion_date)
+                    .and_then(|date| Timestamp::from_second(date.secs()).ok())
+                    .map(to_seconds),
+            }
+        });
         self.call(DESCRIBE_KEY, json!({"keyId": key}), &capture, result)
     }
 
     async fn get_caller_identity(&self) -> Call<Principal> {
         let capture = Capture::default();
         let request = self.sts.get_caller_identity();
-        let result = request
-            .customize()
-            .interceptor(capture.clone())
-            .send()
-            .await
-            .map(|output| Principal {
-                arn: output.arn.unwrap_or_default(),
-                account: output.account.unwrap_or_default(),
-                user_id: output.user_id.unwrap_or_default(),
-            });
+        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Principal {
+            arn: output.arn.unwrap_or_default(),
+            account: output.account.unwrap_or_default(),
+            user_id: output.user_id.unwrap_or_default(),
+        });
         self.call(GET_CALLER_IDENTITY, Value::Null, &capture, result)
     }
 
@@ -122,9 +95,7 @@ fn parameter(parameter: SsmParameter, decrypted: bool) -> Option<Parameter> {
         arn: parameter.arn?,
         name: parameter.name?,
         version: parameter.version,
-        type_: parameter
-            .r#type
-            .map_or_else(|| "Unknown".to_owned(), |type_| type_.as_str().to_owned()),
+        type_: parameter.r#type.map_or_else(|| "Unknown".to_owned(), |type_| type_.as_str().to_owned()),
         last_modified: parameter
             .last_modified_date
             .and_then(|date| date.to_millis().ok())

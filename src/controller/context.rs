@@ -79,14 +79,10 @@ impl Caches {
     /// A namespace as policies see it; `None` if it is gone or going.
     pub fn namespace(&self, name: &str) -> Option<policy::Namespace> {
         let namespace = self.namespaces.get(&ObjectRef::new(name))?;
-        namespace
-            .metadata
-            .deletion_timestamp
-            .is_none()
-            .then(|| policy::Namespace {
-                name: name.to_owned(),
-                labels: namespace.metadata.labels.clone().unwrap_or_default(),
-            })
+        namespace.metadata.deletion_timestamp.is_none().then(|| policy::Namespace {
+            name: name.to_owned(),
+            labels: namespace.metadata.labels.clone().unwrap_or_default(),
+        })
     }
 }
 
@@ -131,10 +127,7 @@ impl SecretLocks {
             let mut locks = locked(&self.locks);
             // Whatever nobody holds or waits for is dropped, so that the map does not grow with every name ever seen.
             locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-            locks
-                .entry((namespace.to_owned(), name.to_owned()))
-                .or_default()
-                .clone()
+            locks.entry((namespace.to_owned(), name.to_owned())).or_default().clone()
         };
         lock.lock_owned().await
     }

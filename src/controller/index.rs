@@ -25,32 +25,18 @@ impl StoreKey {
     /// The store of an object.
     pub fn of(object: &SecureParameter) -> Self {
         let (kind, name) = object.spec.store();
-        let namespace = (kind == StoreKind::ParameterStore)
-            .then(|| object.metadata.namespace.clone())
-            .flatten();
-        Self {
-            kind,
-            namespace,
-            name: name.to_owned(),
-        }
+        let namespace = (kind == StoreKind::ParameterStore).then(|| object.metadata.namespace.clone()).flatten();
+        Self { kind, namespace, name: name.to_owned() }
     }
 
     /// This cluster store.
     pub fn cluster(store: &ClusterParameterStore) -> Self {
-        Self {
-            kind: StoreKind::ClusterParameterStore,
-            namespace: None,
-            name: store.name_any(),
-        }
+        Self { kind: StoreKind::ClusterParameterStore, namespace: None, name: store.name_any() }
     }
 
     /// This namespaced store.
     pub fn namespaced(store: &ParameterStore) -> Self {
-        Self {
-            kind: StoreKind::ParameterStore,
-            namespace: store.namespace(),
-            name: store.name_any(),
-        }
+        Self { kind: StoreKind::ParameterStore, namespace: store.namespace(), name: store.name_any() }
     }
 }
 
@@ -130,12 +116,7 @@ impl Index {
             }
             Event::InitDone => {
                 let listed = self.listing.take().unwrap_or_default();
-                let gone: Vec<_> = self
-                    .objects
-                    .keys()
-                    .filter(|uid| !listed.contains(*uid))
-                    .cloned()
-                    .collect();
+                let gone: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
                 for uid in gone {
                     self.remove(&uid, &mut effects);
                 }
@@ -157,14 +138,8 @@ impl Index {
             return;
         }
         self.unlink(&uid, effects);
-        self.by_secret
-            .entry(entry.secret_key())
-            .or_default()
-            .insert((entry.created, uid.clone()));
-        self.by_store
-            .entry(entry.store.clone())
-            .or_default()
-            .insert(uid.clone());
+        self.by_secret.entry(entry.secret_key()).or_default().insert((entry.created, uid.clone()));
+        self.by_store.entry(entry.store.clone()).or_default().insert(uid.clone());
         effects.stores.insert(entry.store.clone());
         self.objects.insert(uid, entry);
     }
@@ -179,9 +154,7 @@ impl Index {
         if let Some(siblings) = self.by_secret.get_mut(&entry.secret_key()) {
             siblings.remove(&(entry.created, uid.to_owned()));
             let waiting = siblings.iter().filter_map(|(_, sibling)| self.objects.get(sibling));
-            effects
-                .objects
-                .extend(waiting.map(|sibling| (sibling.namespace.clone(), sibling.name.clone())));
+            effects.objects.extend(waiting.map(|sibling| (sibling.namespace.clone(), sibling.name.clone())));
             if siblings.is_empty() {
                 self.by_secret.remove(&entry.secret_key());
             }
@@ -209,32 +182,21 @@ impl Index {
     /// Name of the oldest living object that wants this Secret, unless that is `uid`.
     pub fn older_sibling(&self, namespace: &str, secret: &str, uid: &str) -> Option<String> {
         let siblings = self.by_secret.get(&(namespace.to_owned(), secret.to_owned()))?;
-        let (_, oldest) = siblings
-            .iter()
-            .find(|(_, uid)| self.objects.get(uid).is_some_and(|entry| !entry.deleting))?;
-        (oldest != uid)
-            .then(|| self.objects.get(oldest).map(|entry| entry.name.clone()))
-            .flatten()
+        let (_, oldest) =
+            siblings.iter().find(|(_, uid)| self.objects.get(uid).is_some_and(|entry| !entry.deleting))?;
+        (oldest != uid).then(|| self.objects.get(oldest).map(|entry| entry.name.clone())).flatten()
     }
 
     /// Objects that want this Secret.
     pub fn wanting(&self, namespace: &str, secret: &str) -> Vec<ObjectRef<SecureParameter>> {
-        let uids = self
-            .by_secret
-            .get(&(namespace.to_owned(), secret.to_owned()))
-            .into_iter()
-            .flatten();
-        uids.filter_map(|(_, uid)| self.objects.get(uid))
-            .map(Entry::reference)
-            .collect()
+        let uids = self.by_secret.get(&(namespace.to_owned(), secret.to_owned())).into_iter().flatten();
+        uids.filter_map(|(_, uid)| self.objects.get(uid)).map(Entry::reference).collect()
     }
 
     /// Objects that read from this store.
     pub fn subscribers(&self, store: &StoreKey) -> Vec<ObjectRef<SecureParameter>> {
         let uids = self.by_store.get(store).into_iter().flatten();
-        uids.filter_map(|uid| self.objects.get(uid))
-            .map(Entry::reference)
-            .collect()
+        uids.filter_map(|uid| self.objects.get(uid)).map(Entry::reference).collect()
     }
 
     /// How many objects read from this store.
@@ -244,11 +206,7 @@ impl Index {
 
     /// Objects of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<ObjectRef<SecureParameter>> {
-        self.objects
-            .values()
-            .filter(|entry| entry.namespace == namespace)
-            .map(Entry::reference)
-            .collect()
+        self.objects.values().filter(|entry| entry.namespace == namespace).map(Entry::reference).collect()
     }
 }
 
@@ -269,28 +227,18 @@ mod tests {
                 ..ObjectMeta::default()
             },
             spec: SecureParameterSpec {
-                store_ref: Some(StoreRef {
-                    kind: None,
-                    name: Some(store.into()),
-                }),
+                store_ref: Some(StoreRef { kind: None, name: Some(store.into()) }),
                 refresh_interval: None,
                 suspend: None,
                 data: Vec::new(),
-                target: Some(Target {
-                    name: Some(secret.into()),
-                    ..Target::default()
-                }),
+                target: Some(Target { name: Some(secret.into()), ..Target::default() }),
             },
             status: None,
         }
     }
 
     fn store(name: &str) -> StoreKey {
-        StoreKey {
-            kind: StoreKind::ClusterParameterStore,
-            namespace: None,
-            name: name.into(),
-        }
+        StoreKey { kind: StoreKind::ClusterParameterStore, namespace: None, name: name.into() }
     }
 
     #[test]
@@ -312,20 +260,10 @@ mod tests {
         index.apply(&Event::Apply(object("a", 1, "s", "one")));
         let effects = index.apply(&Event::Apply(object("a", 1, "t", "two")));
         assert_eq!(effects.stores, [store("one"), store("two")].into());
-        assert_eq!(
-            (
-                index.subscriber_count(&store("one")),
-                index.subscriber_count(&store("two"))
-            ),
-            (0, 1)
-        );
+        assert_eq!((index.subscriber_count(&store("one")), index.subscriber_count(&store("two"))), (0, 1));
         assert!(index.wanting("shop", "s").is_empty());
         assert_eq!(index.wanting("shop", "t").len(), 1);
-        assert_eq!(
-            index.apply(&Event::Apply(object("a", 1, "t", "two"))),
-            Effects::default(),
-            "no news"
-        );
+        assert_eq!(index.apply(&Event::Apply(object("a", 1, "t", "two"))), Effects::default(), "no news");
     }
 
     #[test]

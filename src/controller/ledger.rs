@@ -37,7 +37,20 @@ pub struct Memory {
     pub attempts: u32,
     /// Since when the last attempts failed.
     pub failing_since: Option<Timestamp>,
+    /// The last failed read: it is not repeated before its time, unless something that it rests on changed.
+    pub failed_read: Option<FailedRead>,
     repairs: VecDeque<Instant>,
+}
+
+/// A read that failed.
+#[derive(Clone, Debug)]
+pub struct FailedRead {
+    /// What it rested on: reader, generation and sync annotation.
+    pub rests_on: u64,
+    /// When it may be repeated.
+    pub retry_at: Instant,
+    /// What came of it.
+    pub reason: Reason,
 }
 
 /// A Secret as last seen.
@@ -54,11 +67,7 @@ pub struct SeenSecret {
 impl Memory {
     /// Notes a repair of the Secret. False if there were too many of late.
     pub fn may_repair(&mut self, now: Instant) -> bool {
-        while self
-            .repairs
-            .front()
-            .is_some_and(|at| now.duration_since(*at) >= REPAIR_WINDOW)
-        {
+        while self.repairs.front().is_some_and(|at| now.duration_since(*at) >= REPAIR_WINDOW) {
             self.repairs.pop_front();
         }
         let may = self.repairs.len() < REPAIRS;
@@ -72,6 +81,7 @@ impl Memory {
     pub fn succeeded(&mut self) {
         self.attempts = 0;
         self.failing_since = None;
+        self.failed_read = None;
     }
 
     /// Counts a failure. Answers with how many there were in a row, and since when.
@@ -91,10 +101,10 @@ impl Ledger {
     /// What is remembered of an object; `status` is what the cache shows, for an object that is not remembered.
     pub fn recall(&self, uid: &str, status: Option<&SecureParameterStatus>) -> Memory {
         let memories = locked(&self.memories);
-        memories.get(uid).cloned().unwrap_or_else(|| Memory {
-            status: Arc::new(status.cloned().unwrap_or_default()),
-            ..Memory::default()
-        })
+        memories
+            .get(uid)
+            .cloned()
+            .unwrap_or_else(|| Memory { status: Arc::new(status.cloned().unwrap_or_default()), ..Memory::default() })
     }
 
     /// Remembers.
@@ -112,11 +122,7 @@ impl Ledger {
         let memories = locked(&self.memories);
         let mut counts = BTreeMap::new();
         for memory in memories.values() {
-            let ready = memory
-                .status
-                .conditions
-                .iter()
-                .find(|condition| condition.type_ == "Ready");
+            let ready = memory.status.conditions.iter().find(|condition| condition.type_ == "Ready");
             let reason = ready.and_then(|ready| Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason));
             *counts.entry(*reason.unwrap_or(&Reason::Progressing)).or_default() += 1;
         }

@@ -64,10 +64,7 @@ pub struct Settings {
 pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: CancellationToken) -> std::io::Result<()> {
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
-    let observer: Arc<dyn WatchObserver> = Arc::new(Observer {
-        health: health.clone(),
-        metrics: metrics.clone(),
-    });
+    let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
     let (named_secrets, named_changes) = NamedSecrets::new(clients.watches.clone(), observer);
     let (wake, woken) = wake();
@@ -98,38 +95,16 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
         let context = context.clone();
         move |metrics: &Metrics| metrics.objects(&context.ledger.by_reason())
     };
-    let server = serve(
-        settings.listener,
-        health,
-        metrics,
-        counted,
-        stop.clone().cancelled_owned(),
-    );
+    let server = serve(settings.listener, health, metrics, counted, stop.clone().cancelled_owned());
     let (counts, counted) = unbounded_channel();
     background.spawn(triggers::count_subscribers(counted, context.clone()));
     let objects = {
         let (context, stop) = (context.clone(), stop.clone());
         let seen = context.clone();
-        let events = watches
-            .secure_parameters
-            .events
-            .inspect(move |event| triggers::on_object(event, &seen, &counts));
-        run_objects(
-            watches.secure_parameters.store,
-            events.boxed(),
-            woken.objects,
-            settings.concurrency,
-            context,
-            stop,
-        )
+        let events = watches.secure_parameters.events.inspect(move |event| triggers::on_object(event, &seen, &counts));
+        run_objects(watches.secure_parameters.store, events.boxed(), woken.objects, settings.concurrency, context, stop)
     };
-    let cluster_stores = run_stores(
-        watches.cluster_stores,
-        woken.cluster_stores,
-        StoreKey::cluster,
-        &context,
-        &stop,
-    );
+    let cluster_stores = run_stores(watches.cluster_stores, woken.cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
     let controllers = async { tokio::join!(objects, cluster_stores, stores) };
     let (_, served) = tokio::join!(controllers, server);
@@ -162,19 +137,8 @@ fn wake() -> (Wake, Woken) {
     let (objects, woken_objects) = unbounded_channel();
     let (cluster_stores, woken_cluster_stores) = unbounded_channel();
     let (stores, woken_stores) = unbounded_channel();
-    let woken = Woken {
-        objects: woken_objects,
-        cluster_stores: woken_cluster_stores,
-        stores: woken_stores,
-    };
-    (
-        Wake {
-            objects,
-            cluster_stores,
-            stores,
-        },
-        woken,
-    )
+    let woken = Woken { objects: woken_objects, cluster_stores: woken_cluster_stores, stores: woken_stores };
+    (Wake { objects, cluster_stores, stores }, woken)
 }
 
 async fn run_objects(
@@ -208,10 +172,7 @@ async fn run_stores<K>(
     for<'a> StoreView: From<&'a K>,
 {
     let seen = context.clone();
-    let events = watched
-        .events
-        .inspect(move |event| triggers::on_store(event, &seen, key))
-        .boxed();
+    let events = watched.events.inspect(move |event| triggers::on_store(event, &seen, key)).boxed();
     let reconcile = |store: Arc<K>, context: Arc<Context>| {
         let view = StoreView::from(&store);
         async move { stores::reconcile(view, &context).await }

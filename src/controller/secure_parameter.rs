@@ -1,6 +1,10 @@
 //! Reconciles one `SecureParameter`: plan, decide, read, render, own, report.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
@@ -9,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     context::{Context, new_id},
     index::StoreKey,
-    ledger::{Memory, SeenSecret},
+    ledger::{FailedRead, Memory, SeenSecret},
     locked,
     sessions::Session,
     write::{permit, retire, write},
@@ -75,6 +79,15 @@ struct Pass<'a> {
     /// AWS calls made so far.
     accesses: Vec<Access>,
     principal: Option<Principal>,
+    /// What a read in this pass rests on.
+    rests_on: u64,
+}
+
+/// How a pass ended without a fault.
+enum Passed {
+    Done(Done),
+    /// A failed read is not due again: everything stays as it is.
+    NotDue(Duration, Reason),
 }
 
 /// How a pass ended well.
@@ -95,13 +108,11 @@ impl<'a> Pass<'a> {
             name: object.name_any(),
             memory: context.ledger.recall(&uid, object.status.as_ref()),
             uid,
-            store: ResolvedStore {
-                kind,
-                name: store.to_owned(),
-            },
+            store: ResolvedStore { kind, name: store.to_owned() },
             now: Timestamp::now(),
             accesses: Vec::new(),
             principal: None,
+            rests_on: 0,
         }
     }
 
@@ -116,48 +127,47 @@ impl<'a> Pass<'a> {
             self.show(self.subject(&before).progressing()).await?;
         }
         match self.attempt(namespace).await {
-            Ok(done) => self.succeed(done).await,
+            Ok(Passed::Done(done)) => self.succeed(done).await,
+            Ok(Passed::NotDue(wait, reason)) => Ok((Action::requeue(wait), reason)),
             Err(fault) => self.fail(&fault).await,
         }
     }
 
-    async fn attempt(&mut self, namespace: &crate::domain::policy::Namespace) -> Result<Done, Fault> {
+    async fn attempt(&mut self, namespace: &crate::domain::policy::Namespace) -> Result<Passed, Fault> {
         let session = self.session()?;
         self.principal = Some(session.reader.principal().clone());
-        let grant = session
-            .grant(namespace)
-            .map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
+        let grant = session.grant(namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
         let store = StoreKey::of(self.object).to_string();
-        let plan = plan(
-            &self.object.spec,
-            session.reader.scope(),
-            grant.as_ref(),
-            &self.namespace,
-            &store,
-        )?;
+        let plan = plan(&self.object.spec, session.reader.scope(), grant.as_ref(), &self.namespace, &store)?;
         let secret = self.secret_state(&plan).await?;
         let mut decision = decide(&self.known(&plan, secret));
+        if decision == Decision::Nothing {
+            let before = self.memory.status.clone();
+            let wake = self.memory.probe_at.map(|at| at.saturating_duration_since(Instant::now()));
+            return Ok(Passed::Done(Done { status: self.subject(&before).unchanged(), event: None, wake }));
+        }
+        if let Some(not_due) = self.failed_read(&session) {
+            return Ok(not_due);
+        }
         if decision == Decision::Probe {
             match self.probe(&session, &plan).await? {
-                Probed::Same(done) => return Ok(done),
+                Probed::Same(done) => return Ok(Passed::Done(done)),
                 Probed::Changed => decision = Decision::Decrypt(Purpose::ParameterChanged),
             }
         }
-        match decision {
-            Decision::Decrypt(purpose) => self.sync(&session, &plan, purpose, secret).await,
-            Decision::Nothing | Decision::Probe => {
-                let before = self.memory.status.clone();
-                let wake = self
-                    .memory
-                    .probe_at
-                    .map(|at| at.saturating_duration_since(Instant::now()));
-                Ok(Done {
-                    status: self.subject(&before).unchanged(),
-                    event: None,
-                    wake,
-                })
-            }
-        }
+        let purpose = if let Decision::Decrypt(purpose) = decision { purpose } else { Purpose::ParameterChanged };
+        self.sync(&session, &plan, purpose, secret).await.map(Passed::Done)
+    }
+
+    /// A read that failed is not repeated before its time just because the object was woken for another cause.
+    fn failed_read(&mut self, session: &Session) -> Option<Passed> {
+        let reader = Arc::as_ptr(&session.reader).addr();
+        let mut hasher = DefaultHasher::new();
+        (reader, self.object.metadata.generation, self.sync_token()).hash(&mut hasher);
+        self.rests_on = hasher.finish();
+        let failed = self.memory.failed_read.as_ref().filter(|failed| failed.rests_on == self.rests_on)?;
+        let wait = failed.retry_at.checked_duration_since(Instant::now())?;
+        Some(Passed::NotDue(wait, failed.reason))
     }
 
     fn session(&self) -> Result<Arc<Session>, Fault> {
@@ -165,10 +175,7 @@ impl<'a> Pass<'a> {
         match self.context.sessions.get(&store) {
             Some(session) => session.map_err(|fault| match fault.reason {
                 reason if reason.is_outage() => fault,
-                _ => Fault::new(
-                    Reason::StoreNotReady,
-                    format!("{store} is not ready: {}", fault.message),
-                ),
+                _ => Fault::new(Reason::StoreNotReady, format!("{store} is not ready: {}", fault.message)),
             }),
             None => Err(Fault::new(
                 Reason::StoreNotFound,
@@ -194,9 +201,7 @@ impl<'a> Pass<'a> {
                 && status.source_revision.is_some()
                 && status.store.as_ref() == Some(&self.store),
             shape_changed: self.shape_changed(plan),
-            sync_requested: self
-                .sync_token()
-                .is_some_and(|sync| status.last_handled_sync.as_deref() != Some(sync)),
+            sync_requested: self.sync_token().is_some_and(|sync| status.last_handled_sync.as_deref() != Some(sync)),
             secret,
             // An outage ends with a look at the versions, if the Secret is known to be what the spec asks for.
             failing: !is_ready
@@ -222,9 +227,7 @@ impl<'a> Pass<'a> {
         };
         let reference = kube::runtime::reflector::ObjectRef::new(&recorded.name).within(&self.namespace);
         let seen = self.memory.secret.as_ref();
-        let expected = seen.map_or(recorded.resource_version.as_str(), |seen| {
-            seen.resource_version.as_str()
-        });
+        let expected = seen.map_or(recorded.resource_version.as_str(), |seen| seen.resource_version.as_str());
         let cached = self.context.caches.secrets.get(&reference);
         if cached.is_some_and(|meta| meta.resource_version().as_deref() == Some(expected)) {
             return Ok(SecretState::Intact);
@@ -262,30 +265,18 @@ impl<'a> Pass<'a> {
         let versions = self.settle(session, reading)?.versions;
         let before = self.memory.status.clone();
         let revision = source_revision(&session.source, &versions);
-        let secret = before
-            .secret
-            .as_ref()
-            .map(|secret| secret.name.as_str())
-            .unwrap_or_default();
+        let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
         if before.source_revision.as_deref() != Some(revision.as_str()) {
             if self.awaits_confirmation(&versions) {
                 let status = self.subject(&before).unchanged();
-                return Ok(Probed::Same(Done {
-                    status,
-                    event: None,
-                    wake: Some(CONFIRM_ABSENCE),
-                }));
+                return Ok(Probed::Same(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
             }
             return Ok(Probed::Changed);
         }
         let status = self.subject(&before).verified(secret, plan, &versions);
         let wake = self.refreshed(&versions);
         self.memory.shape = Some(plan.shape);
-        Ok(Probed::Same(Done {
-            status,
-            event: None,
-            wake,
-        }))
+        Ok(Probed::Same(Done { status, event: None, wake }))
     }
 
     /// Reads, decrypts and writes.
@@ -308,11 +299,7 @@ impl<'a> Pass<'a> {
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             let before = self.memory.status.clone();
             let status = self.subject(&before).unchanged();
-            return Ok(Done {
-                status,
-                event: None,
-                wake: Some(CONFIRM_ABSENCE),
-            });
+            return Ok(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) });
         }
         let facts = write(self.object, render(plan, &reading.values)?, &permit, self.context).await?;
         let former = self.memory.status.secret.clone();
@@ -341,11 +328,7 @@ impl<'a> Pass<'a> {
         // Applying what is there already does not move the resource version.
         let changed = former != Some(&secret);
         let before = self.memory.status.clone();
-        let written = Written {
-            secret,
-            changed,
-            access: self.last_access(),
-        };
+        let written = Written { secret, changed, access: self.last_access() };
         let revision = source_revision(&session.source, versions);
         let status = self.subject(&before).written(written, plan, versions, revision);
         let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;
@@ -409,10 +392,7 @@ impl<'a> Pass<'a> {
             self.emit(event, access.time).await;
         }
         self.emit(done.event, self.now).await;
-        Ok((
-            done.wake.map_or_else(Action::await_change, Action::requeue),
-            Reason::Synced,
-        ))
+        Ok((done.wake.map_or_else(Action::await_change, Action::requeue), Reason::Synced))
     }
 
     async fn fail(&mut self, fault: &Fault) -> Result<(Action, Reason), kube::Error> {
@@ -428,11 +408,7 @@ impl<'a> Pass<'a> {
         let is_news = before.conditions != self.memory.status.conditions;
         if is_news && accesses.iter().all(|access| !access.failed) {
             let generation = self.object.metadata.generation.unwrap_or_default();
-            self.emit(
-                Some(event::of_fault(&self.name, &self.uid, generation, fault)),
-                self.now,
-            )
-            .await;
+            self.emit(Some(event::of_fault(&self.name, &self.uid, generation, fault)), self.now).await;
         }
         if fault.reason == Reason::CredentialsInvalid {
             // The store asks again who it is, and shows the failure itself.
@@ -441,10 +417,15 @@ impl<'a> Pass<'a> {
         if is_news {
             tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
         }
-        Ok((
-            Action::requeue(backoff::after_failure(fault.reason, attempt, interval, &self.uid)),
-            fault.reason,
-        ))
+        let wait = backoff::after_failure(fault.reason, attempt, interval, &self.uid);
+        let failed_read = || FailedRead {
+            rests_on: self.rests_on,
+            // A timer may fire a moment early.
+            retry_at: Instant::now() + wait.saturating_sub(Duration::from_millis(50)),
+            reason: fault.reason,
+        };
+        self.memory.failed_read = accesses.iter().any(|access| access.failed).then(failed_read);
+        Ok((Action::requeue(wait), fault.reason))
     }
 
     /// Writes the status if it says something new.
@@ -452,10 +433,7 @@ impl<'a> Pass<'a> {
         if status == *self.memory.status {
             return Ok(());
         }
-        self.context
-            .statuses
-            .secure_parameter(&self.namespace, &self.name, &status)
-            .await?;
+        self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await?;
         self.memory.status = Arc::new(status);
         Ok(())
     }
@@ -469,29 +447,18 @@ impl<'a> Pass<'a> {
                 name: Some(self.object.secret_name().to_owned()),
                 ..ObjectReference::default()
             };
-            self.context
-                .events
-                .create(event, &self.object.object_ref(&()), Some(related), time)
-                .await;
+            self.context.events.create(event, &self.object.object_ref(&()), Some(related), time).await;
         }
     }
 
     fn repair_event(&self, purpose: Purpose, facts: &SecretFacts) -> Event {
-        let what = if purpose == Purpose::SecretMissing {
-            "was deleted"
-        } else {
-            "was changed by somebody else"
-        };
+        let what = if purpose == Purpose::SecretMissing { "was deleted" } else { "was changed by somebody else" };
         let note = format!("Secret {} {what}; it was restored.", self.object.secret_name());
         event::of_repair(&self.name, &self.uid, &facts.resource_version, &note)
     }
 
     fn audit_write(&self, verb: &'static str, resource_version: Option<String>) {
-        let requests = self
-            .accesses
-            .iter()
-            .filter_map(|access| access.request_id.clone())
-            .collect();
+        let requests = self.accesses.iter().filter_map(|access| access.request_id.clone()).collect();
         let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, self.audited());
         self.context.trail.write(&record);
     }
@@ -517,12 +484,7 @@ impl<'a> Pass<'a> {
     }
 
     fn sync_token(&self) -> Option<&'a str> {
-        self.object
-            .metadata
-            .annotations
-            .as_ref()?
-            .get(SYNC_ANNOTATION)
-            .map(String::as_str)
+        self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION).map(String::as_str)
     }
 
     fn audited(&self) -> ObjectRef {
@@ -545,18 +507,10 @@ enum Probed {
 
 impl SeenSecret {
     fn of(facts: SecretFacts) -> Self {
-        Self {
-            uid: facts.uid,
-            resource_version: facts.resource_version,
-            fields: facts.fields,
-        }
+        Self { uid: facts.uid, resource_version: facts.resource_version, fields: facts.fields }
     }
 }
 
 fn absent(versions: &Versions) -> std::collections::BTreeSet<crate::domain::parameter::Wanted> {
-    versions
-        .iter()
-        .filter(|(_, metadata)| metadata.is_none())
-        .map(|(wanted, _)| wanted.clone())
-        .collect()
+    versions.iter().filter(|(_, metadata)| metadata.is_none()).map(|(wanted, _)| wanted.clone()).collect()
 }

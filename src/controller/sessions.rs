@@ -34,10 +34,7 @@ impl Session {
     /// # Errors
     /// A glob that is none, as a sentence.
     pub fn grant(&self, namespace: &Namespace) -> Result<Option<Grant>, String> {
-        self.access
-            .as_ref()
-            .map(|rules| Grant::new(rules, namespace))
-            .transpose()
+        self.access.as_ref().map(|rules| Grant::new(rules, namespace)).transpose()
     }
 }
 

@@ -36,11 +36,7 @@ pub struct StoreView {
 
 impl From<&ClusterParameterStore> for StoreView {
     fn from(store: &ClusterParameterStore) -> Self {
-        let secret = store
-            .spec
-            .identity
-            .as_ref()
-            .map(|identity| &identity.credentials_secret_ref);
+        let secret = store.spec.identity.as_ref().map(|identity| &identity.credentials_secret_ref);
         Self {
             key: StoreKey::cluster(store),
             uid: store.uid().unwrap_or_default(),
@@ -76,18 +72,10 @@ impl From<&ParameterStore> for StoreView {
 /// # Errors
 /// If its status cannot be written.
 pub async fn reconcile(store: StoreView, context: &Context) -> Result<Action, kube::Error> {
-    let credentials = store
-        .credentials
-        .as_ref()
-        .map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+    let credentials = store.credentials.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
     context.named_secrets.follow(&store.uid, credentials);
     let before = context.sessions.get(&store.key);
-    let opened = open(
-        &store,
-        context,
-        before.as_ref().and_then(|session| session.as_ref().ok()),
-    )
-    .await;
+    let opened = open(&store, context, before.as_ref().and_then(|session| session.as_ref().ok())).await;
     let news = match (&before, &opened) {
         (Some(Ok(before)), Ok(now)) => !Arc::ptr_eq(&before.reader, &now.reader) || before.access != now.access,
         (Some(Err(before)), Err(now)) => before != now,
@@ -119,11 +107,9 @@ pub fn forget(key: &StoreKey, uid: Option<&str>, context: &Context) {
 pub fn forget_missing(context: &Context) {
     for key in context.sessions.keys() {
         let exists = match (&key.kind, &key.namespace) {
-            (StoreKind::ParameterStore, Some(namespace)) => context
-                .caches
-                .stores
-                .get(&Ref::new(&key.name).within(namespace))
-                .is_some(),
+            (StoreKind::ParameterStore, Some(namespace)) => {
+                context.caches.stores.get(&Ref::new(&key.name).within(namespace)).is_some()
+            }
             _ => context.caches.cluster_stores.get(&Ref::new(&key.name)).is_some(),
         };
         if !exists {
@@ -142,15 +128,9 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
     let not_ready = |message: String| Fault::new(Reason::StoreNotReady, message);
     policy::validate(store.access.as_deref().unwrap_or_default())
         .map_err(|problem| Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}.")))?;
-    let region = store
-        .region
-        .as_deref()
-        .or_else(|| context.aws.region())
-        .ok_or_else(|| {
-            not_ready(
-                "No AWS region is known; set spec.region of the store, or AWS_REGION for the operator.".to_owned(),
-            )
-        })?;
+    let region = store.region.as_deref().or_else(|| context.aws.region()).ok_or_else(|| {
+        not_ready("No AWS region is known; set spec.region of the store, or AWS_REGION for the operator.".to_owned())
+    })?;
     let (identity, identity_name) = identity(store, context).await?;
     let fingerprint = format!("{region}/{identity_name}");
     let reader = match before.filter(|session| session.fingerprint == fingerprint && store_is_ready(store)) {
@@ -158,38 +138,16 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
         None => Arc::new(open_reader(store, context, &identity, region).await?),
     };
     let scope = reader.scope();
-    context
-        .quotas
-        .state(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
-    let place = format!(
-        "{}/{}",
-        store.key.namespace.as_deref().unwrap_or_default(),
-        store.key.name
-    );
-    let secret = store
-        .credentials
-        .as_ref()
-        .map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
-    let source = format!(
-        "{}/{place}/{region}/{}/{secret}",
-        store.key.kind.as_str(),
-        scope.account
-    );
-    Ok(Arc::new(Session {
-        reader,
-        access: store.access.clone(),
-        source,
-        fingerprint,
-    }))
+    context.quotas.state(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
+    let place = format!("{}/{}", store.key.namespace.as_deref().unwrap_or_default(), store.key.name);
+    let secret = store.credentials.as_ref().map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
+    let source = format!("{}/{place}/{region}/{}/{secret}", store.key.kind.as_str(), scope.account);
+    Ok(Arc::new(Session { reader, access: store.access.clone(), source, fingerprint }))
 }
 
 /// A store whose last status is a failure opens anew: its reader may hold credentials that are not accepted any more.
 fn store_is_ready(store: &StoreView) -> bool {
-    store
-        .status
-        .conditions
-        .iter()
-        .any(|c| c.type_ == "Ready" && c.reason == Reason::Synced.as_str())
+    store.status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == Reason::Synced.as_str())
 }
 
 async fn open_reader(
@@ -207,16 +165,10 @@ async fn open_reader(
         secret: None,
         reason: "",
     };
-    Reader::open(api, &context.quotas, context.trail.clone(), &object)
-        .await
-        .map_err(|error| {
-            let scope = Scope {
-                partition: "aws".into(),
-                region: region.to_owned(),
-                account: "unknown".into(),
-            };
-            error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None)
-        })
+    Reader::open(api, &context.quotas, context.trail.clone(), &object).await.map_err(|error| {
+        let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
+        error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None)
+    })
 }
 
 /// The identity of a store, and a name for it that changes when its credentials do.
@@ -233,16 +185,9 @@ async fn identity(store: &StoreView, context: &Context) -> Result<(Identity, Str
             ),
         )
     };
-    let secret = context
-        .secrets
-        .read(namespace, name)
-        .await
-        .map_err(|error: WriteError| {
-            Fault::new(
-                Reason::StoreNotReady,
-                format!("Secret {namespace}/{name} cannot be read: {error}."),
-            )
-        })?;
+    let secret = context.secrets.read(namespace, name).await.map_err(|error: WriteError| {
+        Fault::new(Reason::StoreNotReady, format!("Secret {namespace}/{name} cannot be read: {error}."))
+    })?;
     let secret = secret.ok_or_else(|| not_ready("does not exist".to_owned()))?;
     let credentials = StaticCredentials::from_secret_data(secret.data.as_ref().unwrap_or(&Default::default()))
         .map_err(|problem| not_ready(format!("is not usable ({problem})")))?;
@@ -261,15 +206,10 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
     match opened {
         Ok(session) => {
             let (scope, principal) = (session.reader.scope(), session.reader.principal());
-            let message = format!(
-                "Reads account {} in region {} as {}.",
-                scope.account, scope.region, principal.arn
-            );
+            let message = format!("Reads account {} in region {} as {}.", scope.account, scope.region, principal.arn);
             status.conditions = conditions.ready(Reason::Synced, &message);
-            status.identity = Some(CallerIdentityStatus {
-                arn: principal.arn.clone(),
-                account: principal.account.clone(),
-            });
+            status.identity =
+                Some(CallerIdentityStatus { arn: principal.arn.clone(), account: principal.account.clone() });
             status.region = Some(scope.region.clone());
             status.requests_per_second = Some(context.quotas.bucket(&scope.account, &scope.region).rate());
         }
@@ -285,10 +225,5 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
 }
 
 fn quota_key(store: &StoreKey) -> String {
-    format!(
-        "{}/{}/{}",
-        store.kind.as_str(),
-        store.namespace.as_deref().unwrap_or_default(),
-        store.name
-    )
+    format!("{}/{}/{}", store.kind.as_str(), store.namespace.as_deref().unwrap_or_default(), store.name)
 }

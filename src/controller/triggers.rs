@@ -75,11 +75,7 @@ pub async fn on_named_secrets(mut changed: UnboundedReceiver<(String, String)>, 
         }
         let cluster = context.caches.cluster_stores.state();
         let cluster = cluster.iter().filter(|store| {
-            let secret = store
-                .spec
-                .identity
-                .as_ref()
-                .map(|identity| &identity.credentials_secret_ref);
+            let secret = store.spec.identity.as_ref().map(|identity| &identity.credentials_secret_ref);
             secret.is_some_and(|secret| secret.namespace == namespace && secret.name == name)
         });
         cluster.for_each(|store| context.wake.store(StoreKey::cluster(store)));

@@ -29,32 +29,16 @@ pub struct Permit {
 pub async fn permit(object: &SecureParameter, context: &Context) -> Result<Permit, Fault> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.secret_name());
     let uid = object.uid().unwrap_or_default();
-    let existing = context
-        .secrets
-        .facts(&namespace, name)
-        .await
-        .map_err(|error| write_failed(name, &error))?;
-    let claimant = Claimant {
-        namespace: &namespace,
-        name: &object.name_any(),
-        uid: &uid,
-        secret: name,
-    };
+    let existing = context.secrets.facts(&namespace, name).await.map_err(|error| write_failed(name, &error))?;
+    let claimant = Claimant { namespace: &namespace, name: &object.name_any(), uid: &uid, secret: name };
     let verdict = {
         let index = locked(&context.index);
         let older = index.older_sibling(&namespace, name, &uid);
-        judge(
-            existing.as_ref(),
-            claimant,
-            |uid| index.living(&namespace, uid),
-            older.as_deref(),
-        )
+        judge(existing.as_ref(), claimant, |uid| index.living(&namespace, uid), older.as_deref())
     };
     // A Secret in the way is followed, so that its deletion or consent is noticed at once.
     let in_the_way = matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-    context
-        .named_secrets
-        .follow(&uid, in_the_way.then_some((namespace.as_str(), name)));
+    context.named_secrets.follow(&uid, in_the_way.then_some((namespace.as_str(), name)));
     match verdict {
         Verdict::Create => Ok(Permit { uid: None }),
         Verdict::Apply { uid } => Ok(Permit { uid: Some(uid) }),
@@ -100,11 +84,7 @@ async fn create(desired: &Desired<'_>, context: &Context) -> Result<SecretFacts,
         return Ok(facts);
     }
     // Somebody created a Secret of this name between the verdict and the write, and ours was merged into it.
-    context
-        .secrets
-        .withdraw(desired.namespace, desired.name, &facts.uid)
-        .await
-        .map_err(failed)?;
+    context.secrets.withdraw(desired.namespace, desired.name, &facts.uid).await.map_err(failed)?;
     let makers: Vec<_> = facts.fields.managers.iter().map(String::as_str).collect();
     let message = format!(
         "Secret {} was created by {} at the same moment; it is left as they made it: choose another spec.target.name, or \
@@ -150,23 +130,15 @@ fn desired<'a>(object: &'a SecureParameter, namespace: &'a str, data: Data<'a>) 
         name: object.secret_name(),
         type_: target.and_then(|target| target.type_.as_deref()).unwrap_or("Opaque"),
         labels: with(&labels, target.map(|target| &target.labels)),
-        annotations: with(
-            &[(names::OWNER_ANNOTATION, object.name_any())],
-            target.map(|target| &target.annotations),
-        ),
-        owner: (object.spec.reclaim_policy() == ReclaimPolicy::Delete)
-            .then(|| owner_reference(object))
-            .flatten(),
+        annotations: with(&[(names::OWNER_ANNOTATION, object.name_any())], target.map(|target| &target.annotations)),
+        owner: (object.spec.reclaim_policy() == ReclaimPolicy::Delete).then(|| owner_reference(object)).flatten(),
         data,
     }
 }
 
 fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
     // Without blockOwnerDeletion, which would need the right to set finalizers.
-    object.controller_owner_ref(&()).map(|owner| OwnerReference {
-        block_owner_deletion: None,
-        ..owner
-    })
+    object.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: None, ..owner })
 }
 
 /// A write that failed, as the owner of the object reads it.

@@ -71,20 +71,12 @@ pub struct Resource {
 impl Resource {
     /// A parameter.
     pub fn parameter(arn: &str) -> Self {
-        Self {
-            arn: arn.to_owned(),
-            account_id: account_of(arn).map(str::to_owned),
-            type_: None,
-        }
+        Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: None }
     }
 
     /// A KMS key.
     pub fn key(arn: &str) -> Self {
-        Self {
-            arn: arn.to_owned(),
-            account_id: account_of(arn).map(str::to_owned),
-            type_: Some("AWS::KMS::Key"),
-        }
+        Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: Some("AWS::KMS::Key") }
     }
 }
 
@@ -130,10 +122,7 @@ pub struct ObjectRef {
 impl ObjectRef {
     /// The same object with another reason.
     pub fn because(&self, purpose: Purpose) -> Self {
-        Self {
-            reason: purpose.as_str(),
-            ..self.clone()
-        }
+        Self { reason: purpose.as_str(), ..self.clone() }
     }
 }
 
@@ -212,24 +201,11 @@ fn cloudtrail(facts: &CallFacts, principal: Option<&Principal>) -> Value {
             record.insert(key.to_owned(), value);
         }
     };
-    set(
-        "resources",
-        (!facts.resources.is_empty()).then(|| json!(facts.resources)),
-    );
+    set("resources", (!facts.resources.is_empty()).then(|| json!(facts.resources)));
     set("userAgent", facts.user_agent.as_ref().map(|agent| json!(agent)));
-    set(
-        "recipientAccountId",
-        principal.map(|principal| json!(principal.account)),
-    );
+    set("recipientAccountId", principal.map(|principal| json!(principal.account)));
     // Without an answer there is no error code of AWS' own; the message then says what the client saw.
-    set(
-        "errorCode",
-        facts
-            .error
-            .as_ref()
-            .and_then(|error| error.code.as_ref())
-            .map(|code| json!(code)),
-    );
+    set("errorCode", facts.error.as_ref().and_then(|error| error.code.as_ref()).map(|code| json!(code)));
     set("errorMessage", facts.error.as_ref().map(|error| json!(error.message)));
     record
 }
@@ -267,11 +243,7 @@ fn decryptions(facts: &CallFacts, parameters: &[ParameterOutcome]) -> Vec<Decryp
     };
     if let Some(id) = facts.error.as_ref().and_then(|error| kms_request_id(&error.message)) {
         // AWS does not say which of the parameters it was; with one there is no doubt.
-        let context = if let [only] = parameters {
-            Some(only.arn.as_str())
-        } else {
-            None
-        };
+        let context = if let [only] = parameters { Some(only.arn.as_str()) } else { None };
         return vec![decryption(context.unwrap_or_default(), Some(id))];
     }
     let decrypted = parameters.iter().filter(|p| p.outcome == "Decrypted");
@@ -310,18 +282,8 @@ impl SecretWrite {
         request_ids: Vec<String>,
         object: ObjectRef,
     ) -> Self {
-        let secret_write = WriteDetails {
-            verb,
-            time: to_seconds(time),
-            resource_version,
-            request_ids,
-        };
-        Self {
-            schema: SCHEMA,
-            audit_id,
-            secret_write,
-            objects: vec![object],
-        }
+        let secret_write = WriteDetails { verb, time: to_seconds(time), resource_version, request_ids };
+        Self { schema: SCHEMA, audit_id, secret_write, objects: vec![object] }
     }
 }
 
@@ -360,13 +322,7 @@ mod tests {
     }
 
     fn outcome(name: &str, outcome: &'static str) -> ParameterOutcome {
-        ParameterOutcome {
-            arn: format!("arn:{name}"),
-            selector: None,
-            version: Some(1),
-            type_: None,
-            outcome,
-        }
+        ParameterOutcome { arn: format!("arn:{name}"), selector: None, version: Some(1), type_: None, outcome }
     }
 
     #[test]
@@ -376,13 +332,7 @@ mod tests {
             account: "111122223333".into(),
             user_id: "AROA:demo".into(),
         };
-        let record = AuditRecord::new(
-            "x".into(),
-            &facts(),
-            Some(&principal),
-            vec![outcome("a", "Decrypted")],
-            vec![],
-        );
+        let record = AuditRecord::new("x".into(), &facts(), Some(&principal), vec![outcome("a", "Decrypted")], vec![]);
         let record = serde_json::to_value(record).expect("JSON");
         let cloudtrail = &record["cloudtrail"];
         assert_eq!(cloudtrail["userIdentity"]["type"], "AssumedRole");
@@ -402,29 +352,17 @@ mod tests {
             message: "connection refused".into(),
             request_id: None,
         };
-        let facts = CallFacts {
-            request_id: None,
-            answered: false,
-            error: Some(error),
-            ..facts()
-        };
+        let facts = CallFacts { request_id: None, answered: false, error: Some(error), ..facts() };
         let record = serde_json::to_value(AuditRecord::new("x".into(), &facts, None, vec![], vec![])).expect("JSON");
         assert_eq!(record["answered"], false);
         assert_eq!(record["cloudtrail"]["requestID"], Value::Null);
         assert!(record["cloudtrail"].get("errorCode").is_none());
-        assert_eq!(
-            record["cloudtrail"]["userIdentity"],
-            json!({"accessKeyId": "ASIAEXAMPLE"})
-        );
+        assert_eq!(record["cloudtrail"]["userIdentity"], json!({"accessKeyId": "ASIAEXAMPLE"}));
     }
 
     #[test]
     fn only_decrypted_parameters_expect_a_decryption() {
-        let parameters = [
-            outcome("a", "Decrypted"),
-            outcome("b", "Read"),
-            outcome("c", "NotFound"),
-        ];
+        let parameters = [outcome("a", "Decrypted"), outcome("b", "Read"), outcome("c", "NotFound")];
         assert_eq!(decryptions(&facts(), &parameters).len(), 1);
     }
 }

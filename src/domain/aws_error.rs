@@ -116,11 +116,7 @@ impl<'a> Denial<'a> {
             let word = rest.split_whitespace().next()?;
             Some(word.trim_end_matches([',', '.', ';', '"']))
         };
-        Self {
-            principal: word_after("User: "),
-            action: word_after("perform: "),
-            resource: word_after("on resource: "),
-        }
+        Self { principal: word_after("User: "), action: word_after("perform: "), resource: word_after("on resource: ") }
     }
 }
 
@@ -172,10 +168,7 @@ impl AwsError {
             ),
             AwsErrorKind::DecryptDenied => format!(
                 "{principal} may not call kms:Decrypt on {}; allow it in the IAM policy and in the key's policy.",
-                denial
-                    .resource
-                    .or_else(|| key_arn(&self.message))
-                    .unwrap_or("the key of the parameters")
+                denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters")
             ),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
             AwsErrorKind::CredentialsInvalid => format!(
@@ -194,18 +187,10 @@ impl AwsError {
                 self.text()
             ),
             AwsErrorKind::Invalid => {
-                format!(
-                    "AWS refuses the request for {} as invalid ({}); correct the spec.",
-                    list(names),
-                    self.text()
-                )
+                format!("AWS refuses the request for {} as invalid ({}); correct the spec.", list(names), self.text())
             }
             AwsErrorKind::ServiceUnavailable => {
-                format!(
-                    "AWS failed to answer for {} ({}); the operator tries again.",
-                    list(names),
-                    self.text()
-                )
+                format!("AWS failed to answer for {} ({}); the operator tries again.", list(names), self.text())
             }
         };
         Fault::new(self.kind.reason(), message)
@@ -213,24 +198,14 @@ impl AwsError {
 
     fn key_unavailable(&self, names: &[String], key: Option<&KeyState>) -> String {
         match key {
-            Some(KeyState {
-                arn,
-                state,
-                deletion_date,
-            }) => {
-                let deletion = deletion_date
-                    .as_ref()
-                    .map(|date| format!(" on {date}"))
-                    .unwrap_or_default();
+            Some(KeyState { arn, state, deletion_date }) => {
+                let deletion = deletion_date.as_ref().map(|date| format!(" on {date}")).unwrap_or_default();
                 let remedy = if state == "PendingDeletion" {
                     "cancel the deletion and enable it, or write the parameters with another key"
                 } else {
                     "enable it, or write the parameters with another key"
                 };
-                format!(
-                    "KMS key {arn} of {} is in state {state}{deletion}; {remedy}.",
-                    list(names)
-                )
+                format!("KMS key {arn} of {} is in state {state}{deletion}; {remedy}.", list(names))
             }
             None => format!(
                 "KMS cannot use the key of {} ({}); enable the key, or write the parameters with another one.",
@@ -252,11 +227,7 @@ mod tests {
         400; Error Code: DisabledException; Request ID: 6e9b2c1e-0000; Proxy: null)";
 
     fn scope() -> Scope {
-        Scope {
-            partition: "aws".into(),
-            region: "eu-central-1".into(),
-            account: "111122223333".into(),
-        }
+        Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
     }
 
     #[test]
@@ -283,11 +254,7 @@ mod tests {
             ("InternalServerError", "", ServiceUnavailable),
             ("SomethingNew", "", ServiceUnavailable),
         ] {
-            assert_eq!(
-                AwsErrorKind::classify(code, message, Some(400)),
-                expected,
-                "{code} {message}"
-            );
+            assert_eq!(AwsErrorKind::classify(code, message, Some(400)), expected, "{code} {message}");
         }
         assert_eq!(AwsErrorKind::classify("SomethingNew", "", Some(429)), Throttled);
     }
@@ -295,24 +262,15 @@ mod tests {
     #[test]
     fn a_denial_names_principal_action_and_resource() {
         let denial = Denial::parse(DENIED);
-        assert_eq!(
-            denial.principal,
-            Some("arn:aws:sts::111122223333:assumed-role/spo/demo")
-        );
+        assert_eq!(denial.principal, Some("arn:aws:sts::111122223333:assumed-role/spo/demo"));
         assert_eq!(denial.action, Some("ssm:GetParameters"));
-        assert_eq!(
-            denial.resource,
-            Some("arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a")
-        );
+        assert_eq!(denial.resource, Some("arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a"));
         assert_eq!(Denial::parse("no such words"), Denial::default());
     }
 
     #[test]
     fn key_and_request_id_are_found_in_what_kms_says() {
-        assert_eq!(
-            key_arn(DISABLED),
-            Some("arn:aws:kms:eu-central-1:111122223333:key/0d9f")
-        );
+        assert_eq!(key_arn(DISABLED), Some("arn:aws:kms:eu-central-1:111122223333:key/0d9f"));
         assert_eq!(kms_request_id(DISABLED), Some("6e9b2c1e-0000"));
         assert_eq!(key_arn(DENIED), None);
         assert_eq!(kms_request_id(DENIED), None);
@@ -332,11 +290,7 @@ mod tests {
         for part in ["assumed-role/spo/demo", "ssm:GetParameters", "parameter/shop/a"] {
             assert!(denied.message.contains(part), "{}", denied.message);
         }
-        let key = KeyState {
-            arn: "KEY".into(),
-            state: "PendingDeletion".into(),
-            deletion_date: Some("DAY".into()),
-        };
+        let key = KeyState { arn: "KEY".into(), state: "PendingDeletion".into(), deletion_date: Some("DAY".into()) };
         let fault =
             error(AwsErrorKind::KeyUnavailable, "InvalidKeyId", DISABLED).fault(None, &names, &scope(), Some(&key));
         for part in ["KEY", "PendingDeletion", "DAY", "/shop/a", "cancel"] {

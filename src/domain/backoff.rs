@@ -28,9 +28,7 @@ pub fn after_failure(reason: Reason, attempt: u32, interval: Option<Duration>, u
         return interval.mul_f64(0.9 + 0.1 * fraction(uid, attempt));
     }
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
-    doubled
-        .min(interval.min(LONGEST))
-        .mul_f64(0.5 + 0.5 * fraction(uid, attempt))
+    doubled.min(interval.min(LONGEST)).mul_f64(0.5 + 0.5 * fraction(uid, attempt))
 }
 
 /// A number from 0 to 1 that is fixed by the object and the attempt: jitter that a test can repeat.
@@ -49,9 +47,7 @@ mod tests {
 
     #[test]
     fn refreshes_spread_but_are_never_late() {
-        let delays: Vec<_> = (0..100)
-            .filter_map(|n| after_success(Some(MINUTE), &n.to_string()))
-            .collect();
+        let delays: Vec<_> = (0..100).filter_map(|n| after_success(Some(MINUTE), &n.to_string())).collect();
         assert!(delays.iter().all(|d| *d <= MINUTE && *d >= MINUTE.mul_f64(0.9)));
         assert!(delays.iter().collect::<std::collections::BTreeSet<_>>().len() > 90);
         assert_eq!(after_success(None, "a"), None);

@@ -122,57 +122,13 @@ mod tests {
     fn decisions() {
         for (known, expected) in [
             (HEALTHY, Decision::Nothing),
-            (
-                Known {
-                    probe_due: true,
-                    ..HEALTHY
-                },
-                Decision::Probe,
-            ),
-            (
-                Known {
-                    synced_before: false,
-                    probe_due: true,
-                    ..HEALTHY
-                },
-                Decision::Decrypt(Purpose::FirstSync),
-            ),
-            (
-                Known {
-                    sync_requested: true,
-                    ..HEALTHY
-                },
-                Decision::Decrypt(Purpose::ForcedSync),
-            ),
-            (
-                Known {
-                    shape_changed: true,
-                    ..HEALTHY
-                },
-                Decision::Decrypt(Purpose::SpecChanged),
-            ),
-            (
-                Known {
-                    secret: SecretState::Missing,
-                    ..HEALTHY
-                },
-                Decision::Decrypt(Purpose::SecretMissing),
-            ),
-            (
-                Known {
-                    secret: SecretState::Drifted,
-                    ..HEALTHY
-                },
-                Decision::Decrypt(Purpose::SecretDrifted),
-            ),
-            (
-                Known {
-                    failing: true,
-                    probe_due: true,
-                    ..HEALTHY
-                },
-                Decision::Decrypt(Purpose::Retry),
-            ),
+            (Known { probe_due: true, ..HEALTHY }, Decision::Probe),
+            (Known { synced_before: false, probe_due: true, ..HEALTHY }, Decision::Decrypt(Purpose::FirstSync)),
+            (Known { sync_requested: true, ..HEALTHY }, Decision::Decrypt(Purpose::ForcedSync)),
+            (Known { shape_changed: true, ..HEALTHY }, Decision::Decrypt(Purpose::SpecChanged)),
+            (Known { secret: SecretState::Missing, ..HEALTHY }, Decision::Decrypt(Purpose::SecretMissing)),
+            (Known { secret: SecretState::Drifted, ..HEALTHY }, Decision::Decrypt(Purpose::SecretDrifted)),
+            (Known { failing: true, probe_due: true, ..HEALTHY }, Decision::Decrypt(Purpose::Retry)),
         ] {
             assert_eq!(decide(&known), expected, "{known:?}");
         }

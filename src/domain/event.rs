@@ -70,18 +70,12 @@ pub fn of_access(
         return None;
     }
     let id = access.request_id.as_deref().unwrap_or(&access.audit_id);
-    let request = access
-        .request_id
-        .as_ref()
-        .map_or_else(|| "no answer".to_owned(), |id| format!("request {id}"));
+    let request = access.request_id.as_ref().map_or_else(|| "no answer".to_owned(), |id| format!("request {id}"));
     let who = principal.map(|p| format!(" as {}", p.arn)).unwrap_or_default();
     let tail = format!(" ({}{who}, {request})", access.event_name);
     let head = failure.map_or_else(|| decrypted(&access.parameters), |fault| fault.message.clone());
     Some(Event {
-        name: name(
-            object,
-            &[uid, id, failure.map_or(DECRYPTED, |fault| fault.reason.as_str())],
-        ),
+        name: name(object, &[uid, id, failure.map_or(DECRYPTED, |fault| fault.reason.as_str())]),
         warning: failure.is_some(),
         reason: failure.map_or(DECRYPTED, |fault| fault.reason.as_str()),
         action: access.event_name,
@@ -151,14 +145,10 @@ fn name(object: &str, parts: &[&str]) -> String {
         digest.update(part.as_bytes());
     }
     let prefix: String = object.chars().take(NAME_PREFIX).collect();
-    digest
-        .finalize()
-        .iter()
-        .take(8)
-        .fold(format!("{}.", prefix.trim_end_matches(['.', '-'])), |mut name, byte| {
-            let _ = write!(name, "{byte:02x}");
-            name
-        })
+    digest.finalize().iter().take(8).fold(format!("{}.", prefix.trim_end_matches(['.', '-'])), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
 }
 
 /// `head` and `tail` within the limit; where it does not suffice, `head` is cut, since the tail joins it to the audit.
@@ -167,10 +157,7 @@ fn note(head: &str, tail: &str) -> String {
     if head.len() + tail.len() <= NOTE_BYTES {
         return format!("{head}{tail}");
     }
-    let cut = (0..=room)
-        .rev()
-        .find(|at| head.is_char_boundary(*at))
-        .unwrap_or_default();
+    let cut = (0..=room).rev().find(|at| head.is_char_boundary(*at)).unwrap_or_default();
     format!("{}…{tail}", &head[..cut])
 }
 
@@ -180,10 +167,7 @@ mod tests {
 
     fn access(parameters: usize) -> Access {
         let parameter = |n| ParameterOutcome {
-            arn: format!(
-                "arn:aws:ssm:eu-central-1:111122223333:parameter/{n}/{}",
-                "x".repeat(200)
-            ),
+            arn: format!("arn:aws:ssm:eu-central-1:111122223333:parameter/{n}/{}", "x".repeat(200)),
             selector: None,
             version: Some(3),
             type_: None,
@@ -213,10 +197,7 @@ mod tests {
 
     #[test]
     fn only_changes_and_failures_make_events() {
-        let probe = Access {
-            decrypting: false,
-            ..access(1)
-        };
+        let probe = Access { decrypting: false, ..access(1) };
         assert_eq!(of_access("checkout", "uid", &probe, None, None), None);
         let fault = Fault::new(Reason::AccessDenied, "Denied.");
         let failed = Access { failed: true, ..probe };

@@ -15,9 +15,6 @@ pub struct Fault {
 impl Fault {
     /// A fault with this reason and sentence.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
+        Self { reason, message: message.into() }
     }
 }

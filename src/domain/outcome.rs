@@ -48,19 +48,13 @@ impl Subject<'_> {
     /// Status of an object that was never looked at.
     pub fn progressing(&self) -> SecureParameterStatus {
         let conditions = self.conditions().progressing("The first sync is under way.");
-        SecureParameterStatus {
-            conditions,
-            ..self.base()
-        }
+        SecureParameterStatus { conditions, ..self.base() }
     }
 
     /// Status while suspended. The sync annotation is not echoed: nothing was done.
     pub fn suspended(&self) -> SecureParameterStatus {
         let since = find(self.status, ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
-        let message = format!(
-            "Suspended since {} by spec.suspend; nothing is read or written.",
-            to_seconds(since)
-        );
+        let message = format!("Suspended since {} by spec.suspend; nothing is read or written.", to_seconds(since));
         SecureParameterStatus {
             conditions: self.conditions().suspended(&message),
             last_handled_sync: self.status.last_handled_sync.clone(),
@@ -76,11 +70,8 @@ impl Subject<'_> {
         versions: &Versions,
         revision: String,
     ) -> SecureParameterStatus {
-        let last_change_time = if written.changed {
-            Some(to_time(self.now))
-        } else {
-            self.status.last_change_time.clone()
-        };
+        let last_change_time =
+            if written.changed { Some(to_time(self.now)) } else { self.status.last_change_time.clone() };
         SecureParameterStatus {
             conditions: self.synced(&written.secret.name, plan, versions),
             secret: Some(written.secret),
@@ -95,29 +86,19 @@ impl Subject<'_> {
 
     /// Status after a look found everything as recorded; `versions` are what the look saw.
     pub fn verified(&self, secret: &str, plan: &Plan, versions: &Versions) -> SecureParameterStatus {
-        SecureParameterStatus {
-            conditions: self.synced(secret, plan, versions),
-            ..self.base()
-        }
+        SecureParameterStatus { conditions: self.synced(secret, plan, versions), ..self.base() }
     }
 
     /// Status where nothing had to be looked at.
     pub fn unchanged(&self) -> SecureParameterStatus {
         let ready = find(self.status, ConditionType::Ready);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
-        let reason = ready
-            .and_then(|c| Reason::ALL.iter().find(|r| r.as_str() == c.reason))
-            .copied();
+        let reason = ready.and_then(|c| Reason::ALL.iter().find(|r| r.as_str() == c.reason)).copied();
         let conditions = match ready.map(|c| c.status) {
             Some(ConditionStatus::True) => self.conditions().ready(reason.unwrap_or(Reason::Synced), &message),
-            _ => self
-                .conditions()
-                .not_ready(reason.unwrap_or(Reason::Progressing), &message),
+            _ => self.conditions().not_ready(reason.unwrap_or(Reason::Progressing), &message),
         };
-        SecureParameterStatus {
-            conditions,
-            ..self.base()
-        }
+        SecureParameterStatus { conditions, ..self.base() }
     }
 
     /// Status after a failure. While AWS is merely out of reach, an object with a good Secret stays Ready for three
@@ -144,10 +125,7 @@ impl Subject<'_> {
         } else {
             self.conditions().not_ready(fault.reason, &message)
         };
-        SecureParameterStatus {
-            conditions,
-            ..self.base()
-        }
+        SecureParameterStatus { conditions, ..self.base() }
     }
 
     fn synced(&self, secret: &str, plan: &Plan, versions: &Versions) -> Vec<crate::api::Condition> {
@@ -170,10 +148,7 @@ impl Subject<'_> {
         SecureParameterStatus {
             observed_generation: self.generation,
             store: Some(self.store.clone()),
-            last_handled_sync: self
-                .sync
-                .map(str::to_owned)
-                .or_else(|| self.status.last_handled_sync.clone()),
+            last_handled_sync: self.sync.map(str::to_owned).or_else(|| self.status.last_handled_sync.clone()),
             ..self.status.clone()
         }
     }
@@ -184,9 +159,7 @@ fn find(status: &SecureParameterStatus, type_: ConditionType) -> Option<&crate::
 }
 
 fn present(versions: &Versions) -> impl Iterator<Item = (&super::parameter::Wanted, &Metadata)> {
-    versions
-        .iter()
-        .filter_map(|(wanted, metadata)| Some((wanted, metadata.as_ref()?)))
+    versions.iter().filter_map(|(wanted, metadata)| Some((wanted, metadata.as_ref()?)))
 }
 
 fn parameters(versions: &Versions) -> Vec<ParameterStatus> {
@@ -221,33 +194,20 @@ mod tests {
     }
 
     fn store() -> ResolvedStore {
-        ResolvedStore {
-            kind: StoreKind::ClusterParameterStore,
-            name: "default".into(),
-        }
+        ResolvedStore { kind: StoreKind::ClusterParameterStore, name: "default".into() }
     }
 
     fn ready_status() -> SecureParameterStatus {
         SecureParameterStatus {
             observed_generation: Some(1),
             conditions: Conditions::new(&[], Some(1), at(0)).ready(Reason::Synced, "fine"),
-            secret: Some(WrittenSecret {
-                name: "s".into(),
-                uid: "u".into(),
-                resource_version: "1".into(),
-            }),
+            secret: Some(WrittenSecret { name: "s".into(), uid: "u".into(), resource_version: "1".into() }),
             ..SecureParameterStatus::default()
         }
     }
 
     fn subject<'a>(status: &'a SecureParameterStatus, store: &'a ResolvedStore, now: i64) -> Subject<'a> {
-        Subject {
-            generation: Some(1),
-            status,
-            store,
-            sync: Some("token"),
-            now: at(now),
-        }
+        Subject { generation: Some(1), status, store, sync: Some("token"), now: at(now) }
     }
 
     fn ready(status: &SecureParameterStatus) -> (ConditionStatus, &str) {
@@ -258,11 +218,8 @@ mod tests {
     fn an_outage_is_tolerated_for_three_intervals() {
         let (status, store) = (ready_status(), store());
         let fault = Fault::new(Reason::Throttled, "Slow.");
-        for (now, expected) in [
-            (1, ConditionStatus::True),
-            (179, ConditionStatus::True),
-            (180, ConditionStatus::False),
-        ] {
+        for (now, expected) in [(1, ConditionStatus::True), (179, ConditionStatus::True), (180, ConditionStatus::False)]
+        {
             let next = subject(&status, &store, now).failed(&fault, at(0), Some(MINUTE));
             assert_eq!(ready(&next), (expected, "Throttled"), "after {now} s");
             assert!(next.conditions[0].message.contains("kept as it was"));
@@ -278,21 +235,10 @@ mod tests {
         assert_eq!(ready(&next), (ConditionStatus::False, "AccessDenied"));
         let empty = SecureParameterStatus::default();
         let next = subject(&empty, &store, 1).failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
-        assert_eq!(
-            ready(&next),
-            (ConditionStatus::False, "Throttled"),
-            "nothing good to keep"
-        );
-        let newer = Subject {
-            generation: Some(2),
-            ..subject(&status, &store, 1)
-        };
+        assert_eq!(ready(&next), (ConditionStatus::False, "Throttled"), "nothing good to keep");
+        let newer = Subject { generation: Some(2), ..subject(&status, &store, 1) };
         let next = newer.failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
-        assert_eq!(
-            ready(&next),
-            (ConditionStatus::False, "Throttled"),
-            "the Secret is of another generation"
-        );
+        assert_eq!(ready(&next), (ConditionStatus::False, "Throttled"), "the Secret is of another generation");
     }
 
     #[test]
@@ -302,11 +248,7 @@ mod tests {
         assert_eq!(ready(&next), (ConditionStatus::True, "Synced"));
         assert_eq!(next.last_handled_sync, None);
         assert_eq!(check_kstatus(&next.conditions, Some(1)), Ok(()));
-        let again = Subject {
-            now: at(99),
-            ..subject(&next, &store, 99)
-        }
-        .suspended();
+        let again = Subject { now: at(99), ..subject(&next, &store, 99) }.suspended();
         assert_eq!(again, next, "a second look changes nothing");
     }
 

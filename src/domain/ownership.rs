@@ -89,15 +89,10 @@ pub fn judge(
         return older_sibling.map_or(Verdict::Create, |sibling| held_by(claimant, sibling));
     };
     if secret.deleting {
-        let message = format!(
-            "Secret {} is being deleted; the operator creates it again after that.",
-            claimant.secret
-        );
+        let message = format!("Secret {} is being deleted; the operator creates it again after that.", claimant.secret);
         return Verdict::Refuse(Fault::new(Reason::SecretWriteFailed, message));
     }
-    let apply = || Verdict::Apply {
-        uid: secret.uid.clone(),
-    };
+    let apply = || Verdict::Apply { uid: secret.uid.clone() };
     let consents = secret.allow.as_deref() == Some(&format!("{}/{}", claimant.namespace, claimant.name));
     let names_us = secret.owner.as_deref() == Some(claimant.name);
     match secret.owner_uid.as_deref() {
@@ -126,10 +121,7 @@ fn foreign(claimant: Claimant<'_>, secret: &SecretFacts) -> Verdict {
         (Some(controller), _) => format!("is controlled by {controller}"),
         (None, Some(owner)) => format!("was left by SecureParameter {owner}"),
         (None, None) if secret.fields.managers.is_empty() => "was not made by this operator".to_owned(),
-        (None, None) => format!(
-            "was made by {}",
-            list(&secret.fields.managers.iter().collect::<Vec<_>>())
-        ),
+        (None, None) => format!("was made by {}", list(&secret.fields.managers.iter().collect::<Vec<_>>())),
     };
     let message = format!(
         "Secret {} exists and {owner}; it is left as it is: choose another spec.target.name, delete it, or hand it over \
@@ -146,19 +138,10 @@ fn foreign(claimant: Claimant<'_>, secret: &SecretFacts) -> Verdict {
 mod tests {
     use super::*;
 
-    const ME: Claimant<'_> = Claimant {
-        namespace: "shop",
-        name: "checkout",
-        uid: "me",
-        secret: "checkout",
-    };
+    const ME: Claimant<'_> = Claimant { namespace: "shop", name: "checkout", uid: "me", secret: "checkout" };
 
     fn secret() -> SecretFacts {
-        SecretFacts {
-            uid: "s".into(),
-            resource_version: "1".into(),
-            ..SecretFacts::default()
-        }
+        SecretFacts { uid: "s".into(), resource_version: "1".into(), ..SecretFacts::default() }
     }
 
     fn reason(verdict: Verdict) -> Option<Reason> {
@@ -175,85 +158,38 @@ mod tests {
         let apply = Verdict::Apply { uid: "s".into() };
 
         assert_eq!(judge(None, ME, alive, None), Verdict::Create);
-        assert_eq!(
-            reason(judge(None, ME, alive, Some("elder"))),
-            Some(Reason::SecretConflict)
-        );
+        assert_eq!(reason(judge(None, ME, alive, Some("elder"))), Some(Reason::SecretConflict));
 
-        let mine = SecretFacts {
-            owner_uid: some("me"),
-            ..secret()
-        };
-        assert_eq!(
-            judge(Some(&mine), ME, alive, Some("elder")),
-            apply,
-            "the holder wins over age"
-        );
+        let mine = SecretFacts { owner_uid: some("me"), ..secret() };
+        assert_eq!(judge(Some(&mine), ME, alive, Some("elder")), apply, "the holder wins over age");
 
-        let held = SecretFacts {
-            owner_uid: some("alive"),
-            owner: some("checkout"),
-            ..secret()
-        };
-        assert_eq!(
-            reason(judge(Some(&held), ME, alive, None)),
-            Some(Reason::SecretConflict)
-        );
+        let held = SecretFacts { owner_uid: some("alive"), owner: some("checkout"), ..secret() };
+        assert_eq!(reason(judge(Some(&held), ME, alive, None)), Some(Reason::SecretConflict));
 
-        let retained = SecretFacts {
-            owner_uid: some("dead"),
-            owner: some("checkout"),
-            ..secret()
-        };
+        let retained = SecretFacts { owner_uid: some("dead"), owner: some("checkout"), ..secret() };
         assert_eq!(judge(Some(&retained), ME, alive, None), apply);
-        let retained_by_other = SecretFacts {
-            owner_uid: some("dead"),
-            owner: some("other"),
-            ..secret()
-        };
-        assert_eq!(
-            reason(judge(Some(&retained_by_other), ME, alive, None)),
-            Some(Reason::SecretConflict)
-        );
+        let retained_by_other = SecretFacts { owner_uid: some("dead"), owner: some("other"), ..secret() };
+        assert_eq!(reason(judge(Some(&retained_by_other), ME, alive, None)), Some(Reason::SecretConflict));
 
-        let released = SecretFacts {
-            owner: some("checkout"),
-            ..secret()
-        };
+        let released = SecretFacts { owner: some("checkout"), ..secret() };
         assert_eq!(judge(Some(&released), ME, alive, None), apply);
 
-        assert_eq!(
-            reason(judge(Some(&secret()), ME, alive, None)),
-            Some(Reason::SecretConflict)
-        );
-        for (allow, expected) in [
-            ("shop/checkout", None),
-            ("checkout", Some(Reason::SecretConflict)),
-            ("*", Some(Reason::SecretConflict)),
-        ] {
-            let consenting = SecretFacts {
-                allow: some(allow),
-                ..secret()
-            };
+        assert_eq!(reason(judge(Some(&secret()), ME, alive, None)), Some(Reason::SecretConflict));
+        for (allow, expected) in
+            [("shop/checkout", None), ("checkout", Some(Reason::SecretConflict)), ("*", Some(Reason::SecretConflict))]
+        {
+            let consenting = SecretFacts { allow: some(allow), ..secret() };
             assert_eq!(reason(judge(Some(&consenting), ME, alive, None)), expected, "{allow}");
         }
         let deleting = SecretFacts { deleting: true, ..mine };
-        assert_eq!(
-            reason(judge(Some(&deleting), ME, alive, None)),
-            Some(Reason::SecretWriteFailed)
-        );
+        assert_eq!(reason(judge(Some(&deleting), ME, alive, None)), Some(Reason::SecretWriteFailed));
     }
 
     #[test]
     fn a_refusal_says_who_owns_it_and_how_to_consent() {
-        let fields = FieldOwnership {
-            managers: ["helm".to_owned()].into(),
-            ..FieldOwnership::default()
-        };
+        let fields = FieldOwnership { managers: ["helm".to_owned()].into(), ..FieldOwnership::default() };
         let foreign = SecretFacts { fields, ..secret() };
-        let Verdict::Refuse(fault) = judge(Some(&foreign), ME, |_| None, None) else {
-            unreachable!("a refusal")
-        };
+        let Verdict::Refuse(fault) = judge(Some(&foreign), ME, |_| None, None) else { unreachable!("a refusal") };
         for part in ["made by helm", "secureparameter.io/allow=shop/checkout"] {
             assert!(fault.message.contains(part), "{}", fault.message);
         }

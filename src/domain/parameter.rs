@@ -46,23 +46,13 @@ pub struct Wanted {
 impl Wanted {
     /// What `name`, a parameter's name or ARN, means within `scope`.
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
-        let arn = if name.starts_with("arn:") {
-            name.to_owned()
-        } else {
-            scope.parameter_arn(name)
-        };
-        Self {
-            arn,
-            name: name.to_owned(),
-            selector,
-        }
+        let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
+        Self { arn, name: name.to_owned(), selector }
     }
 
     /// The name as `GetParameters` takes it: `name`, `name:3` or `name:label`.
     pub fn request_name(&self) -> String {
-        self.selector
-            .as_ref()
-            .map_or_else(|| self.name.clone(), |selector| format!("{}:{selector}", self.name))
+        self.selector.as_ref().map_or_else(|| self.name.clone(), |selector| format!("{}:{selector}", self.name))
     }
 
     fn key(&self) -> (&str, Option<&Selector>) {
@@ -109,15 +99,8 @@ impl Scope {
     /// The ARN of a parameter name in this scope: `arn:<partition>:ssm:<region>:<account>:parameter/<name>`, the name
     /// without its leading slash (AWS Service Authorization Reference, Systems Manager).
     pub fn parameter_arn(&self, name: &str) -> String {
-        let Self {
-            partition,
-            region,
-            account,
-        } = self;
-        format!(
-            "arn:{partition}:ssm:{region}:{account}:parameter/{}",
-            name.trim_start_matches('/')
-        )
+        let Self { partition, region, account } = self;
+        format!("arn:{partition}:ssm:{region}:{account}:parameter/{}", name.trim_start_matches('/'))
     }
 
     /// The full name, with its leading slash, of a parameter ARN of this scope; `None` for other accounts and regions.
@@ -149,12 +132,7 @@ impl<'a> ArnParts<'a> {
         let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
         let name = resource.strip_prefix("parameter")?;
         let well_formed = prefix == "arn" && service == "ssm" && name.len() > 1 && name.starts_with('/');
-        well_formed.then_some(Self {
-            partition,
-            region,
-            account,
-            name,
-        })
+        well_formed.then_some(Self { partition, region, account, name })
     }
 }
 
@@ -168,11 +146,7 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        Scope {
-            partition: "aws".into(),
-            region: "eu-central-1".into(),
-            account: "111122223333".into(),
-        }
+        Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
     }
 
     #[test]
@@ -182,18 +156,12 @@ mod tests {
             assert_eq!(Wanted::new(name, None, &scope()).arn, arn);
         }
         assert_eq!(Wanted::new("x", None, &scope()), Wanted::new("/x", None, &scope()));
-        assert_ne!(
-            Wanted::new("x", None, &scope()),
-            Wanted::new("x", Some(Selector::Version(1)), &scope())
-        );
+        assert_ne!(Wanted::new("x", None, &scope()), Wanted::new("x", Some(Selector::Version(1)), &scope()));
     }
 
     #[test]
     fn only_own_arns_have_an_own_name() {
-        assert_eq!(
-            scope().own_name("arn:aws:ssm:eu-central-1:111122223333:parameter/a/b"),
-            Some("/a/b")
-        );
+        assert_eq!(scope().own_name("arn:aws:ssm:eu-central-1:111122223333:parameter/a/b"), Some("/a/b"));
         for foreign in [
             "arn:aws:ssm:eu-central-1:999999999999:parameter/a/b",
             "arn:aws:ssm:us-east-1:111122223333:parameter/a/b",
@@ -207,13 +175,7 @@ mod tests {
 
     #[test]
     fn request_names_carry_the_selector() {
-        assert_eq!(
-            Wanted::new("/a", Some(Selector::Version(3)), &scope()).request_name(),
-            "/a:3"
-        );
-        assert_eq!(
-            Wanted::new("/a", Some(Selector::Label("prod".into())), &scope()).request_name(),
-            "/a:prod"
-        );
+        assert_eq!(Wanted::new("/a", Some(Selector::Version(3)), &scope()).request_name(), "/a:3");
+        assert_eq!(Wanted::new("/a", Some(Selector::Label("prod".into())), &scope()).request_name(), "/a:prod");
     }
 }

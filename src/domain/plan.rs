@@ -35,10 +35,7 @@ impl Plan {
     pub fn reads(&self) -> BTreeMap<&Wanted, bool> {
         let mut reads = BTreeMap::new();
         for source in self.keys.values() {
-            reads
-                .entry(&source.wanted)
-                .and_modify(|optional| *optional &= source.optional)
-                .or_insert(source.optional);
+            reads.entry(&source.wanted).and_modify(|optional| *optional &= source.optional).or_insert(source.optional);
         }
         reads
     }
@@ -60,15 +57,9 @@ pub fn plan(
 ) -> Result<Plan, Fault> {
     let mut keys = BTreeMap::new();
     for entry in &spec.data {
-        let source = Source {
-            wanted: wanted(entry, scope)?,
-            optional: entry.optional.unwrap_or_default(),
-        };
+        let source = Source { wanted: wanted(entry, scope)?, optional: entry.optional.unwrap_or_default() };
         if keys.insert(entry.key.clone(), source).is_some() {
-            return Err(Fault::new(
-                Reason::InvalidSpec,
-                format!("spec.data names the key {} twice.", entry.key),
-            ));
+            return Err(Fault::new(Reason::InvalidSpec, format!("spec.data names the key {} twice.", entry.key)));
         }
     }
     let denied: BTreeSet<_> = keys
@@ -79,10 +70,7 @@ pub fn plan(
     if !denied.is_empty() {
         return Err(policy_denied(&denied, scope, namespace, store));
     }
-    Ok(Plan {
-        keys,
-        shape: shape(spec),
-    })
+    Ok(Plan { keys, shape: shape(spec) })
 }
 
 fn wanted(entry: &DataEntry, scope: &Scope) -> Result<Wanted, Fault> {
@@ -108,10 +96,7 @@ fn wanted(entry: &DataEntry, scope: &Scope) -> Result<Wanted, Fault> {
 }
 
 fn policy_denied(denied: &BTreeSet<&Wanted>, scope: &Scope, namespace: &str, store: &str) -> Fault {
-    let subjects: Vec<_> = denied
-        .iter()
-        .map(|w| scope.own_name(&w.arn).unwrap_or(&w.arn))
-        .collect();
+    let subjects: Vec<_> = denied.iter().map(|w| scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
     Fault::new(
         Reason::PolicyDenied,
         format!(
@@ -149,11 +134,7 @@ mod tests {
     };
 
     fn scope() -> Scope {
-        Scope {
-            partition: "aws".into(),
-            region: "eu-central-1".into(),
-            account: "111122223333".into(),
-        }
+        Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
     }
 
     fn spec(entries: &[DataEntry]) -> SecureParameterSpec {
@@ -167,30 +148,13 @@ mod tests {
     }
 
     fn entry(key: &str, parameter: &str) -> DataEntry {
-        DataEntry {
-            key: key.into(),
-            parameter: parameter.into(),
-            ..DataEntry::default()
-        }
+        DataEntry { key: key.into(), parameter: parameter.into(), ..DataEntry::default() }
     }
 
     fn grant(glob: &str) -> Grant {
-        let namespaces = NamespaceMatch {
-            all: Some(true),
-            ..NamespaceMatch::default()
-        };
-        let rules = [AccessRule {
-            namespaces,
-            parameters: vec![glob.into()],
-        }];
-        Grant::new(
-            &rules,
-            &Namespace {
-                name: "shop".into(),
-                ..Namespace::default()
-            },
-        )
-        .expect("a valid glob")
+        let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
+        let rules = [AccessRule { namespaces, parameters: vec![glob.into()] }];
+        Grant::new(&rules, &Namespace { name: "shop".into(), ..Namespace::default() }).expect("a valid glob")
     }
 
     #[test]
@@ -204,10 +168,7 @@ mod tests {
 
     #[test]
     fn a_read_is_optional_only_if_all_its_keys_are() {
-        let optional = DataEntry {
-            optional: Some(true),
-            ..entry("a", "/x")
-        };
+        let optional = DataEntry { optional: Some(true), ..entry("a", "/x") };
         let only = plan(&spec(std::slice::from_ref(&optional)), &scope(), None, "shop", "store").expect("a plan");
         assert_eq!(only.reads().into_values().collect::<Vec<_>>(), [true]);
         let both = plan(&spec(&[optional, entry("b", "/x")]), &scope(), None, "shop", "store").expect("a plan");
@@ -217,13 +178,7 @@ mod tests {
     #[test]
     fn all_denied_names_are_listed_at_once() {
         let spec = spec(&[entry("a", "/shop/a"), entry("b", "/other/b"), entry("c", "/other/c")]);
-        let fault = plan(
-            &spec,
-            &scope(),
-            Some(&grant("/shop/**")),
-            "shop",
-            "ClusterParameterStore default",
-        );
+        let fault = plan(&spec, &scope(), Some(&grant("/shop/**")), "shop", "ClusterParameterStore default");
         let fault = fault.expect_err("a refusal");
         assert_eq!(fault.reason, Reason::PolicyDenied);
         for part in ["/other/b, /other/c", "Namespace shop", "ClusterParameterStore default"] {
@@ -243,10 +198,7 @@ mod tests {
     #[test]
     fn the_shape_ignores_what_does_not_shape_the_secret() {
         let plain = spec(&[entry("a", "/x")]);
-        let suspended = SecureParameterSpec {
-            suspend: Some(true),
-            ..plain.clone()
-        };
+        let suspended = SecureParameterSpec { suspend: Some(true), ..plain.clone() };
         let other = spec(&[entry("b", "/x")]);
         let shape_of = |spec: &SecureParameterSpec| plan(spec, &scope(), None, "n", "s").expect("a plan").shape;
         assert_eq!(shape_of(&plain), shape_of(&suspended));

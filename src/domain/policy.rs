@@ -52,10 +52,7 @@ impl Grant {
 /// # Errors
 /// The first glob that is none, as a sentence.
 pub fn validate(rules: &[AccessRule]) -> Result<(), String> {
-    rules
-        .iter()
-        .flat_map(|rule| &rule.parameters)
-        .try_for_each(|glob| compile(glob, "namespace").map(drop))
+    rules.iter().flat_map(|rule| &rule.parameters).try_for_each(|glob| compile(glob, "namespace").map(drop))
 }
 
 fn compile(glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
@@ -63,13 +60,7 @@ fn compile(glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
     // belongs to "shop-internal".
     let segments: Vec<_> = glob
         .split('/')
-        .map(|segment| {
-            if segment == PLACEHOLDER {
-                Some(namespace)
-            } else {
-                Some(segment)
-            }
-        })
+        .map(|segment| if segment == PLACEHOLDER { Some(namespace) } else { Some(segment) })
         .map(|segment| segment.filter(|s| !s.contains(['{', '}'])))
         .collect::<Option<_>>()
         .ok_or_else(|| format!("glob {glob} may use braces only for {PLACEHOLDER} as a whole path segment"))?;
@@ -84,10 +75,7 @@ fn compile(glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
 fn selects(matcher: &NamespaceMatch, namespace: &Namespace) -> bool {
     match matcher {
         NamespaceMatch { names: Some(names), .. } => names.contains(&namespace.name),
-        NamespaceMatch {
-            selector: Some(selector),
-            ..
-        } => selector_matches(selector, &namespace.labels),
+        NamespaceMatch { selector: Some(selector), .. } => selector_matches(selector, &namespace.labels),
         NamespaceMatch { all, .. } => all.unwrap_or_default(),
     }
 }
@@ -99,9 +87,7 @@ fn selector_matches(selector: &LabelSelector, labels: &BTreeMap<String, String>)
     // An empty selector selects everything elsewhere in Kubernetes; here a slip must not grant everything.
     !is_empty
         && wanted.into_iter().all(|(key, value)| labels.get(key) == Some(value))
-        && requirements
-            .iter()
-            .all(|requirement| requirement_holds(requirement, labels))
+        && requirements.iter().all(|requirement| requirement_holds(requirement, labels))
 }
 
 fn requirement_holds(requirement: &LabelRequirement, labels: &BTreeMap<String, String>) -> bool {
@@ -120,41 +106,21 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        Scope {
-            partition: "aws".into(),
-            region: "eu-central-1".into(),
-            account: "111122223333".into(),
-        }
+        Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
     }
 
     fn rule(namespaces: NamespaceMatch, globs: &[&str]) -> AccessRule {
-        AccessRule {
-            namespaces,
-            parameters: globs.iter().map(ToString::to_string).collect(),
-        }
+        AccessRule { namespaces, parameters: globs.iter().map(ToString::to_string).collect() }
     }
 
     fn all() -> NamespaceMatch {
-        NamespaceMatch {
-            all: Some(true),
-            ..NamespaceMatch::default()
-        }
+        NamespaceMatch { all: Some(true), ..NamespaceMatch::default() }
     }
 
     fn allows(rules: &[AccessRule], namespace: &str, labels: &[(&str, &str)], name: &str) -> bool {
         let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let grant = Grant::new(
-            rules,
-            &Namespace {
-                name: namespace.to_owned(),
-                labels,
-            },
-        );
-        let arn = if name.starts_with("arn:") {
-            name.to_owned()
-        } else {
-            scope().parameter_arn(name)
-        };
+        let grant = Grant::new(rules, &Namespace { name: namespace.to_owned(), labels });
+        let arn = if name.starts_with("arn:") { name.to_owned() } else { scope().parameter_arn(name) };
         grant.is_ok_and(|grant| grant.allows(&arn, &scope()))
     }
 
@@ -177,28 +143,16 @@ mod tests {
             ("/shop/a", "/shop/ab", false),
             ("/root", "root", true),
             ("/**", "/any/thing", true),
-            (
-                "/shop/**",
-                "arn:aws:ssm:eu-central-1:999999999999:parameter/shop/a",
-                false,
-            ),
+            ("/shop/**", "arn:aws:ssm:eu-central-1:999999999999:parameter/shop/a", false),
             ("/**", "arn:aws:ssm:eu-central-1:999999999999:parameter/shop/a", false),
             (
                 "arn:aws:ssm:*:999999999999:parameter/shop/**",
                 "arn:aws:ssm:eu-central-1:999999999999:parameter/shop/a",
                 true,
             ),
-            (
-                "/shop/**",
-                "arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a",
-                true,
-            ),
+            ("/shop/**", "arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a", true),
         ] {
-            assert_eq!(
-                allows(&[rule(all(), &[glob])], "shop", &[], name),
-                expected,
-                "{glob} {name}"
-            );
+            assert_eq!(allows(&[rule(all(), &[glob])], "shop", &[], name), expected, "{glob} {name}");
         }
     }
 
@@ -215,36 +169,19 @@ mod tests {
 
     #[test]
     fn namespaces_are_chosen_by_name_or_label() {
-        let names = NamespaceMatch {
-            names: Some(vec!["shop".into()]),
-            ..NamespaceMatch::default()
-        };
+        let names = NamespaceMatch { names: Some(vec!["shop".into()]), ..NamespaceMatch::default() };
         assert!(allows(&[rule(names.clone(), &["/**"])], "shop", &[], "/a"));
         assert!(!allows(&[rule(names, &["/**"])], "shop2", &[], "/a"));
 
-        let selector = |selector| NamespaceMatch {
-            selector: Some(selector),
-            ..NamespaceMatch::default()
-        };
+        let selector = |selector| NamespaceMatch { selector: Some(selector), ..NamespaceMatch::default() };
         let team = LabelSelector {
             match_labels: Some([("team".to_owned(), "a".to_owned())].into()),
             ..LabelSelector::default()
         };
-        assert!(allows(
-            &[rule(selector(team.clone()), &["/**"])],
-            "x",
-            &[("team", "a")],
-            "/a"
-        ));
+        assert!(allows(&[rule(selector(team.clone()), &["/**"])], "x", &[("team", "a")], "/a"));
         assert!(!allows(&[rule(selector(team), &["/**"])], "x", &[("team", "b")], "/a"));
-        assert!(
-            !allows(&[rule(selector(LabelSelector::default()), &["/**"])], "x", &[], "/a"),
-            "empty selector"
-        );
-        assert!(
-            !allows(&[rule(NamespaceMatch::default(), &["/**"])], "x", &[], "/a"),
-            "empty match"
-        );
+        assert!(!allows(&[rule(selector(LabelSelector::default()), &["/**"])], "x", &[], "/a"), "empty selector");
+        assert!(!allows(&[rule(NamespaceMatch::default(), &["/**"])], "x", &[], "/a"), "empty match");
     }
 
     #[test]
@@ -252,14 +189,7 @@ mod tests {
         let holds = |operator, values: &[&str], labels: &[(&str, &str)]| {
             let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             let values = Some(values.iter().map(ToString::to_string).collect());
-            requirement_holds(
-                &LabelRequirement {
-                    key: "k".into(),
-                    operator,
-                    values,
-                },
-                &labels,
-            )
+            requirement_holds(&LabelRequirement { key: "k".into(), operator, values }, &labels)
         };
         assert!(holds(SelectorOperator::In, &["a", "b"], &[("k", "b")]));
         assert!(!holds(SelectorOperator::In, &["a"], &[]));

@@ -21,11 +21,8 @@ pub type Data<'a> = BTreeMap<&'a str, &'a SecretString>;
 /// # Errors
 /// `SecretTooLarge`, with the size.
 pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
-    let data: Data<'_> = plan
-        .keys
-        .iter()
-        .filter_map(|(key, source)| Some((key.as_str(), values.get(&source.wanted)?)))
-        .collect();
+    let data: Data<'_> =
+        plan.keys.iter().filter_map(|(key, source)| Some((key.as_str(), values.get(&source.wanted)?))).collect();
     let size: usize = data.values().map(|value| value.expose_secret().len()).sum();
     if size > MAX_SECRET_BYTES {
         let message = format!(
@@ -43,29 +40,12 @@ mod tests {
     use crate::domain::{parameter::Scope, plan::Source};
 
     fn wanted(name: &str) -> Wanted {
-        Wanted::new(
-            name,
-            None,
-            &Scope {
-                partition: "aws".into(),
-                region: "r".into(),
-                account: "1".into(),
-            },
-        )
+        Wanted::new(name, None, &Scope { partition: "aws".into(), region: "r".into(), account: "1".into() })
     }
 
     fn plan(keys: &[(&str, &str)]) -> Plan {
-        let source = |name| Source {
-            wanted: wanted(name),
-            optional: true,
-        };
-        Plan {
-            keys: keys
-                .iter()
-                .map(|(key, name)| ((*key).to_owned(), source(name)))
-                .collect(),
-            shape: 0,
-        }
+        let source = |name| Source { wanted: wanted(name), optional: true };
+        Plan { keys: keys.iter().map(|(key, name)| ((*key).to_owned(), source(name))).collect(), shape: 0 }
     }
 
     #[test]
@@ -73,10 +53,7 @@ mod tests {
         let values: Values = [(wanted("/a"), "1".into()), (wanted("/b"), "2".into())].into();
         let plan = plan(&[("A", "/a"), ("B", "b"), ("AGAIN", "/a"), ("GONE", "/c")]);
         let data = render(&plan, &values).expect("data");
-        let data: Vec<_> = data
-            .into_iter()
-            .map(|(key, value)| (key, value.expose_secret()))
-            .collect();
+        let data: Vec<_> = data.into_iter().map(|(key, value)| (key, value.expose_secret())).collect();
         assert_eq!(data, [("A", "1"), ("AGAIN", "1"), ("B", "2")]);
     }
 

@@ -42,12 +42,7 @@ pub fn source_revision(source: &str, versions: &Versions) -> String {
             None => field("absent"),
             Some(metadata) => {
                 field(&metadata.version.to_string());
-                field(
-                    &metadata
-                        .last_modified
-                        .map(|t| t.as_millisecond().to_string())
-                        .unwrap_or_default(),
-                );
+                field(&metadata.last_modified.map(|t| t.as_millisecond().to_string()).unwrap_or_default());
             }
         }
     }
@@ -61,11 +56,7 @@ mod tests {
     use crate::domain::parameter::{Scope, Selector};
 
     fn versions(entries: &[(&str, Option<Selector>, Option<(i64, i64)>)]) -> Versions {
-        let scope = Scope {
-            partition: "aws".into(),
-            region: "r".into(),
-            account: "1".into(),
-        };
+        let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
         let entry = |(name, selector, version): &(&str, Option<Selector>, Option<(i64, i64)>)| {
             let wanted = Wanted::new(name, selector.clone(), &scope);
             let metadata = version.map(|(version, modified)| Metadata {

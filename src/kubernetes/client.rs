@@ -35,8 +35,5 @@ pub async fn connect() -> Result<Clients, String> {
     config.read_timeout = Some(READ_TIMEOUT);
     // Else the time that a pooled connection sat idle counts against the next answer.
     config.reset_reader_on_write = true;
-    Ok(Clients {
-        requests: client(config)?,
-        watches,
-    })
+    Ok(Clients { requests: client(config)?, watches })
 }

@@ -35,12 +35,8 @@ impl Events {
         let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), &namespace);
         let (name, reason) = (event.name.clone(), event.reason);
-        let created = api
-            .create(
-                &PostParams::default(),
-                &self.kube_event(event, namespace, regarding, related, now),
-            )
-            .await;
+        let created =
+            api.create(&PostParams::default(), &self.kube_event(event, namespace, regarding, related, now)).await;
         match created {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {}

@@ -13,11 +13,7 @@ pub fn field_ownership(entries: &[ManagedFieldsEntry]) -> FieldOwnership {
     let mut ownership = FieldOwnership::default();
     for entry in entries {
         let manager = entry.manager.as_deref().unwrap_or_default();
-        let paths = entry
-            .fields_v1
-            .as_ref()
-            .map(|fields| paths(&fields.0))
-            .unwrap_or_default();
+        let paths = entry.fields_v1.as_ref().map(|fields| paths(&fields.0)).unwrap_or_default();
         if manager != names::FIELD_MANAGER {
             ownership.managers.insert(manager.to_owned());
             let foreign = paths.into_iter().filter(|path| concerns_us(path));
@@ -91,27 +87,12 @@ mod tests {
                     "f:type": {},
                 }),
             ),
-            entry(
-                "kubectl-edit",
-                "Update",
-                json!({"f:data": {"f:B": {}}, "f:metadata": {"f:labels": {"f:team": {}}}}),
-            ),
+            entry("kubectl-edit", "Update", json!({"f:data": {"f:B": {}}, "f:metadata": {"f:labels": {"f:team": {}}}})),
             entry(names::FIELD_MANAGER, "Update", json!({"f:data": {"f:C": {}}})),
         ]);
         let ours: Vec<_> = ownership.ours.iter().map(String::as_str).collect();
-        assert_eq!(
-            ours,
-            [
-                "data/A",
-                "labels/secureparameter.io/owner-uid",
-                "ownerReferences/{\"uid\":\"x\"}",
-                "type"
-            ]
-        );
-        assert_eq!(
-            ownership.foreign,
-            [("data/B".to_owned(), "kubectl-edit".to_owned())].into()
-        );
+        assert_eq!(ours, ["data/A", "labels/secureparameter.io/owner-uid", "ownerReferences/{\"uid\":\"x\"}", "type"]);
+        assert_eq!(ownership.foreign, [("data/B".to_owned(), "kubectl-edit".to_owned())].into());
         assert_eq!(ownership.foreign_keys(), ["B"].into());
     }
 }

@@ -41,19 +41,8 @@ impl NamedSecrets {
     /// No watches yet; the receiver gets namespace and name of each Secret that changes.
     pub fn new(client: Client, observer: Arc<dyn WatchObserver>) -> (Self, UnboundedReceiver<Key>) {
         let (changed, receiver) = unbounded_channel();
-        let report = Report {
-            name: "named-secrets",
-            observer,
-        };
-        (
-            Self {
-                client,
-                report,
-                watched: Mutex::default(),
-                changed,
-            },
-            receiver,
-        )
+        let report = Report { name: "named-secrets", observer };
+        (Self { client, report, watched: Mutex::default(), changed }, receiver)
     }
 
     /// Makes `subscriber` follow exactly this Secret, or none.
@@ -85,9 +74,6 @@ impl NamedSecrets {
                 }
             }
         });
-        Watched {
-            subscribers: BTreeSet::new(),
-            task: task.abort_handle(),
-        }
+        Watched { subscribers: BTreeSet::new(), task: task.abort_handle() }
     }
 }

@@ -74,9 +74,7 @@ impl Secrets {
     /// What the API server said.
     pub async fn facts(&self, namespace: &str, name: &str) -> Result<Option<SecretFacts>, WriteError> {
         let found = self.api(namespace).get_metadata_opt(name).await;
-        Ok(found
-            .map_err(|error| classify(&error, None))?
-            .map(|meta| facts(&meta.metadata)))
+        Ok(found.map_err(|error| classify(&error, None))?.map(|meta| facts(&meta.metadata)))
     }
 
     /// All data of a Secret that others made: credentials of a store.
@@ -84,10 +82,7 @@ impl Secrets {
     /// # Errors
     /// What the API server said; `None` if there is no such Secret.
     pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, WriteError> {
-        self.api(namespace)
-            .get_opt(name)
-            .await
-            .map_err(|error| classify(&error, None))
+        self.api(namespace).get_opt(name).await.map_err(|error| classify(&error, None))
     }
 
     /// Creates a Secret that was found absent. Not forced, and not by POST: fields written by POST are not pruned by a
@@ -126,10 +121,7 @@ impl Secrets {
             "metadata": {"name": name, "namespace": namespace, "uid": uid},
         });
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
-        let patched = self
-            .api(namespace)
-            .patch_metadata(name, &params, &Patch::Apply(&empty))
-            .await;
+        let patched = self.api(namespace).patch_metadata(name, &params, &Patch::Apply(&empty)).await;
         patched.map(drop).map_err(|error| classify(&error, None))
     }
 
@@ -155,20 +147,9 @@ impl Secrets {
     /// # Errors
     /// See [`WriteError`].
     pub async fn delete(&self, namespace: &str, name: &str, uid: &str) -> Result<(), WriteError> {
-        let preconditions = Some(Preconditions {
-            uid: Some(uid.to_owned()),
-            resource_version: None,
-        });
-        let params = DeleteParams {
-            preconditions,
-            ..DeleteParams::background()
-        };
-        match self
-            .api(namespace)
-            .delete(name, &params)
-            .await
-            .map_err(|error| classify(&error, None))
-        {
+        let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::background() };
+        match self.api(namespace).delete(name, &params).await.map_err(|error| classify(&error, None)) {
             Ok(_) | Err(WriteError::Replaced) => Ok(()),
             Err(error) => Err(error),
         }
@@ -178,27 +159,14 @@ impl Secrets {
         let mut params = PatchParams::apply(names::FIELD_MANAGER);
         params.force = force;
         let patch = Patch::Apply(manifest(desired, uid));
-        let patched = self
-            .api(desired.namespace)
-            .patch_metadata(desired.name, &params, &patch)
-            .await;
-        patched
-            .map(|meta| facts(&meta.metadata))
-            .map_err(|error| classify(&error, Some(&desired.data)))
+        let patched = self.api(desired.namespace).patch_metadata(desired.name, &params, &patch).await;
+        patched.map(|meta| facts(&meta.metadata)).map_err(|error| classify(&error, Some(&desired.data)))
     }
 
     async fn merge(&self, namespace: &str, name: &str, patch: &Value) -> Result<SecretFacts, WriteError> {
-        let params = PatchParams {
-            field_manager: Some(names::FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let patched = self
-            .api(namespace)
-            .patch_metadata(name, &params, &Patch::Merge(patch))
-            .await;
-        patched
-            .map(|meta| facts(&meta.metadata))
-            .map_err(|error| classify(&error, None))
+        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = self.api(namespace).patch_metadata(name, &params, &Patch::Merge(patch)).await;
+        patched.map(|meta| facts(&meta.metadata)).map_err(|error| classify(&error, None))
     }
 
     fn api(&self, namespace: &str) -> Api<Secret> {
@@ -207,11 +175,8 @@ impl Secrets {
 }
 
 fn manifest(desired: &Desired<'_>, uid: Option<&str>) -> Value {
-    let data: BTreeMap<_, _> = desired
-        .data
-        .iter()
-        .map(|(key, value)| (*key, BASE64.encode(value.expose_secret())))
-        .collect();
+    let data: BTreeMap<_, _> =
+        desired.data.iter().map(|(key, value)| (*key, BASE64.encode(value.expose_secret()))).collect();
     let metadata = ObjectMeta {
         name: Some(desired.name.to_owned()),
         namespace: Some(desired.namespace.to_owned()),
@@ -227,17 +192,8 @@ fn manifest(desired: &Desired<'_>, uid: Option<&str>) -> Value {
 /// What ownership needs of a Secret's metadata.
 pub fn facts(meta: &ObjectMeta) -> SecretFacts {
     let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
-    let annotation = |key: &str| {
-        meta.annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(key))
-            .cloned()
-    };
-    let controller = meta
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|owner| owner.controller == Some(true));
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|annotations| annotations.get(key)).cloned();
+    let controller = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     SecretFacts {
         uid: meta.uid.clone().unwrap_or_default(),
         resource_version: meta.resource_version.clone().unwrap_or_default(),
@@ -263,15 +219,12 @@ fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
         422 => {
             // Validation may quote what it refuses; field and kind of complaint are enough to act on.
             let causes = status.details.iter().flat_map(|details| &details.causes);
-            let causes: Vec<_> = causes
-                .map(|cause| format!("{}: {}", cause.field, cause.reason))
-                .collect();
+            let causes: Vec<_> = causes.map(|cause| format!("{}: {}", cause.field, cause.reason)).collect();
             WriteError::Refused(format!("the API server refuses it as invalid ({})", causes.join(", ")))
         }
-        _ if data.is_some_and(|data| mentions(message, data)) => WriteError::Refused(format!(
-            "the API server answered {} with a message that is withheld",
-            status.code
-        )),
+        _ if data.is_some_and(|data| mentions(message, data)) => {
+            WriteError::Refused(format!("the API server answered {} with a message that is withheld", status.code))
+        }
         code => {
             let message: String = message.chars().take(SERVER_MESSAGE_LENGTH).collect();
             WriteError::Refused(format!("the API server answered {code}: {message}"))

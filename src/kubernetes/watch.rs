@@ -51,10 +51,7 @@ pub struct Watches {
 impl Watches {
     /// Prepares all watches. They run when their events are polled.
     pub fn new(client: &Client, observer: &Arc<dyn WatchObserver>) -> Self {
-        let report = |name| Report {
-            name,
-            observer: observer.clone(),
-        };
+        let report = |name| Report { name, observer: observer.clone() };
         let ours = watcher::Config::default().labels(names::OWNER_UID_LABEL);
         let all = watcher::Config::default();
         Self {
@@ -78,13 +75,8 @@ pub trait WatchObserver: Send + Sync + 'static {
 }
 
 /// Names of all watches that readiness waits for.
-pub const WATCHES: &[&str] = &[
-    "secureparameters",
-    "clusterparameterstores",
-    "parameterstores",
-    "namespaces",
-    "secrets",
-];
+pub const WATCHES: &[&str] =
+    &["secureparameters", "clusterparameterstores", "parameterstores", "namespaces", "secrets"];
 
 /// A watch and whom it tells how it is.
 #[derive(Clone)]
@@ -184,18 +176,16 @@ pub(super) fn stream<K>(
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watcher(api, config.timeout(WATCH_TIMEOUT))
-        .default_backoff()
-        .filter_map(move |item| {
-            future::ready(match item {
-                Ok(event) => {
-                    report.event(&event);
-                    Some(event)
-                }
-                Err(error) => {
-                    report.error(&error);
-                    None
-                }
-            })
+    watcher(api, config.timeout(WATCH_TIMEOUT)).default_backoff().filter_map(move |item| {
+        future::ready(match item {
+            Ok(event) => {
+                report.event(&event);
+                Some(event)
+            }
+            Err(error) => {
+                report.error(&error);
+                None
+            }
         })
+    })
 }

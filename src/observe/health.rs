@@ -20,29 +20,19 @@ struct Gate {
 impl Health {
     /// Health with these gates, none passed.
     pub fn new(gates: &[&'static str]) -> Self {
-        Self {
-            gates: Mutex::new(gates.iter().map(|name| (*name, Gate::default())).collect()),
-        }
+        Self { gates: Mutex::new(gates.iter().map(|name| (*name, Gate::default())).collect()) }
     }
 
     /// Passes a gate. It stays passed until [`Health::block`].
     pub fn pass(&self, gate: &'static str) {
-        self.with(gate, |gate| {
-            *gate = Gate {
-                passed: true,
-                note: None,
-            }
-        });
+        self.with(gate, |gate| *gate = Gate { passed: true, note: None });
     }
 
     /// Closes a gate, with the reason. Answers whether that is news.
     pub fn block(&self, gate: &'static str, note: &str) -> bool {
         self.with(gate, |gate| {
             let news = gate.passed || gate.note.as_deref() != Some(note);
-            *gate = Gate {
-                passed: false,
-                note: Some(note.to_owned()),
-            };
+            *gate = Gate { passed: false, note: Some(note.to_owned()) };
             news
         })
     }
@@ -62,21 +52,14 @@ impl Health {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = gates.iter().filter(|(_, gate)| !gate.passed);
         waiting
-            .map(|(name, gate)| {
-                gate.note
-                    .clone()
-                    .unwrap_or_else(|| format!("Waiting for the first list of {name}."))
-            })
+            .map(|(name, gate)| gate.note.clone().unwrap_or_else(|| format!("Waiting for the first list of {name}.")))
             .collect()
     }
 
     fn with<T>(&self, name: &'static str, change: impl FnOnce(&mut Gate) -> T) -> T {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         // Unknown names are noted too, but do not stand in the way: only the gates given at the start do.
-        change(gates.entry(name).or_insert(Gate {
-            passed: true,
-            note: None,
-        }))
+        change(gates.entry(name).or_insert(Gate { passed: true, note: None }))
     }
 }
 

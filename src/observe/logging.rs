@@ -1,6 +1,6 @@
 //! Logs: structured, to standard error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -52,10 +52,10 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     }
     let registry = tracing_subscriber::registry().with(directives);
     let started = match format {
-        LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(io::stderr))
-            .try_init(),
-        LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr)).try_init(),
+        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
+        LogFormat::Text => {
+            registry.with(fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr)).try_init()
+        }
     };
     started.map_err(|error| format!("Logging cannot start: {error}."))
 }

@@ -67,54 +67,26 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let Self { registry, .. } = self;
-        registry.register(
-            "reconciles",
-            "Reconciles of SecureParameters by their outcome",
-            self.reconciles.clone(),
-        );
+        registry.register("reconciles", "Reconciles of SecureParameters by their outcome", self.reconciles.clone());
         let help = "Duration of reconciles in seconds by their outcome";
         registry.register("reconcile_duration_seconds", help, self.durations.clone());
-        registry.register(
-            "aws_calls",
-            "AWS calls by operation and error code, OK if none",
-            self.aws_calls.clone(),
-        );
-        registry.register(
-            "decrypted_values",
-            "Parameters that came back decrypted",
-            self.decrypted.clone(),
-        );
+        registry.register("aws_calls", "AWS calls by operation and error code, OK if none", self.aws_calls.clone());
+        registry.register("decrypted_values", "Parameters that came back decrypted", self.decrypted.clone());
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
-        registry.register(
-            "watch_errors",
-            "Errors of Kubernetes watches",
-            self.watch_errors.clone(),
-        );
-        registry.register(
-            "objects",
-            "SecureParameters by the reason of their Ready condition",
-            self.objects.clone(),
-        );
+        registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
+        registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
     }
 
     /// Counts a reconcile.
     pub fn reconciled(&self, reason: Reason, duration: Duration) {
-        let label = ReasonLabel {
-            reason: reason.as_str(),
-        };
+        let label = ReasonLabel { reason: reason.as_str() };
         self.reconciles.get_or_create(&label).inc();
         self.durations.get_or_create(&label).observe(duration.as_secs_f64());
     }
 
     /// Counts an AWS call and what it decrypted.
     pub fn aws_call(&self, record: &AuditRecord) {
-        let text = |key: &str| {
-            record
-                .cloudtrail
-                .get(key)
-                .and_then(|value| value.as_str())
-                .map(str::to_owned)
-        };
+        let text = |key: &str| record.cloudtrail.get(key).and_then(|value| value.as_str()).map(str::to_owned);
         let failed = record.cloudtrail.get("errorMessage").is_some();
         let no_code = if failed { "NoAnswer" } else { "OK" };
         let labels = CallLabels {
@@ -122,11 +94,7 @@ impl Metrics {
             outcome: text("errorCode").unwrap_or_else(|| no_code.to_owned()),
         };
         self.aws_calls.get_or_create(&labels).inc();
-        let decrypted = record
-            .parameters
-            .iter()
-            .filter(|parameter| parameter.outcome == "Decrypted")
-            .count();
+        let decrypted = record.parameters.iter().filter(|parameter| parameter.outcome == "Decrypted").count();
         self.decrypted.inc_by(u64::try_from(decrypted).unwrap_or(u64::MAX));
     }
 
@@ -145,9 +113,7 @@ impl Metrics {
         for reason in Reason::ALL {
             let count = by_reason.get(reason).copied();
             // Reasons that were never seen stay absent instead of filling the page with zeros.
-            let label = ReasonLabel {
-                reason: reason.as_str(),
-            };
+            let label = ReasonLabel { reason: reason.as_str() };
             if let Some(count) = count.or_else(|| self.objects.get(&label).map(|_| 0)) {
                 self.objects.get_or_create(&label).set(count);
             }

@@ -47,39 +47,26 @@ pub fn fault(errors: &BTreeMap<Wanted, ReadError>, principal: &str, scope: &Scop
         return Some(error.fault(Some(principal), &names, scope, key));
     }
     let named = |which: fn(&ReadError) -> bool| -> Vec<String> {
-        errors
-            .iter()
-            .filter(|(_, error)| which(error))
-            .map(|(wanted, _)| wanted.to_string())
-            .collect()
+        errors.iter().filter(|(_, error)| which(error)).map(|(wanted, _)| wanted.to_string()).collect()
     };
     let missing = named(|error| matches!(error, ReadError::NotFound));
     let versions = named(|error| matches!(error, ReadError::VersionNotFound));
     let place = format!("in account {}, region {}", scope.account, scope.region);
+    let versions_lack =
+        || format!("without this version or label (AWS keeps the last 100 versions): {}", list(&versions));
     match (missing.is_empty(), versions.is_empty()) {
         (true, true) => None,
         (false, true) => Some(Fault::new(
             Reason::ParameterNotFound,
-            format!(
-                "Parameters {} do not exist {place}; create them or correct the names.",
-                list(&missing)
-            ),
+            format!("Not found {place}: {}; create what is missing or correct the names.", list(&missing)),
         )),
         (true, false) => Some(Fault::new(
             Reason::VersionNotFound,
-            format!(
-                "Parameters {} exist {place}, but not with this version or label; AWS keeps the last 100 versions.",
-                list(&versions)
-            ),
+            format!("Found {place}, but {}; correct spec.data.", versions_lack()),
         )),
         (false, false) => Some(Fault::new(
             Reason::ParameterNotFound,
-            format!(
-                "Parameters {} do not exist {place}, and {} not with this version or label; create them or correct the \
-                 spec.",
-                list(&missing),
-                list(&versions)
-            ),
+            format!("Not found {place}: {}; and {}; correct spec.data.", list(&missing), versions_lack()),
         )),
     }
 }

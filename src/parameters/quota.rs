@@ -28,13 +28,7 @@ struct State {
 
 impl TokenBucket {
     fn new(requests_per_second: i32) -> Self {
-        let bucket = Self {
-            state: Mutex::new(State {
-                interval: Duration::ZERO,
-                burst: 1,
-                full_at: None,
-            }),
-        };
+        let bucket = Self { state: Mutex::new(State { interval: Duration::ZERO, burst: 1, full_at: None }) };
         bucket.set_rate(requests_per_second);
         bucket
     }
@@ -108,13 +102,8 @@ impl Quotas {
 }
 
 fn place<'a>(places: &'a mut BTreeMap<Place, Stated>, account: &str, region: &str) -> &'a mut Stated {
-    let new = || Stated {
-        bucket: Arc::new(TokenBucket::new(DEFAULT_REQUESTS_PER_SECOND)),
-        rates: BTreeMap::new(),
-    };
-    places
-        .entry((account.to_owned(), region.to_owned()))
-        .or_insert_with(new)
+    let new = || Stated { bucket: Arc::new(TokenBucket::new(DEFAULT_REQUESTS_PER_SECOND)), rates: BTreeMap::new() };
+    places.entry((account.to_owned(), region.to_owned())).or_insert_with(new)
 }
 
 fn withdraw(places: &mut BTreeMap<Place, Stated>, store: &str) {
@@ -127,12 +116,7 @@ fn withdraw(places: &mut BTreeMap<Place, Stated>, store: &str) {
 
 impl Stated {
     fn apply(&self) -> i32 {
-        let rate = self
-            .rates
-            .values()
-            .min()
-            .copied()
-            .unwrap_or(DEFAULT_REQUESTS_PER_SECOND);
+        let rate = self.rates.values().min().copied().unwrap_or(DEFAULT_REQUESTS_PER_SECOND);
         self.bucket.set_rate(rate);
         rate
     }

@@ -53,13 +53,7 @@ impl<A: ParameterApi> Reader<A> {
     pub async fn open(api: A, quotas: &Quotas, trail: Arc<dyn Trail>, object: &ObjectRef) -> Result<Self, AwsError> {
         let Call { facts, result } = api.get_caller_identity().await;
         let object = object.because(Purpose::Identity);
-        trail.call(&AuditRecord::new(
-            new_id(),
-            &facts,
-            result.as_ref().ok(),
-            Vec::new(),
-            vec![object],
-        ));
+        trail.call(&AuditRecord::new(new_id(), &facts, result.as_ref().ok(), Vec::new(), vec![object]));
         let principal = result?;
         let scope = Scope {
             partition: principal.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
@@ -67,13 +61,7 @@ impl<A: ParameterApi> Reader<A> {
             account: principal.account.clone(),
         };
         let bucket = quotas.bucket(&scope.account, &scope.region);
-        Ok(Self {
-            api,
-            scope,
-            principal,
-            bucket,
-            trail,
-        })
+        Ok(Self { api, scope, principal, bucket, trail })
     }
 
     /// Where plain names belong.
@@ -109,9 +97,7 @@ impl<A: ParameterApi> Reader<A> {
                 Ok(not_found) => missing.extend(not_found),
                 // The rest would most likely fail the same way, and each try costs quota that others could use.
                 Err(error) => {
-                    let unread = reads
-                        .keys()
-                        .filter(|w| !reading.versions.contains_key(w) && !missing.contains(*w));
+                    let unread = reads.keys().filter(|w| !reading.versions.contains_key(w) && !missing.contains(*w));
                     let errors: Vec<_> = unread.map(|wanted| ((**wanted).clone(), error.clone())).collect();
                     reading.errors.extend(errors);
                     break;
@@ -135,10 +121,7 @@ impl<A: ParameterApi> Reader<A> {
         let unclear: Vec<_> = missing
             .iter()
             .filter(|wanted| wanted.selector.is_some() && !is_optional(wanted))
-            .map(|wanted| Wanted {
-                selector: None,
-                ..wanted.clone()
-            })
+            .map(|wanted| Wanted { selector: None, ..wanted.clone() })
             .collect();
         let mut base = Reading::default();
         for chunk in chunks(unclear.iter()) {
@@ -152,15 +135,8 @@ impl<A: ParameterApi> Reader<A> {
                 reading.versions.insert(wanted, None);
                 continue;
             }
-            let exists = base.versions.contains_key(&Wanted {
-                selector: None,
-                ..wanted.clone()
-            });
-            let error = if exists {
-                ReadError::VersionNotFound
-            } else {
-                ReadError::NotFound
-            };
+            let exists = base.versions.contains_key(&Wanted { selector: None, ..wanted.clone() });
+            let error = if exists { ReadError::VersionNotFound } else { ReadError::NotFound };
             reading.errors.insert(wanted, error);
         }
         reading.accesses.extend(base.accesses);
@@ -180,23 +156,13 @@ impl<A: ParameterApi> Reader<A> {
         facts.resources = chunk.iter().map(|wanted| Resource::parameter(&wanted.arn)).collect();
         let result = result.map(|answer| match_answer(chunk, answer));
         let outcomes = match &result {
-            Ok(matched) => matched
-                .iter()
-                .map(|(wanted, found)| outcome(wanted, found.as_ref(), decrypt))
-                .collect(),
+            Ok(matched) => matched.iter().map(|(wanted, found)| outcome(wanted, found.as_ref(), decrypt)).collect(),
             Err(_) => chunk.iter().map(|wanted| failed(wanted)).collect::<Vec<_>>(),
         };
-        let failed = outcomes
-            .iter()
-            .any(|outcome| matches!(outcome.outcome, "Failed" | "NotFound"));
+        let failed = outcomes.iter().any(|outcome| matches!(outcome.outcome, "Failed" | "NotFound"));
         let audit_id = new_id();
-        let record = AuditRecord::new(
-            audit_id.clone(),
-            &facts,
-            Some(&self.principal),
-            outcomes.clone(),
-            vec![object.clone()],
-        );
+        let record =
+            AuditRecord::new(audit_id.clone(), &facts, Some(&self.principal), outcomes.clone(), vec![object.clone()]);
         self.trail.call(&record);
         reading.accesses.push(Access {
             event_name: facts.event_name,
@@ -211,10 +177,7 @@ impl<A: ParameterApi> Reader<A> {
             Ok(matched) => Ok(reading.keep(matched)),
             Err(error) => {
                 let key = self.key_in_the_way(&error, object).await;
-                Err(ReadError::Call {
-                    error: Arc::new(error),
-                    key,
-                })
+                Err(ReadError::Call { error: Arc::new(error), key })
             }
         }
     }
@@ -228,13 +191,7 @@ impl<A: ParameterApi> Reader<A> {
         let Call { mut facts, result } = self.api.describe_key(arn).await;
         facts.resources = vec![Resource::key(arn)];
         let object = object.because(Purpose::KeyState);
-        self.trail.call(&AuditRecord::new(
-            new_id(),
-            &facts,
-            Some(&self.principal),
-            Vec::new(),
-            vec![object],
-        ));
+        self.trail.call(&AuditRecord::new(new_id(), &facts, Some(&self.principal), Vec::new(), vec![object]));
         result.ok()
     }
 }
@@ -271,27 +228,11 @@ impl Reading {
     fn keep(&mut self, matched: Vec<(&Wanted, Option<Parameter>)>) -> Vec<Wanted> {
         let mut missing = Vec::new();
         for (wanted, found) in matched {
-            let Some(Parameter {
-                arn,
-                version,
-                type_,
-                last_modified,
-                value,
-                name: _,
-            }) = found
-            else {
+            let Some(Parameter { arn, version, type_, last_modified, value, name: _ }) = found else {
                 missing.push(wanted.clone());
                 continue;
             };
-            self.versions.insert(
-                wanted.clone(),
-                Some(Metadata {
-                    arn,
-                    version,
-                    last_modified,
-                    type_,
-                }),
-            );
+            self.versions.insert(wanted.clone(), Some(Metadata { arn, version, last_modified, type_ }));
             self.values.extend(value.map(|value| (wanted.clone(), value)));
         }
         missing
@@ -300,19 +241,12 @@ impl Reading {
 
 fn outcome(wanted: &Wanted, found: Option<&Parameter>, decrypt: bool) -> ParameterOutcome {
     let Some(found) = found else {
-        return ParameterOutcome {
-            outcome: "NotFound",
-            ..failed(wanted)
-        };
+        return ParameterOutcome { outcome: "NotFound", ..failed(wanted) };
     };
     ParameterOutcome {
         version: Some(found.version),
         type_: Some(found.type_.clone()),
-        outcome: if decrypt && found.type_ == "SecureString" {
-            "Decrypted"
-        } else {
-            "Read"
-        },
+        outcome: if decrypt && found.type_ == "SecureString" { "Decrypted" } else { "Read" },
         ..failed(wanted)
     }
 }

@@ -1,1 +1,7 @@
-fn main() {}
+//! All integration tests: the real binary on a real control plane, with the fake AWS or moto behind it. One binary, a
+//! module a behaviour, so that everything is linked once.
+
+mod api;
+mod layers;
+mod main_job;
+mod support;

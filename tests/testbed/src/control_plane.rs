@@ -107,14 +107,7 @@ impl ControlPlane {
         install(&client, crds).await?;
         let controller_manager = Component::controller_manager(&files).start(&programs.controller_manager)?;
         wait_controllers(&client, &controller_manager).await?;
-        Ok(Self {
-            url,
-            files,
-            kubectl: programs.kubectl.clone(),
-            controller_manager,
-            apiserver,
-            etcd,
-        })
+        Ok(Self { url, files, kubectl: programs.kubectl.clone(), controller_manager, apiserver, etcd })
     }
 
     /// Address of the API server.
@@ -180,9 +173,7 @@ async fn install(client: &Client, crds: &[CustomResourceDefinition]) -> Result<(
     for crd in crds {
         let name = crd.name_any();
         eventually("a custom resource to be served", READY_TIMEOUT, async || {
-            Ok(conditions::is_crd_established()
-                .matches_object(Some(&api.get(&name).await?))
-                .then_some(()))
+            Ok(conditions::is_crd_established().matches_object(Some(&api.get(&name).await?)).then_some(()))
         })
         .await?;
     }
@@ -207,9 +198,6 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     for _ in 0..N {
         held.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
     }
-    let ports = held
-        .iter()
-        .map(|listener| Ok(listener.local_addr()?.port()))
-        .collect::<Result<Vec<_>>>()?;
+    let ports = held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<Vec<_>>>()?;
     ports.try_into().map_err(|_| anyhow!("cannot count"))
 }

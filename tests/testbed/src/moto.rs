@@ -53,11 +53,7 @@ impl Moto {
             .env("PYTHONNOUSERSITE", "1")
             .env_remove("PYTHONPATH")
             .env_remove("PYTHONHOME");
-        let options = Options {
-            grace_seconds: 1,
-            remove: Some(folder.path().to_owned()),
-            ..Options::default()
-        };
+        let options = Options { grace_seconds: 1, remove: Some(folder.path().to_owned()), ..Options::default() };
         let process = Process::start_with("moto", &command, &folder.path().join("moto.log"), &options)?;
         let _ = folder.keep();
         let moto = Self { port, process };
@@ -135,9 +131,7 @@ mod tests {
     #[tokio::test]
     async fn answers_who_is_asking() -> Result<()> {
         let moto = Moto::start().await?;
-        let identity = moto
-            .request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15")
-            .await?;
+        let identity = moto.request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15").await?;
         assert!(identity.contains("<Account>123456789012</Account>"), "{identity}");
         moto.reset().await
     }

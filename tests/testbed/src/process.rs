@@ -35,11 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            grace_seconds: 5,
-            remove: None,
-            errors: None,
-        }
+        Self { grace_seconds: 5, remove: None, errors: None }
     }
 }
 
@@ -67,26 +63,16 @@ impl Process {
         let errors = options.errors.as_deref().unwrap_or(log);
         for file in [log, errors] {
             // The supervisor could not say why a log cannot be written.
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(file)
-                .with_context(|| file.display().to_string())?;
+            OpenOptions::new().create(true).append(true).open(file).with_context(|| file.display().to_string())?;
         }
         let mut supervisor = supervise(command, log, errors, options)
             .spawn()
             .with_context(|| format!("cannot start the supervisor of {name}"))?;
         let lifeline = supervisor.stdin.take();
         let mut line = String::new();
-        let output = supervisor
-            .stdout
-            .take()
-            .context("the supervisor has no standard output")?;
+        let output = supervisor.stdout.take().context("the supervisor has no standard output")?;
         BufReader::new(output).read_line(&mut line)?;
-        let id = line
-            .trim()
-            .parse()
-            .with_context(|| format!("the supervisor of {name} did not start it"))?;
+        let id = line.trim().parse().with_context(|| format!("the supervisor of {name} did not start it"))?;
         Ok(Self {
             name: name.to_owned(),
             id,
@@ -114,22 +100,14 @@ impl Process {
 
     /// The exit status, if the program has ended. A program ended by signal N reports 128 + N.
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
-        Ok(self
-            .supervisor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .try_wait()?)
+        Ok(self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).try_wait()?)
     }
 
     /// An error with the end of the log, if the program has ended.
     pub fn ensure_running(&self) -> Result<()> {
         match self.try_wait()? {
             None => Ok(()),
-            Some(status) => Err(anyhow!(
-                "{} ended ({status}); end of its log:\n{}",
-                self.name,
-                self.log_tail()
-            )),
+            Some(status) => Err(anyhow!("{} ended ({status}); end of its log:\n{}", self.name, self.log_tail())),
         }
     }
 
@@ -138,10 +116,7 @@ impl Process {
         self.ensure_running()?;
         // The shell's own `kill`: there is none in std, and the program of that name is not installed everywhere.
         let script = r#"kill -s "$1" "$2""#;
-        let status = Command::new("sh")
-            .args(["-c", script, "sh", signal])
-            .arg(self.id.to_string())
-            .status()?;
+        let status = Command::new("sh").args(["-c", script, "sh", signal]).arg(self.id.to_string()).status()?;
         if !status.success() {
             bail!("cannot send SIG{signal} to {} (process {})", self.name, self.id);
         }
@@ -201,11 +176,7 @@ fn supervise(command: &Command, log: &Path, errors: &Path, options: &Options) ->
         supervisor.current_dir(folder);
     }
     // A group of its own: Ctrl-C in a terminal then reaches only the starter, which ends its children in order.
-    supervisor
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     supervisor
 }
 

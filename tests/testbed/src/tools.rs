@@ -39,13 +39,8 @@ pub enum Tool {
 
 impl Tool {
     /// Every tool, in the order in which they are needed.
-    pub const ALL: [Self; 5] = [
-        Self::Etcd,
-        Self::KubeApiserver,
-        Self::KubeControllerManager,
-        Self::Kubectl,
-        Self::Helm,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
 
     /// The name of its program file.
     pub fn name(self) -> &'static str {
@@ -124,9 +119,7 @@ fn manifest_dir() -> &'static Path {
 
 /// The file called `name` in the first folder of `PATH` that has one.
 fn in_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// Something kept in the cache, together with a digest of what it was made from.
@@ -147,11 +140,7 @@ impl Cached {
             context.update(input);
         }
         let inputs = format!("{:?}", context.finish());
-        Self {
-            product,
-            stamp: cache_dir().join(format!("{name}.stamp")),
-            inputs,
-        }
+        Self { product, stamp: cache_dir().join(format!("{name}.stamp")), inputs }
     }
 
     fn is_current(&self) -> bool {
@@ -177,11 +166,7 @@ impl Cached {
 fn lock() -> Result<File> {
     let path = cache_dir().join("lock");
     fs::create_dir_all(cache_dir()).with_context(|| cache_dir().display().to_string())?;
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| path.display().to_string())?;
+    let file = OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {}

@@ -27,11 +27,7 @@ pub async fn run() -> Result<()> {
 /// Prints lines for a shell to evaluate.
 fn print_environment(control_plane: &ControlPlane, aws: &FakeAws) -> Result<()> {
     let mut output = std::io::stdout().lock();
-    writeln!(
-        output,
-        "export KUBECONFIG={}",
-        quoted(&control_plane.kubeconfig().display().to_string())
-    )?;
+    writeln!(output, "export KUBECONFIG={}", quoted(&control_plane.kubeconfig().display().to_string()))?;
     for (name, value) in aws.environment() {
         writeln!(output, "export {name}={}", quoted(&value))?;
     }

@@ -17,10 +17,7 @@ use testbed::{control_plane::ControlPlane, wait::eventually};
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 fn named(name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        ..ObjectMeta::default()
-    }
+    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
 }
 
 fn crd() -> Result<CustomResourceDefinition> {
@@ -63,23 +60,10 @@ async fn a_secret_goes_with_its_owner() -> Result<()> {
     let owners: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
     let secrets: Api<Secret> = Api::namespaced(client, &namespace);
 
-    let owner = owners
-        .create(&PostParams::default(), &DynamicObject::new("owner", &kind))
-        .await?;
+    let owner = owners.create(&PostParams::default(), &DynamicObject::new("owner", &kind)).await?;
     let reference = owner.controller_owner_ref(&kind).context("no owner reference")?;
-    let metadata = ObjectMeta {
-        owner_references: Some(vec![reference]),
-        ..named("owned")
-    };
-    secrets
-        .create(
-            &PostParams::default(),
-            &Secret {
-                metadata,
-                ..Secret::default()
-            },
-        )
-        .await?;
+    let metadata = ObjectMeta { owner_references: Some(vec![reference]), ..named("owned") };
+    secrets.create(&PostParams::default(), &Secret { metadata, ..Secret::default() }).await?;
     owners.delete("owner", &DeleteParams::default()).await?;
     // Sooner than the controllers would find a kind they did not know.
     eventually("the owned secret to vanish", Duration::from_secs(20), async || {
@@ -93,38 +77,18 @@ async fn a_plain_service_account_may_not_read_secrets() -> Result<()> {
     let control_plane = ControlPlane::shared().await?;
     let namespace = control_plane.namespace("plain").await?;
     let accounts: Api<ServiceAccount> = Api::namespaced(control_plane.client().await?, &namespace);
-    let account = ServiceAccount {
-        metadata: named("plain"),
-        ..ServiceAccount::default()
-    };
+    let account = ServiceAccount { metadata: named("plain"), ..ServiceAccount::default() };
     accounts.create(&PostParams::default(), &account).await?;
 
     let token = control_plane.service_account_token(&namespace, "plain").await?;
     let secrets: Api<Secret> = Api::namespaced(control_plane.client_with_token(&token).await?, &namespace);
-    let denied = secrets
-        .list(&ListParams::default())
-        .await
-        .expect_err("a plain service account reads secrets");
-    assert!(
-        matches!(&denied, kube::Error::Api(status) if status.code == 403),
-        "{denied:?}"
-    );
-    assert!(
-        denied
-            .to_string()
-            .contains(&format!("system:serviceaccount:{namespace}:plain")),
-        "{denied}"
-    );
+    let denied = secrets.list(&ListParams::default()).await.expect_err("a plain service account reads secrets");
+    assert!(matches!(&denied, kube::Error::Api(status) if status.code == 403), "{denied:?}");
+    assert!(denied.to_string().contains(&format!("system:serviceaccount:{namespace}:plain")), "{denied}");
 
     let strangers: Api<Secret> = Api::namespaced(control_plane.client_with_token("no-token").await?, &namespace);
-    let unknown = strangers
-        .list(&ListParams::default())
-        .await
-        .expect_err("a made-up token is accepted");
-    assert!(
-        matches!(&unknown, kube::Error::Api(status) if status.code == 401),
-        "{unknown:?}"
-    );
+    let unknown = strangers.list(&ListParams::default()).await.expect_err("a made-up token is accepted");
+    assert!(matches!(&unknown, kube::Error::Api(status) if status.code == 401), "{unknown:?}");
     Ok(())
 }
 
@@ -133,25 +97,15 @@ async fn kubectl_applies_what_a_client_reads() -> Result<()> {
     let control_plane = ControlPlane::shared().await?;
     let namespace = control_plane.namespace("kubectl").await?;
     let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {key: value}\n";
-    let said = control_plane
-        .kubectl_stdin(["apply", "-n", namespace.as_str(), "-f", "-"], manifest)
-        .await?;
+    let said = control_plane.kubectl_stdin(["apply", "-n", namespace.as_str(), "-f", "-"], manifest).await?;
     assert_eq!(said, "configmap/applied created\n");
 
     let maps: Api<ConfigMap> = Api::namespaced(control_plane.client().await?, &namespace);
     let data = maps.get("applied").await?.data;
     assert_eq!(data, Some(BTreeMap::from([("key".to_owned(), "value".to_owned())])));
 
-    let error = control_plane
-        .kubectl(["get", "nonsense"])
-        .await
-        .expect_err("kubectl knows nonsense");
-    assert!(
-        error
-            .to_string()
-            .contains(r#"the server doesn't have a resource type "nonsense""#),
-        "{error}"
-    );
+    let error = control_plane.kubectl(["get", "nonsense"]).await.expect_err("kubectl knows nonsense");
+    assert!(error.to_string().contains(r#"the server doesn't have a resource type "nonsense""#), "{error}");
     Ok(())
 }
 

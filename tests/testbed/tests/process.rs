@@ -20,19 +20,13 @@ const FOLDER: &str = "TESTBED_TEST_FOLDER";
 /// A program that is killed only by SIGKILL, and that says when it has come that far.
 fn stubborn() -> Command {
     let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        "trap '' TERM; echo ready; while :; do read -r _ </dev/null; sleep 1; done",
-    ]);
+    command.args(["-c", "trap '' TERM; echo ready; while :; do read -r _ </dev/null; sleep 1; done"]);
     command
 }
 
 fn is_running(id: u32) -> Result<bool> {
     let script = r#"kill -0 "$1" 2>/dev/null"#;
-    Ok(Command::new("sh")
-        .args(["-c", script, "sh", &id.to_string()])
-        .status()?
-        .success())
+    Ok(Command::new("sh").args(["-c", script, "sh", &id.to_string()]).status()?.success())
 }
 
 async fn text(path: &Path) -> Result<String> {
@@ -53,11 +47,7 @@ fn starter() -> Result<()> {
     let folder = Path::new(&folder);
     let guarded = folder.join("guarded");
     fs::create_dir(&guarded)?;
-    let options = Options {
-        grace_seconds: 1,
-        remove: Some(guarded),
-        ..Options::default()
-    };
+    let options = Options { grace_seconds: 1, remove: Some(guarded), ..Options::default() };
     let process = Process::start_with("stubborn", &stubborn(), &folder.join("log"), &options)?;
     fs::write(folder.join("id"), format!("{}\n", process.id()))?;
     process.wait(TIMEOUT * 10)?;
@@ -79,15 +69,9 @@ async fn it_ends_when_its_starter_is_killed() -> Result<()> {
 
     starter.kill()?;
     starter.wait()?;
-    eventually("the program to end", TIMEOUT, async || {
-        Ok((!is_running(id)?).then_some(()))
-    })
-    .await?;
+    eventually("the program to end", TIMEOUT, async || Ok((!is_running(id)?).then_some(()))).await?;
     let guarded = folder.path().join("guarded");
-    eventually("its folder to be removed", TIMEOUT, async || {
-        Ok((!guarded.exists()).then_some(()))
-    })
-    .await
+    eventually("its folder to be removed", TIMEOUT, async || Ok((!guarded.exists()).then_some(()))).await
 }
 
 #[tokio::test]
@@ -95,14 +79,8 @@ async fn it_ends_when_dropped_and_keeps_its_output_apart() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (log, errors) = (folder.path().join("log"), folder.path().join("errors"));
     let mut command = Command::new("sh");
-    command
-        .args(["-c", r#"echo "$WORD"; pwd >&2; exec sleep 600"#])
-        .env("WORD", "word")
-        .current_dir("/");
-    let options = Options {
-        errors: Some(errors.clone()),
-        ..Options::default()
-    };
+    command.args(["-c", r#"echo "$WORD"; pwd >&2; exec sleep 600"#]).env("WORD", "word").current_dir("/");
+    let options = Options { errors: Some(errors.clone()), ..Options::default() };
     let process = Process::start_with("sleep", &command, &log, &options)?;
     assert_eq!(text(&log).await?, "word\n");
     assert_eq!(text(&errors).await?, "/\n");
@@ -139,11 +117,7 @@ fn a_signal_reaches_the_program() -> Result<()> {
 #[test]
 fn a_missing_program_is_told() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let process = Process::start(
-        "none",
-        &Command::new("/nonexistent/program"),
-        &folder.path().join("log"),
-    )?;
+    let process = Process::start("none", &Command::new("/nonexistent/program"), &folder.path().join("log"))?;
     process.wait(TIMEOUT)?;
     let error = process.ensure_running().err().context("it runs")?.to_string();
     assert!(error.contains("/nonexistent/program"), "{error}");

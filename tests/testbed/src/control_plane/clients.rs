@@ -42,16 +42,10 @@ impl ControlPlane {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
         let request = TokenRequest {
             // No audience of its own: the API server's.
-            spec: TokenRequestSpec {
-                audiences: Vec::new(),
-                expiration_seconds: Some(3600),
-                bound_object_ref: None,
-            },
+            spec: TokenRequestSpec { audiences: Vec::new(), expiration_seconds: Some(3600), bound_object_ref: None },
             ..TokenRequest::default()
         };
-        let answer = accounts
-            .create_token_request(name, &PostParams::default(), &request)
-            .await?;
+        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
         Ok(answer.status.context("the API server answered without a token")?.token)
     }
 
@@ -59,13 +53,8 @@ impl ControlPlane {
     pub async fn namespace(&self, prefix: &str) -> Result<String> {
         let namespaces: Api<Namespace> = Api::all(self.client().await?);
         let generate_name = Some(format!("{prefix}-"));
-        let namespace = Namespace {
-            metadata: ObjectMeta {
-                generate_name,
-                ..ObjectMeta::default()
-            },
-            ..Namespace::default()
-        };
+        let namespace =
+            Namespace { metadata: ObjectMeta { generate_name, ..ObjectMeta::default() }, ..Namespace::default() };
         let created = namespaces.create(&PostParams::default(), &namespace).await?;
         created.metadata.name.context("the API server answered without a name")
     }
@@ -93,10 +82,7 @@ impl ControlPlane {
     /// `program` in an environment that points to this control plane and away from the user's own files.
     fn command<A: AsRef<OsStr>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env("KUBECONFIG", self.kubeconfig())
-            .env("KUBECACHEDIR", self.folder().join("kubectl"));
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.folder().join("kubectl"));
         for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
             command.env(name, self.folder().join("helm"));
         }
@@ -106,11 +92,7 @@ impl ControlPlane {
 
 /// Runs a command to its end; if it fails, the error holds what it wrote on standard error.
 async fn run(mut command: Command, input: &str) -> Result<String> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let shown = format!("{:?}", command.as_std());
     let mut child = command.spawn().with_context(|| shown.clone())?;
     let mut stdin = child.stdin.take().context("no standard input")?;
@@ -122,11 +104,7 @@ async fn run(mut command: Command, input: &str) -> Result<String> {
     let ((), output) = tokio::join!(write, child.wait_with_output());
     let output = output?;
     if !output.status.success() {
-        bail!(
-            "{shown} failed ({}):\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("{shown} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -86,16 +86,8 @@ impl Component {
 
     fn new<const N: usize>(name: &'static str, files: &Files, arguments: [String; N]) -> Self {
         // Data that is thrown away needs no farewell, for which the API server would take its time.
-        let options = Options {
-            grace_seconds: 0,
-            ..Options::default()
-        };
-        Self {
-            name,
-            arguments: arguments.into(),
-            log: files.folder.join(format!("{name}.log")),
-            options,
-        }
+        let options = Options { grace_seconds: 0, ..Options::default() };
+        Self { name, arguments: arguments.into(), log: files.folder.join(format!("{name}.log")), options }
     }
 
     /// Starts the component from its program file.

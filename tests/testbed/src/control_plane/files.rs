@@ -110,22 +110,13 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
-        Ok(Self {
-            pem,
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Self { pem, issuer: Issuer::new(params, key) })
     }
 
     /// Certificate and key of the API server, both in PEM.
     fn serving(&self) -> Result<(String, String)> {
         let key = KeyPair::generate()?;
-        let names = [
-            "127.0.0.1",
-            "localhost",
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-        ];
+        let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params = CertificateParams::new(names.map(str::to_owned))?;
         params.distinguished_name.push(DnType::CommonName, "testbed API server");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -39,12 +39,7 @@ impl<'a> Arn<'a> {
     pub fn parse(text: &'a str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         match parts[..] {
-            ["arn", _, service, region, account, resource] => Some(Self {
-                service,
-                region,
-                account,
-                resource,
-            }),
+            ["arn", _, service, region, account, resource] => Some(Self { service, region, account, resource }),
             _ => None,
         }
     }
@@ -56,14 +51,8 @@ mod tests {
 
     #[test]
     fn root_level_names_share_an_arn() {
-        assert_eq!(
-            parameter("eu-central-1", "1", "/x"),
-            parameter("eu-central-1", "1", "x")
-        );
-        assert_eq!(
-            parameter("cn-north-1", "1", "/a/b"),
-            "arn:aws-cn:ssm:cn-north-1:1:parameter/a/b"
-        );
+        assert_eq!(parameter("eu-central-1", "1", "/x"), parameter("eu-central-1", "1", "x"));
+        assert_eq!(parameter("cn-north-1", "1", "/a/b"), "arn:aws-cn:ssm:cn-north-1:1:parameter/a/b");
     }
 
     #[test]

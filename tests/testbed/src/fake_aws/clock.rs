@@ -6,9 +6,7 @@ use serde_json::Value;
 
 const DAY: i64 = 86_400;
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The machine's clock.
 pub(super) fn system() -> i64 {
@@ -19,10 +17,7 @@ pub(super) fn system() -> i64 {
 /// `2026-11-23T19:00:00Z`
 pub(super) fn iso(ms: i64) -> String {
     let t = Civil::from(ms);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        t.year, t.month, t.day, t.hour, t.minute, t.second
-    )
+    format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", t.year, t.month, t.day, t.hour, t.minute, t.second)
 }
 
 /// `20261123T190000Z`, the form of `X-Amz-Date`.
@@ -35,10 +30,7 @@ pub(super) fn http(ms: i64) -> String {
     let t = Civil::from(ms);
     let weekday = WEEKDAYS[index(t.days.rem_euclid(7))];
     let month = MONTHS[index(t.month - 1)];
-    format!(
-        "{weekday}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT",
-        t.day, t.year, t.hour, t.minute, t.second
-    )
+    format!("{weekday}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT", t.day, t.year, t.hour, t.minute, t.second)
 }
 
 /// Epoch seconds with three decimals, the timestamp of awsJson. Built from text so that no float rounds it.
@@ -73,15 +65,7 @@ impl From<i64> for Civil {
         let seconds = ms.div_euclid(1000);
         let (days, rest) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
         let (year, month, day) = civil_from_days(days);
-        Self {
-            days,
-            year,
-            month,
-            day,
-            hour: rest / 3600,
-            minute: rest / 60 % 60,
-            second: rest % 60,
-        }
+        Self { days, year, month, day, hour: rest / 3600, minute: rest / 60 % 60, second: rest % 60 }
     }
 }
 
@@ -98,11 +82,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 

@@ -28,9 +28,7 @@ pub(super) struct Peer {
 
 impl Peer {
     fn new() -> Self {
-        Self {
-            state: Arc::new(AtomicU8::new(OPEN)),
-        }
+        Self { state: Arc::new(AtomicU8::new(OPEN)) }
     }
 
     /// From now on nothing reaches the other side, which sees an orderly end.
@@ -72,13 +70,7 @@ impl axum::serve::Listener for Listener {
                 // Small answers must not wait for the acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
                 let peer = Peer::new();
-                return (
-                    Connection {
-                        stream,
-                        peer: peer.clone(),
-                    },
-                    peer,
-                );
+                return (Connection { stream, peer: peer.clone() }, peer);
             }
             // Out of file descriptors, most likely: some will be given back.
             tokio::time::sleep(Duration::from_millis(50)).await;

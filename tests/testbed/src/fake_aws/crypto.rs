@@ -44,10 +44,7 @@ impl CipherKey {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(Broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Broken)?;
         let mut bytes = ciphertext.to_vec();
-        let opened = self
-            .0
-            .open_in_place(nonce, Aad::from(additional), &mut bytes)
-            .map_err(|_| Broken)?;
+        let opened = self.0.open_in_place(nonce, Aad::from(additional), &mut bytes).map_err(|_| Broken)?;
         Ok(opened.to_vec())
     }
 
@@ -96,9 +93,7 @@ pub(super) fn seal_envelope<E>(plaintext: &[u8], wrap: impl FnOnce(&[u8]) -> Res
 
 /// The wrapped data key of a message made by [`seal_envelope`]; `None` for a plain KMS blob.
 pub(super) fn wrapped_key(message: &[u8]) -> Option<&[u8]> {
-    split_short(message.strip_prefix(&ENVELOPE_OPENING)?)
-        .ok()
-        .map(|(wrapped, _)| wrapped)
+    split_short(message.strip_prefix(&ENVELOPE_OPENING)?).ok().map(|(wrapped, _)| wrapped)
 }
 
 /// Opens a message with its unwrapped data key.
@@ -127,8 +122,7 @@ fn push_short(bytes: &mut Vec<u8>, part: &[u8]) {
 
 fn split_short(bytes: &[u8]) -> Result<(&[u8], &[u8]), Broken> {
     let (length, rest) = bytes.split_first_chunk::<2>().ok_or(Broken)?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-        .ok_or(Broken)
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(Broken)
 }
 
 #[cfg(test)]
@@ -150,11 +144,7 @@ mod tests {
         assert_eq!(key.decrypt(&blob, &EncryptionContext::new()), Err(Broken));
         assert_eq!(CipherKey::random().decrypt(&blob, &context("a")), Err(Broken));
         assert!(!blob.windows(6).any(|window| window == b"secret"));
-        assert_ne!(
-            blob,
-            key.encrypt("arn:key", &context("a"), b"secret"),
-            "a fresh nonce each time"
-        );
+        assert_ne!(blob, key.encrypt("arn:key", &context("a"), b"secret"), "a fresh nonce each time");
         let last = blob.len() - 1;
         blob[last] ^= 1;
         assert_eq!(key.decrypt(&blob, &context("a")), Err(Broken));
@@ -163,9 +153,7 @@ mod tests {
     #[test]
     fn an_envelope_opens_with_the_data_key_it_wraps() {
         let key = CipherKey::random();
-        let message = seal_envelope(b"large", |data| {
-            Ok::<_, Broken>(key.encrypt("arn:key", &context("a"), data))
-        });
+        let message = seal_envelope(b"large", |data| Ok::<_, Broken>(key.encrypt("arn:key", &context("a"), data)));
         let message = message.expect("wrapping succeeds");
         assert_eq!(key_of(&message), Err(Broken), "KMS itself does not take it");
         let wrapped = wrapped_key(&message).expect("an envelope");

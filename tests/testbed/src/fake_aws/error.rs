@@ -14,11 +14,7 @@ pub(super) struct AwsError {
 impl AwsError {
     /// A client error: HTTP 400, as nearly all of them are.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            status: 400,
-        }
+        Self { code: code.to_owned(), message: message.into(), status: 400 }
     }
 
     /// The same error under another HTTP status.

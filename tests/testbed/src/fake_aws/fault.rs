@@ -36,11 +36,7 @@ pub(super) struct Faults {
 impl Faults {
     /// The next `count` calls of the operation fail; `*` is any operation, `usize::MAX` is until cleared.
     pub fn plan(&mut self, operation: &str, fault: Fault, count: usize) {
-        self.planned.push(Planned {
-            operation: operation.to_owned(),
-            fault,
-            left: count,
-        });
+        self.planned.push(Planned { operation: operation.to_owned(), fault, left: count });
     }
 
     /// Nothing fails any more.
@@ -54,10 +50,7 @@ impl Faults {
         let meets = |planned: &Planned| {
             planned.operation == operation || (planned.operation == "*" && !operation.contains(':'))
         };
-        let at = self
-            .planned
-            .iter()
-            .position(|planned| planned.left > 0 && meets(planned))?;
+        let at = self.planned.iter().position(|planned| planned.left > 0 && meets(planned))?;
         let planned = &mut self.planned[at];
         if planned.left != usize::MAX {
             planned.left -= 1;

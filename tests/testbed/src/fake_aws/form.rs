@@ -15,16 +15,11 @@ pub(super) fn parse(body: &[u8]) -> Value {
 }
 
 fn decode(text: &[u8]) -> String {
-    let digit = |byte: Option<&u8>| {
-        byte.and_then(|&b| char::from(b).to_digit(16))
-            .and_then(|d| u8::try_from(d).ok())
-    };
+    let digit = |byte: Option<&u8>| byte.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        let escape = (text[at] == b'%')
-            .then(|| digit(text.get(at + 1)).zip(digit(text.get(at + 2))))
-            .flatten();
+        let escape = (text[at] == b'%').then(|| digit(text.get(at + 1)).zip(digit(text.get(at + 2)))).flatten();
         match (escape, text[at]) {
             (Some((high, low)), _) => {
                 bytes.push(high << 4 | low);
@@ -40,11 +35,7 @@ fn decode(text: &[u8]) -> String {
 
 /// An element with text.
 pub(super) fn element(name: &str, text: &str) -> String {
-    let escaped = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;");
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     format!("<{name}>{escaped}</{name}>")
 }
 

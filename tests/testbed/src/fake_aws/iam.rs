@@ -22,19 +22,12 @@ pub struct Statement {
 impl Statement {
     /// Grants the actions on the resources.
     pub fn allow(actions: &[&str], resources: &[&str]) -> Self {
-        Self {
-            allow: true,
-            actions: owned(actions),
-            resources: owned(resources),
-        }
+        Self { allow: true, actions: owned(actions), resources: owned(resources) }
     }
 
     /// Forbids them, whatever else allows them.
     pub fn deny(actions: &[&str], resources: &[&str]) -> Self {
-        Self {
-            allow: false,
-            ..Self::allow(actions, resources)
-        }
+        Self { allow: false, ..Self::allow(actions, resources) }
     }
 
     fn covers(&self, action: &str, resource: &str) -> bool {
@@ -116,14 +109,7 @@ impl Rules {
         self.next += 1;
         let id = RuleId(self.next);
         let [principal, action, resource] = [principal, action, resource].map(str::to_owned);
-        self.denials.insert(
-            id,
-            Denial {
-                principal,
-                action,
-                resource,
-            },
-        );
+        self.denials.insert(id, Denial { principal, action, resource });
         id
     }
 
@@ -138,26 +124,18 @@ impl Rules {
         let because = |why: &str| {
             AwsError::new(
                 "AccessDeniedException",
-                format!(
-                    "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
-                    who.arn
-                ),
+                format!("User: {} is not authorized to perform: {action} on resource: {resource} {why}", who.arn),
             )
         };
         let denied = |rule: &Denial| {
             matches(&rule.principal, &who.arn) && matches(&rule.action, action) && matches(&rule.resource, resource)
         };
         if self.denials.values().any(denied) {
-            return Err(because(&format!(
-                "because no identity-based policy allows the {action} action"
-            )));
+            return Err(because(&format!("because no identity-based policy allows the {action} action")));
         }
         for (policy, kind) in [(who.policy(), "identity-based"), (who.session_policy(), "session")] {
             let Some(statements) = policy else { continue };
-            let mut covering = statements
-                .iter()
-                .filter(|statement| statement.covers(action, resource))
-                .peekable();
+            let mut covering = statements.iter().filter(|statement| statement.covers(action, resource)).peekable();
             if covering.peek().is_none() && !granted_elsewhere {
                 return Err(because(&format!("because no {kind} policy allows the {action} action")));
             }
@@ -194,10 +172,7 @@ mod tests {
         let document = r#"{"Version":"2012-10-17","Statement":[
             {"Effect":"Allow","Action":"ssm:GetParameters","Resource":["a","b"]},
             {"Effect":"Deny","Action":["kms:*"],"Resource":"*"}]}"#;
-        let expected = vec![
-            Statement::allow(&["ssm:GetParameters"], &["a", "b"]),
-            Statement::deny(&["kms:*"], &["*"]),
-        ];
+        let expected = vec![Statement::allow(&["ssm:GetParameters"], &["a", "b"]), Statement::deny(&["kms:*"], &["*"])];
         assert_eq!(parse_policy(document), Some(expected));
         assert_eq!(parse_policy("{}"), None);
     }

@@ -161,13 +161,7 @@ impl Identities {
     /// Accepts these credentials from now on.
     pub fn add(&mut self, identity: Identity) {
         let key = identity.access_key_id.clone();
-        self.by_key.insert(
-            key,
-            Known {
-                identity: Arc::new(identity),
-                expired: false,
-            },
-        );
+        self.by_key.insert(key, Known { identity: Arc::new(identity), expired: false });
     }
 
     /// Ends the credentials at once.
@@ -187,15 +181,7 @@ impl Identities {
         let Some(known) = self.by_key.get(access_key_id) else {
             return Standing::Unknown;
         };
-        let over = known
-            .identity
-            .session()
-            .and_then(|session| session.expires_ms)
-            .is_some_and(|end| now_ms >= end);
-        if known.expired || over {
-            Standing::Expired
-        } else {
-            Standing::Valid(Arc::clone(&known.identity))
-        }
+        let over = known.identity.session().and_then(|session| session.expires_ms).is_some_and(|end| now_ms >= end);
+        if known.expired || over { Standing::Expired } else { Standing::Valid(Arc::clone(&known.identity)) }
     }
 }

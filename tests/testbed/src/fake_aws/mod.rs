@@ -88,22 +88,13 @@ impl FakeAws {
 
     /// Starts on the given address.
     pub async fn start_on(address: SocketAddr) -> anyhow::Result<Self> {
-        let (listener, address) = connection::bind(address)
-            .await
-            .with_context(|| format!("fake AWS on {address}"))?;
+        let (listener, address) = connection::bind(address).await.with_context(|| format!("fake AWS on {address}"))?;
         let operator = Identity::assumed_role(DEFAULT_ACCOUNT, "secure-parameter-operator", "demo");
         let mut world = World::default();
         world.identities.add(operator.clone());
         let shared = Arc::new(Shared::new(world));
         let server = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                shared,
-                address,
-                operator,
-                server,
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { shared, address, operator, server }) })
     }
 
     /// Where it listens, `http://127.0.0.1:<port>`.
@@ -123,10 +114,7 @@ impl FakeAws {
 
     /// The same for another identity.
     pub fn environment_of(&self, identity: &Identity) -> Vec<(String, String)> {
-        let token = identity
-            .session_token
-            .as_deref()
-            .map(|token| ("AWS_SESSION_TOKEN", token.to_owned()));
+        let token = identity.session_token.as_deref().map(|token| ("AWS_SESSION_TOKEN", token.to_owned()));
         let variables = [
             ("AWS_ENDPOINT_URL", self.url()),
             ("AWS_REGION", DEFAULT_REGION.to_owned()),
@@ -134,10 +122,6 @@ impl FakeAws {
             ("AWS_SECRET_ACCESS_KEY", identity.secret_access_key.clone()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
-        variables
-            .into_iter()
-            .chain(token)
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        variables.into_iter().chain(token).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

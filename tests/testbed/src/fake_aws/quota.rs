@@ -14,10 +14,7 @@ pub struct Quota {
 
 impl Default for Quota {
     fn default() -> Self {
-        Self {
-            reads: 40.0,
-            others: 3.0,
-        }
+        Self { reads: 40.0, others: 3.0 }
     }
 }
 
@@ -70,10 +67,7 @@ impl Quotas {
             Category::Others | Category::Deletions => quota.others,
         };
         let key = (account.to_owned(), region.to_owned(), category);
-        let bucket = self.buckets.entry(key).or_insert(Bucket {
-            tokens: rate.max(1.0),
-            filled: now,
-        });
+        let bucket = self.buckets.entry(key).or_insert(Bucket { tokens: rate.max(1.0), filled: now });
         let gained = now.saturating_duration_since(bucket.filled).as_secs_f64() * rate;
         bucket.tokens = (bucket.tokens + gained).min(rate.max(1.0));
         bucket.filled = now;

@@ -182,9 +182,7 @@ fn session_context(caller: &Identity, session: &Session) -> Value {
 pub(super) fn lower_camel(input: &Value) -> Value {
     match input {
         Value::Object(fields) => {
-            let renamed = fields
-                .iter()
-                .map(|(name, value)| (decapitalised(name), lower_camel(value)));
+            let renamed = fields.iter().map(|(name, value)| (decapitalised(name), lower_camel(value)));
             Value::Object(renamed.collect::<Map<_, _>>())
         }
         Value::Array(items) => items.iter().map(lower_camel).collect(),
@@ -194,8 +192,5 @@ pub(super) fn lower_camel(input: &Value) -> Value {
 
 fn decapitalised(name: &str) -> String {
     let mut letters = name.chars();
-    letters
-        .next()
-        .map(|first| first.to_ascii_lowercase().to_string() + letters.as_str())
-        .unwrap_or_default()
+    letters.next().map(|first| first.to_ascii_lowercase().to_string() + letters.as_str()).unwrap_or_default()
 }

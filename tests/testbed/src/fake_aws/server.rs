@@ -28,10 +28,7 @@ pub(super) struct Shared {
 impl Shared {
     /// A server's state at its start.
     pub fn new(world: World) -> Self {
-        Self {
-            world: Mutex::new(world),
-            faults_cleared: watch::Sender::new(()),
-        }
+        Self { world: Mutex::new(world), faults_cleared: watch::Sender::new(()) }
     }
 
     /// The world, alone. A test that failed while holding it must not fail the others.

@@ -46,18 +46,12 @@ enum Body {
 impl Reply {
     /// An answer in JSON that the trail does not repeat.
     pub fn json(value: Value) -> Self {
-        Self {
-            body: Body::Json(value),
-            elements: Value::Null,
-        }
+        Self { body: Body::Json(value), elements: Value::Null }
     }
 
     /// An answer of the query protocol.
     pub fn xml(children: String) -> Self {
-        Self {
-            body: Body::Xml(children),
-            elements: Value::Null,
-        }
+        Self { body: Body::Xml(children), elements: Value::Null }
     }
 
     /// The same answer with something for the trail.
@@ -79,19 +73,11 @@ impl Call {
             };
             // Not JSON: the operation will say so, in its own protocol.
             let input = serde_json::from_slice(body).unwrap_or_default();
-            return Some(Self {
-                service,
-                operation: operation.to_owned(),
-                input,
-            });
+            return Some(Self { service, operation: operation.to_owned(), input });
         }
         let input = form::parse(body);
         let operation = input["Action"].as_str()?.to_owned();
-        Some(Self {
-            service: Service::Sts,
-            operation,
-            input,
-        })
+        Some(Self { service: Service::Sts, operation, input })
     }
 }
 
@@ -144,19 +130,10 @@ impl Service {
     /// HTTP status and body.
     pub fn render(self, operation: &str, outcome: &Outcome<Reply>, request_id: &str) -> (u16, String) {
         match outcome {
-            Ok(Reply {
-                body: Body::Json(value),
-                ..
-            }) => (200, value.to_string()),
-            Ok(Reply {
-                body: Body::Xml(children),
-                ..
-            }) => (200, sts::success(operation, children, request_id)),
+            Ok(Reply { body: Body::Json(value), .. }) => (200, value.to_string()),
+            Ok(Reply { body: Body::Xml(children), .. }) => (200, sts::success(operation, children, request_id)),
             Err(error) if self == Self::Sts => (error.status, sts::failure(error, request_id)),
-            Err(error) => (
-                error.status,
-                json!({"__type": error.code, "message": error.message}).to_string(),
-            ),
+            Err(error) => (error.status, json!({"__type": error.code, "message": error.message}).to_string()),
         }
     }
 }

@@ -52,9 +52,7 @@ impl Authorization {
     pub fn parse(header: &str) -> Option<Self> {
         let fields = header.strip_prefix(ALGORITHM)?;
         let field = |name: &str| {
-            fields
-                .split(',')
-                .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+            fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
         };
         let credential = field("Credential")?;
         let parts: Vec<&str> = credential.split('/').collect();
@@ -78,11 +76,7 @@ impl Authorization {
     /// The signature this request must bear. `time` is `X-Amz-Date`.
     pub fn expected(&self, secret: &str, time: &str, request: Signed<'_>) -> String {
         let canonical = canonical_request(&self.signed_headers, request);
-        let to_sign = format!(
-            "{ALGORITHM}\n{time}\n{}\n{}",
-            self.scope(),
-            sha256(canonical.as_bytes())
-        );
+        let to_sign = format!("{ALGORITHM}\n{time}\n{}\n{}", self.scope(), sha256(canonical.as_bytes()));
         let mut key = mac(format!("AWS4{secret}").as_bytes(), &self.date);
         for part in [self.region.as_str(), self.service.as_str(), "aws4_request"] {
             key = mac(key.as_ref(), part);
@@ -94,17 +88,8 @@ impl Authorization {
 fn canonical_request(signed_headers: &[String], request: Signed<'_>) -> String {
     let mut pairs: Vec<&str> = request.query.split('&').filter(|pair| !pair.is_empty()).collect();
     pairs.sort_unstable();
-    let query = pairs.iter().map(|pair| {
-        if pair.contains('=') {
-            (*pair).to_owned()
-        } else {
-            format!("{pair}=")
-        }
-    });
-    let headers: String = signed_headers
-        .iter()
-        .map(|name| canonical_header(name, request.headers))
-        .collect();
+    let query = pairs.iter().map(|pair| if pair.contains('=') { (*pair).to_owned() } else { format!("{pair}=") });
+    let headers: String = signed_headers.iter().map(|name| canonical_header(name, request.headers)).collect();
     format!(
         "{}\n{}\n{}\n{headers}\n{}\n{}",
         request.method,
@@ -117,10 +102,7 @@ fn canonical_request(signed_headers: &[String], request: Signed<'_>) -> String {
 
 fn canonical_header(name: &str, headers: &HeaderMap) -> String {
     let squeeze = |value: &str| value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let values = headers
-        .get_all(name)
-        .iter()
-        .map(|value| squeeze(value.to_str().unwrap_or_default()));
+    let values = headers.get_all(name).iter().map(|value| squeeze(value.to_str().unwrap_or_default()));
     format!("{name}:{}\n", values.collect::<Vec<_>>().join(","))
 }
 
@@ -133,12 +115,10 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -163,13 +143,7 @@ mod tests {
         );
         let authorization = Authorization::parse(&header).expect("complete");
         let query = "Version=2010-05-08&Action=ListUsers";
-        let request = Signed {
-            method: "GET",
-            path: "/",
-            query,
-            headers: &headers,
-            body: b"",
-        };
+        let request = Signed { method: "GET", path: "/", query, headers: &headers, body: b"" };
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         assert_eq!(authorization.expected(secret, "20150830T123600Z", request), expected);
     }
@@ -177,9 +151,6 @@ mod tests {
     #[test]
     fn incomplete_headers_are_refused() {
         assert_eq!(Authorization::parse("Bearer x"), None);
-        assert_eq!(
-            Authorization::parse("AWS4-HMAC-SHA256 Credential=A/1/r/s/aws4_request, Signature=x"),
-            None
-        );
+        assert_eq!(Authorization::parse("AWS4-HMAC-SHA256 Credential=A/1/r/s/aws4_request, Signature=x"), None);
     }
 }

@@ -133,11 +133,7 @@ impl FakeAws {
 
     /// Denies an action on resources to principals whose ARN matches; all three are globs.
     pub fn deny_principal(&self, principal_glob: &str, action: &str, resource_glob: &str) -> RuleId {
-        self.inner
-            .shared
-            .world()
-            .rules
-            .deny(principal_glob, action, resource_glob)
+        self.inner.shared.world().rules.deny(principal_glob, action, resource_glob)
     }
 
     /// Takes a denial back.
@@ -152,10 +148,7 @@ impl FakeAws {
 
     /// Gives the default identity an allow-list, or `None` for everything.
     pub fn set_policy(&self, policy: Option<Vec<Statement>>) {
-        self.add_identity(Identity {
-            policy,
-            ..self.default_identity()
-        });
+        self.add_identity(Identity { policy, ..self.default_identity() });
     }
 
     /// Ends credentials: they are then expired.
@@ -227,11 +220,7 @@ impl FakeAws {
 }
 
 fn full_arn(name: &str) -> String {
-    if name.starts_with("arn:") {
-        name.to_owned()
-    } else {
-        arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name)
-    }
+    if name.starts_with("arn:") { name.to_owned() } else { arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name) }
 }
 
 /// A test that asks for the impossible is wrong, and should learn it where it stands.

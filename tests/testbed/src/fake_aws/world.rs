@@ -127,19 +127,10 @@ impl World {
             (status, content_type, body) = (503, "text/html", page.to_owned());
         }
         if fault == Some(Fault::Malformed) {
-            let half = (0..=body.len() / 2)
-                .rev()
-                .find(|&at| body.is_char_boundary(at))
-                .unwrap_or_default();
+            let half = (0..=body.len() / 2).rev().find(|&at| body.is_char_boundary(at)).unwrap_or_default();
             body.truncate(half);
         }
-        Answer {
-            status,
-            content_type,
-            body,
-            request_id,
-            now_ms,
-        }
+        Answer { status, content_type, body, request_id, now_ms }
     }
 
     fn authenticate(&mut self, call: &Call, request: Signed<'_>, request_id: &str, now_ms: i64) -> Outcome<Context> {
@@ -161,10 +152,7 @@ impl World {
             Some(Fault::Throttle) => Err(fault::throttled()),
             Some(Fault::Internal) => Err(call.service.internal_error()),
             Some(Fault::Unavailable) => return Err(AwsError::new("ServiceUnavailable", "").with_status(503)),
-            _ if !self
-                .quotas
-                .admit(account, &context.region, &call.operation, Instant::now()) =>
-            {
+            _ if !self.quotas.admit(account, &context.region, &call.operation, Instant::now()) => {
                 Err(fault::throttled())
             }
             _ => call.service.dispatch(self, context, &call.operation, &call.input),
@@ -176,8 +164,7 @@ impl World {
             // Afterwards, because some calls make the resource that they name.
             let mut event = call.service.event(self, context, &call.operation, &call.input);
             event.response = outcome.as_ref().map_or(Value::Null, |reply| reply.elements.clone());
-            self.recorder
-                .record(context, event, outcome.as_ref().err(), Via::Direct);
+            self.recorder.record(context, event, outcome.as_ref().err(), Via::Direct);
         }
         outcome
     }

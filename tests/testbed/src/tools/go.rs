@@ -29,16 +29,8 @@ impl Tool {
             version: Some(("k8s.io/component-base/version", "k8s.io/kubernetes")),
         };
         match self {
-            Self::Etcd => Source {
-                module: "etcd",
-                package: "go.etcd.io/etcd/server/v3",
-                version: None,
-            },
-            Self::Helm => Source {
-                module: "helm",
-                package: "helm.sh/helm/v4/cmd/helm",
-                version: None,
-            },
+            Self::Etcd => Source { module: "etcd", package: "go.etcd.io/etcd/server/v3", version: None },
+            Self::Helm => Source { module: "helm", package: "helm.sh/helm/v4/cmd/helm", version: None },
             Self::KubeApiserver => kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
             Self::KubeControllerManager => kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
             Self::Kubectl => kubernetes("k8s.io/kubernetes/cmd/kubectl"),
@@ -55,12 +47,7 @@ pub fn build(tool: Tool) -> Result<PathBuf> {
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
     let flags = linker_flags(&source, &go_mod);
     let program = cache_dir().join("bin").join(tool.name());
-    let inputs = [
-        go_mod.as_bytes(),
-        go_sum.as_bytes(),
-        source.package.as_bytes(),
-        flags.as_bytes(),
-    ];
+    let inputs = [go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes()];
     Cached::new(program.clone(), tool.name(), &inputs).get_or_make(|| {
         check_go()?;
         compile(tool, &source, &module, &flags, &program)
@@ -97,18 +84,12 @@ fn go() -> Command {
 fn check_go() -> Result<()> {
     let (major, minor) = OLDEST_GO;
     let need = format!("the test bed builds Kubernetes from source and needs Go {major}.{minor} or newer");
-    let output = go()
-        .args(["env", "GOVERSION"])
-        .output()
-        .with_context(|| format!("{need}; cannot run `go`"))?;
+    let output = go().args(["env", "GOVERSION"]).output().with_context(|| format!("{need}; cannot run `go`"))?;
     let version = String::from_utf8_lossy(&output.stdout);
     match parse_version(&version) {
         Some(version) if version >= OLDEST_GO => Ok(()),
         Some(_) => bail!("{need}; `go` is {}", version.trim()),
-        None => bail!(
-            "{need}; `go env GOVERSION` says: {version}{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
+        None => bail!("{need}; `go env GOVERSION` says: {version}{}", String::from_utf8_lossy(&output.stderr)),
     }
 }
 
@@ -158,10 +139,7 @@ mod tests {
         let go_mod = "require (\n\tk8s.io/kubernetes-other v0.1.0\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n";
         assert_eq!(required_version(go_mod, "k8s.io/kubernetes"), Some("v1.36.3"));
         let flags = linker_flags(&Tool::KubeApiserver.source(), go_mod);
-        assert!(
-            flags.contains("version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X"),
-            "{flags}"
-        );
+        assert!(flags.contains("version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X"), "{flags}");
         assert_eq!(linker_flags(&Tool::Etcd.source(), go_mod), "-s -w");
     }
 }

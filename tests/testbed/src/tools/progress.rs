@@ -42,11 +42,7 @@ pub fn run(what: &str, note: &str, command: &Command, log: &Path) -> Result<()> 
         if terminal {
             if shown == start || shown.elapsed() >= TERMINAL_INTERVAL {
                 shown = Instant::now();
-                let _ = write!(
-                    std::io::stderr(),
-                    "\rtestbed: {what} ({note}) ... {} s ",
-                    start.elapsed().as_secs()
-                );
+                let _ = write!(std::io::stderr(), "\rtestbed: {what} ({note}) ... {} s ", start.elapsed().as_secs());
             }
         } else if shown.elapsed() >= LOG_INTERVAL {
             shown = Instant::now();
@@ -58,11 +54,7 @@ pub fn run(what: &str, note: &str, command: &Command, log: &Path) -> Result<()> 
         let _ = writeln!(std::io::stderr());
     }
     if !status.success() {
-        bail!(
-            "{what} failed ({status}); end of {}:\n{}",
-            log.display(),
-            process.log_tail()
-        );
+        bail!("{what} failed ({status}); end of {}:\n{}", log.display(), process.log_tail());
     }
     say(&format!("{what}: done in {} s", start.elapsed().as_secs()));
     Ok(())

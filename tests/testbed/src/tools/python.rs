@@ -25,31 +25,13 @@ pub fn moto() -> Result<PathBuf> {
         }
         let mut create = Command::new("python3");
         create.args(["-m", "venv"]).arg(&folder);
-        progress::run(
-            "making a Python environment for moto",
-            "this happens once",
-            &create,
-            &log,
-        )?;
+        progress::run("making a Python environment for moto", "this happens once", &create, &log)?;
         let mut install = Command::new(&python);
         install
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-input",
-                "--require-hashes",
-            ])
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes"])
             .arg("-r")
             .arg(&requirements);
-        progress::run(
-            "installing moto",
-            "this happens once, about half a minute",
-            &install,
-            &log,
-        )?;
+        progress::run("installing moto", "this happens once, about half a minute", &install, &log)?;
         let _ = fs::remove_file(&log);
         Ok(())
     })
@@ -68,9 +50,6 @@ fn python_version() -> Result<String> {
     let mut numbers = version.split(' ').map(str::parse);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST_PYTHON => Ok(version),
-        _ => bail!(
-            "{need}; `python3` is {version}{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
+        _ => bail!("{need}; `python3` is {version}{}", String::from_utf8_lossy(&output.stderr)),
     }
 }

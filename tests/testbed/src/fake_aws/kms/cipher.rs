@@ -24,11 +24,7 @@ pub(in crate::fake_aws) fn encrypt(
     through: Through,
 ) -> Outcome<Vec<u8>> {
     check(world, context, key_arn, action, through)?;
-    Ok(world
-        .keys
-        .get(key_arn)?
-        .cipher
-        .encrypt(key_arn, encryption_context, plaintext))
+    Ok(world.keys.get(key_arn)?.cipher.encrypt(key_arn, encryption_context, plaintext))
 }
 
 /// Decrypts a blob with the key it names, and counts it.
@@ -43,12 +39,7 @@ pub(in crate::fake_aws) fn decrypt(
     let invalid = |_| AwsError::new("InvalidCiphertextException", "");
     let key_arn = crypto::key_of(blob).map_err(invalid)?;
     check(world, context, key_arn, "kms:Decrypt", through)?;
-    let plaintext = world
-        .keys
-        .get(key_arn)?
-        .cipher
-        .decrypt(blob, encryption_context)
-        .map_err(invalid)?;
+    let plaintext = world.keys.get(key_arn)?.cipher.decrypt(blob, encryption_context).map_err(invalid)?;
     if !context.behind_the_scenes {
         world.recorder.count_decrypt();
     }

@@ -41,9 +41,7 @@ impl Input {
     }
 
     fn bytes(text: &str, limit: usize, field: &str) -> Outcome<Vec<u8>> {
-        let bytes = BASE64
-            .decode(text)
-            .map_err(|_| AwsError::new("SerializationException", "Not base64."))?;
+        let bytes = BASE64.decode(text).map_err(|_| AwsError::new("SerializationException", "Not base64."))?;
         let constraint = match bytes.len() {
             0 => "Member must have length greater than or equal to 1".to_owned(),
             n if n > limit => format!("Member must have length less than or equal to {limit}"),
@@ -70,13 +68,7 @@ pub(in crate::fake_aws) fn dispatch(
         "DisableKey" => change(world, context, &input, "kms:DisableKey", KeyState::Disabled),
         "EnableKey" => change(world, context, &input, "kms:EnableKey", KeyState::Enabled),
         "CancelKeyDeletion" => cancel_deletion(world, context, &input),
-        "ScheduleKeyDeletion" => change(
-            world,
-            context,
-            &input,
-            "kms:ScheduleKeyDeletion",
-            KeyState::PendingDeletion,
-        ),
+        "ScheduleKeyDeletion" => change(world, context, &input, "kms:ScheduleKeyDeletion", KeyState::PendingDeletion),
         other => Err(unknown_operation(other)),
     }
 }
@@ -88,9 +80,7 @@ pub(in crate::fake_aws) fn event(world: &World, context: &Context, operation: &s
         fields.remove("plaintext");
         fields.remove("ciphertextBlob");
         if matches!(operation, "Encrypt" | "Decrypt") {
-            fields
-                .entry("encryptionAlgorithm")
-                .or_insert(json!("SYMMETRIC_DEFAULT"));
+            fields.entry("encryptionAlgorithm").or_insert(json!("SYMMETRIC_DEFAULT"));
         }
         // Its names are data, so they keep their case.
         if let Some(pairs) = input.get("EncryptionContext") {
@@ -99,12 +89,8 @@ pub(in crate::fake_aws) fn event(world: &World, context: &Context, operation: &s
     }
     let id = ["KeyId", "TargetKeyId"].iter().find_map(|field| input[*field].as_str());
     let named = id.and_then(|id| world.keys.resolve(context, id).ok());
-    let blob = input["CiphertextBlob"]
-        .as_str()
-        .and_then(|text| BASE64.decode(text).ok());
-    let encrypting = blob
-        .as_deref()
-        .and_then(|blob| crypto::key_of(blob).ok().map(str::to_owned));
+    let blob = input["CiphertextBlob"].as_str().and_then(|text| BASE64.decode(text).ok());
+    let encrypting = blob.as_deref().and_then(|blob| crypto::key_of(blob).ok().map(str::to_owned));
     Event {
         source: "kms.amazonaws.com",
         name: operation.to_owned(),
@@ -131,9 +117,7 @@ fn create_key(world: &mut World, context: &Context, input: &Input) -> Outcome<Re
 fn create_alias(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply> {
     let alias = arn::kms(&context.region, &context.caller.account, &input.alias_name);
     if !input.alias_name.starts_with("alias/") {
-        return Err(AwsError::validation(
-            "Alias must start with the prefix \"alias/\". Please see the documentation.",
-        ));
+        return Err(AwsError::validation("Alias must start with the prefix \"alias/\". Please see the documentation."));
     }
     if input.alias_name.starts_with("alias/aws/") {
         return Err(AwsError::new("NotAuthorizedException", ""));
@@ -154,9 +138,7 @@ fn encrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply
     let pairs = &input.encryption_context;
     let blob = cipher::encrypt(world, context, &key, "kms:Encrypt", &plaintext, pairs, Through::Nobody)?;
     let blob = BASE64.encode(blob);
-    Ok(Reply::json(
-        json!({"CiphertextBlob": blob, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}),
-    ))
+    Ok(Reply::json(json!({"CiphertextBlob": blob, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})))
 }
 
 fn decrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply> {
@@ -170,9 +152,7 @@ fn decrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply
     }
     let plaintext = cipher::decrypt(world, context, &blob, &input.encryption_context, Through::Nobody)?;
     let plaintext = BASE64.encode(plaintext);
-    Ok(Reply::json(
-        json!({"Plaintext": plaintext, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}),
-    ))
+    Ok(Reply::json(json!({"Plaintext": plaintext, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})))
 }
 
 fn describe_key(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply> {
@@ -186,15 +166,9 @@ fn describe_key(world: &mut World, context: &Context, input: &Input) -> Outcome<
 fn change(world: &mut World, context: &Context, input: &Input, action: &str, state: KeyState) -> Outcome<Reply> {
     let arn = world.keys.resolve(context, input.key_id()?)?;
     world.authorize(context, action, &arn)?;
-    let key = world
-        .keys
-        .get_mut(&arn)
-        .ok_or_else(|| AwsError::new("NotFoundException", ""))?;
+    let key = world.keys.get_mut(&arn).ok_or_else(|| AwsError::new("NotFoundException", ""))?;
     if key.aws_managed {
-        return Err(AwsError::new(
-            "AccessDeniedException",
-            "An AWS managed key cannot be changed.",
-        ));
+        return Err(AwsError::new("AccessDeniedException", "An AWS managed key cannot be changed."));
     }
     if key.state == KeyState::PendingDeletion {
         key.check_usable()?;
@@ -212,10 +186,7 @@ fn change(world: &mut World, context: &Context, input: &Input, action: &str, sta
 fn cancel_deletion(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply> {
     let arn = world.keys.resolve(context, input.key_id()?)?;
     world.authorize(context, "kms:CancelKeyDeletion", &arn)?;
-    let key = world
-        .keys
-        .get_mut(&arn)
-        .filter(|key| key.state == KeyState::PendingDeletion);
+    let key = world.keys.get_mut(&arn).filter(|key| key.state == KeyState::PendingDeletion);
     let wrong = || AwsError::new("KMSInvalidStateException", format!("{arn} is not pending deletion."));
     key.ok_or_else(wrong)?.set_state(KeyState::Disabled, None);
     Ok(Reply::json(json!({"KeyId": arn})))

@@ -30,9 +30,7 @@ pub(super) fn check(filters: &[Filter]) -> Outcome<()> {
 
 /// Whether a parameter passes all filters.
 pub(super) fn passes(parameter: &Parameter, filters: &[Filter]) -> bool {
-    filters
-        .iter()
-        .all(|filter| filter.values.iter().any(|value| passes_value(parameter, filter, value)))
+    filters.iter().all(|filter| filter.values.iter().any(|value| passes_value(parameter, filter, value)))
 }
 
 fn passes_value(parameter: &Parameter, filter: &Filter, value: &str) -> bool {
@@ -51,10 +49,7 @@ fn passes_value(parameter: &Parameter, filter: &Filter, value: &str) -> bool {
         "KeyId" => latest.key_id.as_deref().is_some_and(|key_id| compare(key_id, value)),
         "Tier" => serde_json::to_value(latest.tier).is_ok_and(|tier| tier == value),
         "DataType" => compare(&latest.data_type, value),
-        "Label" => parameter
-            .versions
-            .iter()
-            .any(|version| version.labels.iter().any(|label| label == value)),
+        "Label" => parameter.versions.iter().any(|version| version.labels.iter().any(|label| label == value)),
         "Path" => {
             let base = format!("{}/", value.trim_end_matches('/'));
             let rest = parameter.name.strip_prefix(&base);

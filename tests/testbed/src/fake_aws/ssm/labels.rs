@@ -31,11 +31,7 @@ pub(super) fn label(world: &mut World, context: &Context, input: &Value) -> Outc
         .ok_or_else(|| no_version(number, &input.name))?;
     let (good, bad): (Vec<String>, Vec<String>) = input.labels.into_iter().partition(|label| is_label(label));
     let mut labels = parameter.versions[at].labels.clone();
-    labels.extend(
-        good.iter()
-            .filter(|label| !parameter.versions[at].labels.contains(label))
-            .cloned(),
-    );
+    labels.extend(good.iter().filter(|label| !parameter.versions[at].labels.contains(label)).cloned());
     if labels.len() > LABELS_LIMIT {
         let message = "A parameter version can have a maximum of ten labels.";
         return Err(AwsError::new("ParameterVersionLabelLimitExceeded", message));
@@ -54,10 +50,8 @@ pub(super) fn unlabel(world: &mut World, context: &Context, input: &Value) -> Ou
     let number = input.parameter_version.unwrap_or_default();
     let version = parameter.versions.iter_mut().find(|version| version.number == number);
     let version = version.ok_or_else(|| no_version(number, &input.name))?;
-    let (removed, invalid): (Vec<String>, Vec<String>) = input
-        .labels
-        .into_iter()
-        .partition(|label| version.labels.contains(label));
+    let (removed, invalid): (Vec<String>, Vec<String>) =
+        input.labels.into_iter().partition(|label| version.labels.contains(label));
     version.labels.retain(|label| !removed.contains(label));
     Ok(Reply::json(json!({"RemovedLabels": removed, "InvalidLabels": invalid})))
 }
@@ -65,10 +59,7 @@ pub(super) fn unlabel(world: &mut World, context: &Context, input: &Value) -> Ou
 fn find<'a>(world: &'a mut World, context: &Context, name: &str, action: &str) -> Outcome<&'a mut Parameter> {
     let arn = arn::parameter(&context.region, &context.caller.account, name.trim());
     world.authorize(context, action, &arn)?;
-    world
-        .parameters
-        .get_mut(&arn)
-        .ok_or_else(|| AwsError::new("ParameterNotFound", ""))
+    world.parameters.get_mut(&arn).ok_or_else(|| AwsError::new("ParameterNotFound", ""))
 }
 
 fn no_version(number: i64, name: &str) -> AwsError {
@@ -80,9 +71,7 @@ fn no_version(number: i64, name: &str) -> AwsError {
 fn is_label(label: &str) -> bool {
     let lower = label.to_ascii_lowercase();
     (1..=100).contains(&label.len())
-        && label
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         && !lower.starts_with(|c: char| c.is_ascii_digit())
         && !lower.starts_with("aws")
         && !lower.starts_with("ssm")

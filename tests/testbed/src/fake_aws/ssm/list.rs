@@ -47,10 +47,7 @@ impl<T> Page<T> {
         let mut items: Vec<T> = all.skip(start).take(size + 1).collect();
         let more = items.len() > size;
         items.truncate(size);
-        Ok(Self {
-            items,
-            next: more.then(|| BASE64.encode(format!("after:{}", start + size))),
-        })
+        Ok(Self { items, next: more.then(|| BASE64.encode(format!("after:{}", start + size))) })
     }
 }
 
@@ -73,24 +70,13 @@ pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &
     let input: Input = parse_input(input)?;
     check(&input.parameter_filters)?;
     let (region, account) = (&context.region, &context.caller.account);
-    world.authorize(
-        context,
-        "ssm:DescribeParameters",
-        &format!("arn:aws:ssm:{region}:{account}:*"),
-    )?;
+    world.authorize(context, "ssm:DescribeParameters", &format!("arn:aws:ssm:{region}:{account}:*"))?;
     let visible = |parameter: &&Parameter| {
         &parameter.region == region
-            && if input.shared {
-                parameter.shared_with.contains(account)
-            } else {
-                &parameter.account == account
-            }
+            && if input.shared { parameter.shared_with.contains(account) } else { &parameter.account == account }
     };
     let page = Page::cut(world.parameters.values().filter(visible), &input, 50)?;
-    let passing = page
-        .items
-        .iter()
-        .filter(|parameter| passes(parameter, &input.parameter_filters));
+    let passing = page.items.iter().filter(|parameter| passes(parameter, &input.parameter_filters));
     let entry = |parameter: &&Parameter| {
         let mut metadata = parameter.latest().metadata(&parameter.name);
         metadata["ARN"] = json!(parameter.arn);
@@ -109,32 +95,21 @@ pub(super) fn get_parameters_by_path(world: &mut World, context: &Context, input
         return Err(AwsError::validation(message));
     }
     let base = input.path.trim_end_matches('/');
-    world.authorize(
-        context,
-        "ssm:GetParametersByPath",
-        &arn::parameter(region, account, base),
-    )?;
+    world.authorize(context, "ssm:GetParametersByPath", &arn::parameter(region, account, base))?;
     let below = |parameter: &&Parameter| {
         (&parameter.region, &parameter.account) == (region, account) && is_below(parameter, base, input.recursive)
     };
     let Page { items, next } = Page::cut(world.parameters.values().filter(below), &input, 10)?;
     let label = input.parameter_filters.iter().find(|filter| filter.key == "Label");
     let label = label.and_then(|filter| filter.values.first()).map(String::as_str);
-    let passing = items
-        .iter()
-        .filter(|parameter| passes(parameter, &input.parameter_filters));
+    let passing = items.iter().filter(|parameter| passes(parameter, &input.parameter_filters));
     let selected = passing.filter_map(|parameter| {
         let version = parameter.select(label)?.clone();
         Some((parameter.name.clone(), parameter.arn.clone(), version))
     });
     let mut parameters = Vec::new();
     for (name, arn, version) in selected.collect::<Vec<_>>() {
-        let shown = Shown {
-            name: &name,
-            arn: &arn,
-            selector: None,
-            version: &version,
-        };
+        let shown = Shown { name: &name, arn: &arn, selector: None, version: &version };
         parameters.push(shown.render(world, context, input.with_decryption)?);
     }
     Ok(reply("Parameters", parameters, next))
@@ -152,20 +127,12 @@ pub(super) fn get_parameter_history(world: &mut World, context: &Context, input:
     let input: Input = parse_input(input)?;
     let arn = arn::parameter(&context.region, &context.caller.account, input.name.trim());
     world.authorize(context, "ssm:GetParameterHistory", &arn)?;
-    let parameter = world
-        .parameters
-        .get(&arn)
-        .ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
+    let parameter = world.parameters.get(&arn).ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
     let name = parameter.name.clone();
     let page = Page::cut(parameter.versions.iter().cloned(), &input, 50)?;
     let mut versions = Vec::new();
     for version in &page.items {
-        let shown = Shown {
-            name: &name,
-            arn: &arn,
-            selector: None,
-            version,
-        };
+        let shown = Shown { name: &name, arn: &arn, selector: None, version };
         let mut entry = version.metadata(&name);
         entry["Value"] = json!(shown.value(world, context, input.with_decryption)?);
         entry["Labels"] = json!(version.labels);

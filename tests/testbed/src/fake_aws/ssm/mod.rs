@@ -46,9 +46,7 @@ pub(super) fn event(context: &Context, operation: &str, input: &Value) -> Event 
     }
     let many = input["Names"].as_array().into_iter().flatten();
     let named = many.chain(input.get("Name")).filter_map(Value::as_str);
-    let arns = named
-        .filter_map(|name| names::Wanted::parse(context, name).ok())
-        .map(|wanted| wanted.arn);
+    let arns = named.filter_map(|name| names::Wanted::parse(context, name).ok()).map(|wanted| wanted.arn);
     let resource = |arn: String| json!({"accountId": Arn::parse(&arn).map(|arn| arn.account), "ARN": arn});
     Event {
         source: "ssm.amazonaws.com",

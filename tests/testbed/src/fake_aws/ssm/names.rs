@@ -117,20 +117,12 @@ mod tests {
             ("/team/db:3", arn, Some("3")),
             ("/team/db:prod", arn, Some("prod")),
             (arn, arn, None),
-            (
-                "arn:aws:ssm:eu-central-1:111122223333:parameter/team/db:3",
-                arn,
-                Some("3"),
-            ),
+            ("arn:aws:ssm:eu-central-1:111122223333:parameter/team/db:3", arn, Some("3")),
             ("/root", "arn:aws:ssm:eu-central-1:111122223333:parameter/root", None),
             ("root", "arn:aws:ssm:eu-central-1:111122223333:parameter/root", None),
         ] {
             let wanted = Wanted::parse(&context(), text).expect(text);
-            assert_eq!(
-                (wanted.arn.as_str(), wanted.selector.as_deref()),
-                (expected, selector),
-                "{text}"
-            );
+            assert_eq!((wanted.arn.as_str(), wanted.selector.as_deref()), (expected, selector), "{text}");
         }
         for text in ["", "/a b", "team/db", "/a:1:2", "/a:", "/ä", "{{x}}"] {
             let error = Wanted::parse(&context(), text).expect_err(text);

@@ -84,11 +84,9 @@ impl Version {
             "DataType": self.data_type,
             "Policies": self.policies,
         });
-        for (field, value) in [
-            ("KeyId", &self.key_id),
-            ("Description", &self.description),
-            ("AllowedPattern", &self.allowed_pattern),
-        ] {
+        for (field, value) in
+            [("KeyId", &self.key_id), ("Description", &self.description), ("AllowedPattern", &self.allowed_pattern)]
+        {
             if let Some(value) = value {
                 metadata[field] = json!(value);
             }
@@ -111,9 +109,7 @@ pub(in crate::fake_aws) struct Parameter {
 impl Parameter {
     /// The version that counts.
     pub(super) fn latest(&self) -> &Version {
-        self.versions
-            .back()
-            .expect("a parameter is made with its first version")
+        self.versions.back().expect("a parameter is made with its first version")
     }
 
     /// The version a selector means: a number, a label, or the latest without one.

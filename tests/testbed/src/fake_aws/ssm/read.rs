@@ -57,17 +57,10 @@ pub(super) fn get_parameters(world: &mut World, context: &Context, input: &Value
     found.sort_by(|(a, one, ..), (b, other, ..)| (a, &one.selector).cmp(&(b, &other.selector)));
     let mut parameters = Vec::new();
     for (name, one, arn, version) in &found {
-        let shown = Shown {
-            name,
-            arn,
-            selector: one.selector.as_deref(),
-            version,
-        };
+        let shown = Shown { name, arn, selector: one.selector.as_deref(), version };
         parameters.push(shown.render(world, context, input.with_decryption)?);
     }
-    Ok(Reply::json(
-        json!({"Parameters": parameters, "InvalidParameters": invalid}),
-    ))
+    Ok(Reply::json(json!({"Parameters": parameters, "InvalidParameters": invalid})))
 }
 
 fn understand(context: &Context, names: &[String]) -> Outcome<Vec<Wanted>> {
@@ -80,18 +73,10 @@ fn understand(context: &Context, names: &[String]) -> Outcome<Vec<Wanted>> {
         let constraint = "Member must have length less than or equal to 10";
         return Err(AwsError::constraint(&list(), "names", constraint));
     }
-    let wanted: Vec<Wanted> = names
-        .iter()
-        .map(|name| Wanted::parse(context, name))
-        .collect::<Outcome<_>>()?;
+    let wanted: Vec<Wanted> = names.iter().map(|name| Wanted::parse(context, name)).collect::<Outcome<_>>()?;
     for (at, one) in wanted.iter().enumerate() {
-        if wanted[..at]
-            .iter()
-            .any(|other| (&other.arn, &other.selector) == (&one.arn, &one.selector))
-        {
-            return Err(AwsError::validation(
-                "Duplicate parameter names are not allowed in one request.",
-            ));
+        if wanted[..at].iter().any(|other| (&other.arn, &other.selector) == (&one.arn, &one.selector)) {
+            return Err(AwsError::validation("Duplicate parameter names are not allowed in one request."));
         }
     }
     Ok(wanted)
@@ -114,12 +99,7 @@ pub(super) fn get_parameter(world: &mut World, context: &Context, input: &Value)
             return Err(AwsError::new("ParameterVersionNotFound", message));
         }
     };
-    let shown = Shown {
-        name: &name,
-        arn: &arn,
-        selector: one.selector.as_deref(),
-        version: &version,
-    };
+    let shown = Shown { name: &name, arn: &arn, selector: one.selector.as_deref(), version: &version };
     let parameter = shown.render(world, context, input.with_decryption)?;
     Ok(Reply::json(json!({"Parameter": parameter})))
 }
@@ -143,10 +123,7 @@ fn authorize(world: &World, context: &Context, action: &str, one: &Wanted) -> Ou
 fn find<'a>(world: &'a World, context: &Context, one: &Wanted) -> Result<(&'a Parameter, &'a Version), Miss> {
     let here = one.region == context.region;
     let parameter = world.parameters.get(&one.arn).filter(|_| here).ok_or(Miss::Parameter)?;
-    Ok((
-        parameter,
-        parameter.select(one.selector.as_deref()).ok_or(Miss::Version)?,
-    ))
+    Ok((parameter, parameter.select(one.selector.as_deref()).ok_or(Miss::Version)?))
 }
 
 /// A version about to be shown.

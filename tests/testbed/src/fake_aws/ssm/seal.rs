@@ -71,11 +71,7 @@ fn through_kms<T>(
     call: impl FnOnce(&mut World) -> Outcome<T>,
 ) -> Outcome<T> {
     let request_id = Uuid::new_v4().to_string();
-    let fault = if context.behind_the_scenes {
-        None
-    } else {
-        world.faults.take(&format!("kms:{operation}"))
-    };
+    let fault = if context.behind_the_scenes { None } else { world.faults.take(&format!("kms:{operation}")) };
     let outcome = match fault {
         Some(Fault::Throttle) => Err(throttled()),
         Some(_) => Err(Service::Kms.internal_error()),
@@ -92,10 +88,7 @@ fn through_kms<T>(
         response: Value::Null,
         resources: key_arn.into_iter().map(key_resource).collect(),
     };
-    let via = Via::Service {
-        name: "ssm.amazonaws.com",
-        request_id: &request_id,
-    };
+    let via = Via::Service { name: "ssm.amazonaws.com", request_id: &request_id };
     world.recorder.record(context, event, outcome.as_ref().err(), via);
     outcome.map_err(|error| wrapped(&error, &request_id))
 }

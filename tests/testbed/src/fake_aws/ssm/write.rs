@@ -87,28 +87,18 @@ pub(in crate::fake_aws) fn put(world: &mut World, context: &Context, input: Put)
 
 fn check_overwrite(input: &Put, before: Option<&Version>) -> Outcome<()> {
     if input.value.is_empty() {
-        return Err(AwsError::constraint(
-            "",
-            "value",
-            "Member must have length greater than or equal to 1",
-        ));
+        return Err(AwsError::constraint("", "value", "Member must have length greater than or equal to 1"));
     }
     if input.value.contains("{{") && input.value.contains("}}") {
         let message = "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.";
         return Err(AwsError::validation(message));
     }
     if let Some(unknown) = input.data_type.as_deref().filter(|kind| !DATA_TYPES.contains(kind)) {
-        return Err(AwsError::validation(format!(
-            "The following data type is not supported: {unknown}"
-        )));
+        return Err(AwsError::validation(format!("The following data type is not supported: {unknown}")));
     }
     let Some(before) = before else {
         let missing = "A parameter type is required when you create a parameter.";
-        return if input.r#type.is_none() {
-            Err(AwsError::validation(missing))
-        } else {
-            Ok(())
-        };
+        return if input.r#type.is_none() { Err(AwsError::validation(missing)) } else { Ok(()) };
     };
     if !input.overwrite {
         let message = "The parameter already exists. To overwrite this value, set the overwrite option in the \
@@ -143,24 +133,13 @@ fn choose_tier(input: &Put, before: Option<&Version>) -> Outcome<Tier> {
         _ => Tier::Standard,
     };
     let (limit, words) = match tier {
-        Tier::Advanced => (
-            ADVANCED_BYTES,
-            "Advanced tier parameters support a maximum parameter value of 8192",
-        ),
-        _ => (
-            STANDARD_BYTES,
-            "Standard tier parameters support a maximum parameter value of 4096",
-        ),
+        Tier::Advanced => (ADVANCED_BYTES, "Advanced tier parameters support a maximum parameter value of 8192"),
+        _ => (STANDARD_BYTES, "Standard tier parameters support a maximum parameter value of 4096"),
     };
     if input.value.len() > limit {
         return Err(AwsError::validation(format!("{words} characters.")));
     }
-    if tier == Tier::Standard
-        && input
-            .policies
-            .as_deref()
-            .is_some_and(|text| !matches!(text, "" | "{}" | "[]"))
-    {
+    if tier == Tier::Standard && input.policies.as_deref().is_some_and(|text| !matches!(text, "" | "{}" | "[]")) {
         let message = "Parameter policies are only supported by the advanced-parameter tier.";
         return Err(AwsError::validation(message));
     }
@@ -174,9 +153,7 @@ fn compose(world: &mut World, context: &Context, input: Put, arn: &str, tier: Ti
         Some(text) => parse_policies(text)?,
         None => before.map(|version| version.policies.clone()).unwrap_or_default(),
     };
-    let description = input
-        .description
-        .or_else(|| before.and_then(|version| version.description.clone()));
+    let description = input.description.or_else(|| before.and_then(|version| version.description.clone()));
     let secure = kind == ParameterType::SecureString;
     // Not inherited from the version before: whoever omits the key gets the default one.
     let key_id = secure.then(|| input.key_id.unwrap_or_else(|| SSM_ALIAS.to_owned()));
@@ -201,19 +178,11 @@ fn compose(world: &mut World, context: &Context, input: Put, arn: &str, tier: Ti
 }
 
 fn parse_policies(text: &str) -> Outcome<Vec<Value>> {
-    let invalid = || {
-        AwsError::new(
-            "InvalidPolicyTypeException",
-            "The policies are not a list of policy documents.",
-        )
-    };
+    let invalid = || AwsError::new("InvalidPolicyTypeException", "The policies are not a list of policy documents.");
     let documents: Vec<Value> = if text.is_empty() {
         Vec::new()
     } else {
-        serde_json::from_str::<Value>(text)
-            .ok()
-            .and_then(|value| value.as_array().cloned())
-            .ok_or_else(invalid)?
+        serde_json::from_str::<Value>(text).ok().and_then(|value| value.as_array().cloned()).ok_or_else(invalid)?
     };
     let entry = |document: &Value| {
         let kind = &document["Type"];
@@ -235,10 +204,7 @@ pub(super) fn delete_parameter(world: &mut World, context: &Context, input: &Val
     let input: Names = parse_input(input)?;
     let arn = arn::parameter(&context.region, &context.caller.account, input.name.trim());
     world.authorize(context, "ssm:DeleteParameter", &arn)?;
-    world
-        .parameters
-        .remove(&arn)
-        .ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
+    world.parameters.remove(&arn).ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
     Ok(Reply::json(json!({})))
 }
 
@@ -247,17 +213,10 @@ pub(super) fn delete_parameters(world: &mut World, context: &Context, input: &Va
     let input: Names = parse_input(input)?;
     if input.names.len() > 10 {
         let list = format!("[{}]", input.names.join(", "));
-        return Err(AwsError::constraint(
-            &list,
-            "names",
-            "Member must have length less than or equal to 10",
-        ));
+        return Err(AwsError::constraint(&list, "names", "Member must have length less than or equal to 10"));
     }
-    let arns: Vec<_> = input
-        .names
-        .iter()
-        .map(|name| arn::parameter(&context.region, &context.caller.account, name.trim()))
-        .collect();
+    let arns: Vec<_> =
+        input.names.iter().map(|name| arn::parameter(&context.region, &context.caller.account, name.trim())).collect();
     for arn in &arns {
         world.authorize(context, "ssm:DeleteParameters", arn)?;
     }
@@ -269,7 +228,5 @@ pub(super) fn delete_parameters(world: &mut World, context: &Context, input: &Va
             invalid.push(name);
         }
     }
-    Ok(Reply::json(
-        json!({"DeletedParameters": deleted, "InvalidParameters": invalid}),
-    ))
+    Ok(Reply::json(json!({"DeletedParameters": deleted, "InvalidParameters": invalid})))
 }

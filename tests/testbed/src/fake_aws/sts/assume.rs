@@ -53,20 +53,12 @@ fn duration(input: &Value) -> Outcome<i64> {
         SHORTEST_SECONDS..=LONGEST_SECONDS => return Ok(seconds),
         _ => "less than or equal to 43200",
     };
-    Err(constraint(
-        text,
-        "durationSeconds",
-        &format!("Member must have value {relation}"),
-    ))
+    Err(constraint(text, "durationSeconds", &format!("Member must have value {relation}")))
 }
 
 fn read_policy(document: &str) -> Outcome<Vec<Statement>> {
     if document.len() > 2048 {
-        return Err(constraint(
-            document,
-            "policy",
-            "Member must have length less than or equal to 2048",
-        ));
+        return Err(constraint(document, "policy", "Member must have length less than or equal to 2048"));
     }
     let malformed = || AwsError::new("MalformedPolicyDocument", "Syntax errors in policy.");
     parse_policy(document).ok_or_else(malformed)
@@ -82,11 +74,7 @@ fn session_word<'a>(input: &'a Value, field: &str) -> Outcome<Option<&'a str>> {
         return Ok(Some(text));
     }
     let name = field[..1].to_ascii_lowercase() + &field[1..];
-    Err(constraint(
-        text,
-        &name,
-        "Member must satisfy regular expression pattern: [\\w+=,.@-]*",
-    ))
+    Err(constraint(text, &name, "Member must satisfy regular expression pattern: [\\w+=,.@-]*"))
 }
 
 /// With credentials of one's own.
@@ -95,17 +83,11 @@ pub(super) fn assume_role(world: &mut World, context: &Context, input: &Value) -
     let arn = input["RoleArn"].as_str().unwrap_or_default();
     let caller = &context.caller;
     let refused = || {
-        let message = format!(
-            "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",
-            caller.arn
-        );
+        let message = format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.arn);
         AwsError::new("AccessDenied", message).with_status(403)
     };
     // Whether the role exists is not told to those it does not trust.
-    let role = world
-        .roles
-        .get(arn)
-        .filter(|role| role.trusts(&caller.arn, input["ExternalId"].as_str()));
+    let role = world.roles.get(arn).filter(|role| role.trusts(&caller.arn, input["ExternalId"].as_str()));
     let role = role.ok_or_else(refused)?.clone();
     world
         .authorize(context, "sts:AssumeRole", arn)
@@ -125,46 +107,24 @@ pub(super) fn with_web_identity(world: &mut World, context: &Context, input: &Va
     let request = Request::parse(input)?;
     let token = token::read(&world.roles, input["WebIdentityToken"].as_str().unwrap_or_default())?;
     let arn = input["RoleArn"].as_str().unwrap_or_default();
-    let role = world
-        .roles
-        .get(arn)
-        .filter(|role| role.trusts_subject(&token.subject))
-        .cloned()
-        .ok_or_else(|| {
-            AwsError::new(
-                "AccessDenied",
-                "Not authorized to perform sts:AssumeRoleWithWebIdentity",
-            )
-            .with_status(403)
-        })?;
+    let role = world.roles.get(arn).filter(|role| role.trusts_subject(&token.subject)).cloned().ok_or_else(|| {
+        AwsError::new("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity").with_status(403)
+    })?;
     let identity = start_session(world, context, &role, request, None, Some(&token))?;
-    let WebIdentity {
-        subject,
-        audience,
-        provider,
-    } = &token;
-    let more = [
-        element("SubjectFromWebIdentityToken", subject),
-        element("Audience", audience),
-        element("Provider", provider),
-    ];
+    let WebIdentity { subject, audience, provider } = &token;
+    let more =
+        [element("SubjectFromWebIdentityToken", subject), element("Audience", audience), element("Provider", provider)];
     Ok(answer(&identity, &more.concat()))
 }
 
 /// Who calls without a signature, for the record.
 pub(super) fn bearer(world: &World, input: &Value) -> Outcome<Identity> {
     let token = token::read(&world.roles, input["WebIdentityToken"].as_str().unwrap_or_default())?;
-    let account = input["RoleArn"]
-        .as_str()
-        .and_then(|arn| arn.split(':').nth(4))
-        .unwrap_or_default();
+    let account = input["RoleArn"].as_str().and_then(|arn| arn.split(':').nth(4)).unwrap_or_default();
     Ok(Identity {
         access_key_id: String::new(),
         principal_id: format!("{}:{}:{}", token.provider, token.audience, token.subject),
-        principal: Principal::WebIdentity {
-            provider: token.provider,
-            subject: token.subject,
-        },
+        principal: Principal::WebIdentity { provider: token.provider, subject: token.subject },
         ..Identity::user(account, "")
     })
 }
@@ -201,10 +161,7 @@ fn start_session(
 
 fn answer(identity: &Identity, more: &str) -> Reply {
     let session = identity.session();
-    let expiration = session
-        .and_then(|session| session.expires_ms)
-        .map(clock::iso)
-        .unwrap_or_default();
+    let expiration = session.and_then(|session| session.expires_ms).map(clock::iso).unwrap_or_default();
     let source = session.and_then(|session| session.source_identity.as_deref());
     let credentials = [
         element("AccessKeyId", &identity.access_key_id),
@@ -212,13 +169,8 @@ fn answer(identity: &Identity, more: &str) -> Reply {
         element("SessionToken", identity.session_token.as_deref().unwrap_or_default()),
         element("Expiration", &expiration),
     ];
-    let user = [
-        element("AssumedRoleId", &identity.principal_id),
-        element("Arn", &identity.arn),
-    ];
-    let source_element = source
-        .map(|source| element("SourceIdentity", source))
-        .unwrap_or_default();
+    let user = [element("AssumedRoleId", &identity.principal_id), element("Arn", &identity.arn)];
+    let source_element = source.map(|source| element("SourceIdentity", source)).unwrap_or_default();
     let children = format!(
         "<Credentials>{}</Credentials><AssumedRoleUser>{}</AssumedRoleUser>{source_element}{more}",
         credentials.concat(),
@@ -237,8 +189,5 @@ fn answer(identity: &Identity, more: &str) -> Reply {
 
 /// The query protocol says `ValidationError` where JSON services say `ValidationException`.
 fn constraint(value: &str, field: &str, constraint: &str) -> AwsError {
-    AwsError::new(
-        "ValidationError",
-        AwsError::constraint(value, field, constraint).message,
-    )
+    AwsError::new("ValidationError", AwsError::constraint(value, field, constraint).message)
 }

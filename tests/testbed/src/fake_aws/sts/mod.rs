@@ -41,11 +41,8 @@ pub(super) fn unsigned_caller(world: &World, call: &Call) -> Outcome<Option<Iden
 
 /// Needs no permission.
 fn caller_identity(caller: &Identity) -> Reply {
-    let children = [
-        element("Arn", &caller.arn),
-        element("UserId", &caller.principal_id),
-        element("Account", &caller.account),
-    ];
+    let children =
+        [element("Arn", &caller.arn), element("UserId", &caller.principal_id), element("Account", &caller.account)];
     Reply::xml(children.concat())
 }
 
@@ -56,10 +53,7 @@ pub(super) fn event(operation: &str, input: &Value) -> Event {
         for protocol_or_secret in ["action", "version", "webIdentityToken"] {
             fields.remove(protocol_or_secret);
         }
-        let seconds = fields
-            .get("durationSeconds")
-            .and_then(Value::as_str)
-            .and_then(|text| text.parse::<i64>().ok());
+        let seconds = fields.get("durationSeconds").and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());
         if let Some(seconds) = seconds {
             fields.insert("durationSeconds".to_owned(), json!(seconds));
         }
@@ -91,18 +85,9 @@ pub(super) fn success(operation: &str, children: &str, request_id: &str) -> Stri
 /// The document around an error.
 pub(super) fn failure(error: &AwsError, request_id: &str) -> String {
     // The query protocol has a code of its own for this one.
-    let code = if error.code == "ThrottlingException" {
-        "Throttling"
-    } else {
-        &error.code
-    };
+    let code = if error.code == "ThrottlingException" { "Throttling" } else { &error.code };
     let kind = if error.status < 500 { "Sender" } else { "Receiver" };
-    let children = [
-        element("Type", kind),
-        element("Code", code),
-        element("Message", &error.message),
-    ]
-    .concat();
+    let children = [element("Type", kind), element("Code", code), element("Message", &error.message)].concat();
     let id = element("RequestId", request_id);
     format!("<ErrorResponse xmlns=\"{NAMESPACE}\"><Error>{children}</Error>{id}</ErrorResponse>")
 }

@@ -19,9 +19,7 @@ pub(super) fn read(roles: &Roles, token: &str) -> Outcome<WebIdentity> {
 /// Takes the claims of a JSON web token as they are, and any other text for its own subject.
 fn believe(token: &str) -> WebIdentity {
     let payload = token.split('.').nth(1).and_then(|part| BASE64.decode(part).ok());
-    let claims: Value = payload
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
+    let claims: Value = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let claim = |name: &str, otherwise: &str| {
         let value = &claims[name];
         let text = value.as_str().or_else(|| value.get(0).and_then(Value::as_str));

@@ -71,15 +71,11 @@ impl Client {
     }
 
     pub async fn ssm(&self, operation: &str, input: Value) -> Answer {
-        self.json("ssm", &format!("AmazonSSM.{operation}"), &input)
-            .await
-            .expect("an answer")
+        self.json("ssm", &format!("AmazonSSM.{operation}"), &input).await.expect("an answer")
     }
 
     pub async fn kms(&self, operation: &str, input: Value) -> Answer {
-        self.json("kms", &format!("TrentService.{operation}"), &input)
-            .await
-            .expect("an answer")
+        self.json("kms", &format!("TrentService.{operation}"), &input).await.expect("an answer")
     }
 
     pub async fn try_ssm(&self, operation: &str, input: Value) -> io::Result<Answer> {
@@ -89,9 +85,7 @@ impl Client {
     pub async fn sts(&self, form: &str) -> Answer {
         let body = format!("{form}&Version=2011-06-15");
         let kind = "application/x-www-form-urlencoded";
-        self.send(Some("sts"), &[("content-type", kind)], &body)
-            .await
-            .expect("an answer")
+        self.send(Some("sts"), &[("content-type", kind)], &body).await.expect("an answer")
     }
 
     pub async fn unsigned(&self, headers: &[(&'static str, &str)], body: &str) -> Answer {
@@ -107,10 +101,7 @@ impl Client {
         let address = self.url.trim_start_matches("http://");
         let mut headers = HeaderMap::new();
         let mut add = |name: &'static str, value: &str| {
-            headers.insert(
-                HeaderName::from_static(name),
-                HeaderValue::from_str(value).expect("a header value"),
-            );
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header value"));
         };
         add("host", address);
         add("user-agent", &self.user_agent);
@@ -149,22 +140,9 @@ impl Client {
             signed_headers,
             signature: String::new(),
         };
-        let request = Signed {
-            method: "POST",
-            path: "/",
-            query: "",
-            headers,
-            body: body.as_bytes(),
-        };
+        let request = Signed { method: "POST", path: "/", query: "", headers, body: body.as_bytes() };
         authorization.signature = authorization.expected(&self.identity.secret_access_key, &time, request);
-        let Authorization {
-            access_key_id,
-            date,
-            region,
-            service,
-            signed_headers,
-            signature,
-        } = authorization;
+        let Authorization { access_key_id, date, region, service, signed_headers, signature } = authorization;
         let value = format!(
             "{ALGORITHM} Credential={access_key_id}/{date}/{region}/{service}/aws4_request, SignedHeaders={}, \
              Signature={signature}",
@@ -177,26 +155,13 @@ impl Client {
 fn read_answer(text: &str) -> io::Result<Answer> {
     let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut lines = head.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1))
-        .and_then(|code| code.parse().ok());
-    let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_lowercase(), value.into()));
-    Ok(Answer {
-        status: status.ok_or(io::ErrorKind::InvalidData)?,
-        headers: headers.collect(),
-        body: body.to_owned(),
-    })
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let headers =
+        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.into()));
+    Ok(Answer { status: status.ok_or(io::ErrorKind::InvalidData)?, headers: headers.collect(), body: body.to_owned() })
 }
 
 /// One field of every item of a list that has it.
 pub fn texts<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
-    answer[list]
-        .as_array()
-        .expect(list)
-        .iter()
-        .filter_map(|item| item[field].as_str())
-        .collect()
+    answer[list].as_array().expect(list).iter().filter_map(|item| item[field].as_str()).collect()
 }

@@ -31,27 +31,15 @@ async fn a_path_is_listed_page_by_page() {
     }
     assert_eq!((seen.len(), pages), (13, 2));
     assert!(!seen.contains("/shopping"));
-    let flat = client
-        .ssm("GetParametersByPath", json!({"Path": "/shop", "MaxResults": 10}))
-        .await
-        .json();
+    let flat = client.ssm("GetParametersByPath", json!({"Path": "/shop", "MaxResults": 10})).await.json();
     assert!(!texts(&flat, "Parameters", "Name").contains(&"/shop/deep/x"));
     let filters = json!([{"Key": "Label", "Option": "Equals", "Values": ["prod"]}]);
-    let labelled = client
-        .ssm(
-            "GetParametersByPath",
-            json!({"Path": "/shop", "ParameterFilters": filters}),
-        )
-        .await
-        .json();
+    let labelled =
+        client.ssm("GetParametersByPath", json!({"Path": "/shop", "ParameterFilters": filters})).await.json();
     assert_eq!(texts(&labelled, "Parameters", "Name"), ["/shop/p03"]);
-    let eleven = client
-        .ssm("GetParametersByPath", json!({"Path": "/shop", "MaxResults": 11}))
-        .await;
+    let eleven = client.ssm("GetParametersByPath", json!({"Path": "/shop", "MaxResults": 11})).await;
     assert_eq!(eleven.error().0, "ValidationException");
-    let bad = client
-        .ssm("GetParametersByPath", json!({"Path": "/shop", "NextToken": "x"}))
-        .await;
+    let bad = client.ssm("GetParametersByPath", json!({"Path": "/shop", "NextToken": "x"})).await;
     assert_eq!(bad.error().0, "InvalidNextToken");
 }
 
@@ -59,54 +47,21 @@ async fn a_path_is_listed_page_by_page() {
 async fn metadata_and_history_name_the_key_but_only_history_the_value() {
     let fake = FakeAws::start().await.expect("starts");
     fake.create_key("shop");
-    fake.put_with(
-        "/a",
-        "1",
-        PutOptions {
-            key: Some("alias/shop".into()),
-            ..Default::default()
-        },
-    );
+    fake.put_with("/a", "1", PutOptions { key: Some("alias/shop".into()), ..Default::default() });
     fake.put("/a", "2");
-    fake.put_with(
-        "/b",
-        "3",
-        PutOptions {
-            kind: ParameterType::StringList,
-            ..Default::default()
-        },
-    );
+    fake.put_with("/b", "3", PutOptions { kind: ParameterType::StringList, ..Default::default() });
     let client = Client::new(&fake);
     let answer = client.ssm("DescribeParameters", json!({})).await;
     assert!(!answer.body.contains("\"Value\""));
     let answer = answer.json();
     assert_eq!(texts(&answer, "Parameters", "Name"), ["/a", "/b"]);
-    assert_eq!(
-        answer["Parameters"][0]["KeyId"], "alias/aws/ssm",
-        "an omitted key falls back to the default one"
-    );
+    assert_eq!(answer["Parameters"][0]["KeyId"], "alias/aws/ssm", "an omitted key falls back to the default one");
     let filters = json!([{"Key": "Type", "Values": ["StringList"]}]);
-    let page = client
-        .ssm(
-            "DescribeParameters",
-            json!({"ParameterFilters": filters, "MaxResults": 1}),
-        )
-        .await
-        .json();
+    let page = client.ssm("DescribeParameters", json!({"ParameterFilters": filters, "MaxResults": 1})).await.json();
     assert_eq!(page["Parameters"], json!([]), "filters apply to a page after it is cut");
     let rest = json!({"ParameterFilters": filters, "MaxResults": 1, "NextToken": page["NextToken"]});
-    assert_eq!(
-        texts(
-            &client.ssm("DescribeParameters", rest).await.json(),
-            "Parameters",
-            "Name"
-        ),
-        ["/b"]
-    );
-    let history = client
-        .ssm("GetParameterHistory", json!({"Name": "/a", "WithDecryption": true}))
-        .await
-        .json();
+    assert_eq!(texts(&client.ssm("DescribeParameters", rest).await.json(), "Parameters", "Name"), ["/b"]);
+    let history = client.ssm("GetParameterHistory", json!({"Name": "/a", "WithDecryption": true})).await.json();
     assert_eq!(texts(&history, "Parameters", "Value"), ["1", "2"]);
     assert_eq!(texts(&history, "Parameters", "KeyId"), ["alias/shop", "alias/aws/ssm"]);
 }

@@ -28,14 +28,8 @@ async fn the_caller_learns_who_it_is() {
     let fake = FakeAws::start().await.expect("starts");
     let answer = Client::new(&fake).sts("Action=GetCallerIdentity").await;
     let identity = fake.default_identity();
-    assert_eq!(
-        answer.xml("Arn"),
-        "arn:aws:sts::111122223333:assumed-role/secure-parameter-operator/demo"
-    );
-    assert_eq!(
-        (answer.xml("UserId"), answer.xml("Account")),
-        (identity.principal_id, "111122223333".into())
-    );
+    assert_eq!(answer.xml("Arn"), "arn:aws:sts::111122223333:assumed-role/secure-parameter-operator/demo");
+    assert_eq!((answer.xml("UserId"), answer.xml("Account")), (identity.principal_id, "111122223333".into()));
     assert_eq!(answer.xml("RequestId"), answer.request_id());
     assert_eq!(answer.headers["content-type"], "text/xml");
     let unknown = Client::new(&fake).sts("Action=Nonsense").await;
@@ -45,63 +39,32 @@ async fn the_caller_learns_who_it_is() {
 #[tokio::test]
 async fn a_role_gives_credentials_for_its_own_account() {
     let fake = FakeAws::start().await.expect("starts");
-    fake.put_with(
-        "/x",
-        "theirs",
-        PutOptions {
-            account: Some(OTHER.into()),
-            ..Default::default()
-        },
-    );
+    fake.put_with("/x", "theirs", PutOptions { account: Some(OTHER.into()), ..Default::default() });
     fake.put("/x", "ours");
     let client = Client::new(&fake);
     let refused = client.sts(ASSUME).await;
     assert_eq!((refused.status, refused.xml("Code")), (403, "AccessDenied".into()));
-    fake.add_role(Role {
-        external_id: Some("tenant".into()),
-        ..Role::new(OTHER, "reader")
-    });
+    fake.add_role(Role { external_id: Some("tenant".into()), ..Role::new(OTHER, "reader") });
     assert_eq!(client.sts(ASSUME).await.xml("Code"), "AccessDenied");
-    let answer = client
-        .sts(&format!("{ASSUME}&ExternalId=tenant&SourceIdentity=spo%40prod"))
-        .await;
+    let answer = client.sts(&format!("{ASSUME}&ExternalId=tenant&SourceIdentity=spo%40prod")).await;
     assert_eq!(answer.xml("Arn"), "arn:aws:sts::444455556666:assumed-role/reader/spo-1");
     assert_eq!(answer.xml("SourceIdentity"), "spo@prod");
     let other = session(&fake, &answer);
-    let read = other
-        .ssm("GetParameters", json!({"Names": ["/x"], "WithDecryption": true}))
-        .await
-        .json();
+    let read = other.ssm("GetParameters", json!({"Names": ["/x"], "WithDecryption": true})).await.json();
     assert_eq!(read["Parameters"][0]["Value"], "theirs");
     let record = fake.records().pop().expect("a record");
     assert_eq!(record["userIdentity"]["sessionContext"]["sourceIdentity"], "spo@prod");
-    let assumed = fake
-        .records()
-        .into_iter()
-        .rfind(|record| record["eventName"] == "AssumeRole")
-        .expect("a record");
-    assert_eq!(
-        assumed["responseElements"]["credentials"]["accessKeyId"],
-        other.identity.access_key_id
-    );
-    let secret = [
-        other.identity.secret_access_key.clone(),
-        other.identity.session_token.clone().expect("a token"),
-    ];
+    let assumed = fake.records().into_iter().rfind(|record| record["eventName"] == "AssumeRole").expect("a record");
+    assert_eq!(assumed["responseElements"]["credentials"]["accessKeyId"], other.identity.access_key_id);
+    let secret = [other.identity.secret_access_key.clone(), other.identity.session_token.clone().expect("a token")];
     assert!(secret.iter().all(|secret| !assumed.to_string().contains(secret)));
-    assert_eq!(
-        other.sts("Action=GetCallerIdentity").await.xml("UserId"),
-        answer.xml("AssumedRoleId")
-    );
+    assert_eq!(other.sts("Action=GetCallerIdentity").await.xml("UserId"), answer.xml("AssumedRoleId"));
 }
 
 #[tokio::test]
 async fn sessions_end_and_are_limited() {
     let fake = FakeAws::start().await.expect("starts");
-    fake.add_role(Role {
-        max_session_seconds: 7200,
-        ..Role::new(OTHER, "reader")
-    });
+    fake.add_role(Role { max_session_seconds: 7200, ..Role::new(OTHER, "reader") });
     let client = Client::new(&fake);
     for (more, code) in [
         ("&DurationSeconds=899", "ValidationError"),
@@ -115,15 +78,10 @@ async fn sessions_end_and_are_limited() {
     fake.add_identity(user.clone());
     let user = Client::as_identity(&fake, user);
     assert_eq!(user.sts(&format!("{ASSUME}&DurationSeconds=7200")).await.status, 200);
-    assert_eq!(
-        user.sts(&format!("{ASSUME}&DurationSeconds=7201")).await.xml("Code"),
-        "ValidationError"
-    );
+    assert_eq!(user.sts(&format!("{ASSUME}&DurationSeconds=7201")).await.xml("Code"), "ValidationError");
     let mut other = session(&fake, &client.sts(&format!("{ASSUME}&DurationSeconds=900")).await);
     fake.set_clock_offset(901);
-    other.time = Some(crate::fake_aws::clock::basic(
-        crate::fake_aws::clock::system() + 901_000,
-    ));
+    other.time = Some(crate::fake_aws::clock::basic(crate::fake_aws::clock::system() + 901_000));
     let late = other.ssm("GetParameters", json!({"Names": ["/x"]})).await;
     assert_eq!(late.error().0, "ExpiredTokenException");
 }
@@ -132,16 +90,10 @@ async fn sessions_end_and_are_limited() {
 async fn policies_of_role_and_session_both_bind() {
     let fake = FakeAws::start().await.expect("starts");
     let policy = Some(vec![Statement::allow(&["ssm:*"], &["*:parameter/team/*"])]);
-    fake.add_role(Role {
-        policy,
-        ..Role::new(OTHER, "reader")
-    });
+    fake.add_role(Role { policy, ..Role::new(OTHER, "reader") });
     let narrow = r#"{"Statement":{"Effect":"Allow","Action":"ssm:GetParameters","Resource":"*/team/a"}}"#;
     let encoded = narrow.replace('"', "%22").replace('/', "%2F").replace(':', "%3A");
-    let other = session(
-        &fake,
-        &Client::new(&fake).sts(&format!("{ASSUME}&Policy={encoded}")).await,
-    );
+    let other = session(&fake, &Client::new(&fake).sts(&format!("{ASSUME}&Policy={encoded}")).await);
     let read = |name: &str| json!({"Names": [name]});
     assert_eq!(other.ssm("GetParameters", read("/team/a")).await.status, 200);
     let by_session = other.ssm("GetParameters", read("/team/b")).await.error().1;
@@ -154,18 +106,13 @@ async fn policies_of_role_and_session_both_bind() {
 async fn a_token_is_enough_for_a_role_that_trusts_its_subject() {
     let fake = FakeAws::start().await.expect("starts");
     let subject = "system:serviceaccount:shop:checkout";
-    fake.add_role(Role {
-        trusted_subjects: vec![subject.into()],
-        ..Role::new(OTHER, "reader")
-    });
+    fake.add_role(Role { trusted_subjects: vec![subject.into()], ..Role::new(OTHER, "reader") });
     let claims = json!({"sub": subject, "aud": ["sts.amazonaws.com"], "iss": "https://cluster.test"});
     let token = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()));
     let form = ASSUME.replace("AssumeRole&", "AssumeRoleWithWebIdentity&");
     let kind = ("content-type", "application/x-www-form-urlencoded");
     let client = Client::new(&fake);
-    let answer = client
-        .unsigned(&[kind], &format!("{form}&WebIdentityToken={token}"))
-        .await;
+    let answer = client.unsigned(&[kind], &format!("{form}&WebIdentityToken={token}")).await;
     assert_eq!(answer.xml("SubjectFromWebIdentityToken"), subject);
     let record = fake.records().pop().expect("a record");
     assert_eq!(record["userIdentity"]["type"], "WebIdentityUser");
@@ -175,9 +122,7 @@ async fn a_token_is_enough_for_a_role_that_trusts_its_subject() {
     assert_eq!(other.ssm("GetParameters", json!({"Names": ["/x"]})).await.status, 200);
     let federated = &fake.records().pop().expect("a record")["userIdentity"]["sessionContext"]["webIdFederationData"];
     assert_eq!(federated["federatedProvider"], "https://cluster.test");
-    let stranger = client
-        .unsigned(&[kind], &format!("{form}&WebIdentityToken=other"))
-        .await;
+    let stranger = client.unsigned(&[kind], &format!("{form}&WebIdentityToken=other")).await;
     assert_eq!((stranger.status, stranger.xml("Code")), (403, "AccessDenied".into()));
     fake.set_token_check(|token| match token {
         "good" => Ok(WebIdentity {
@@ -187,15 +132,7 @@ async fn a_token_is_enough_for_a_role_that_trusts_its_subject() {
         }),
         _ => Err("Couldn't retrieve verification key from your identity provider".into()),
     });
-    assert_eq!(
-        client
-            .unsigned(&[kind], &format!("{form}&WebIdentityToken=good"))
-            .await
-            .status,
-        200
-    );
-    let bad = client
-        .unsigned(&[kind], &format!("{form}&WebIdentityToken={token}"))
-        .await;
+    assert_eq!(client.unsigned(&[kind], &format!("{form}&WebIdentityToken=good")).await.status, 200);
+    let bad = client.unsigned(&[kind], &format!("{form}&WebIdentityToken={token}")).await;
     assert_eq!((bad.status, bad.xml("Code")), (400, "InvalidIdentityToken".into()));
 }

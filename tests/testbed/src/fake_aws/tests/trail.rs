@@ -11,20 +11,11 @@ async fn a_read_leaves_one_record_and_one_more_for_each_decryption() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/a", "1");
     fake.put("/b", "2");
-    fake.put_with(
-        "/c",
-        "3",
-        PutOptions {
-            kind: ParameterType::String,
-            ..Default::default()
-        },
-    );
+    fake.put_with("/c", "3", PutOptions { kind: ParameterType::String, ..Default::default() });
     fake.set_clock_offset(90);
     let client = Client::new(&fake);
     let names = json!(["/c", "/b:1", "/a", "/none"]);
-    let answer = client
-        .ssm("GetParameters", json!({"Names": names, "WithDecryption": true}))
-        .await;
+    let answer = client.ssm("GetParameters", json!({"Names": names, "WithDecryption": true})).await;
     let records = fake.records();
     let sources: Vec<&Value> = records.iter().map(|record| &record["eventSource"]).collect();
     assert_eq!(sources, ["kms.amazonaws.com", "kms.amazonaws.com", "ssm.amazonaws.com"]);
@@ -51,19 +42,13 @@ async fn a_read_leaves_one_record_and_one_more_for_each_decryption() {
     let arn = |name: &str| json!({"accountId": "111122223333", "ARN": fake.parameter_arn(name)});
     assert_eq!(ssm["resources"], json!([arn("/c"), arn("/b"), arn("/a"), arn("/none")]));
     let who = &ssm["userIdentity"];
-    assert_eq!(
-        (&who["type"], &who["arn"]),
-        (&json!("AssumedRole"), &json!(identity.arn))
-    );
+    assert_eq!((&who["type"], &who["arn"]), (&json!("AssumedRole"), &json!(identity.arn)));
     assert_eq!(
         (&who["principalId"], &who["accessKeyId"]),
         (&json!(identity.principal_id), &json!(identity.access_key_id))
     );
     let issuer = &who["sessionContext"]["sessionIssuer"];
-    assert_eq!(
-        issuer["arn"],
-        "arn:aws:iam::111122223333:role/secure-parameter-operator"
-    );
+    assert_eq!(issuer["arn"], "arn:aws:iam::111122223333:role/secure-parameter-operator");
     assert!(who.get("invokedBy").is_none());
     Uuid::parse_str(answer.request_id()).expect("a UUID");
     check_time(ssm, &answer.headers["date"]);
@@ -87,10 +72,7 @@ fn check_decryptions(fake: &FakeAws, records: &[Value], ssm_request_id: &str) {
         assert_eq!(record["requestParameters"], parameters);
         let key = json!([{"accountId": "111122223333", "type": "AWS::KMS::Key", "ARN": fake.ssm_key()}]);
         assert_eq!(record["resources"], key);
-        assert_eq!(
-            (&record["eventName"], &record["readOnly"]),
-            (&json!("Decrypt"), &json!(true))
-        );
+        assert_eq!((&record["eventName"], &record["readOnly"]), (&json!("Decrypt"), &json!(true)));
         assert_eq!(record["userIdentity"]["invokedBy"], "ssm.amazonaws.com");
         assert_eq!(record["userIdentity"]["arn"], fake.default_identity().arn);
         assert_ne!(record["requestID"], ssm_request_id);
@@ -105,17 +87,11 @@ async fn failures_are_recorded_and_single_misses_are_not() {
     client.ssm("GetParameter", json!({"Name": "/none"})).await;
     assert_eq!((fake.records().len(), fake.calls("GetParameter")), (0, 1));
     client.ssm("GetParameters", json!({"Names": ["/none"]})).await;
-    assert!(
-        fake.records()[0].get("errorCode").is_none(),
-        "a batch with misses looks like a success"
-    );
+    assert!(fake.records()[0].get("errorCode").is_none(), "a batch with misses looks like a success");
     fake.deny("ssm:GetParameters", "*");
     let (code, message) = client.ssm("GetParameters", json!({"Names": ["/none"]})).await.error();
     let record = &fake.records()[1];
-    assert_eq!(
-        (&record["errorCode"], &record["errorMessage"]),
-        (&json!(code), &json!(message))
-    );
+    assert_eq!((&record["errorCode"], &record["errorMessage"]), (&json!(code), &json!(message)));
     assert_eq!(record["requestParameters"], json!({"names": ["/none"]}));
     fake.clear_records();
     assert_eq!((fake.records().len(), fake.calls("GetParameters")), (0, 0));
@@ -142,17 +118,10 @@ async fn values_never_reach_the_trail() {
     let key = fake.create_key("shop");
     let sealed = json!({"KeyId": "alias/shop", "Plaintext": "c3dvcmRmaXNo", "EncryptionContext": {"App": "X"}});
     let blob = client.kms("Encrypt", sealed).await.json()["CiphertextBlob"].clone();
-    client
-        .kms(
-            "Decrypt",
-            json!({"CiphertextBlob": blob, "EncryptionContext": {"App": "X"}}),
-        )
-        .await;
+    client.kms("Decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": {"App": "X"}})).await;
     client.kms("DescribeKey", json!({"KeyId": "alias/shop"})).await;
     let records = fake.records();
-    let [.., encrypt, decrypt, describe] = &records[..] else {
-        unreachable!("four records")
-    };
+    let [.., encrypt, decrypt, describe] = &records[..] else { unreachable!("four records") };
     let expected =
         json!({"keyId": "alias/shop", "encryptionAlgorithm": "SYMMETRIC_DEFAULT", "encryptionContext": {"App": "X"}});
     assert_eq!(encrypt["requestParameters"], expected);

@@ -19,10 +19,7 @@ async fn answers_that_are_errors() {
     for _ in 0..2 {
         let answer = client.ssm("GetParameters", read()).await;
         assert_eq!(answer.status, 400);
-        assert_eq!(
-            answer.error(),
-            ("ThrottlingException".to_owned(), "Rate exceeded".to_owned())
-        );
+        assert_eq!(answer.error(), ("ThrottlingException".to_owned(), "Rate exceeded".to_owned()));
     }
     assert_eq!(client.ssm("GetParameters", read()).await.status, 200);
     fake.fault("*", Fault::Internal, 3);
@@ -35,10 +32,7 @@ async fn answers_that_are_errors() {
     assert_eq!(fake.records().len(), 6);
     fake.fault("GetParameters", Fault::Unavailable, 1);
     let answer = client.ssm("GetParameters", read()).await;
-    assert_eq!(
-        (answer.status, answer.headers["content-type"].as_str()),
-        (503, "text/html")
-    );
+    assert_eq!((answer.status, answer.headers["content-type"].as_str()), (503, "text/html"));
     assert_eq!((fake.records().len(), fake.calls("GetParameters")), (6, 5));
     fake.fault("GetCallerIdentity", Fault::Throttle, 1);
     assert_eq!(client.sts("Action=GetCallerIdentity").await.xml("Code"), "Throttling");
@@ -60,10 +54,7 @@ async fn answers_that_do_not_arrive_or_break_off() {
     let answer = client.ssm("GetParameters", read()).await;
     assert_eq!((answer.status, fake.decrypts()), (200, 1));
     serde_json::from_str::<serde_json::Value>(&answer.body).expect_err("half of it");
-    assert_eq!(
-        fake.records().last().expect("a record")["requestID"],
-        answer.request_id()
-    );
+    assert_eq!(fake.records().last().expect("a record")["requestID"], answer.request_id());
 }
 
 #[tokio::test]
@@ -77,9 +68,7 @@ async fn a_hanging_call_goes_on_when_the_faults_are_cleared() {
     let early = tokio::time::timeout(Duration::from_millis(200), &mut calls).await;
     assert!(early.is_err() && fake.calls("GetParameters") == 2);
     fake.clear_faults();
-    let (one, other) = tokio::time::timeout(Duration::from_secs(5), calls)
-        .await
-        .expect("now answered");
+    let (one, other) = tokio::time::timeout(Duration::from_secs(5), calls).await.expect("now answered");
     assert_eq!((one.status, other.status), (200, 200));
 }
 
@@ -101,10 +90,7 @@ async fn kms_can_fail_below_parameter_store() {
 async fn a_quota_throttles_and_latency_delays() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
-    fake.set_quota(Some(Quota {
-        reads: 2.0,
-        others: 1.0,
-    }));
+    fake.set_quota(Some(Quota { reads: 2.0, others: 1.0 }));
     let mut statuses = Vec::new();
     for _ in 0..3 {
         statuses.push(client.ssm("GetParameters", read()).await.status);
