@@ -76,6 +76,17 @@ pub struct Caches {
 }
 
 impl Caches {
+    /// Waits until each holds a complete list. False if one of them never will, because the process ends.
+    pub async fn filled(&self) -> bool {
+        let filled = tokio::join!(
+            self.cluster_stores.wait_until_ready(),
+            self.stores.wait_until_ready(),
+            self.namespaces.wait_until_ready(),
+            self.secrets.wait_until_ready(),
+        );
+        matches!(filled, (Ok(()), Ok(()), Ok(()), Ok(())))
+    }
+
     /// A namespace as policies see it; `None` if it is gone or going.
     pub fn namespace(&self, name: &str) -> Option<policy::Namespace> {
         let namespace = self.namespaces.get(&ObjectRef::new(name))?;

@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use super::locked;
 use crate::{
     api::{Reason, SecureParameterStatus},
-    domain::{ownership::FieldOwnership, parameter::Wanted},
+    domain::{
+        ownership::{FieldOwnership, SecretFacts},
+        parameter::Wanted,
+    },
 };
 
 /// Repairs of a Secret that are made within [`REPAIR_WINDOW`] before the operator backs off.
@@ -29,6 +32,8 @@ pub struct Memory {
     pub secret: Option<SeenSecret>,
     /// Shape of the Secret as last written.
     pub shape: Option<u64>,
+    /// Where and as whom its values were read.
+    pub source: Option<String>,
     /// When the versions are due for a look.
     pub probe_at: Option<Instant>,
     /// Optional parameters that were absent at the last look.
@@ -62,6 +67,13 @@ pub struct SeenSecret {
     pub resource_version: String,
     /// Who held which field.
     pub fields: FieldOwnership,
+}
+
+impl SeenSecret {
+    /// The Secret with these facts.
+    pub fn of(facts: SecretFacts) -> Self {
+        Self { uid: facts.uid, resource_version: facts.resource_version, fields: facts.fields }
+    }
 }
 
 impl Memory {

@@ -9,7 +9,6 @@ mod secure_parameter;
 mod sessions;
 mod stores;
 mod triggers;
-mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

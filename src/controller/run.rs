@@ -102,7 +102,17 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
         let (context, stop) = (context.clone(), stop.clone());
         let seen = context.clone();
         let events = watches.secure_parameters.events.inspect(move |event| triggers::on_object(event, &seen, &counts));
-        run_objects(watches.secure_parameters.store, events.boxed(), woken.objects, settings.concurrency, context, stop)
+        let store = watches.secure_parameters.store;
+        async move {
+            // Objects are judged by what these caches hold: begun too early, existing stores would seem missing.
+            let filled = tokio::select! {
+                filled = context.caches.filled() => filled,
+                () = stop.cancelled() => false,
+            };
+            if filled {
+                run_objects(store, events.boxed(), woken.objects, settings.concurrency, context, stop).await;
+            }
+        }
     };
     let cluster_stores = run_stores(watches.cluster_stores, woken.cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);

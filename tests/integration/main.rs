@@ -2,6 +2,9 @@
 //! module a behaviour, so that everything is linked once.
 
 mod api;
+mod drift;
 mod layers;
 mod main_job;
+mod ownership;
+mod restart;
 mod support;

@@ -1,13 +1,9 @@
 //! The main job, end to end: an object is applied, a Secret appears and follows, the access is recorded.
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams};
-use secure_parameter_operator::api::SecureParameter;
 use serde_json::json;
-use testbed::wait::eventually;
 
-use crate::support::{PATIENCE, World, object};
+use crate::support::{World, object};
 
 #[tokio::test]
 async fn a_secret_appears_and_follows() -> Result<()> {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
-use super::{context::Context, locked};
 use crate::{
     api::{Reason, ReclaimPolicy, SecureParameter, names, status::WrittenSecret},
+    controller::{context::Context, locked},
     domain::{
         Fault,
         ownership::{Claimant, SecretFacts, Verdict, judge},

@@ -1,0 +1,212 @@
+//! Reconciles one `SecureParameter`: plan, decide, read, render, own, report.
+//!
+//! | Module | Step |
+//! | --- | --- |
+//! | `observe` | what is known before AWS is asked |
+//! | `sync` | looks at versions; reads, decrypts and has written |
+//! | `write` | the verdict on the Secret and its write |
+//! | `report` | status, Events, audit of writes, next look |
+
+mod observe;
+mod report;
+mod sync;
+mod write;
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef as Ref},
+};
+use tokio::time::Instant;
+
+use self::sync::Probed;
+use super::{context::Context, index::StoreKey, ledger::Memory, locked, sessions::Session};
+use crate::{
+    api::{Reason, SecureParameter, SecureParameterStatus, StoreKind, names::SYNC_ANNOTATION, status::ResolvedStore},
+    domain::{
+        Fault,
+        audit::{ObjectRef, Principal},
+        decide::{Decision, Purpose, decide},
+        event::{Access, Event},
+        outcome::Subject,
+        plan::plan,
+        policy::Namespace,
+    },
+};
+
+/// How soon to look again at an object whose store is about to open; the store wakes it before that.
+const STORE_OPENS: Duration = Duration::from_secs(30);
+
+/// Brings one object up to date.
+///
+/// # Errors
+/// If its status cannot be written.
+pub async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
+    let started = Instant::now();
+    let namespace = object.namespace().unwrap_or_default();
+    // Of what is going, or in a namespace that is going or not yet known, nothing is read and nothing is written.
+    let Some(policy_namespace) = context.caches.namespace(&namespace) else {
+        return Ok(Action::await_change());
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let mut pass = Pass::new(&object, &context, namespace);
+    let (action, reason) = pass.run(&policy_namespace).await?;
+    let Pass { memory, uid, .. } = pass;
+    if locked(&context.index).contains(&uid) {
+        context.ledger.remember(&uid, memory);
+    }
+    context.metrics.reconciled(reason, started.elapsed());
+    Ok(action)
+}
+
+/// One reconcile of one object.
+struct Pass<'a> {
+    object: &'a SecureParameter,
+    context: &'a Context,
+    namespace: String,
+    name: String,
+    uid: String,
+    store: ResolvedStore,
+    memory: Memory,
+    now: Timestamp,
+    /// AWS calls made so far.
+    accesses: Vec<Access>,
+    principal: Option<Principal>,
+    /// What a read in this pass rests on.
+    rests_on: u64,
+}
+
+/// How a pass ended without a fault.
+enum Passed {
+    Done(Done),
+    /// Nothing can or may be done for now, and everything stays as it is.
+    Waiting(Duration, Reason),
+}
+
+/// How a pass ended well.
+struct Done {
+    status: SecureParameterStatus,
+    event: Option<Event>,
+    wake: Option<Duration>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(object: &'a SecureParameter, context: &'a Context, namespace: String) -> Self {
+        let uid = object.uid().unwrap_or_default();
+        let (kind, store) = object.spec.store();
+        Self {
+            object,
+            context,
+            namespace,
+            name: object.name_any(),
+            memory: context.ledger.recall(&uid, object.status.as_ref()),
+            uid,
+            store: ResolvedStore { kind, name: store.to_owned() },
+            now: Timestamp::now(),
+            accesses: Vec::new(),
+            principal: None,
+            rests_on: 0,
+        }
+    }
+
+    async fn run(&mut self, namespace: &Namespace) -> Result<(Action, Reason), kube::Error> {
+        if self.object.spec.is_suspended() {
+            let before = self.memory.status.clone();
+            self.show(self.subject(&before).suspended()).await?;
+            return Ok((Action::await_change(), Reason::Suspended));
+        }
+        if self.memory.status.conditions.is_empty() {
+            let before = self.memory.status.clone();
+            self.show(self.subject(&before).progressing()).await?;
+        }
+        match self.attempt(namespace).await {
+            Ok(Passed::Done(done)) => self.succeed(done).await,
+            Ok(Passed::Waiting(wait, reason)) => Ok((Action::requeue(wait), reason)),
+            Err(fault) => self.fail(&fault).await,
+        }
+    }
+
+    async fn attempt(&mut self, namespace: &Namespace) -> Result<Passed, Fault> {
+        let Some(session) = self.session()? else {
+            return Ok(Passed::Waiting(STORE_OPENS, Reason::Progressing));
+        };
+        self.principal = Some(session.reader.principal().clone());
+        let grant = session.grant(namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
+        let store = StoreKey::of(self.object).to_string();
+        let plan = plan(&self.object.spec, session.reader.scope(), grant.as_ref(), &self.namespace, &store)?;
+        let secret = self.secret_state(&plan).await?;
+        let mut decision = decide(&self.known(&plan, secret, &session));
+        if decision == Decision::Nothing {
+            let before = self.memory.status.clone();
+            let wake = self.memory.probe_at.map(|at| at.saturating_duration_since(Instant::now()));
+            return Ok(Passed::Done(Done { status: self.subject(&before).unchanged(), event: None, wake }));
+        }
+        if let Some(not_due) = self.failed_read(&session) {
+            return Ok(not_due);
+        }
+        if decision == Decision::Probe {
+            match self.probe(&session, &plan).await? {
+                Probed::Same(done) => return Ok(Passed::Done(done)),
+                Probed::Changed => decision = Decision::Decrypt(Purpose::ParameterChanged),
+            }
+        }
+        let purpose = if let Decision::Decrypt(purpose) = decision { purpose } else { Purpose::ParameterChanged };
+        self.sync(&session, &plan, purpose, secret).await
+    }
+
+    /// The open store; `None` while it is about to open.
+    fn session(&self) -> Result<Option<Arc<Session>>, Fault> {
+        let store = StoreKey::of(self.object);
+        match self.context.sessions.get(&store) {
+            Some(Ok(session)) => Ok(Some(session)),
+            Some(Err(fault)) if fault.reason.is_outage() => Err(fault),
+            Some(Err(fault)) => {
+                Err(Fault::new(Reason::StoreNotReady, format!("{store} is not ready: {}", fault.message)))
+            }
+            None if self.store_exists() => Ok(None),
+            None => Err(Fault::new(
+                Reason::StoreNotFound,
+                format!("{store} does not exist; create it, or name another in spec.storeRef."),
+            )),
+        }
+    }
+
+    fn store_exists(&self) -> bool {
+        let ResolvedStore { kind, name } = &self.store;
+        match kind {
+            StoreKind::ClusterParameterStore => self.context.caches.cluster_stores.get(&Ref::new(name)).is_some(),
+            StoreKind::ParameterStore => {
+                self.context.caches.stores.get(&Ref::new(name).within(&self.namespace)).is_some()
+            }
+        }
+    }
+
+    fn sync_token(&self) -> Option<&'a str> {
+        self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION).map(String::as_str)
+    }
+
+    fn audited(&self) -> ObjectRef {
+        ObjectRef {
+            kind: "SecureParameter",
+            namespace: Some(self.namespace.clone()),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            secret: Some(self.object.secret_name().to_owned()),
+            reason: "",
+        }
+    }
+
+    fn subject<'s>(&'s self, status: &'s SecureParameterStatus) -> Subject<'s> {
+        Subject {
+            generation: self.object.metadata.generation,
+            status,
+            store: &self.store,
+            sync: self.sync_token(),
+            now: self.now,
+        }
+    }
+}

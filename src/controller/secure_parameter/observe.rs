@@ -1,0 +1,111 @@
+//! What is known of an object before AWS is asked.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use tokio::time::Instant;
+
+use super::{Pass, Passed, write::write_failed};
+use crate::{
+    api::{ConditionStatus, Reason, status::WrittenSecret},
+    controller::{ledger::SeenSecret, sessions::Session},
+    domain::{
+        Fault,
+        decide::{Known, SecretState},
+        ownership::SecretFacts,
+        plan::Plan,
+    },
+};
+
+impl Pass<'_> {
+    pub(super) fn known(&self, plan: &Plan, secret: SecretState, session: &Session) -> Known {
+        let status = &self.memory.status;
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        let reason = ready.and_then(|ready| Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason));
+        let is_outage = reason.is_some_and(|reason| reason.is_outage());
+        let is_ready = ready.is_some_and(|ready| ready.status == ConditionStatus::True);
+        let interval = self.object.spec.refresh_interval();
+        let due = match self.memory.probe_at {
+            Some(at) => at <= Instant::now(),
+            // Nothing is remembered after a restart: look once, unless the object asks not to be polled.
+            None => interval.is_some(),
+        };
+        // Another region, account or identity: nothing that was read before counts.
+        let moved = self.memory.source.as_ref().is_some_and(|source| *source != session.source);
+        Known {
+            synced_before: status.secret.is_some()
+                && status.source_revision.is_some()
+                && status.store.as_ref() == Some(&self.store),
+            shape_changed: self.shape_changed(plan),
+            sync_requested: self.sync_token().is_some_and(|sync| status.last_handled_sync.as_deref() != Some(sync)),
+            secret,
+            // An outage ends with a look at the versions, if the Secret is known to be what the spec asks for.
+            failing: !is_ready
+                && reason != Some(&Reason::Suspended)
+                && !(is_outage && self.memory.shape == Some(plan.shape)),
+            probe_due: due || is_outage || moved,
+        }
+    }
+
+    /// Whether the spec asks for another Secret than the one last written. After a restart the generation tells.
+    fn shape_changed(&self, plan: &Plan) -> bool {
+        match self.memory.shape {
+            Some(shape) => shape != plan.shape,
+            None => self.memory.status.observed_generation != self.object.metadata.generation,
+        }
+    }
+
+    /// The Secret against what was last written. The cache suffices where it shows just that; else the API server is
+    /// asked, since the cache may be late.
+    pub(super) async fn secret_state(&mut self, plan: &Plan) -> Result<SecretState, Fault> {
+        let Some(recorded) = self.memory.status.secret.clone() else {
+            return Ok(SecretState::Missing);
+        };
+        let reference = ObjectRef::new(&recorded.name).within(&self.namespace);
+        let seen = self.memory.secret.as_ref();
+        let expected = seen.map_or(recorded.resource_version.as_str(), |seen| seen.resource_version.as_str());
+        let cached = self.context.caches.secrets.get(&reference);
+        if cached.is_some_and(|meta| meta.resource_version().as_deref() == Some(expected)) {
+            return Ok(SecretState::Intact);
+        }
+        let facts = self.context.secrets.facts(&self.namespace, &recorded.name).await;
+        let Some(facts) = facts.map_err(|error| write_failed(&recorded.name, &error))? else {
+            return Ok(SecretState::Missing);
+        };
+        if self.is_intact(&facts, &recorded, plan) {
+            self.memory.secret = Some(SeenSecret::of(facts));
+            return Ok(SecretState::Intact);
+        }
+        Ok(SecretState::Drifted)
+    }
+
+    fn is_intact(&self, facts: &SecretFacts, recorded: &WrittenSecret, plan: &Plan) -> bool {
+        if facts.uid != recorded.uid || facts.owner_uid.as_deref() != Some(&self.uid) {
+            return false;
+        }
+        match &self.memory.secret {
+            Some(seen) => seen.fields.ours == facts.fields.ours && seen.fields.foreign == facts.fields.foreign,
+            None if facts.resource_version == recorded.resource_version => true,
+            // After a restart, of a Secret that somebody touched meanwhile: nothing of ours may be missing or foreign.
+            None => {
+                let is_ours = |key: &String| facts.fields.ours.contains(&format!("data/{key}"));
+                let required = plan.keys.iter().filter(|(_, source)| !source.optional);
+                facts.fields.foreign.is_empty() && required.into_iter().all(|(key, _)| is_ours(key))
+            }
+        }
+    }
+
+    /// A read that failed is not repeated before its time just because the object was woken for another cause.
+    pub(super) fn failed_read(&mut self, session: &Session) -> Option<Passed> {
+        let reader = Arc::as_ptr(&session.reader).addr();
+        let mut hasher = DefaultHasher::new();
+        (reader, self.object.metadata.generation, self.sync_token()).hash(&mut hasher);
+        self.rests_on = hasher.finish();
+        let failed = self.memory.failed_read.as_ref().filter(|failed| failed.rests_on == self.rests_on)?;
+        let wait = failed.retry_at.checked_duration_since(Instant::now())?;
+        Some(Passed::Waiting(wait, failed.reason))
+    }
+}

@@ -1,0 +1,103 @@
+//! Says what happened: status, Events, audit of writes, and when to look again.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
+use kube::{Resource, runtime::controller::Action};
+use tokio::time::Instant;
+
+use super::{Done, Pass};
+use crate::{
+    api::{Reason, SecureParameterStatus},
+    controller::{context::new_id, index::StoreKey, ledger::FailedRead},
+    domain::{
+        Fault,
+        audit::SecretWrite,
+        backoff,
+        decide::Purpose,
+        event::{self, Event},
+        ownership::SecretFacts,
+    },
+};
+
+impl Pass<'_> {
+    pub(super) async fn succeed(&mut self, done: Done) -> Result<(Action, Reason), kube::Error> {
+        self.memory.succeeded();
+        self.show(done.status).await?;
+        let accesses = std::mem::take(&mut self.accesses);
+        for access in &accesses {
+            let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), None);
+            self.emit(event, access.time).await;
+        }
+        self.emit(done.event, self.now).await;
+        Ok((done.wake.map_or_else(Action::await_change, Action::requeue), Reason::Synced))
+    }
+
+    pub(super) async fn fail(&mut self, fault: &Fault) -> Result<(Action, Reason), kube::Error> {
+        let (attempt, since) = self.memory.failed(self.now);
+        let interval = self.object.spec.refresh_interval();
+        let before = self.memory.status.clone();
+        self.show(self.subject(&before).failed(fault, since, interval)).await?;
+        let accesses = std::mem::take(&mut self.accesses);
+        for access in &accesses {
+            let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), Some(fault));
+            self.emit(event, access.time).await;
+        }
+        let is_news = before.conditions != self.memory.status.conditions;
+        if is_news && accesses.iter().all(|access| !access.failed) {
+            let generation = self.object.metadata.generation.unwrap_or_default();
+            self.emit(Some(event::of_fault(&self.name, &self.uid, generation, fault)), self.now).await;
+        }
+        if fault.reason == Reason::CredentialsInvalid {
+            // The store asks again who it is, and shows the failure itself.
+            self.context.wake.store(StoreKey::of(self.object));
+        }
+        if is_news {
+            tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
+        }
+        let wait = backoff::after_failure(fault.reason, attempt, interval, &self.uid);
+        let failed_read = || FailedRead {
+            rests_on: self.rests_on,
+            // A timer may fire a moment early.
+            retry_at: Instant::now() + wait.saturating_sub(Duration::from_millis(50)),
+            reason: fault.reason,
+        };
+        self.memory.failed_read = accesses.iter().any(|access| access.failed).then(failed_read);
+        Ok((Action::requeue(wait), fault.reason))
+    }
+
+    /// Writes the status if it says something new.
+    pub(super) async fn show(&mut self, status: SecureParameterStatus) -> Result<(), kube::Error> {
+        if status == *self.memory.status {
+            return Ok(());
+        }
+        self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await?;
+        self.memory.status = Arc::new(status);
+        Ok(())
+    }
+
+    async fn emit(&self, event: Option<Event>, time: Timestamp) {
+        if let Some(event) = event {
+            let related = ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Secret".to_owned()),
+                namespace: Some(self.namespace.clone()),
+                name: Some(self.object.secret_name().to_owned()),
+                ..ObjectReference::default()
+            };
+            self.context.events.create(event, &self.object.object_ref(&()), Some(related), time).await;
+        }
+    }
+
+    pub(super) fn repair_event(&self, purpose: Purpose, facts: &SecretFacts) -> Event {
+        let what = if purpose == Purpose::SecretMissing { "was deleted" } else { "was changed by somebody else" };
+        let note = format!("Secret {} {what}; it was restored.", self.object.secret_name());
+        event::of_repair(&self.name, &self.uid, &facts.resource_version, &note)
+    }
+
+    pub(super) fn audit_write(&self, verb: &'static str, resource_version: Option<String>) {
+        let requests = self.accesses.iter().filter_map(|access| access.request_id.clone()).collect();
+        let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, self.audited());
+        self.context.trail.write(&record);
+    }
+}

@@ -1,0 +1,185 @@
+//! Looks at versions; reads, decrypts, and has the Secret written.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Done, Pass, Passed,
+    write::{permit, retire, write},
+};
+use crate::{
+    api::{
+        Reason,
+        status::{LastAccess, WrittenSecret, to_time},
+    },
+    controller::{ledger::SeenSecret, locked, sessions::Session},
+    domain::{
+        Fault, backoff,
+        decide::{Purpose, SecretState},
+        outcome::Written,
+        ownership::SecretFacts,
+        parameter::Wanted,
+        plan::Plan,
+        render::render,
+        revision::{Versions, source_revision},
+    },
+    parameters::Reading,
+};
+
+/// How soon an absence of an optional parameter is confirmed.
+const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
+
+/// What a look at the versions found.
+pub(super) enum Probed {
+    /// Everything is as recorded, or is to be looked at again.
+    Same(Done),
+    /// Something else than what was recorded.
+    Changed,
+}
+
+impl Pass<'_> {
+    /// Looks at the versions without decryption.
+    pub(super) async fn probe(&mut self, session: &Session, plan: &Plan) -> Result<Probed, Fault> {
+        let reading = session.reader.probe(&plan.reads(), &self.audited()).await;
+        let versions = self.settle(session, reading)?.versions;
+        let before = self.memory.status.clone();
+        let revision = source_revision(&session.source, &versions);
+        let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
+        if before.source_revision.as_deref() != Some(revision.as_str()) {
+            if self.awaits_confirmation(&versions) {
+                let status = self.subject(&before).unchanged();
+                return Ok(Probed::Same(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
+            }
+            return Ok(Probed::Changed);
+        }
+        let status = self.subject(&before).verified(secret, plan, &versions);
+        let wake = self.refreshed(&versions);
+        self.memory.shape = Some(plan.shape);
+        self.memory.source = Some(session.source.clone());
+        Ok(Probed::Same(Done { status, event: None, wake }))
+    }
+
+    /// Reads, decrypts and writes.
+    pub(super) async fn sync(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        purpose: Purpose,
+        secret: SecretState,
+    ) -> Result<Passed, Fault> {
+        let name = self.object.secret_name();
+        let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
+        let permit = permit(self.object, self.context).await?;
+        if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && !self.memory.may_repair(Instant::now())
+        {
+            return Err(self.contested().await);
+        }
+        let reading = session.reader.read(&plan.reads(), purpose, &self.audited()).await;
+        let reading = self.settle(session, reading)?;
+        if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
+            let before = self.memory.status.clone();
+            let status = self.subject(&before).unchanged();
+            return Ok(Passed::Done(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
+        }
+        if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
+            // Deleted while AWS was asked: nothing is written any more.
+            return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
+        }
+        let facts = write(self.object, render(plan, &reading.values)?, &permit, self.context).await?;
+        let former = self.memory.status.secret.clone();
+        self.audit_write("apply", Some(facts.resource_version.clone()));
+        if let Some(former) = former.as_ref().filter(|former| former.name != name) {
+            retire(self.object, former, self.context).await?;
+            self.audit_write("retire", None);
+        }
+        Ok(Passed::Done(self.written(session, plan, purpose, &reading.versions, facts, former.as_ref())))
+    }
+
+    fn written(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        purpose: Purpose,
+        versions: &Versions,
+        facts: SecretFacts,
+        former: Option<&WrittenSecret>,
+    ) -> Done {
+        let secret = WrittenSecret {
+            name: self.object.secret_name().to_owned(),
+            uid: facts.uid.clone(),
+            resource_version: facts.resource_version.clone(),
+        };
+        // Applying what is there already does not move the resource version.
+        let changed = former != Some(&secret);
+        let before = self.memory.status.clone();
+        let written = Written { secret, changed, access: self.last_access() };
+        let revision = source_revision(&session.source, versions);
+        let status = self.subject(&before).written(written, plan, versions, revision);
+        let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;
+        let event = repaired.then(|| self.repair_event(purpose, &facts));
+        self.memory.secret = Some(SeenSecret::of(facts));
+        self.memory.shape = Some(plan.shape);
+        self.memory.source = Some(session.source.clone());
+        let wake = self.refreshed(versions);
+        Done { status, event, wake }
+    }
+
+    /// Takes in what was read: remembers the calls, and turns errors into a fault.
+    fn settle(&mut self, session: &Session, mut reading: Reading) -> Result<Reading, Fault> {
+        self.accesses.append(&mut reading.accesses);
+        match session.reader.fault(&reading) {
+            Some(fault) => Err(fault),
+            None => Ok(reading),
+        }
+    }
+
+    /// Whether optional parameters are newly absent. A key leaves the Secret only after two looks in a row found its
+    /// parameter absent.
+    fn awaits_confirmation(&mut self, versions: &Versions) -> bool {
+        let synced_before = self.memory.status.source_revision.is_some();
+        let absent = absent(versions);
+        let news = absent.iter().any(|wanted| !self.memory.absent.contains(wanted));
+        self.memory.absent = absent;
+        synced_before && news
+    }
+
+    /// Notes that the versions were just seen. Answers with when to look again.
+    fn refreshed(&mut self, versions: &Versions) -> Option<Duration> {
+        self.memory.absent = absent(versions);
+        let wake = backoff::after_success(self.object.spec.refresh_interval(), &self.uid);
+        self.memory.probe_at = wake.map(|wake| Instant::now() + wake);
+        wake
+    }
+
+    async fn contested(&self) -> Fault {
+        let name = self.object.secret_name();
+        let facts = self.context.secrets.facts(&self.namespace, name).await.ok().flatten();
+        let managers = facts.map(|facts| facts.fields.managers).unwrap_or_default();
+        let who = if managers.is_empty() {
+            "Somebody".to_owned()
+        } else {
+            format!("Field manager {}", managers.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        Fault::new(
+            Reason::SecretContested,
+            format!(
+                "{who} keeps changing Secret {name}; stop it, the operator goes on to restore the Secret at longer intervals."
+            ),
+        )
+    }
+
+    fn last_access(&self) -> Option<LastAccess> {
+        let access = self.accesses.iter().rev().find(|access| access.decrypting)?;
+        Some(LastAccess {
+            time: to_time(access.time),
+            event_name: access.event_name.to_owned(),
+            request_id: access.request_id.clone(),
+            principal: self.principal.as_ref().map(|principal| principal.arn.clone()),
+        })
+    }
+}
+
+fn absent(versions: &Versions) -> BTreeSet<Wanted> {
+    versions.iter().filter(|(_, metadata)| metadata.is_none()).map(|(wanted, _)| wanted.clone()).collect()
+}
