@@ -133,7 +133,8 @@ impl ObjectRef {
 pub struct Decryption {
     event_source: &'static str,
     event_name: &'static str,
-    encryption_context: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption_context: Option<Value>,
     #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
 }
@@ -150,6 +151,10 @@ pub struct AuditRecord {
     pub cloudtrail: Value,
     /// Whether AWS answered; without an answer there is no request id and maybe no CloudTrail record.
     pub answered: bool,
+    /// What the client saw where AWS named no error: no connection, no answer, or one that could not be read. Not part
+    /// of `cloudtrail`, since CloudTrail does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_error: Option<String>,
     /// Per parameter, what became of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<ParameterOutcome>,
@@ -174,6 +179,7 @@ impl AuditRecord {
             audit_id,
             cloudtrail: cloudtrail(facts, principal),
             answered: facts.answered,
+            client_error: facts.error.as_ref().filter(|error| error.code.is_none()).map(|error| error.message.clone()),
             decryptions: decryptions(facts, &parameters),
             parameters,
             objects,
@@ -204,9 +210,10 @@ fn cloudtrail(facts: &CallFacts, principal: Option<&Principal>) -> Value {
     set("resources", (!facts.resources.is_empty()).then(|| json!(facts.resources)));
     set("userAgent", facts.user_agent.as_ref().map(|agent| json!(agent)));
     set("recipientAccountId", principal.map(|principal| json!(principal.account)));
-    // Without an answer there is no error code of AWS' own; the message then says what the client saw.
-    set("errorCode", facts.error.as_ref().and_then(|error| error.code.as_ref()).map(|code| json!(code)));
-    set("errorMessage", facts.error.as_ref().map(|error| json!(error.message)));
+    // Without a code the error is not AWS' own.
+    let error = facts.error.as_ref().and_then(|error| Some((error.code.as_ref()?, &error.message)));
+    set("errorCode", error.map(|(code, _)| json!(code)));
+    set("errorMessage", error.map(|(_, message)| json!(message)));
     record
 }
 
@@ -235,19 +242,19 @@ fn identity_type(arn: &str) -> &'static str {
 }
 
 fn decryptions(facts: &CallFacts, parameters: &[ParameterOutcome]) -> Vec<Decryption> {
-    let decryption = |arn: &str, request_id: Option<&str>| Decryption {
+    let decryption = |arn: Option<&str>, request_id: Option<&str>| Decryption {
         event_source: "kms.amazonaws.com",
         event_name: "Decrypt",
-        encryption_context: json!({"PARAMETER_ARN": arn}),
+        encryption_context: arn.map(|arn| json!({"PARAMETER_ARN": arn})),
         request_id: request_id.map(str::to_owned),
     };
     if let Some(id) = facts.error.as_ref().and_then(|error| kms_request_id(&error.message)) {
         // AWS does not say which of the parameters it was; with one there is no doubt.
-        let context = if let [only] = parameters { Some(only.arn.as_str()) } else { None };
-        return vec![decryption(context.unwrap_or_default(), Some(id))];
+        let arn = if let [only] = parameters { Some(only.arn.as_str()) } else { None };
+        return vec![decryption(arn, Some(id))];
     }
     let decrypted = parameters.iter().filter(|p| p.outcome == "Decrypted");
-    decrypted.map(|parameter| decryption(&parameter.arn, None)).collect()
+    decrypted.map(|parameter| decryption(Some(&parameter.arn), None)).collect()
 }
 
 /// A write of a Secret, on the same stream: so that a write without an AWS call is not taken for an access.
@@ -356,8 +363,29 @@ mod tests {
         let record = serde_json::to_value(AuditRecord::new("x".into(), &facts, None, vec![], vec![])).expect("JSON");
         assert_eq!(record["answered"], false);
         assert_eq!(record["cloudtrail"]["requestID"], Value::Null);
-        assert!(record["cloudtrail"].get("errorCode").is_none());
+        assert_eq!(record["clientError"], "connection refused");
+        for field in ["errorCode", "errorMessage"] {
+            assert!(record["cloudtrail"].get(field).is_none(), "{field} is AWS' to say");
+        }
         assert_eq!(record["cloudtrail"]["userIdentity"], json!({"accessKeyId": "ASIAEXAMPLE"}));
+    }
+
+    #[test]
+    fn a_failed_decryption_names_its_parameter_only_where_that_is_certain() {
+        let error = AwsError {
+            kind: AwsErrorKind::KeyUnavailable,
+            code: Some("InvalidKeyId".into()),
+            message: "KEY is disabled. (Service: AWSKMS; Status Code: 400; Request ID: of-kms; Proxy: null)".into(),
+            request_id: Some("of-ssm".into()),
+        };
+        let facts = CallFacts { error: Some(error), ..facts() };
+        let one = serde_json::to_value(decryptions(&facts, &[outcome("a", "Failed")])).expect("JSON");
+        assert_eq!(one[0]["requestID"], "of-kms");
+        assert_eq!(one[0]["encryptionContext"], json!({"PARAMETER_ARN": "arn:a"}));
+        let two = [outcome("a", "Failed"), outcome("b", "Failed")];
+        let two = serde_json::to_value(decryptions(&facts, &two)).expect("JSON");
+        assert_eq!(two[0]["requestID"], "of-kms");
+        assert!(two[0].get("encryptionContext").is_none());
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Metrics {
         registry.register("reconciles", "Reconciles of SecureParameters by their outcome", self.reconciles.clone());
         let help = "Duration of reconciles in seconds by their outcome";
         registry.register("reconcile_duration_seconds", help, self.durations.clone());
-        registry.register("aws_calls", "AWS calls by operation and error code, OK if none", self.aws_calls.clone());
+        let help = "AWS calls by operation and outcome: OK, an error code of AWS, NoAnswer or Unreadable";
+        registry.register("aws_calls", help, self.aws_calls.clone());
         registry.register("decrypted_values", "Parameters that came back decrypted", self.decrypted.clone());
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
@@ -87,11 +88,14 @@ impl Metrics {
     /// Counts an AWS call and what it decrypted.
     pub fn aws_call(&self, record: &AuditRecord) {
         let text = |key: &str| record.cloudtrail.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-        let failed = record.cloudtrail.get("errorMessage").is_some();
-        let no_code = if failed { "NoAnswer" } else { "OK" };
+        let without_code = match (&record.client_error, record.answered) {
+            (None, _) => "OK",
+            (Some(_), true) => "Unreadable",
+            (Some(_), false) => "NoAnswer",
+        };
         let labels = CallLabels {
             operation: text("eventName").unwrap_or_default(),
-            outcome: text("errorCode").unwrap_or_else(|| no_code.to_owned()),
+            outcome: text("errorCode").unwrap_or_else(|| without_code.to_owned()),
         };
         self.aws_calls.get_or_create(&labels).inc();
         let decrypted = record.parameters.iter().filter(|parameter| parameter.outcome == "Decrypted").count();

@@ -2,7 +2,9 @@
 //! module a behaviour, so that everything is linked once.
 
 mod api;
+mod audit;
 mod drift;
+mod failures;
 mod layers;
 mod main_job;
 mod ownership;

@@ -14,7 +14,7 @@ use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, wait::eventually};
 use super::Operator;
 
 /// How long anything may take. Generous: machines are slow when all tests run at once.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Everything that one test needs, for itself alone.
 pub struct World {

@@ -1,5 +1,6 @@
-//! The test bed as a program: `testbed prepare` and `testbed up`.
+//! The test bed as a program: `testbed prepare`, `testbed up` and `testbed demo`.
 
+mod demo;
 mod up;
 
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ enum Command {
     Prepare,
     /// Start control plane and fake AWS, print the environment to use them, and run until Ctrl-C
     Up,
+    /// Show the operator at work, from nothing to a Secret that follows its parameter
+    Demo(demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         match command {
             Command::Prepare => tokio::task::spawn_blocking(testbed::tools::prepare).await?,
             Command::Up => up::run().await,
+            Command::Demo(args) => demo::run(args).await,
         }
     });
     // Dropping it would wait for a build that was interrupted; that ends with this process anyway.

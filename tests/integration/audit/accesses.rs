@@ -1,0 +1,183 @@
+//! The Kubernetes side of the records: objects, outcomes, Events, writes of Secrets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use kube::{Api, ResourceExt, api::ListParams};
+use secure_parameter_operator::api::{ClusterParameterStore, ParameterStore, SecureParameter};
+use serde_json::{Value, json};
+
+use super::{join::text, scenario::Played};
+
+/// Each call says for which object it was made, and why.
+pub async fn check_objects(played: &Played) -> Result<()> {
+    let known = known_objects(played).await?;
+    let mut reasons: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for record in &played.audit {
+        let objects = record["objects"].as_array().context("no objects")?;
+        let [object] = &objects[..] else { unreachable!("not one object: {record}") };
+        let mut identified = object.clone();
+        let reason = identified.as_object_mut().and_then(|object| object.remove("reason"));
+        assert!(known.contains(&identified), "no such object: {record:#}");
+        assert!(reason.is_some_and(|reason| reason.is_string()), "{record}");
+        if record.get("cloudtrail").is_some() {
+            reasons.entry(text(&object["name"])).or_default().insert(text(&object["reason"]));
+        }
+    }
+    for (name, expected) in [
+        ("good", &["FirstSync", "ForcedSync", "ParameterChanged", "VersionCheck"][..]),
+        ("outdated", &["FirstSync", "VersionCheck"]),
+        ("broken", &["FirstSync", "KeyState"]),
+        ("default", &["Identity"]),
+        ("own", &["Identity"]),
+        ("wrong", &["Identity"]),
+    ] {
+        let shown = &reasons[name];
+        assert!(expected.iter().all(|reason| shown.contains(reason)), "{name}: {shown:?}");
+    }
+    Ok(())
+}
+
+/// All objects as records name them, without a reason.
+async fn known_objects(played: &Played) -> Result<Vec<Value>> {
+    let (world, all) = (&played.world, ListParams::default());
+    let mut known = Vec::new();
+    for object in world.api::<SecureParameter>().list(&all).await? {
+        let target = object.spec.target.as_ref().and_then(|target| target.name.clone());
+        let secret = target.unwrap_or_else(|| object.name_any());
+        known.push(json!({"kind": "SecureParameter", "namespace": "shop", "name": object.name_any(),
+            "uid": object.uid(), "secret": secret}));
+    }
+    for store in world.api::<ParameterStore>().list(&all).await? {
+        known.push(json!({"kind": "ParameterStore", "namespace": "shop", "name": store.name_any(),
+            "uid": store.uid()}));
+    }
+    for store in Api::<ClusterParameterStore>::all(world.client.clone()).list(&all).await? {
+        known.push(json!({"kind": "ClusterParameterStore", "name": store.name_any(), "uid": store.uid()}));
+    }
+    Ok(known)
+}
+
+/// Each call says of each parameter what became of it.
+pub fn check_outcomes(played: &Played) {
+    let mut seen = BTreeSet::new();
+    for record in played.calls() {
+        let cloudtrail = &record["cloudtrail"];
+        if cloudtrail["eventName"] != "GetParameters" {
+            assert!(record.get("parameters").is_none(), "{record}");
+            continue;
+        }
+        let failed = cloudtrail.get("errorCode").is_some() || record.get("clientError").is_some();
+        let names = cloudtrail["requestParameters"]["names"].as_array().into_iter().flatten();
+        let parameters = record["parameters"].as_array().into_iter().flatten();
+        assert_eq!(names.clone().count(), parameters.clone().count(), "{record}");
+        for (name, parameter) in names.zip(parameters) {
+            check_outcome(played, text(name), parameter, cloudtrail["requestParameters"]["withDecryption"] == true, failed);
+            seen.insert(text(&parameter["outcome"]));
+        }
+    }
+    assert_eq!(seen, ["Decrypted", "Failed", "NotFound", "Read"].into());
+}
+
+fn check_outcome(played: &Played, asked: &str, parameter: &Value, decrypting: bool, failed: bool) {
+    let (name, selector) = asked.split_once(':').map_or((asked, None), |(name, selector)| (name, Some(selector)));
+    assert_eq!(parameter["arn"], played.world.aws.parameter_arn(name));
+    assert_eq!(parameter["selector"].as_str(), selector, "{parameter}");
+    let (outcome, type_) = match (failed, asked) {
+        (true, _) => ("Failed", None),
+        (_, "/shop/none" | "/shop/db:99") => ("NotFound", None),
+        (_, "/shop/flag") => ("Read", Some("String")),
+        _ if decrypting => ("Decrypted", Some("SecureString")),
+        _ => ("Read", Some("SecureString")),
+    };
+    assert_eq!(parameter["outcome"], outcome, "{asked}: {parameter}");
+    assert_eq!(parameter["type"].as_str(), type_, "{asked}: {parameter}");
+    assert_eq!(parameter["version"].is_i64(), type_.is_some(), "{asked}: {parameter}");
+}
+
+/// Each access of an object that decrypted or failed has one Event, which says the same.
+pub async fn check_events(played: &Played) -> Result<()> {
+    let events = played.world.api::<Event>().list(&ListParams::default()).await?;
+    let annotation = |event: &Event, key: &str| event.annotations().get(&format!("secureparameter.io/{key}")).cloned();
+    let mut by_id: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for event in &events {
+        if let Some(id) = annotation(event, "audit-id") {
+            by_id.entry(id).or_default().push(event);
+        }
+    }
+    for record in played.calls().filter(|record| record["objects"][0]["kind"] == "SecureParameter") {
+        let events = by_id.remove(text(&record["auditID"])).unwrap_or_default();
+        if !deserves_event(record) {
+            assert!(events.is_empty(), "an Event nobody needs: {events:?}");
+            continue;
+        }
+        let [event] = events[..] else { unreachable!("{} Events on {record:#}", events.len()) };
+        check_event(record, event);
+        assert_eq!(annotation(event, "request-id").as_deref(), record["cloudtrail"]["requestID"].as_str());
+        let principal = annotation(event, "principal").context("no principal")?;
+        assert_eq!(record["cloudtrail"]["userIdentity"]["arn"], principal);
+        let parameters: Value = serde_json::from_str(&annotation(event, "parameters").context("no parameters")?)?;
+        assert_eq!(parameters, record["parameters"]);
+    }
+    assert!(by_id.is_empty(), "Events on accesses without a record: {by_id:?}");
+    Ok(())
+}
+
+/// What decrypted or failed; what merely looked does not, and DescribeKey is part of another access.
+fn deserves_event(record: &Value) -> bool {
+    let outcomes = record["parameters"].as_array().into_iter().flatten().map(|parameter| &parameter["outcome"]);
+    let decrypting = record["cloudtrail"]["requestParameters"]["withDecryption"] == true;
+    decrypting || outcomes.into_iter().any(|outcome| outcome == "Failed" || outcome == "NotFound")
+}
+
+fn check_event(record: &Value, event: &Event) {
+    let cloudtrail = &record["cloudtrail"];
+    let object = &record["objects"][0];
+    let note = event.note.as_deref().unwrap_or_default();
+    let request = cloudtrail["requestID"].as_str().map_or("no answer".to_owned(), |id| format!("request {id}"));
+    let principal = text(&cloudtrail["userIdentity"]["arn"]);
+    for part in [request.as_str(), principal, text(&cloudtrail["eventName"])] {
+        assert!(note.contains(part), "{note} lacks {part}");
+    }
+    let regarding = event.regarding.clone().unwrap_or_default();
+    assert_eq!((regarding.name.as_deref(), regarding.uid.as_deref()), (object["name"].as_str(), object["uid"].as_str()));
+    assert_eq!(event.related.as_ref().and_then(|related| related.name.as_deref()), object["secret"].as_str());
+    assert_eq!(event.action.as_deref(), cloudtrail["eventName"].as_str());
+    let parameters: Vec<_> = record["parameters"].as_array().into_iter().flatten().collect();
+    let succeeded = parameters.iter().all(|parameter| parameter["version"].is_i64());
+    let (type_, reason) = (event.type_.as_deref(), event.reason.as_deref());
+    assert_eq!(type_ == Some("Normal"), succeeded, "{note}");
+    assert_eq!(reason == Some("ParameterDecrypted"), succeeded, "{note}");
+    // Long lists are cut in the note; the annotation has them all.
+    if succeeded && parameters.len() < 3 {
+        for parameter in parameters {
+            let part = format!("{} version {}", text(&parameter["arn"]), parameter["version"]);
+            assert!(note.contains(&part), "{note} lacks {part}");
+        }
+    }
+}
+
+/// A write of a Secret has a record of its own, which names the calls behind it.
+pub async fn check_writes(played: &Played) -> Result<()> {
+    let mut last = BTreeMap::new();
+    for record in played.writes() {
+        assert!(record.get("cloudtrail").is_none() && record.get("answered").is_none(), "{record}");
+        let (write, object) = (&record["secretWrite"], &record["objects"][0]);
+        assert_eq!(write["verb"], "apply");
+        assert!(text(&write["time"]).ends_with('Z'), "{record}");
+        let ids = write["requestIDs"].as_array().context("no request ids")?;
+        assert!(!ids.is_empty(), "{record}");
+        for id in ids {
+            let call = played.calls().find(|call| call["cloudtrail"]["requestID"] == *id);
+            assert_eq!(call.context("a write from nowhere")?["objects"][0]["uid"], object["uid"]);
+        }
+        last.insert(text(&object["secret"]), &write["resourceVersion"]);
+    }
+    assert_eq!(last.keys().copied().collect::<Vec<_>>(), ["good", "many-values", "pinned", "tenant"]);
+    for (secret, resource_version) in last {
+        let secret = played.world.api::<Secret>().get(secret).await?;
+        assert_eq!(*resource_version, json!(secret.resource_version()));
+    }
+    Ok(())
+}

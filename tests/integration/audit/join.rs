@@ -1,0 +1,134 @@
+//! The operator's records against those of AWS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::scenario::Played;
+
+/// Refusals that CloudTrail has no record of: there is no principal to name.
+const UNKNOWN_CALLER: &[&str] = &["SignatureDoesNotMatch"];
+
+/// Every call is recorded by both sides, alike in all that the operator records.
+pub fn check_calls(played: &Played) {
+    let direct: Vec<_> = played.trail.iter().filter(|record| !is_inner(record)).collect();
+    let mut joined = BTreeSet::new();
+    let mut audit_ids = BTreeSet::new();
+    for record in played.calls() {
+        assert!(audit_ids.insert(text(&record["auditID"])), "two records with one id: {record}");
+        assert_eq!(record["schema"], "secureparameter.io/audit/v1");
+        let cloudtrail = &record["cloudtrail"];
+        let Some(id) = cloudtrail["requestID"].as_str() else {
+            check_unanswered(record);
+            continue;
+        };
+        assert_eq!(record["answered"], true, "{record}");
+        assert!(joined.insert(id), "two records of request {id}");
+        let theirs: Vec<_> = direct.iter().filter(|theirs| theirs["requestID"] == id).collect();
+        match theirs[..] {
+            [theirs] => {
+                let differences = differences("cloudtrail", cloudtrail, theirs);
+                assert!(differences.is_empty(), "{differences:#?}\n{record:#}\n{theirs:#}");
+            }
+            [] => assert!(may_be_unrecorded(record), "AWS has no record of {record:#}"),
+            _ => unreachable!("AWS recorded request {id} twice"),
+        }
+    }
+    for theirs in direct {
+        assert!(joined.contains(text(&theirs["requestID"])), "the operator has no record of {theirs:#}");
+    }
+    for (event, least) in [("GetParameters", 15), ("DescribeKey", 2), ("GetCallerIdentity", 4)] {
+        let count = played.calls().filter(|record| record["cloudtrail"]["eventName"] == event).count();
+        assert!(count >= least, "only {count} records of {event}");
+    }
+    assert!(played.calls().any(|record| record["answered"] == false), "no call without an answer");
+}
+
+/// What AWS did on behalf of a caller.
+fn is_inner(record: &Value) -> bool {
+    record["userIdentity"].get("invokedBy").is_some()
+}
+
+fn check_unanswered(record: &Value) {
+    assert_eq!(record["answered"], false, "{record}");
+    assert!(!text(&record["clientError"]).is_empty(), "{record}");
+    for field in ["errorCode", "errorMessage"] {
+        assert!(record["cloudtrail"].get(field).is_none(), "without an answer there is no {field}: {record}");
+    }
+    assert!(record["cloudtrail"]["eventTime"].is_string());
+}
+
+/// Answered by something in front of the service, or before the caller was known.
+fn may_be_unrecorded(record: &Value) -> bool {
+    let code = record["cloudtrail"]["errorCode"].as_str();
+    record["clientError"] == "HTTP status 503" || code.is_some_and(|code| UNKNOWN_CALLER.contains(&code))
+}
+
+/// Where `ours` says something else than `theirs`. What only `theirs` has is not compared, except within lists.
+fn differences(path: &str, ours: &Value, theirs: &Value) -> Vec<String> {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => ours
+            .iter()
+            .flat_map(|(key, value)| {
+                differences(&format!("{path}.{key}"), value, theirs.get(key).unwrap_or(&Value::Null))
+            })
+            .collect(),
+        _ if ours == theirs => Vec::new(),
+        _ => vec![format!("{path}: {ours} instead of {theirs}")],
+    }
+}
+
+/// Decryptions that AWS makes within a call join its records by parameter and time, failed ones by request id.
+pub fn check_decryptions(played: &Played) {
+    let inner: Vec<_> = played.trail.iter().filter(|record| is_inner(record)).collect();
+    let mut succeeded = BTreeMap::new();
+    for record in inner.iter().filter(|record| record.get("errorCode").is_none()) {
+        let arn = &record["requestParameters"]["encryptionContext"]["PARAMETER_ARN"];
+        *succeeded.entry((text(arn), text(&record["eventTime"]))).or_insert(0) += 1;
+    }
+    let mut failed = 0;
+    for record in played.calls() {
+        for decryption in record["decryptions"].as_array().into_iter().flatten() {
+            assert_eq!(decryption["eventSource"], "kms.amazonaws.com");
+            assert_eq!(decryption["eventName"], "Decrypt");
+            match decryption["requestID"].as_str() {
+                Some(id) => {
+                    check_failed(decryption, id, &inner);
+                    failed += 1;
+                }
+                None => take(&mut succeeded, decryption, record),
+            }
+        }
+    }
+    assert!(failed >= 3, "only {failed} failed decryptions");
+    succeeded.retain(|_, count| *count > 0);
+    for (arn, time) in succeeded.into_keys() {
+        // The one answer that could not be read: AWS decrypted, and the operator cannot know.
+        let unreadable = played.calls().any(|record| {
+            let resources = record["cloudtrail"]["resources"].as_array().into_iter().flatten();
+            record["cloudtrail"]["eventTime"] == time
+                && record.get("clientError").is_some()
+                && resources.into_iter().any(|resource| resource["ARN"] == arn)
+        });
+        assert!(unreadable, "the operator does not expect the decryption of {arn} at {time}");
+    }
+}
+
+fn check_failed(decryption: &Value, id: &str, inner: &[&Value]) {
+    let theirs: Vec<_> = inner.iter().filter(|record| record["requestID"] == id).collect();
+    let [theirs] = theirs[..] else { unreachable!("{} records of KMS request {id}", theirs.len()) };
+    assert!(theirs.get("errorCode").is_some(), "{theirs}");
+    assert_eq!(decryption["encryptionContext"], theirs["requestParameters"]["encryptionContext"]);
+}
+
+fn take<'a>(succeeded: &mut BTreeMap<(&'a str, &'a str), usize>, decryption: &'a Value, record: &'a Value) {
+    let arn = text(&decryption["encryptionContext"]["PARAMETER_ARN"]);
+    let time = text(&record["cloudtrail"]["eventTime"]);
+    let left = succeeded.get_mut(&(arn, time)).filter(|left| **left > 0);
+    *left.unwrap_or_else(|| unreachable!("AWS has no record of decrypting {arn} at {time}")) -= 1;
+}
+
+/// The text of a value that must be one.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| unreachable!("{value} is no text"))
+}

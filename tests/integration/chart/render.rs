@@ -1,0 +1,161 @@
+//! What the chart renders to, and which values it refuses.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{FULLNAME, chart, container, find, helm, operator_arguments, rendered, repository};
+
+/// Everything the operator does with the Kubernetes API. The chart grants this and nothing else; that it is enough is
+/// shown by an operator that runs with it.
+const RIGHTS: &[(&str, &[&str], &[&str])] = &[
+    ("secureparameter.io", &["secureparameters", "clusterparameterstores", "parameterstores"], &["list", "watch"]),
+    (
+        "secureparameter.io",
+        &["secureparameters/status", "clusterparameterstores/status", "parameterstores/status"],
+        &["patch"],
+    ),
+    ("", &["namespaces"], &["list", "watch"]),
+    ("", &["secrets"], &["get", "list", "watch", "create", "patch", "delete"]),
+    ("events.k8s.io", &["events"], &["create"]),
+];
+
+#[tokio::test]
+async fn lint_has_no_complaint() -> Result<()> {
+    let arguments = ["lint", "--strict", "--quiet"].map(str::to_owned);
+    let chart = chart().display().to_string();
+    let said = helm(&[arguments.as_slice(), &[chart]].concat()).await?;
+    assert_eq!(said, "");
+    Ok(())
+}
+
+#[tokio::test]
+async fn values_become_arguments_and_environment() -> Result<()> {
+    let objects = rendered(&[]).await?;
+    let expected = ["run", "--listen=0.0.0.0:8080", "--log-format=json", "--log-filter=info", "--concurrency=64"];
+    assert_eq!(operator_arguments(&objects)?, expected);
+    assert_eq!(container(&objects)?["env"], Value::Null);
+
+    let filter = r"log.filter=info\,secure_parameter_operator=debug";
+    let objects = rendered(&[
+        "--set=log.format=text,concurrency=3,aws.region=eu-central-1",
+        &format!("--set={filter}"),
+        "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
+    ])
+    .await?;
+    assert_eq!(operator_arguments(&objects)?[2..], [
+        "--log-format=text",
+        "--log-filter=info,secure_parameter_operator=debug",
+        "--concurrency=3"
+    ]);
+    let environment = json!([
+        {"name": "AWS_REGION", "value": "eu-central-1"},
+        {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+    ]);
+    assert_eq!(container(&objects)?["env"], environment);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_image_is_named_by_tag_or_digest() -> Result<()> {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (values, image) in [
+        ("image.repository=repo", format!("repo:{}", env!("CARGO_PKG_VERSION"))),
+        ("image.repository=repo,image.tag=v2", "repo:v2".to_owned()),
+        (&format!("image.repository=repo,image.tag=v2,image.digest={digest}"), format!("repo@{digest}")),
+    ] {
+        assert_eq!(container(&rendered(&["--set", values]).await?)?["image"], image);
+    }
+    Ok(())
+}
+
+/// Helm would leave definitions behind that differ from those the operator was built with.
+#[tokio::test]
+async fn definitions_are_those_of_the_repository() -> Result<()> {
+    let objects = rendered(&[]).await?;
+    let mut count = 0;
+    for entry in fs::read_dir(repository().join("crds"))? {
+        let path = entry?.path();
+        let (name, text) = (path.file_name().context("a file")?, fs::read_to_string(&path)?);
+        assert_eq!(fs::read_to_string(chart().join("files/crds").join(name))?, text, "copy crds/ to files/crds/");
+        let definition: Value = serde_yaml::from_str(&text)?;
+        let name = definition["metadata"]["name"].as_str().context("a name")?;
+        let mut shown = find(&objects, "CustomResourceDefinition", name)?.clone();
+        let annotations = shown["metadata"].as_object_mut().context("metadata")?.remove("annotations");
+        assert_eq!(annotations, Some(json!({"helm.sh/resource-policy": "keep"})));
+        assert_eq!(shown, definition);
+        count += 1;
+    }
+    assert_eq!(fs::read_dir(chart().join("files/crds"))?.count(), count);
+    let objects = rendered(&["--set=crds.install=false"]).await?;
+    assert!(objects.iter().all(|object| object["kind"] != "CustomResourceDefinition"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
+    let objects = rendered(&["--set=rbac.aggregate=false"]).await?;
+    let roles: Vec<_> = objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
+    assert_eq!(roles.len(), 2, "one role and its binding");
+    let rights = RIGHTS.iter().map(|(group, resources, verbs)| {
+        json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+    });
+    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rights.collect::<Value>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn nonsense_is_refused() -> Result<()> {
+    for (values, complaint) in [
+        ("nonsense=1", "'nonsense' not allowed"),
+        ("image.version=1", "'version' not allowed"),
+        ("replicaCount=2", "'replicaCount' not allowed"),
+        ("extraEnv[0].name=LOG_SENSITIVE_BODIES", "/extraEnv/0/name"),
+        ("log.format=xml", "/log/format"),
+        ("concurrency=0", "/concurrency"),
+        ("image.digest=latest", "/image/digest"),
+    ] {
+        let error = rendered(&["--set", values]).await.expect_err(values).to_string();
+        assert!(error.contains(complaint), "{values}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_value_is_in_the_schema_and_described() -> Result<()> {
+    let values: Value = serde_yaml::from_str(&fs::read_to_string(chart().join("values.yaml"))?)?;
+    let schema: Value = serde_json::from_str(&fs::read_to_string(chart().join("values.schema.json"))?)?;
+    check_described(&values, &schema, "values");
+    Ok(())
+}
+
+/// Known names only where names are known, and a description everywhere.
+fn check_described(value: &Value, schema: &Value, path: &str) {
+    assert!(schema["description"].is_string(), "{path} has no description");
+    let Some(properties) = schema["properties"].as_object() else { return };
+    assert_eq!(schema["additionalProperties"], false, "{path} takes anything");
+    for name in value.as_object().into_iter().flatten().map(|(name, _)| name) {
+        assert!(properties.contains_key(name), "{path}.{name} is not in the schema");
+    }
+    for (name, property) in properties {
+        assert!(name == "global" || !value[name].is_null(), "{path}.{name} has no default");
+        check_described(&value[name], property, &format!("{path}.{name}"));
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_offered_where_wanted_and_known() -> Result<()> {
+    let monitoring = "--api-versions=monitoring.coreos.com/v1/ServiceMonitor";
+    for (arguments, service, monitor) in [
+        (vec![monitoring], false, false),
+        (vec![monitoring, "--set=metrics.service.create=true"], true, false),
+        (vec!["--set=metrics.serviceMonitor.create=true"], true, false),
+        (vec![monitoring, "--set=metrics.serviceMonitor.create=true"], true, true),
+    ] {
+        let objects = rendered(&arguments).await?;
+        let has = |kind: &str| objects.iter().any(|object| object["kind"] == kind);
+        assert_eq!((has("Service"), has("ServiceMonitor")), (service, monitor), "{arguments:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! AWS is out of reach for a while: throttled, failing, silent, or not there at all.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use kube::Api;
+use secure_parameter_operator::api::ClusterParameterStore;
+use serde_json::json;
+use testbed::fake_aws::Fault;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+
+use super::{ACCOUNT, REGION, calls, decrypting, fails, joins, recorded, snapshot, store_is, sync, tolerates};
+use crate::support::{World, object};
+
+/// As often as it is asked.
+const ALWAYS: usize = usize::MAX;
+
+/// A world with an object in sync.
+async fn world() -> Result<World> {
+    let world = World::start().await?;
+    world.aws.put("/shop/a", "alpha");
+    world.apply(&object("checkout", &[("A", "/shop/a")], &json!({}))).await?;
+    world.synced("checkout").await?;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn throttling_leaves_a_good_secret_ready_for_three_intervals() -> Result<()> {
+    let world = world().await?;
+    let before = snapshot(&world, "checkout").await?;
+    world.aws.fault("GetParameters", Fault::Throttle, ALWAYS);
+    world.apply(&object("fresh", &[("A", "/shop/a")], &json!({}))).await?;
+    let parts = [ACCOUNT, REGION, "ThrottlingException"];
+    fails(&world, "fresh", "Throttled", "Reconciling", &parts).await?;
+    assert_eq!(world.secret("fresh").await?, None);
+    tolerates(&world, "checkout", "Throttled", &parts).await?;
+    joins(&world, &recorded(&world, "checkout", "Throttled", &[]).await?)?;
+
+    fails(&world, "checkout", "Throttled", "Reconciling", &["Secret checkout is kept as it was"]).await?;
+    assert_eq!(snapshot(&world, "checkout").await?, before);
+
+    world.aws.clear_faults();
+    world.synced("checkout").await?;
+    world.synced("fresh").await?;
+    assert_eq!(snapshot(&world, "checkout").await?, before);
+    assert_eq!(decrypting(&calls(&world, "checkout")?), 1, "the end of an outage is no reason to decrypt");
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_that_are_none_keep_the_secret() -> Result<()> {
+    let world = world().await?;
+    let before = snapshot(&world, "checkout").await?;
+    for (operation, fault, reason, part) in [
+        ("GetParameters", Fault::Close, "EndpointUnreachable", REGION),
+        ("GetParameters", Fault::Reset, "EndpointUnreachable", REGION),
+        ("GetParameters", Fault::Hang, "EndpointUnreachable", "timed out"),
+        ("GetParameters", Fault::Internal, "ServiceUnavailable", "InternalServerError"),
+        ("GetParameters", Fault::Unavailable, "ServiceUnavailable", "503"),
+        ("GetParameters", Fault::Malformed, "ServiceUnavailable", "could not be read"),
+        ("kms:Decrypt", Fault::Internal, "ServiceUnavailable", "InternalServerError"),
+        ("kms:Decrypt", Fault::Throttle, "Throttled", "ThrottlingException"),
+    ] {
+        let events = world.events("checkout").await?;
+        world.aws.fault(operation, fault, ALWAYS);
+        sync(&world, "checkout").await.with_context(|| format!("{operation} {fault:?}"))?;
+        tolerates(&world, "checkout", reason, &[part]).await.with_context(|| format!("{operation} {fault:?}"))?;
+        let record = recorded(&world, "checkout", reason, &events).await?;
+        if matches!(fault, Fault::Internal | Fault::Throttle) {
+            joins(&world, &record)?;
+        }
+        assert_eq!(snapshot(&world, "checkout").await?, before, "{operation} {fault:?}");
+        world.aws.clear_faults();
+        world.synced("checkout").await.with_context(|| format!("after {operation} {fault:?}"))?;
+    }
+    assert_eq!(snapshot(&world, "checkout").await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rotation_during_an_outage_arrives_after_it() -> Result<()> {
+    let world = world().await?;
+    // The look at the versions succeeds, the read that it calls for does not.
+    world.aws.fault("kms:Decrypt", Fault::Throttle, ALWAYS);
+    world.aws.put("/shop/a", "rotated");
+    tolerates(&world, "checkout", "Throttled", &["ThrottlingException"]).await?;
+    world.wait_for_secret("checkout", &[("A", "alpha")]).await?;
+    world.aws.clear_faults();
+    world.wait_for_secret("checkout", &[("A", "rotated")]).await?;
+    world.synced("checkout").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_forced_sync_that_an_outage_stopped_is_made_up_for() -> Result<()> {
+    let world = world().await?;
+    world.aws.fault("GetParameters", Fault::Throttle, ALWAYS);
+    let decrypts = world.aws.decrypts();
+    sync(&world, "checkout").await?;
+    tolerates(&world, "checkout", "Throttled", &[]).await?;
+    world.aws.clear_faults();
+    world.synced("checkout").await?;
+    assert_eq!(world.aws.decrypts(), decrypts + 1, "what was asked for is done in the end");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_is_found_when_it_is() -> Result<()> {
+    let mut world = World::without_operator().await?;
+    let mut gate = Gate::reserve().await?;
+    world.set_environment(&[("AWS_ENDPOINT_URL".to_owned(), format!("http://{}", gate.address))]);
+    world.aws.put("/shop/a", "alpha");
+    world.apply(&object("checkout", &[("A", "/shop/a")], &json!({}))).await?;
+    world.start_operator().await?;
+    let stores: Api<ClusterParameterStore> = Api::all(world.client.clone());
+    store_is(&stores, "default", "False", "EndpointUnreachable", &[REGION, "VPC endpoint"]).await?;
+    fails(&world, "checkout", "EndpointUnreachable", "Reconciling", &[REGION, "VPC endpoint"]).await?;
+
+    let aws: SocketAddr = world.aws.url().trim_start_matches("http://").parse()?;
+    gate.open(aws).await?;
+    world.synced("checkout").await?;
+    store_is(&stores, "default", "True", "Synced", &[ACCOUNT]).await?;
+
+    let before = snapshot(&world, "checkout").await?;
+    gate.close();
+    sync(&world, "checkout").await?;
+    tolerates(&world, "checkout", "EndpointUnreachable", &[REGION]).await?;
+    recorded(&world, "checkout", "EndpointUnreachable", &[]).await?;
+    assert_eq!(snapshot(&world, "checkout").await?, before);
+    world.aws.put("/shop/a", "rotated");
+    gate.open(aws).await?;
+    world.wait_for_secret("checkout", &[("A", "rotated")]).await?;
+    world.synced("checkout").await?;
+    Ok(())
+}
+
+/// An address where nothing listens, until it is opened to lead somewhere.
+struct Gate {
+    address: SocketAddr,
+    relay: Option<JoinHandle<()>>,
+}
+
+impl Gate {
+    /// Picks an address, and leaves it closed.
+    async fn reserve() -> Result<Self> {
+        let address = TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?;
+        Ok(Self { address, relay: None })
+    }
+
+    /// Passes connections on from now on.
+    async fn open(&mut self, to: SocketAddr) -> Result<()> {
+        let listener = TcpListener::bind(self.address).await?;
+        self.relay = Some(tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut from, _)) = listener.accept().await {
+                connections.spawn(async move {
+                    let mut to = TcpStream::connect(to).await?;
+                    copy_bidirectional(&mut from, &mut to).await
+                });
+            }
+        }));
+        Ok(())
+    }
+
+    /// Refuses connections from now on, and breaks off those that there are.
+    fn close(&mut self) {
+        if let Some(relay) = self.relay.take() {
+            relay.abort();
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
