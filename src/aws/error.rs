@@ -18,23 +18,25 @@ where
     let without_code = |kind, message| AwsError { kind, code: None, message, request_id: request_id.clone() };
     match error {
         SdkError::ServiceError(service) => {
-            let status = Some(service.raw().status().as_u16());
+            let status = service.raw().status().as_u16();
             let (code, message) = (service.err().code(), service.err().message().unwrap_or_default());
             match code {
                 Some(code) => AwsError {
-                    kind: AwsErrorKind::classify(code, message, status),
+                    kind: AwsErrorKind::classify(code, message, Some(status)),
                     code: Some(code.to_owned()),
                     message: message.to_owned(),
                     request_id,
                 },
-                None => without_code(AwsErrorKind::ServiceUnavailable, format!("HTTP status {}", status.unwrap_or(0))),
+                None => without_code(AwsErrorKind::ServiceUnavailable, format!("HTTP status {status}")),
             }
         }
         SdkError::TimeoutError(_) => {
             without_code(AwsErrorKind::EndpointUnreachable, "the request timed out".to_owned())
         }
-        SdkError::ResponseError(_) => {
-            without_code(AwsErrorKind::ServiceUnavailable, "the answer could not be read".to_owned())
+        SdkError::ResponseError(response) => {
+            let status = response.raw().status();
+            let message = format!("the answer, with HTTP status {status}, could not be read");
+            without_code(AwsErrorKind::ServiceUnavailable, message)
         }
         other => {
             let chain = chain(other);

@@ -124,11 +124,13 @@ impl Wake {
     }
 }
 
+type SecretLock = Arc<tokio::sync::Mutex<()>>;
+
 /// One lock a Secret, from the verdict to the write. Two objects of ours write under one field manager, so the API
 /// server would not tell them apart.
 #[derive(Debug, Default)]
 pub struct SecretLocks {
-    locks: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
+    locks: Mutex<HashMap<(String, String), SecretLock>>,
 }
 
 impl SecretLocks {

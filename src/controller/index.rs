@@ -204,6 +204,11 @@ impl Index {
         self.by_store.get(store).map_or(0, BTreeSet::len)
     }
 
+    /// All objects.
+    pub fn all(&self) -> Vec<ObjectRef<SecureParameter>> {
+        self.objects.values().map(Entry::reference).collect()
+    }
+
     /// Objects of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<ObjectRef<SecureParameter>> {
         self.objects.values().filter(|entry| entry.namespace == namespace).map(Entry::reference).collect()

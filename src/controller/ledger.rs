@@ -89,6 +89,12 @@ impl Memory {
         may
     }
 
+    /// How long until a repair may be made again.
+    pub fn until_repair(&self, now: Instant) -> Duration {
+        let oldest = self.repairs.front().filter(|_| self.repairs.len() >= REPAIRS);
+        oldest.map_or(Duration::ZERO, |at| (*at + REPAIR_WINDOW).saturating_duration_since(now))
+    }
+
     /// Forgets failures.
     pub fn succeeded(&mut self) {
         self.attempts = 0;
@@ -152,6 +158,7 @@ mod tests {
         let start = Instant::now();
         assert!((0..3).all(|second| memory.may_repair(start + Duration::from_secs(second))));
         assert!(!memory.may_repair(start + Duration::from_secs(59)));
+        assert_eq!(memory.until_repair(start + Duration::from_secs(59)), Duration::from_secs(1));
         assert!(memory.may_repair(start + Duration::from_secs(60)));
         assert!(!memory.may_repair(start + Duration::from_millis(60_500)));
     }

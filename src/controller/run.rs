@@ -91,13 +91,13 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
         wake,
     });
     let mut background = background(&context, watches.secrets, watches.namespaces, named_changes);
-    let counted = {
+    let refresh = {
         let context = context.clone();
         move |metrics: &Metrics| metrics.objects(&context.ledger.by_reason())
     };
-    let server = serve(settings.listener, health, metrics, counted, stop.clone().cancelled_owned());
-    let (counts, counted) = unbounded_channel();
-    background.spawn(triggers::count_subscribers(counted, context.clone()));
+    let server = serve(settings.listener, health, metrics, refresh, stop.clone().cancelled_owned());
+    let (counts, changed_counts) = unbounded_channel();
+    background.spawn(triggers::count_subscribers(changed_counts, context.clone()));
     let objects = {
         let (context, stop) = (context.clone(), stop.clone());
         let seen = context.clone();
@@ -117,8 +117,8 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
     let cluster_stores = run_stores(watches.cluster_stores, woken.cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
     let controllers = async { tokio::join!(objects, cluster_stores, stores) };
-    let (_, served) = tokio::join!(controllers, server);
-    served
+    let (_, result) = tokio::join!(controllers, server);
+    result
 }
 
 /// Tasks that end with the process; they hold nothing that has to be finished.

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{index::StoreKey, locked};
 use crate::{
@@ -26,6 +29,46 @@ pub struct Session {
     pub source: String,
     /// What the reader was opened with. While it stays, the reader does.
     pub fingerprint: String,
+    /// Whether AWS refused the credentials since they were last found good.
+    pub doubt: Doubt,
+}
+
+/// Doubt about credentials, shared by the sessions of one reader.
+#[derive(Clone, Debug)]
+pub struct Doubt(Arc<Mutex<Doubted>>);
+
+#[derive(Debug)]
+struct Doubted {
+    raised: bool,
+    settled_at: Instant,
+}
+
+/// Credentials that were found good are not asked about again for this long, however often they are doubted: AWS may
+/// accept them for one service and refuse them for another.
+const SETTLED: Duration = Duration::from_secs(10);
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Doubted { raised: false, settled_at: Instant::now() })))
+    }
+}
+
+impl Doubt {
+    /// Notes that AWS refused the credentials.
+    pub fn raise(&self) {
+        locked(&self.0).raised = true;
+    }
+
+    /// Whether it is time to ask.
+    pub fn stands(&self) -> bool {
+        let doubted = locked(&self.0);
+        doubted.raised && doubted.settled_at.elapsed() >= SETTLED
+    }
+
+    /// Notes that the credentials are good.
+    pub fn settle(&self) {
+        *locked(&self.0) = Doubted { raised: false, settled_at: Instant::now() };
+    }
 }
 
 impl Session {

@@ -8,14 +8,18 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef as Ref},
 };
 
-use super::{context::Context, index::StoreKey, sessions::Session};
+use super::{
+    context::Context,
+    index::StoreKey,
+    sessions::{Doubt, Session},
+};
 use crate::{
     api::{
         AccessRule, ClusterParameterStore, Conditions, ParameterStore, Reason, StoreKind, StoreStatus,
         status::CallerIdentityStatus,
     },
     aws::{ACCESS_KEY_ID, Identity, SECRET_ACCESS_KEY, StaticCredentials},
-    domain::{Fault, audit::ObjectRef, backoff, parameter::Scope, policy},
+    domain::{Fault, audit::ObjectRef, aws_error::AwsError, backoff, parameter::Scope, policy},
     kubernetes::WriteError,
     parameters::Reader,
 };
@@ -133,21 +137,23 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
     })?;
     let (identity, identity_name) = identity(store, context).await?;
     let fingerprint = format!("{region}/{identity_name}");
-    let reader = match before.filter(|session| session.fingerprint == fingerprint && store_is_ready(store)) {
-        Some(session) => session.reader.clone(),
-        None => Arc::new(open_reader(store, context, &identity, region).await?),
+    let (reader, doubt) = match before.filter(|session| session.fingerprint == fingerprint) {
+        Some(session) => {
+            let (reader, doubt) = (session.reader.clone(), session.doubt.clone());
+            if doubt.stands() {
+                reader.verify(&audited(store)).await.map_err(|error| refused(&error, region))?;
+                doubt.settle();
+            }
+            (reader, doubt)
+        }
+        None => (Arc::new(open_reader(store, context, &identity, region).await?), Doubt::default()),
     };
     let scope = reader.scope();
     context.quotas.state(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
     let place = format!("{}/{}", store.key.namespace.as_deref().unwrap_or_default(), store.key.name);
     let secret = store.credentials.as_ref().map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
     let source = format!("{}/{place}/{region}/{}/{secret}", store.key.kind.as_str(), scope.account);
-    Ok(Arc::new(Session { reader, access: store.access.clone(), source, fingerprint }))
-}
-
-/// A store whose last status is a failure opens anew: its reader may hold credentials that are not accepted any more.
-fn store_is_ready(store: &StoreView) -> bool {
-    store.status.conditions.iter().any(|c| c.type_ == "Ready" && c.reason == Reason::Synced.as_str())
+    Ok(Arc::new(Session { reader, access: store.access.clone(), source, fingerprint, doubt }))
 }
 
 async fn open_reader(
@@ -157,18 +163,25 @@ async fn open_reader(
     region: &str,
 ) -> Result<Reader<crate::aws::AwsApi>, Fault> {
     let api = context.aws.api(identity, region);
-    let object = ObjectRef {
+    let opened = Reader::open(api, &context.quotas, context.trail.clone(), &audited(store)).await;
+    opened.map_err(|error| refused(&error, region))
+}
+
+fn audited(store: &StoreView) -> ObjectRef {
+    ObjectRef {
         kind: store.key.kind.as_str(),
         namespace: store.key.namespace.clone(),
         name: store.key.name.clone(),
         uid: store.uid.clone(),
         secret: None,
         reason: "",
-    };
-    Reader::open(api, &context.quotas, context.trail.clone(), &object).await.map_err(|error| {
-        let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
-        error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None)
-    })
+    }
+}
+
+/// Why STS did not say who the caller is. Whose account it is, is not known then.
+fn refused(error: &AwsError, region: &str) -> Fault {
+    let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
+    error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None)
 }
 
 /// The identity of a store, and a name for it that changes when its credentials do.
@@ -189,7 +202,7 @@ async fn identity(store: &StoreView, context: &Context) -> Result<(Identity, Str
         Fault::new(Reason::StoreNotReady, format!("Secret {namespace}/{name} cannot be read: {error}."))
     })?;
     let secret = secret.ok_or_else(|| not_ready("does not exist".to_owned()))?;
-    let credentials = StaticCredentials::from_secret_data(secret.data.as_ref().unwrap_or(&Default::default()))
+    let credentials = StaticCredentials::from_secret_data(&secret.data.unwrap_or_default())
         .map_err(|problem| not_ready(format!("is not usable ({problem})")))?;
     let version = secret.metadata.resource_version.unwrap_or_default();
     Ok((Identity::Static(credentials), format!("{namespace}/{name}@{version}")))

@@ -53,8 +53,16 @@ pub async fn count_subscribers(mut changed: UnboundedReceiver<StoreKey>, context
 /// Wakes the objects that a Secret of ours concerns: its holder, and those that wait for its name.
 pub async fn on_secrets(mut secrets: Watched<SecretMeta>, context: Arc<Context>) {
     while let Some(event) = secrets.events.next().await {
-        let (Event::Apply(secret) | Event::Delete(secret)) = &event else {
-            continue;
+        let secret = match &event {
+            Event::Apply(secret) | Event::Delete(secret) => secret,
+            // Whatever changed or went while nobody watched shows in no event of its own.
+            Event::InitDone => {
+                for object in locked(&context.index).all() {
+                    context.wake.object(object);
+                }
+                continue;
+            }
+            Event::Init | Event::InitApply(_) => continue,
         };
         let namespace = secret.namespace().unwrap_or_default();
         for object in locked(&context.index).wanting(&namespace, &secret.name_any()) {

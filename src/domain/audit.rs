@@ -121,6 +121,7 @@ pub struct ObjectRef {
 
 impl ObjectRef {
     /// The same object with another reason.
+    #[must_use]
     pub fn because(&self, purpose: Purpose) -> Self {
         Self { reason: purpose.as_str(), ..self.clone() }
     }
@@ -265,7 +266,8 @@ pub struct SecretWrite {
     /// Id of this record.
     #[serde(rename = "auditID")]
     audit_id: String,
-    secret_write: WriteDetails,
+    #[serde(rename = "secretWrite")]
+    details: WriteDetails,
     objects: Vec<ObjectRef>,
 }
 
@@ -289,8 +291,8 @@ impl SecretWrite {
         request_ids: Vec<String>,
         object: ObjectRef,
     ) -> Self {
-        let secret_write = WriteDetails { verb, time: to_seconds(time), resource_version, request_ids };
-        Self { schema: SCHEMA, audit_id, secret_write, objects: vec![object] }
+        let details = WriteDetails { verb, time: to_seconds(time), resource_version, request_ids };
+        Self { schema: SCHEMA, audit_id, details, objects: vec![object] }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{
     Fault,
     audit::{ParameterOutcome, Principal},
+    digest::TextDigest,
 };
 use crate::api::{Reason, names};
 
@@ -139,16 +139,12 @@ fn annotations(access: &Access, principal: Option<&Principal>) -> BTreeMap<Strin
 }
 
 fn name(object: &str, parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = TextDigest::default();
     for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part.as_bytes());
+        digest.add(part);
     }
     let prefix: String = object.chars().take(NAME_PREFIX).collect();
-    digest.finalize().iter().take(8).fold(format!("{}.", prefix.trim_end_matches(['.', '-'])), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    format!("{}.{}", prefix.trim_end_matches(['.', '-']), &digest.hex()[..16])
 }
 
 /// `head` and `tail` within the limit; where it does not suffice, `head` is cut, since the tail joins it to the audit.

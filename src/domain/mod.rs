@@ -10,6 +10,7 @@ pub mod audit;
 pub mod aws_error;
 pub mod backoff;
 pub mod decide;
+mod digest;
 pub mod event;
 pub mod fault;
 pub mod outcome;

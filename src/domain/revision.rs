@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
-use super::parameter::Wanted;
+use super::{digest::TextDigest, parameter::Wanted};
 
 /// What Parameter Store says of one version of a parameter besides its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,26 +27,20 @@ pub type Versions = BTreeMap<Wanted, Option<Metadata>>;
 ///
 /// `source` says where and as whom, for example `ClusterParameterStore/default/<uid>/eu-central-1/ambient`.
 pub fn source_revision(source: &str, versions: &Versions) -> String {
-    let mut digest = Sha256::new();
-    let mut field = |text: &str| {
-        // Length-prefixed, so that no two lists of fields run together to the same bytes.
-        digest.update((text.len() as u64).to_be_bytes());
-        digest.update(text.as_bytes());
-    };
-    field(source);
+    let mut digest = TextDigest::default();
+    digest.add(source);
     for (wanted, metadata) in versions {
-        field(&wanted.arn);
-        field(&wanted.selector.as_ref().map(ToString::to_string).unwrap_or_default());
+        digest.add(&wanted.arn);
+        digest.add(&wanted.selector.as_ref().map(ToString::to_string).unwrap_or_default());
         match metadata {
-            None => field("absent"),
+            None => digest.add("absent"),
             Some(metadata) => {
-                field(&metadata.version.to_string());
-                field(&metadata.last_modified.map(|t| t.as_millisecond().to_string()).unwrap_or_default());
+                digest.add(&metadata.version.to_string());
+                digest.add(&metadata.last_modified.map(|t| t.as_millisecond().to_string()).unwrap_or_default());
             }
         }
     }
-    let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", digest.hex())
 }
 
 #[cfg(test)]
@@ -55,9 +48,11 @@ mod tests {
     use super::*;
     use crate::domain::parameter::{Scope, Selector};
 
-    fn versions(entries: &[(&str, Option<Selector>, Option<(i64, i64)>)]) -> Versions {
+    type Entry<'a> = (&'a str, Option<Selector>, Option<(i64, i64)>);
+
+    fn versions(entries: &[Entry<'_>]) -> Versions {
         let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
-        let entry = |(name, selector, version): &(&str, Option<Selector>, Option<(i64, i64)>)| {
+        let entry = |(name, selector, version): &Entry<'_>| {
             let wanted = Wanted::new(name, selector.clone(), &scope);
             let metadata = version.map(|(version, modified)| Metadata {
                 arn: wanted.arn.clone(),

@@ -122,8 +122,8 @@ fn guarded<K>(api: Api<DeserializeGuard<K>>, config: watcher::Config, report: Re
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let events =
-        stream(api, config, report.clone()).filter_map(move |event| future::ready(unguard(event, report.name)));
+    let name = report.name;
+    let events = stream(api, config, report).filter_map(move |event| future::ready(unguard(event, name)));
     cached(events.map(|event| event.modify(|object: &mut K| object.managed_fields_mut().clear())))
 }
 

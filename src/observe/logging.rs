@@ -3,7 +3,13 @@
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -15,27 +21,16 @@ pub enum LogFormat {
     Text,
 }
 
-/// Targets that are held at fixed levels whatever the filter says: they may print whole requests and answers.
-const CAPPED: &[&str] = &[
-    "aws_config=warn",
-    "aws_credential_types=warn",
-    "aws_runtime=warn",
-    "aws_sdk_kms=warn",
-    "aws_sdk_ssm=warn",
-    "aws_sdk_sts=warn",
-    "aws_sigv4=warn",
-    "aws_smithy_http=warn",
-    "aws_smithy_http_client=warn",
-    "aws_smithy_json=warn",
-    "aws_smithy_runtime=warn",
-    "aws_smithy_runtime_api=warn",
-    "aws_smithy_schema=warn",
-    "h2=warn",
-    "hyper=warn",
-    "hyper_util=warn",
-    "kube_client=error",
-    "rustls=warn",
-    "tower=warn",
+/// Beginnings of targets that are held at fixed levels whatever the filter says: they may print whole requests and
+/// answers. Not by directives of the filter, where a more specific one would win.
+const CAPPED: [(&str, LevelFilter); 7] = [
+    ("aws_", LevelFilter::WARN),
+    ("h2", LevelFilter::WARN),
+    ("hyper", LevelFilter::WARN),
+    ("kube_client", LevelFilter::ERROR),
+    ("rustls", LevelFilter::WARN),
+    ("tokio_rustls", LevelFilter::WARN),
+    ("tower", LevelFilter::WARN),
 ];
 
 /// Starts logging. `filter` is a list of `target=level`, or a level.
@@ -43,14 +38,11 @@ const CAPPED: &[&str] = &[
 /// # Errors
 /// What is wrong with the filter.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
-    let mut directives = EnvFilter::builder()
+    let directives = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)
         .map_err(|error| format!("The log filter {filter} is not valid: {error}."))?;
-    for capped in CAPPED {
-        directives = directives.add_directive(capped.parse().map_err(|error| format!("{capped}: {error}"))?);
-    }
-    let registry = tracing_subscriber::registry().with(directives);
+    let registry = tracing_subscriber::registry().with(directives).with(cap());
     let started = match format {
         LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
         LogFormat::Text => {
@@ -58,4 +50,26 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
         }
     };
     started.map_err(|error| format!("Logging cannot start: {error}."))
+}
+
+fn cap() -> Targets {
+    Targets::new().with_default(LevelFilter::TRACE).with_targets(CAPPED)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_may_print_bodies_is_capped_down_to_its_modules() {
+        for target in ["aws_smithy_runtime::client::orchestrator", "aws_sdk_sqs", "hyper_util::client", "kube_client"] {
+            assert!(!cap().would_enable(target, &Level::INFO), "{target}");
+            assert!(cap().would_enable(target, &Level::ERROR), "{target}");
+        }
+        for target in ["secure_parameter_operator::aws", "kube_runtime::watcher"] {
+            assert!(cap().would_enable(target, &Level::TRACE), "{target}");
+        }
+    }
 }

@@ -51,10 +51,7 @@ impl<A: ParameterApi> Reader<A> {
     /// # Errors
     /// What STS or the way there said.
     pub async fn open(api: A, quotas: &Quotas, trail: Arc<dyn Trail>, object: &ObjectRef) -> Result<Self, AwsError> {
-        let Call { facts, result } = api.get_caller_identity().await;
-        let object = object.because(Purpose::Identity);
-        trail.call(&AuditRecord::new(new_id(), &facts, result.as_ref().ok(), Vec::new(), vec![object]));
-        let principal = result?;
+        let principal = identify(&api, &*trail, object).await?;
         let scope = Scope {
             partition: principal.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
             region: api.region().to_owned(),
@@ -62,6 +59,14 @@ impl<A: ParameterApi> Reader<A> {
         };
         let bucket = quotas.bucket(&scope.account, &scope.region);
         Ok(Self { api, scope, principal, bucket, trail })
+    }
+
+    /// Asks again who the caller is: whether its credentials still stand.
+    ///
+    /// # Errors
+    /// What STS or the way there said.
+    pub async fn verify(&self, object: &ObjectRef) -> Result<(), AwsError> {
+        identify(&self.api, &*self.trail, object).await.map(drop)
     }
 
     /// Where plain names belong.
@@ -194,6 +199,13 @@ impl<A: ParameterApi> Reader<A> {
         self.trail.call(&AuditRecord::new(new_id(), &facts, Some(&self.principal), Vec::new(), vec![object]));
         result.ok()
     }
+}
+
+async fn identify(api: &impl ParameterApi, trail: &dyn Trail, object: &ObjectRef) -> Result<Principal, AwsError> {
+    let Call { facts, result } = api.get_caller_identity().await;
+    let object = object.because(Purpose::Identity);
+    trail.call(&AuditRecord::new(new_id(), &facts, result.as_ref().ok(), Vec::new(), vec![object]));
+    result
 }
 
 /// Splits names into calls: at most ten each, and never two selections of one parameter in one call, since answers

@@ -3,6 +3,8 @@
 
 mod api;
 mod audit;
+mod canary;
+mod docs;
 mod drift;
 mod failures;
 mod layers;

@@ -89,7 +89,7 @@ enum Passed {
 
 /// How a pass ended well.
 struct Done {
-    status: SecureParameterStatus,
+    status: Box<SecureParameterStatus>,
     event: Option<Event>,
     wake: Option<Duration>,
 }
@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         if decision == Decision::Nothing {
             let before = self.memory.status.clone();
             let wake = self.memory.probe_at.map(|at| at.saturating_duration_since(Instant::now()));
-            return Ok(Passed::Done(Done { status: self.subject(&before).unchanged(), event: None, wake }));
+            return Ok(Passed::Done(Done { status: Box::new(self.subject(&before).unchanged()), event: None, wake }));
         }
         if let Some(not_due) = self.failed_read(&session) {
             return Ok(not_due);

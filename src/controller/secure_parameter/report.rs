@@ -23,7 +23,7 @@ use crate::{
 impl Pass<'_> {
     pub(super) async fn succeed(&mut self, done: Done) -> Result<(Action, Reason), kube::Error> {
         self.memory.succeeded();
-        self.show(done.status).await?;
+        self.show(*done.status).await?;
         let accesses = std::mem::take(&mut self.accesses);
         for access in &accesses {
             let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), None);
@@ -50,12 +50,19 @@ impl Pass<'_> {
         }
         if fault.reason == Reason::CredentialsInvalid {
             // The store asks again who it is, and shows the failure itself.
-            self.context.wake.store(StoreKey::of(self.object));
+            let store = StoreKey::of(self.object);
+            if let Some(Ok(session)) = self.context.sessions.get(&store) {
+                session.doubt.raise();
+                self.context.wake.store(store);
+            }
         }
         if is_news {
             tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
         }
-        let wait = backoff::after_failure(fault.reason, attempt, interval, &self.uid);
+        let wait = match fault.reason {
+            Reason::SecretContested => self.memory.until_repair(Instant::now()),
+            reason => backoff::after_failure(reason, attempt, interval, &self.uid),
+        };
         let failed_read = || FailedRead {
             rests_on: self.rests_on,
             // A timer may fire a moment early.

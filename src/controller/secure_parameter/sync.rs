@@ -48,12 +48,12 @@ impl Pass<'_> {
         let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
         if before.source_revision.as_deref() != Some(revision.as_str()) {
             if self.awaits_confirmation(&versions) {
-                let status = self.subject(&before).unchanged();
+                let status = Box::new(self.subject(&before).unchanged());
                 return Ok(Probed::Same(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
             }
             return Ok(Probed::Changed);
         }
-        let status = self.subject(&before).verified(secret, plan, &versions);
+        let status = Box::new(self.subject(&before).verified(secret, plan, &versions));
         let wake = self.refreshed(&versions);
         self.memory.shape = Some(plan.shape);
         self.memory.source = Some(session.source.clone());
@@ -79,7 +79,7 @@ impl Pass<'_> {
         let reading = self.settle(session, reading)?;
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             let before = self.memory.status.clone();
-            let status = self.subject(&before).unchanged();
+            let status = Box::new(self.subject(&before).unchanged());
             return Ok(Passed::Done(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
         }
         if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
@@ -115,7 +115,7 @@ impl Pass<'_> {
         let before = self.memory.status.clone();
         let written = Written { secret, changed, access: self.last_access() };
         let revision = source_revision(&session.source, versions);
-        let status = self.subject(&before).written(written, plan, versions, revision);
+        let status = Box::new(self.subject(&before).written(written, plan, versions, revision));
         let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;
         let event = repaired.then(|| self.repair_event(purpose, &facts));
         self.memory.secret = Some(SeenSecret::of(facts));

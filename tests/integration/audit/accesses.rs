@@ -73,7 +73,13 @@ pub fn check_outcomes(played: &Played) {
         let parameters = record["parameters"].as_array().into_iter().flatten();
         assert_eq!(names.clone().count(), parameters.clone().count(), "{record}");
         for (name, parameter) in names.zip(parameters) {
-            check_outcome(played, text(name), parameter, cloudtrail["requestParameters"]["withDecryption"] == true, failed);
+            check_outcome(
+                played,
+                text(name),
+                parameter,
+                cloudtrail["requestParameters"]["withDecryption"] == true,
+                failed,
+            );
             seen.insert(text(&parameter["outcome"]));
         }
     }
@@ -141,7 +147,10 @@ fn check_event(record: &Value, event: &Event) {
         assert!(note.contains(part), "{note} lacks {part}");
     }
     let regarding = event.regarding.clone().unwrap_or_default();
-    assert_eq!((regarding.name.as_deref(), regarding.uid.as_deref()), (object["name"].as_str(), object["uid"].as_str()));
+    assert_eq!(
+        (regarding.name.as_deref(), regarding.uid.as_deref()),
+        (object["name"].as_str(), object["uid"].as_str())
+    );
     assert_eq!(event.related.as_ref().and_then(|related| related.name.as_deref()), object["secret"].as_str());
     assert_eq!(event.action.as_deref(), cloudtrail["eventName"].as_str());
     let parameters: Vec<_> = record["parameters"].as_array().into_iter().flatten().collect();

@@ -61,7 +61,8 @@ fn check_unanswered(record: &Value) {
 /// Answered by something in front of the service, or before the caller was known.
 fn may_be_unrecorded(record: &Value) -> bool {
     let code = record["cloudtrail"]["errorCode"].as_str();
-    record["clientError"] == "HTTP status 503" || code.is_some_and(|code| UNKNOWN_CALLER.contains(&code))
+    let unavailable = record["clientError"].as_str().is_some_and(|error| error.contains("HTTP status 503"));
+    unavailable || code.is_some_and(|code| UNKNOWN_CALLER.contains(&code))
 }
 
 /// Where `ours` says something else than `theirs`. What only `theirs` has is not compared, except within lists.

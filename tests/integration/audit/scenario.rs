@@ -137,11 +137,7 @@ fn manifests() -> Vec<Value> {
         object("good", &[("DB", "/shop/db"), ("FLAG", "/shop/flag")], &json!({"target": {"name": "good"}})),
         version("pinned", 1),
         object("many", &[], &json!({"data": many, "target": {"name": "many-values"}})),
-        object(
-            "tenant",
-            &[("VALUE", "/shop/db")],
-            &json!({"storeRef": {"kind": "ParameterStore", "name": "own"}}),
-        ),
+        object("tenant", &[("VALUE", "/shop/db")], &json!({"storeRef": {"kind": "ParameterStore", "name": "own"}})),
         simple("missing", "/shop/none"),
         version("outdated", 99),
         simple("denied", "/shop/denied"),

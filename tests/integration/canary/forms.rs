@@ -1,0 +1,100 @@
+//! Planted values and the forms in which they must not show.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use sha2::{Digest, Sha256};
+
+/// Longer values are looked for in pieces too, since whoever prints them may cut them.
+const LONG: usize = 64;
+/// Length of such a piece: too long to occur by chance.
+const PIECE: usize = 24;
+
+/// A value that nobody but its readers may see.
+pub struct Canary {
+    label: String,
+    forms: Vec<(&'static str, String)>,
+}
+
+impl Canary {
+    /// A value, and what to call it in messages.
+    pub fn new(label: &str, value: &str) -> Self {
+        let mut forms = Vec::new();
+        for piece in pieces(value) {
+            forms.push(("clear text", piece.clone()));
+            forms.push(("JSON", within_quotes(&serde_json::Value::from(piece.as_str()).to_string())));
+            forms.push(("Debug", within_quotes(&format!("{piece:?}"))));
+            forms.push(("ASCII JSON", ascii_json(&piece)));
+            forms.push(("base64", STANDARD_NO_PAD.encode(&piece)));
+            forms.push(("URL-safe base64", URL_SAFE_NO_PAD.encode(&piece)));
+        }
+        let digest = Sha256::digest(value);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        forms.push(("SHA-256", hex.to_uppercase()));
+        forms.push(("SHA-256", hex));
+        forms.push(("SHA-256 in base64", STANDARD_NO_PAD.encode(digest)));
+        forms.push(("SHA-256 in URL-safe base64", URL_SAFE_NO_PAD.encode(digest)));
+        Self { label: label.to_owned(), forms }
+    }
+
+    /// Whether and how a text gives the value away.
+    fn shows_in(&self, text: &str) -> Option<&'static str> {
+        self.forms.iter().find(|(_, form)| text.contains(form.as_str())).map(|(name, _)| *name)
+    }
+}
+
+/// What the texts, each with where it is from, give away.
+pub fn findings(canaries: &[Canary], texts: &[(String, String)]) -> Vec<String> {
+    let each = texts.iter().flat_map(|text| canaries.iter().map(move |canary| (canary, text)));
+    let found = each.filter_map(|(canary, (place, text))| {
+        canary.shows_in(text).map(|form| format!("{place} holds {} as {form}", canary.label))
+    });
+    found.collect()
+}
+
+fn pieces(value: &str) -> Vec<String> {
+    let characters: Vec<_> = value.chars().collect();
+    let mut pieces = vec![value.to_owned()];
+    if characters.len() > LONG {
+        let starts = [0, characters.len() / 2, characters.len() - PIECE];
+        pieces.extend(starts.map(|start| characters[start..start + PIECE].iter().collect()));
+    }
+    pieces
+}
+
+fn within_quotes(quoted: &str) -> String {
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// JSON as Go and others write it: only ASCII, and what means something in HTML escaped too.
+fn ascii_json(text: &str) -> String {
+    let mut escaped = String::new();
+    for unit in within_quotes(&serde_json::Value::from(text).to_string()).encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() && !matches!(byte, b'<' | b'>' | b'&') => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    escaped
+}
+
+#[test]
+fn every_form_is_found() {
+    let value = "pass<word>\"é\"";
+    let canary = Canary::new("it", value);
+    for (form, shown) in [
+        ("clear text", r#"it is pass<word>"é"."#),
+        ("JSON", r#"{"a":"pass<word>\"é\""}"#),
+        ("ASCII JSON", r#"{"a":"pass\u003cword\u003e\"\u00e9\""}"#),
+        ("base64", "data: cGFzczx3b3JkPiLDqSI="),
+        ("SHA-256", &Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+    ] {
+        assert_eq!(canary.shows_in(shown), Some(form));
+    }
+    assert_eq!(canary.shows_in("pass word"), None);
+    let long = Canary::new("long", &"0123456789abcdefghijklmnopqrstuvwxyz".repeat(3));
+    assert!(long.shows_in("begins with 0123456789abcdefghijklmnopqrstuvwxyz…").is_some());
+    let texts = [("the log".to_owned(), value.to_owned()), ("the status".to_owned(), String::new())];
+    assert_eq!(findings(&[canary, long], &texts), ["the log holds it as clear text"]);
+}

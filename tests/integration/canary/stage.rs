@@ -1,0 +1,147 @@
+//! A world full of values that must not show, on good ways and on bad ones.
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context, Result};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use testbed::fake_aws::{DEFAULT_ACCOUNT, Fault, Identity, KeyState, PutOptions, Tier};
+
+use super::forms::Canary;
+use crate::support::{World, object, store};
+
+/// Everything on, also where a directive is more specific than what the operator caps.
+const FILTER: &str = "trace,aws_smithy_runtime::client=trace,aws_config::provider_config=trace,\
+    aws_sdk_ssm::operation=trace,aws_sdk_sts::operation=trace,aws_sigv4::http_request=trace,\
+    aws_runtime::auth=trace,hyper::proto=trace,hyper_util::client=trace,kube_client::client=trace";
+/// Enough keys of eight kilobytes each for more than a Secret may hold.
+const TOO_MANY: usize = 140;
+
+/// Values of parameters, by name below `/shop/`.
+pub const VALUES: &[(&str, &str)] = &[
+    ("plain", "Tr0ub4dor & <3> \"quoted\\\" canary-plain-5130"),
+    ("json", r#"{"user":"canary-json-user-7781","password":"canary-json-pass-2245"}"#),
+    ("unicode", "Schlüssel-κλειδί-鍵-🗝-canary-4410"),
+    ("short", "q7Xw9Kp2"),
+    ("docker", "canary-docker-9902-is-not-JSON"),
+    ("foreign", "canary-foreign-3317"),
+    ("rotated", "canary-rotated-6408"),
+];
+
+/// What the objects end up as.
+pub const ENDS: &[(&str, &str, &str)] = &[
+    ("good", "True", "Synced"),
+    ("tenant", "True", "Synced"),
+    ("denied", "False", "AccessDenied"),
+    ("disabled", "False", "KeyUnavailable"),
+    ("huge", "False", "SecretTooLarge"),
+    ("docker", "False", "SecretWriteFailed"),
+    ("tls", "False", "SecretWriteFailed"),
+    ("taken", "False", "SecretConflict"),
+];
+
+/// Sets the stage. Answers with the world, its operator still to be started, and with all that must not show.
+pub async fn set() -> Result<(World, Vec<Canary>)> {
+    let mut world = World::without_operator().await?;
+    world.set_arguments(&["--log-filter", FILTER]);
+    let long: String = (0..180).map(|line| format!("canary-long-{line:04}\n")).collect();
+    let large: String = (0..400).map(|line| format!("canary-large-{line:05}\n")).collect();
+    let mut canaries: Vec<_> = VALUES.iter().map(|(name, value)| Canary::new(name, value)).collect();
+    canaries.push(Canary::new("long", &long));
+    canaries.push(Canary::new("large", &large));
+    canaries.push(Canary::new("the password within json", "canary-json-pass-2245"));
+    for (name, value) in VALUES {
+        world.aws.put(&format!("/shop/{name}"), value);
+    }
+    world.aws.put("/shop/long", &long);
+    let advanced = PutOptions { tier: Some(Tier::Advanced), ..PutOptions::default() };
+    world.aws.put_with("/shop/large", &large, advanced);
+    let key = world.aws.create_key("disabled");
+    let keyed = PutOptions { key: Some("alias/disabled".to_owned()), ..PutOptions::default() };
+    world.aws.put_with("/shop/disabled", "canary-disabled-1198", keyed);
+    canaries.push(Canary::new("disabled", "canary-disabled-1198"));
+    world.aws.set_key_state(&key, KeyState::Disabled);
+    world.aws.put("/shop/denied", "canary-denied-7070");
+    canaries.push(Canary::new("denied", "canary-denied-7070"));
+    world.aws.deny("ssm:GetParameters", &world.aws.parameter_arn("/shop/denied"));
+    world.aws.fault("GetParameters", Fault::Malformed, 2);
+    canaries.extend(stage_credentials(&world).await?);
+    create_secret(&world, "taken", &[("VALUE", VALUES[5].1.as_bytes())]).await?;
+    Ok((world, canaries))
+}
+
+/// Credentials are secrets as well: those of the operator, of its stores, and its token for the API server.
+async fn stage_credentials(world: &World) -> Result<Vec<Canary>> {
+    let own = world.aws.default_identity();
+    let tenant = Identity::assumed_role(DEFAULT_ACCOUNT, "tenant", "shop");
+    world.aws.add_identity(tenant.clone());
+    let token = tenant.session_token.clone().context("a session has a token")?;
+    let (id, secret) = (tenant.access_key_id.as_bytes(), tenant.secret_access_key.as_bytes());
+    let good = [("access-key-id", id), ("secret-access-key", secret), ("session-token", token.as_bytes())];
+    create_secret(world, "tenant", &good).await?;
+    let mistaken = b"canary-mistaken-secret-key-0042";
+    create_secret(world, "mistaken", &[("access-key-id", id), ("secret-access-key", mistaken)]).await?;
+    let unusable: &[u8] = b"canary-unusable-secret-key-0815\xff";
+    create_secret(world, "unusable", &[("access-key-id", id), ("secret-access-key", unusable)]).await?;
+    let kubeconfig: Value = serde_json::from_str(&fs::read_to_string(world.plane.kubeconfig())?)?;
+    let bearer = kubeconfig["users"][0]["user"]["token"].as_str().context("no token in the kubeconfig")?;
+    Ok(vec![
+        Canary::new("the operator's secret access key", &own.secret_access_key),
+        Canary::new("the operator's session token", own.session_token.as_deref().unwrap_or_default()),
+        Canary::new("the operator's bearer token", bearer),
+        Canary::new("a tenant's secret access key", &tenant.secret_access_key),
+        Canary::new("a tenant's session token", &token),
+        Canary::new("a mistaken secret access key", "canary-mistaken-secret-key-0042"),
+        Canary::new("an unusable secret access key", "canary-unusable-secret-key-0815"),
+    ])
+}
+
+/// Not by kubectl, which would keep what it applied in an annotation.
+async fn create_secret(world: &World, name: &str, data: &[(&str, &[u8])]) -> Result<()> {
+    let data: BTreeMap<_, _> =
+        data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect();
+    let mut secret = Secret { data: Some(data), ..Secret::default() };
+    secret.metadata.name = Some(name.to_owned());
+    world.api::<Secret>().create(&PostParams::default(), &secret).await?;
+    Ok(())
+}
+
+/// All objects and stores.
+pub fn manifests() -> Vec<Value> {
+    let typed = |type_: &str| json!({"target": {"type": type_}});
+    let simple = |name: &str| object(name, &[("VALUE", &format!("/shop/{name}"))], &json!({}));
+    let good = [
+        ("PLAIN", "/shop/plain"),
+        ("JSON", "/shop/json"),
+        ("UNICODE", "/shop/unicode"),
+        ("SHORT", "/shop/short"),
+        ("LONG", "/shop/long"),
+    ];
+    let own = json!({"storeRef": {"kind": "ParameterStore", "name": "own"}});
+    let huge: Vec<_> = (0..TOO_MANY).map(|n| json!({"key": format!("KEY_{n}"), "parameter": "/shop/large"})).collect();
+    let referring = |secret: &str| json!({"identity": {"credentialsSecretRef": {"namespace": "shop", "name": secret}}});
+    vec![
+        json!({
+            "apiVersion": "secureparameter.io/v1alpha1",
+            "kind": "ParameterStore",
+            "metadata": {"name": "own", "namespace": "shop"},
+            "spec": {"identity": {"credentialsSecretRef": {"name": "tenant"}}},
+        }),
+        store("mistaken", &referring("mistaken")),
+        store("unusable", &referring("unusable")),
+        object("good", &good, &json!({})),
+        object("tenant", &[("PLAIN", "/shop/plain")], &merged(&own, &json!({"target": {"name": "of-tenant"}}))),
+        simple("denied"),
+        simple("disabled"),
+        object("huge", &[], &json!({"data": huge})),
+        object("docker", &[(".dockerconfigjson", "/shop/docker")], &typed("kubernetes.io/dockerconfigjson")),
+        object("tls", &[("tls.crt", "/shop/long")], &typed("kubernetes.io/tls")),
+        object("taken", &[("VALUE", "/shop/plain")], &json!({})),
+    ]
+}
+
+fn merged(one: &Value, other: &Value) -> Value {
+    let fields = one.as_object().into_iter().chain(other.as_object()).flatten();
+    Value::Object(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
