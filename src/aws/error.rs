@@ -24,7 +24,8 @@ where
                 Some(code) => AwsError {
                     kind: AwsErrorKind::classify(code, message, Some(status)),
                     code: Some(code.to_owned()),
-                    message: message.to_owned(),
+                    // Where a signature does not match, the request that AWS signed follows, session token included.
+                    message: message.lines().next().unwrap_or_default().to_owned(),
                     request_id,
                 },
                 None => without_code(AwsErrorKind::ServiceUnavailable, format!("HTTP status {status}")),

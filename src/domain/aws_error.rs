@@ -149,9 +149,21 @@ pub struct KeyState {
 impl AwsError {
     fn text(&self) -> String {
         match &self.code {
-            Some(code) => format!("{code}: {}", self.message),
-            None => self.message.clone(),
+            Some(code) => format!("{code}: {}", self.sentence()),
+            None => self.sentence().to_owned(),
         }
+    }
+
+    /// The message without what Parameter Store appends about its call of KMS: the request id in there differs with
+    /// every attempt, and a failure that stays the same must read the same, or each look at it would be news.
+    fn sentence(&self) -> &str {
+        self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(sentence, _)| sentence)
+    }
+
+    /// Whether AWS refused the signature for its time. Its message then names both times, which differ with every
+    /// attempt too.
+    fn is_skewed(&self) -> bool {
+        ["Signature expired", "Signature not yet current"].iter().any(|start| self.message.starts_with(start))
     }
 
     /// The failure as the owner of the object reads it.
@@ -171,13 +183,19 @@ impl AwsError {
                 denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters")
             ),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
+            AwsErrorKind::CredentialsInvalid if self.is_skewed() => format!(
+                "AWS does not accept the operator's signature ({}): their clocks are more than five minutes apart; set \
+                 the clock of the operator's node right.",
+                self.code.as_deref().unwrap_or_default()
+            ),
             AwsErrorKind::CredentialsInvalid => format!(
                 "AWS does not accept the credentials of the store ({}); renew them, the operator then goes on by itself.",
                 self.text()
             ),
             AwsErrorKind::EndpointUnreachable => format!(
                 "No answer from AWS in region {} ({}); check DNS, VPC endpoints and proxies.",
-                scope.region, self.message
+                scope.region,
+                self.sentence()
             ),
             AwsErrorKind::Throttled => format!(
                 "AWS throttles account {} in region {} ({}); the operator waits and tries again, lower the quota of the \
@@ -210,7 +228,7 @@ impl AwsError {
             None => format!(
                 "KMS cannot use the key of {} ({}); enable the key, or write the parameters with another one.",
                 list(names),
-                self.message
+                self.sentence().trim_end_matches('.')
             ),
         }
     }
@@ -296,5 +314,27 @@ mod tests {
         for part in ["KEY", "PendingDeletion", "DAY", "/shop/a", "cancel"] {
             assert!(fault.message.contains(part), "{}", fault.message);
         }
+    }
+
+    #[test]
+    fn a_failure_that_stays_the_same_reads_the_same() {
+        let fault = |kind, code: &str, message: String| {
+            let error = AwsError { kind, code: Some(code.into()), message, request_id: None };
+            error.fault(None, &["/shop/a".to_owned()], &scope(), None).message
+        };
+        let disabled = |id| fault(AwsErrorKind::KeyUnavailable, "InvalidKeyId", DISABLED.replace("6e9b2c1e-0000", id));
+        assert_eq!(disabled("1"), disabled("2"));
+        assert!(disabled("1").contains("key/0d9f is disabled); enable"), "{}", disabled("1"));
+        let throttled = |id| {
+            let message = format!("Rate exceeded (Service: AWSKMS; Status Code: 400; Request ID: {id}; Proxy: null)");
+            fault(AwsErrorKind::Throttled, "ThrottlingException", message)
+        };
+        assert_eq!(throttled("1"), throttled("2"));
+        let skewed = |time| {
+            let message = format!("Signature expired: {time} is now earlier than {time} ({time} - 5 min.)");
+            fault(AwsErrorKind::CredentialsInvalid, "InvalidSignatureException", message)
+        };
+        assert_eq!(skewed("20261124T100000Z"), skewed("20261124T100001Z"));
+        assert!(skewed("20261124T100000Z").contains("clock"));
     }
 }

@@ -11,4 +11,5 @@ mod layers;
 mod main_job;
 mod ownership;
 mod restart;
+mod schema;
 mod support;

@@ -164,8 +164,8 @@ where
         }
         check_kstatus(&conditions, store.meta().generation).map_err(anyhow::Error::msg)?;
         let matches = format!("{:?}", ready.status) == status && ready.reason == reason;
-        Ok(matches.then(|| ready.message.clone()))
+        Ok((matches && contains(&ready.message, parts).is_ok()).then_some(()))
     })
     .await;
-    contains(&waited.with_context(|| format!("last seen: {last}"))?, parts)
+    waited.with_context(|| format!("{parts:?} asked for, last seen: {last}"))
 }

@@ -126,10 +126,11 @@ async fn an_endpoint_that_is_not_there_is_found_when_it_is() -> Result<()> {
     store_is(&stores, "default", "True", "Synced", &[ACCOUNT]).await?;
 
     let before = snapshot(&world, "checkout").await?;
+    let events = world.events("checkout").await?;
     gate.close();
     sync(&world, "checkout").await?;
     tolerates(&world, "checkout", "EndpointUnreachable", &[REGION]).await?;
-    recorded(&world, "checkout", "EndpointUnreachable", &[]).await?;
+    recorded(&world, "checkout", "EndpointUnreachable", &events).await?;
     assert_eq!(snapshot(&world, "checkout").await?, before);
     world.aws.put("/shop/a", "rotated");
     gate.open(aws).await?;
