@@ -31,7 +31,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
-            let _ = writeln!(stderr(), "{sentence}");
+            // On one line, also where a library had more to say.
+            let words: Vec<_> = sentence.split_whitespace().collect();
+            let _ = writeln!(stderr(), "{}", words.join(" "));
             ExitCode::FAILURE
         }
     }

@@ -65,3 +65,22 @@ fn chain(error: &dyn Error) -> Vec<String> {
 fn concerns_credentials(chain: &[String]) -> bool {
     chain.iter().any(|message| message.contains("credentials") || message.contains("identity"))
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ssm::{error::ErrorMetadata, operation::get_parameters::GetParametersError};
+
+    use super::*;
+
+    #[test]
+    fn what_follows_a_signature_error_is_not_kept() {
+        let message = "The signature does not match.\n\nThe Canonical String should have been\nx-amz-security-token:T";
+        let metadata = ErrorMetadata::builder().code("InvalidSignatureException").message(message).build();
+        let status = 400.try_into().expect("a status");
+        let error =
+            SdkError::service_error(GetParametersError::generic(metadata), HttpResponse::new(status, "".into()));
+        let error = convert(&error, &Capture::default());
+        assert_eq!(error.kind, AwsErrorKind::CredentialsInvalid);
+        assert_eq!(error.message, "The signature does not match.");
+    }
+}

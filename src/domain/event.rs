@@ -66,7 +66,9 @@ pub fn of_access(
     fault: Option<&Fault>,
 ) -> Option<Event> {
     let failure = fault.filter(|_| access.failed);
-    if failure.is_none() && (access.failed || !access.decrypting) {
+    // Absent optional parameters are no failure of the object, but they are not read either.
+    let has_read = access.decrypting && access.parameters.iter().any(|parameter| parameter.version.is_some());
+    if failure.is_none() && !has_read {
         return None;
     }
     let id = access.request_id.as_deref().unwrap_or(&access.audit_id);
@@ -199,6 +201,17 @@ mod tests {
         let failed = Access { failed: true, ..probe };
         let event = of_access("checkout", "uid", &failed, None, Some(&fault)).expect("an Event");
         assert_eq!((event.warning, event.reason), (true, "AccessDenied"));
+    }
+
+    #[test]
+    fn an_absent_parameter_does_not_hide_those_that_were_read() {
+        let mut some = Access { failed: true, ..access(2) };
+        some.parameters[1] = ParameterOutcome { version: None, outcome: "NotFound", ..some.parameters[1].clone() };
+        let event = of_access("checkout", "uid", &some, None, None).expect("an Event");
+        assert_eq!(event.reason, DECRYPTED);
+        assert!(event.note.contains("version 3") && event.note.contains("(absent)"), "{}", event.note);
+        some.parameters.remove(0);
+        assert_eq!(of_access("checkout", "uid", &some, None, None), None, "nothing was read");
     }
 
     #[test]

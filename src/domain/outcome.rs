@@ -125,7 +125,9 @@ impl Subject<'_> {
         } else {
             self.conditions().not_ready(fault.reason, &message)
         };
-        SecureParameterStatus { conditions, ..self.base() }
+        // A sync that was asked for and failed is still to be done, so it is not echoed.
+        let last_handled_sync = self.status.last_handled_sync.clone();
+        SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
     }
 
     fn synced(&self, secret: &str, plan: &Plan, versions: &Versions) -> Vec<crate::api::Condition> {

@@ -4,12 +4,17 @@
 mod api;
 mod audit;
 mod canary;
+mod clients;
+mod dependencies;
+mod chart;
 mod docs;
 mod drift;
 mod failures;
 mod layers;
 mod main_job;
+mod moto;
 mod ownership;
+mod process;
 mod restart;
 mod schema;
 mod support;

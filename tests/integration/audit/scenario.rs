@@ -7,12 +7,9 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use testbed::{
-    fake_aws::{DEFAULT_ACCOUNT, FakeAws, Fault, Identity, KeyState, ParameterType, PutOptions},
-    wait::eventually,
-};
+use testbed::fake_aws::{DEFAULT_ACCOUNT, FakeAws, Fault, Identity, KeyState, ParameterType, PutOptions};
 
-use crate::support::{PATIENCE, World, object, store};
+use crate::support::{World, object, store};
 
 /// How far the clock of AWS is behind: records must show its time, not that of the operator's machine.
 const CLOCK_OFFSET: i64 = -90;
@@ -66,7 +63,9 @@ pub async fn play() -> Result<Played> {
     for (name, status, reason) in ENDS {
         world.wait_for(name, status, reason).await?;
     }
-    wait_for_stores(&world).await?;
+    // AWS fails one of the stores at first.
+    world.wait_for_store("platform", "Synced").await?;
+    world.wait_for_store("wrong", "CredentialsInvalid").await?;
     force_sync(&world).await?;
     world.aws.put("/shop/db", "second");
     world.wait_for_secret("good", &[("DB", "second"), ("FLAG", "on")]).await?;
@@ -153,23 +152,6 @@ fn manifests() -> Vec<Value> {
         store("platform", &json!({"identity": credentials("tenant-credentials")})),
         store("wrong", &json!({"identity": credentials("wrong-credentials")})),
     ]
-}
-
-/// All stores but one become ready, though AWS fails one of them at first.
-async fn wait_for_stores(world: &World) -> Result<()> {
-    for (kind, name, reason) in [
-        ("parameterstore", "own", "Synced"),
-        ("clusterparameterstore", "platform", "Synced"),
-        ("clusterparameterstore", "wrong", "CredentialsInvalid"),
-    ] {
-        eventually(&format!("{kind} {name} to be {reason}"), PATIENCE, async || {
-            let path = r#"jsonpath={.status.conditions[?(@.type=="Ready")].reason}"#;
-            let shown = world.plane.kubectl(["get", kind, name, "--namespace", "shop", "--output", path]).await?;
-            Ok((shown == reason).then_some(()))
-        })
-        .await?;
-    }
-    Ok(())
 }
 
 async fn force_sync(world: &World) -> Result<()> {

@@ -30,9 +30,8 @@ impl Canary {
             forms.push(("URL-safe base64", URL_SAFE_NO_PAD.encode(&piece)));
         }
         let digest = Sha256::digest(value);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        forms.push(("SHA-256", hex.to_uppercase()));
-        forms.push(("SHA-256", hex));
+        forms.push(("SHA-256", format!("{digest:x}")));
+        forms.push(("SHA-256", format!("{digest:X}")));
         forms.push(("SHA-256 in base64", STANDARD_NO_PAD.encode(digest)));
         forms.push(("SHA-256 in URL-safe base64", URL_SAFE_NO_PAD.encode(digest)));
         Self { label: label.to_owned(), forms }
@@ -73,7 +72,7 @@ fn ascii_json(text: &str) -> String {
     for unit in within_quotes(&serde_json::Value::from(text).to_string()).encode_utf16() {
         match u8::try_from(unit) {
             Ok(byte) if byte.is_ascii() && !matches!(byte, b'<' | b'>' | b'&') => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("\\u{unit:04x}")),
+            _ => escaped.extend(["\\u", &format!("{unit:04x}")]),
         }
     }
     escaped
@@ -88,7 +87,7 @@ fn every_form_is_found() {
         ("JSON", r#"{"a":"pass<word>\"é\""}"#),
         ("ASCII JSON", r#"{"a":"pass\u003cword\u003e\"\u00e9\""}"#),
         ("base64", "data: cGFzczx3b3JkPiLDqSI="),
-        ("SHA-256", &Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        ("SHA-256", &format!("{:x}", Sha256::digest(value))),
     ] {
         assert_eq!(canary.shows_in(shown), Some(form));
     }

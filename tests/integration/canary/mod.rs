@@ -10,7 +10,10 @@ use kube::{ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
-use self::{forms::findings, stage::ENDS};
+use self::{
+    forms::{Canary, findings},
+    stage::{ENDS, ROTATED},
+};
 use crate::support::{Operator, PATIENCE, World};
 
 const KINDS: &str = "secureparameters,parameterstores,clusterparameterstores";
@@ -24,7 +27,7 @@ async fn planted_values_show_nowhere() -> Result<()> {
         world.wait_for(name, status, reason).await?;
     }
     for (store, reason) in [("mistaken", "CredentialsInvalid"), ("unusable", "StoreNotReady")] {
-        wait_for_store(&world, store, reason).await?;
+        world.wait_for_store(store, reason).await?;
     }
     let before = metadata(&world).await?;
     rotate(&world).await?;
@@ -33,31 +36,29 @@ async fn planted_values_show_nowhere() -> Result<()> {
     // A second start reads everything that the first one left.
     world.stop_operator()?;
     world.start_operator().await?;
+    eventually("the second operator to meet what failed before", PATIENCE, async || {
+        let denied = |record: &Value| record["cloudtrail"]["errorCode"] == "AccessDeniedException";
+        Ok(world.operator().audit()?.iter().any(denied).then_some(()))
+    })
+    .await?;
     texts.extend(pages(world.operator(), "the second operator").await?);
     texts.extend(cluster(&world).await?);
     let (_, log) = &texts[0];
     assert!(log.contains(r#""level":"TRACE""#), "not everything is logged");
+    // A name may show. That it does, proves that these texts are what they should be.
+    let shown = findings(&[Canary::new("a name", "/shop/denied")], &texts);
+    assert!(shown.len() >= 6, "only seen in: {shown:#?}");
     let found = findings(&canaries, &texts);
     assert!(found.is_empty(), "{found:#?}");
     Ok(())
 }
 
-async fn wait_for_store(world: &World, name: &str, reason: &str) -> Result<()> {
-    let path = r#"jsonpath={.status.conditions[?(@.type=="Ready")].reason}"#;
-    eventually(&format!("store {name} to be {reason}"), PATIENCE, async || {
-        let shown = world.plane.kubectl(["get", "clusterparameterstore", name, "--output", path]).await?;
-        Ok((shown == reason).then_some(()))
-    })
-    .await
-}
-
 /// Changes a value and nothing else.
 async fn rotate(world: &World) -> Result<()> {
-    let (_, rotated) = stage::VALUES.last().context("no values")?;
-    world.aws.put("/shop/short", rotated);
+    world.aws.put("/shop/short", ROTATED);
     eventually("the rotated value to arrive", PATIENCE, async || {
         let secret = world.secret("good").await?.context("no Secret")?;
-        Ok((secret["SHORT"] == *rotated).then_some(()))
+        Ok((secret["SHORT"] == ROTATED).then_some(()))
     })
     .await
 }

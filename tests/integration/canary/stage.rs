@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use testbed::fake_aws::{DEFAULT_ACCOUNT, Fault, Identity, KeyState, PutOptions, Tier};
+use testbed::fake_aws::{DEFAULT_ACCOUNT, FakeAws, Fault, Identity, KeyState, PutOptions, Tier};
 
 use super::forms::Canary;
 use crate::support::{World, object, store};
@@ -19,15 +19,17 @@ const FILTER: &str = "trace,aws_smithy_runtime::client=trace,aws_config::provide
 const TOO_MANY: usize = 140;
 
 /// Values of parameters, by name below `/shop/`.
-pub const VALUES: &[(&str, &str)] = &[
+const VALUES: &[(&str, &str)] = &[
     ("plain", "Tr0ub4dor & <3> \"quoted\\\" canary-plain-5130"),
     ("json", r#"{"user":"canary-json-user-7781","password":"canary-json-pass-2245"}"#),
     ("unicode", "Schlüssel-κλειδί-鍵-🗝-canary-4410"),
     ("short", "q7Xw9Kp2"),
     ("docker", "canary-docker-9902-is-not-JSON"),
-    ("foreign", "canary-foreign-3317"),
-    ("rotated", "canary-rotated-6408"),
+    ("denied", "canary-denied-7070"),
 ];
+
+/// What `short` becomes.
+pub const ROTATED: &str = "canary-rotated-6408";
 
 /// What the objects end up as.
 pub const ENDS: &[(&str, &str, &str)] = &[
@@ -45,30 +47,36 @@ pub const ENDS: &[(&str, &str, &str)] = &[
 pub async fn set() -> Result<(World, Vec<Canary>)> {
     let mut world = World::without_operator().await?;
     world.set_arguments(&["--log-filter", FILTER]);
-    let long: String = (0..180).map(|line| format!("canary-long-{line:04}\n")).collect();
-    let large: String = (0..400).map(|line| format!("canary-large-{line:05}\n")).collect();
-    let mut canaries: Vec<_> = VALUES.iter().map(|(name, value)| Canary::new(name, value)).collect();
-    canaries.push(Canary::new("long", &long));
-    canaries.push(Canary::new("large", &large));
-    canaries.push(Canary::new("the password within json", "canary-json-pass-2245"));
-    for (name, value) in VALUES {
-        world.aws.put(&format!("/shop/{name}"), value);
-    }
-    world.aws.put("/shop/long", &long);
-    let advanced = PutOptions { tier: Some(Tier::Advanced), ..PutOptions::default() };
-    world.aws.put_with("/shop/large", &large, advanced);
-    let key = world.aws.create_key("disabled");
-    let keyed = PutOptions { key: Some("alias/disabled".to_owned()), ..PutOptions::default() };
-    world.aws.put_with("/shop/disabled", "canary-disabled-1198", keyed);
-    canaries.push(Canary::new("disabled", "canary-disabled-1198"));
-    world.aws.set_key_state(&key, KeyState::Disabled);
-    world.aws.put("/shop/denied", "canary-denied-7070");
-    canaries.push(Canary::new("denied", "canary-denied-7070"));
-    world.aws.deny("ssm:GetParameters", &world.aws.parameter_arn("/shop/denied"));
-    world.aws.fault("GetParameters", Fault::Malformed, 2);
+    let mut canaries = stage_parameters(&world.aws);
     canaries.extend(stage_credentials(&world).await?);
-    create_secret(&world, "taken", &[("VALUE", VALUES[5].1.as_bytes())]).await?;
+    create_secret(&world, "taken", &[("VALUE", b"canary-foreign-3317")]).await?;
+    canaries.push(Canary::new("the value of a foreign Secret", "canary-foreign-3317"));
     Ok((world, canaries))
+}
+
+fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
+    let lines = |name: &str, count: usize| (0..count).map(|n| format!("canary-{name}-{n:05}")).collect::<Vec<_>>();
+    let (long, large) = (lines("long", 200).join("\n"), lines("large", 400).join("\n"));
+    let key = aws.create_key("disabled");
+    let advanced = PutOptions { tier: Some(Tier::Advanced), ..PutOptions::default() };
+    let keyed = PutOptions { key: Some("alias/disabled".to_owned()), ..PutOptions::default() };
+    for (name, value) in VALUES {
+        aws.put(&format!("/shop/{name}"), value);
+    }
+    aws.put("/shop/long", &long);
+    aws.put_with("/shop/large", &large, advanced);
+    aws.put_with("/shop/disabled", "canary-disabled-1198", keyed);
+    aws.set_key_state(&key, KeyState::Disabled);
+    aws.deny("ssm:GetParameters", &aws.parameter_arn("/shop/denied"));
+    aws.fault("GetParameters", Fault::Malformed, 2);
+    let more = [
+        ("long", long.as_str()),
+        ("large", &large),
+        ("disabled", "canary-disabled-1198"),
+        ("rotated", ROTATED),
+        ("the password within json", "canary-json-pass-2245"),
+    ];
+    VALUES.iter().chain(&more).map(|(name, value)| Canary::new(name, value)).collect()
 }
 
 /// Credentials are secrets as well: those of the operator, of its stores, and its token for the API server.

@@ -44,11 +44,10 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
     ])
     .await?;
-    assert_eq!(operator_arguments(&objects)?[2..], [
-        "--log-format=text",
-        "--log-filter=info,secure_parameter_operator=debug",
-        "--concurrency=3"
-    ]);
+    assert_eq!(
+        operator_arguments(&objects)?[2..],
+        ["--log-format=text", "--log-filter=info,secure_parameter_operator=debug", "--concurrency=3"]
+    );
     let environment = json!([
         {"name": "AWS_REGION", "value": "eu-central-1"},
         {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
@@ -96,12 +95,39 @@ async fn definitions_are_those_of_the_repository() -> Result<()> {
 #[tokio::test]
 async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
     let objects = rendered(&["--set=rbac.aggregate=false"]).await?;
-    let roles: Vec<_> = objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
+    let roles: Vec<_> =
+        objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
     assert_eq!(roles.len(), 2, "one role and its binding");
-    let rights = RIGHTS.iter().map(|(group, resources, verbs)| {
-        json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
-    });
+    let rights = RIGHTS
+        .iter()
+        .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}));
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rights.collect::<Value>());
+    Ok(())
+}
+
+/// Cluster stores say who may read what: no built-in role may write them.
+#[tokio::test]
+async fn built_in_roles_read_everything_and_write_what_is_namespaced() -> Result<()> {
+    let objects = rendered(&[]).await?;
+    for (name, resources, verbs) in [
+        (
+            "view",
+            ["secureparameters", "parameterstores", "clusterparameterstores"].as_slice(),
+            ["get", "list", "watch"].as_slice(),
+        ),
+        (
+            "edit",
+            &["secureparameters", "parameterstores"],
+            &["create", "update", "patch", "delete", "deletecollection"],
+        ),
+    ] {
+        let role = find(&objects, "ClusterRole", &format!("{FULLNAME}-{name}"))?;
+        let labels = role["metadata"]["labels"].as_object().context("labels")?;
+        let aggregated: Vec<_> = labels.keys().filter(|label| label.contains("aggregate-to")).collect();
+        assert_eq!(aggregated, [&format!("rbac.authorization.k8s.io/aggregate-to-{name}")]);
+        let rules = json!([{"apiGroups": ["secureparameter.io"], "resources": resources, "verbs": verbs}]);
+        assert_eq!(role["rules"], rules);
+    }
     Ok(())
 }
 

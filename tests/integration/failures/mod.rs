@@ -1,6 +1,7 @@
 //! What each failure of AWS, of a store or of its policy leaves behind: conditions that say what to do, the Secret as it
 //! was, and an Event and audit records that can be joined to AWS' own trail.
 
+mod credentials;
 mod denied;
 mod keys;
 mod missing;
@@ -29,6 +30,37 @@ use crate::support::{PATIENCE, World};
 const ACCOUNT: &str = "111122223333";
 /// Region that the operator's environment names.
 const REGION: &str = "eu-central-1";
+
+/// Failures that concern nobody but their own objects, all at once in one world: none disturbs another, and all wait for
+/// their intervals together.
+#[tokio::test]
+async fn failures_of_some_objects_leave_the_others_alone() -> Result<()> {
+    let world = World::start().await?;
+    tokio::try_join!(
+        scenario("missing parameters", missing::parameters_appear(&world)),
+        scenario("vanishing parameters", missing::parameters_vanish(&world)),
+        scenario("missing versions", missing::versions_are_told_from_parameters(&world)),
+        scenario("moving labels", missing::labels_move(&world)),
+        scenario("denied reads", denied::reads(&world)),
+        scenario("denied decryptions", denied::decryptions(&world)),
+        scenario("disabled keys", keys::disabled(&world)),
+        scenario("dying keys", keys::pending_deletion(&world)),
+        scenario("keys without a description", keys::not_described(&world)),
+        scenario("rechecks", rechecks::are_bounded(&world)),
+        scenario("grants", policy::grants(&world)),
+        scenario("labels of namespaces", policy::labels_of_namespaces(&world)),
+        scenario("late stores", stores::come_and_go(&world)),
+        scenario("broken rules", stores::broken_rule(&world)),
+        scenario("cluster stores with credentials", stores::of_the_cluster_with_credentials(&world)),
+        scenario("stores without credentials", stores::of_a_namespace_without_credentials(&world)),
+    )?;
+    Ok(())
+}
+
+/// One scenario of several, with its name on its errors.
+async fn scenario(name: &'static str, scenario: impl Future<Output = Result<()>>) -> Result<()> {
+    Box::pin(scenario).await.context(name)
+}
 
 /// Waits until an object is not Ready for `reason`, with `companion` (`Stalled` or `Reconciling`) beside it and a
 /// message that names all `parts`. Answers with the message.
@@ -122,10 +154,13 @@ fn joins(world: &World, record: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Audit records of the AWS calls that were made for an object or a store, oldest first.
+/// Audit records of the AWS calls that were made for an object, oldest first.
 fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
     let mut records = world.operator().audit()?;
-    records.retain(|record| record.get("cloudtrail").is_some() && record["objects"][0]["name"] == name);
+    records.retain(|record| {
+        let object = &record["objects"][0];
+        record.get("cloudtrail").is_some() && object["kind"] == "SecureParameter" && object["name"] == name
+    });
     Ok(records)
 }
 

@@ -6,56 +6,62 @@ use serde_json::{Value, json};
 use super::{calls, fails, snapshot, sync};
 use crate::support::{World, object, store};
 
-/// The default store with this rule for namespace `shop` beside the usual one.
-fn granting(namespaces: &Value, glob: &str) -> Value {
+/// A store that grants namespaces this glob beside what every store of the tests grants.
+fn granting(name: &str, namespaces: &Value, glob: &str) -> Value {
     let usual = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}/**"]});
-    store("default", &json!({"access": [usual, {"namespaces": namespaces, "parameters": [glob]}]}))
+    store(name, &json!({"access": [usual, {"namespaces": namespaces, "parameters": [glob]}]}))
 }
 
-#[tokio::test]
-async fn a_grant_takes_effect_at_once_and_its_withdrawal_keeps_the_secret() -> Result<()> {
-    let world = World::start().await?;
-    world.aws.put("/shop/a", "alpha");
-    world.aws.put("/common/b", "beta");
-    let data = [("A", "/shop/a"), ("B", "/common/b")];
-    world.apply(&object("checkout", &data, &json!({"refreshInterval": "1h"}))).await?;
-    let parts = ["Namespace shop", "/common/b", "ClusterParameterStore default", "spec.access"];
-    let message = fails(&world, "checkout", "PolicyDenied", "Stalled", &parts).await?;
-    assert!(!message.contains("/shop/a"), "{message}");
-    assert_eq!((world.aws.calls("GetParameters"), world.secret("checkout").await?), (0, None));
-    world.event("checkout", "PolicyDenied", &[]).await?;
+/// An object that reads from this store, and does not poll: whatever happens, a watch has noticed.
+fn reading_from(store: &str, data: &[(&str, &str)]) -> Value {
+    object(store, data, &json!({"storeRef": {"name": store}, "refreshInterval": "0s"}))
+}
 
-    world.apply(&granting(&json!({"names": ["shop"]}), "/common/*")).await?;
-    world.synced("checkout").await?;
-    world.wait_for_secret("checkout", &[("A", "alpha"), ("B", "beta")]).await?;
+/// A grant takes effect at once; its withdrawal keeps the Secret, and nothing is asked of AWS any more.
+pub async fn grants(world: &World) -> Result<()> {
+    world.aws.put("/shop/granted", "alpha");
+    world.aws.put("/common/granted", "beta");
+    world.apply(&store("granting", &json!({}))).await?;
+    world.apply(&reading_from("granting", &[("A", "/shop/granted"), ("B", "/common/granted")])).await?;
+    let parts = ["Namespace shop", "/common/granted", "ClusterParameterStore granting", "spec.access"];
+    let message = fails(world, "granting", "PolicyDenied", "Stalled", &parts).await?;
+    assert!(!message.contains("/shop/granted"), "{message}");
+    assert_eq!((calls(world, "granting")?.len(), world.secret("granting").await?), (0, None));
+    world.event("granting", "PolicyDenied", &[]).await?;
 
-    let before = snapshot(&world, "checkout").await?;
-    let asked = calls(&world, "checkout")?.len();
-    world.apply(&store("default", &json!({}))).await?;
-    fails(&world, "checkout", "PolicyDenied", "Stalled", &["/common/b", "Secret checkout is kept as it was"]).await?;
-    sync(&world, "checkout").await?;
-    assert_eq!(snapshot(&world, "checkout").await?, before);
-    assert_eq!(calls(&world, "checkout")?.len(), asked, "nothing is asked of AWS, not even /shop/a");
+    world.apply(&granting("granting", &json!({"names": ["shop"]}), "/common/*")).await?;
+    world.synced("granting").await?;
+    world.wait_for_secret("granting", &[("A", "alpha"), ("B", "beta")]).await?;
 
-    world.apply(&granting(&json!({"names": ["shop"]}), "/common/b")).await?;
-    world.synced("checkout").await?;
+    let before = snapshot(world, "granting").await?;
+    world.apply(&store("granting", &json!({}))).await?;
+    let parts = ["/common/granted", "Secret granting is kept as it was"];
+    fails(world, "granting", "PolicyDenied", "Stalled", &parts).await?;
+    world.aws.put("/common/granted", "rotated");
+    let asked = calls(world, "granting")?.len();
+    sync(world, "granting").await?;
+    assert_eq!(calls(world, "granting")?.len(), asked, "not even what is granted still");
+    assert_eq!(snapshot(world, "granting").await?, before);
+
+    world.apply(&granting("granting", &json!({"names": ["shop"]}), "/common/granted")).await?;
+    world.wait_for_secret("granting", &[("A", "alpha"), ("B", "rotated")]).await?;
+    world.synced("granting").await?;
     Ok(())
 }
 
-#[tokio::test]
-async fn labels_of_the_namespace_take_effect_at_once() -> Result<()> {
-    let world = World::start().await?;
-    world.aws.put("/common/b", "beta");
+/// Labels of the namespace take effect at once.
+pub async fn labels_of_namespaces(world: &World) -> Result<()> {
+    world.aws.put("/common/labelled", "value");
     let selector = json!({"selector": {"matchLabels": {"team": "payments"}}});
-    world.apply(&granting(&selector, "/common/**")).await?;
-    world.apply(&object("checkout", &[("B", "/common/b")], &json!({"refreshInterval": "1h"}))).await?;
-    fails(&world, "checkout", "PolicyDenied", "Stalled", &["Namespace shop", "/common/b"]).await?;
+    world.apply(&granting("selecting", &selector, "/common/**")).await?;
+    world.apply(&reading_from("selecting", &[("A", "/common/labelled")])).await?;
+    fails(world, "selecting", "PolicyDenied", "Stalled", &["Namespace shop", "/common/labelled"]).await?;
 
     world.plane.kubectl(["label", "namespace", "shop", "team=payments"]).await?;
-    world.synced("checkout").await?;
-    let before = snapshot(&world, "checkout").await?;
+    world.synced("selecting").await?;
+    let before = snapshot(world, "selecting").await?;
     world.plane.kubectl(["label", "--overwrite", "namespace", "shop", "team=other"]).await?;
-    fails(&world, "checkout", "PolicyDenied", "Stalled", &["kept as it was"]).await?;
-    assert_eq!(snapshot(&world, "checkout").await?, before);
+    fails(world, "selecting", "PolicyDenied", "Stalled", &["kept as it was"]).await?;
+    assert_eq!(snapshot(world, "selecting").await?, before);
     Ok(())
 }

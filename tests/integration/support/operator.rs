@@ -1,7 +1,7 @@
 //! The operator as a process, and what it says.
 
 use std::{
-    fs,
+    env, fs,
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
@@ -37,8 +37,12 @@ impl Operator {
         let mut command = Command::new(env!("CARGO_BIN_EXE_secure-parameter-operator"));
         command.args(["run", "--listen", &address]).args(arguments);
         command.env("KUBECONFIG", kubeconfig).env("RUST_BACKTRACE", "1");
-        for name in ["AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
-            command.env(name, "");
+        // Nothing of the AWS configuration of whoever runs the tests.
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+        for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+            command.env(name, "/dev/null");
         }
         command.envs(environment.iter().cloned());
         let options = Options { errors: Some(folder.join(format!("log-{run}"))), ..Options::default() };
@@ -66,6 +70,12 @@ impl Operator {
 
     /// Status and body of `GET path`.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let (status, _, body) = self.fetch(path).await?;
+        Ok((status, body))
+    }
+
+    /// Status, head and body of `GET path`.
+    pub async fn fetch(&self, path: &str) -> Result<(u16, String, String)> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(&self.address).await?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
@@ -73,8 +83,8 @@ impl Operator {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         let status = answer.split(' ').nth(1).context("no status line")?.parse()?;
-        let body = answer.split_once("\r\n\r\n").context("no body")?.1.to_owned();
-        Ok((status, body))
+        let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        Ok((status, head.to_owned(), body.to_owned()))
     }
 
     /// Waits until the operator says that it is ready.

@@ -145,6 +145,18 @@ impl World {
         self.wait_for(name, "True", "Synced").await
     }
 
+    /// Waits until a cluster store's Ready condition has this reason; answers with its message.
+    pub async fn wait_for_store(&self, name: &str, reason: &str) -> Result<String> {
+        let stores: Api<ClusterParameterStore> = Api::all(self.client.clone());
+        eventually(&format!("store {name} to be {reason}"), PATIENCE, async || {
+            let conditions = stores.get(name).await?.status.unwrap_or_default().conditions;
+            let ready =
+                conditions.into_iter().find(|condition| condition.type_ == "Ready" && condition.reason == reason);
+            Ok(ready.map(|ready| ready.message))
+        })
+        .await
+    }
+
     /// The data of a Secret as text; `None` if there is no such Secret.
     pub async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
         let secret = self.api::<Secret>().get_opt(name).await?;

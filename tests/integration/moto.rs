@@ -1,0 +1,197 @@
+//! The main job against moto instead of our own fake, which then is not its own judge: create, rotate, relabel, drift,
+//! restart, delete.
+//!
+//! moto answers in random order, never says which selector an item answers, and hands out the plaintext where no
+//! decryption was asked for; the operator must match by ARN and keep nothing of the latter.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use secure_parameter_operator::api::{ClusterParameterStore, SecureParameter};
+use serde_json::{Value, json};
+use testbed::{moto::Moto, wait::eventually};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{PATIENCE, World, object};
+
+/// moto's account.
+const ACCOUNT: &str = "123456789012";
+/// What every value begins with.
+const PLAINTEXT: &str = "plaintext-";
+/// More than one call takes, so that there are two.
+const MANY: usize = 11;
+
+#[tokio::test]
+async fn the_main_job_is_done_with_moto_too() -> Result<()> {
+    let moto = Moto::start().await?;
+    let mut world = World::without_operator().await?;
+    world.set_environment(&moto.environment());
+    world.unset_environment(&["AWS_SESSION_TOKEN"]);
+    world.start_operator().await?;
+
+    let mut values = created(&world, &moto).await?;
+    rotated_and_relabelled(&world, &moto, &mut values).await?;
+    drift_is_undone(&world, &values).await?;
+    no_value_is_kept(&world).await?;
+    restarted(&mut world, &values).await?;
+    deleted(&world, &moto, &values).await?;
+    no_value_is_kept(&world).await?;
+    assert_eq!(world.aws.calls("GetParameters"), 0, "the fake was idle");
+    Ok(())
+}
+
+/// Keys of the Secret with their values.
+type Values = Vec<(&'static str, String)>;
+
+async fn holds(world: &World, values: &Values) -> Result<()> {
+    let expected: Vec<_> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    world.wait_for_secret("checkout", &expected).await
+}
+
+fn set(values: &mut Values, key: &str, value: &str) {
+    for (_, old) in values.iter_mut().filter(|(known, _)| *known == key) {
+        value.clone_into(old);
+    }
+}
+
+/// Creates many parameters and an object that wants them all, one of them by label too.
+async fn created(world: &World, moto: &Moto) -> Result<Values> {
+    const KEYS: [&str; MANY] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"];
+    let mut values: Values = KEYS.iter().map(|key| (*key, format!("{PLAINTEXT}{key}-1"))).collect();
+    for (key, value) in &values {
+        let kind = if *key == "K" { "String" } else { "SecureString" };
+        ssm(moto, "PutParameter", &json!({"Name": format!("/shop/{key}"), "Value": value, "Type": kind})).await?;
+    }
+    label(moto, 1).await?;
+    let entries = KEYS.iter().map(|key| json!({"key": key, "parameter": format!("/shop/{key}")}));
+    let labelled = json!({"key": "LABELLED", "parameter": "/shop/A", "label": "prod"});
+    let data: Vec<_> = entries.chain([labelled]).collect();
+    world.apply(&object("checkout", &[], &json!({"data": data}))).await?;
+    let synced = world.synced("checkout").await?;
+    values.push(("LABELLED", "plaintext-A-1".to_owned()));
+    holds(world, &values).await?;
+
+    let status = synced.status.context("no status")?;
+    assert_eq!(status.conditions[0].message, "Secret checkout holds 12 keys from 12 parameters.");
+    let arn = format!("arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/shop/A");
+    let labels: Vec<_> = status.parameters.iter().filter(|p| p.arn == arn).map(|p| p.label.as_deref()).collect();
+    assert_eq!(labels, [None, Some("prod")]);
+    let stores: Api<ClusterParameterStore> = Api::all(world.client.clone());
+    let identity = stores.get("default").await?.status.and_then(|status| status.identity).context("no identity")?;
+    assert_eq!(identity.account, ACCOUNT);
+    let event = world.event("checkout", "ParameterDecrypted", &[]).await?;
+    assert!(event.note.is_some_and(|note| note.contains("parameter/shop/A version 1")));
+    assert_eq!(decrypting_calls(world)?, 2, "ten names to a call");
+    Ok(values)
+}
+
+/// A new version arrives, and the label's key follows the label.
+async fn rotated_and_relabelled(world: &World, moto: &Moto, values: &mut Values) -> Result<()> {
+    let rotated = json!({"Name": "/shop/A", "Value": "plaintext-A-2", "Type": "SecureString", "Overwrite": true});
+    ssm(moto, "PutParameter", &rotated).await?;
+    set(values, "A", "plaintext-A-2");
+    holds(world, values).await?;
+    label(moto, 2).await?;
+    set(values, "LABELLED", "plaintext-A-2");
+    holds(world, values).await?;
+    world.synced("checkout").await?;
+    Ok(())
+}
+
+/// A Secret that was edited or deleted is restored.
+async fn drift_is_undone(world: &World, values: &Values) -> Result<()> {
+    let secrets = world.api::<Secret>();
+    let params = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+    let edit = json!({"stringData": {"A": "tampered"}, "data": {"B": null}});
+    secrets.patch("checkout", &params, &Patch::Merge(edit)).await?;
+    holds(world, values).await?;
+    secrets.delete("checkout", &DeleteParams::default()).await?;
+    holds(world, values).await?;
+    world.synced("checkout").await?;
+    Ok(())
+}
+
+/// A restart looks at the versions, and decrypts nothing.
+async fn restarted(world: &mut World, values: &Values) -> Result<()> {
+    let before = world.api::<Secret>().get("checkout").await?;
+    world.stop_operator()?;
+    world.start_operator().await?;
+    eventually("the operator to look at the versions", PATIENCE, async || {
+        Ok((calls(world, false)?.len() >= 2).then_some(()))
+    })
+    .await?;
+    world.synced("checkout").await?;
+    holds(world, values).await?;
+    assert_eq!(decrypting_calls(world)?, 0);
+    assert_eq!(world.api::<Secret>().get("checkout").await?, before);
+    Ok(())
+}
+
+/// A parameter that is deleted is missed, and the Secret kept.
+async fn deleted(world: &World, moto: &Moto, values: &Values) -> Result<()> {
+    ssm(moto, "DeleteParameter", &json!({"Name": "/shop/B"})).await?;
+    let object = world.wait_for("checkout", "False", "ParameterNotFound").await?;
+    let message = &object.status.context("no status")?.conditions[0].message;
+    assert!(message.contains("/shop/B") && message.contains(ACCOUNT), "{message}");
+    assert!(!message.contains("/shop/A") && !message.contains("/shop/C"), "{message}");
+    holds(world, values).await
+}
+
+/// No value is anywhere but in the Secret, though moto gives it away with every look at the versions.
+async fn no_value_is_kept(world: &World) -> Result<()> {
+    ensure!(!calls(world, false)?.is_empty(), "no look at the versions yet");
+    let object = serde_json::to_string(&world.api::<SecureParameter>().get("checkout").await?)?;
+    let events = serde_json::to_string(&world.events("checkout").await?)?;
+    let secret = serde_json::to_string(&world.api::<Secret>().get("checkout").await?.metadata)?;
+    let metrics = world.operator().get("/metrics").await?.1;
+    let audit = Value::from(world.operator().audit()?).to_string();
+    for text in [object, events, secret, metrics, audit, world.operator().log()?] {
+        ensure!(!text.contains(PLAINTEXT), "a value is in: {text}");
+    }
+    Ok(())
+}
+
+/// The operator's calls of `GetParameters` with or without decryption, by its own audit records.
+fn calls(world: &World, decrypting: bool) -> Result<Vec<Value>> {
+    let mut records = world.operator().audit()?;
+    records.retain(|record| record["cloudtrail"]["requestParameters"]["withDecryption"] == decrypting);
+    Ok(records)
+}
+
+fn decrypting_calls(world: &World) -> Result<usize> {
+    Ok(calls(world, true)?.len())
+}
+
+/// Puts the label `prod` onto a version of `/shop/A`.
+async fn label(moto: &Moto, version: i64) -> Result<()> {
+    let input = json!({"Name": "/shop/A", "ParameterVersion": version, "Labels": ["prod"]});
+    ssm(moto, "LabelParameterVersion", &input).await
+}
+
+/// Calls an operation of Parameter Store. moto takes any signature, and reads from it which service is meant.
+async fn ssm(moto: &Moto, operation: &str, input: &Value) -> Result<()> {
+    let url = moto.url();
+    let address = url.strip_prefix("http://").context("an address")?;
+    let body = input.to_string();
+    // In version 1.0 the answer ends with the connection.
+    let request = format!(
+        "POST / HTTP/1.0\r\nHost: {address}\r\nX-Amz-Target: AmazonSSM.{operation}\r\nContent-Type: \
+         application/x-amz-json-1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=testing/20260101/eu-central-1/ssm/\
+         aws4_request, SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split_whitespace().nth(1).unwrap_or_default();
+    ensure!(status == "200", "{operation}: {answer}");
+    Ok(())
+}

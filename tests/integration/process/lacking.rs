@@ -1,0 +1,110 @@
+//! What can still come is waited for: not ready, with a sentence that says for what, and ready by itself once it is
+//! there.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use serde_json::{Value, json};
+use testbed::{
+    control_plane::ControlPlane,
+    fake_aws::{DEFAULT_ACCOUNT, FakeAws, Identity},
+    wait::eventually,
+};
+
+use super::open_metrics::Page;
+use crate::support::{Operator, PATIENCE, World, store};
+
+/// Watches that fail without definitions.
+const STORES: [&str; 2] = ["clusterparameterstores", "parameterstores"];
+
+/// Waits until the operator is not ready for just these reasons, and says so in the log once each.
+async fn waits_for(operator: &Operator, sentences: &[&str]) -> Result<()> {
+    let expected = sentences.join("\n") + "\n";
+    let mut last = None;
+    let waited = eventually(&format!("the operator to wait: {expected}"), PATIENCE, async || {
+        last = Some(operator.get("/readyz").await?);
+        Ok((last == Some((503, expected.clone()))).then_some(()))
+    })
+    .await;
+    waited.with_context(|| format!("last seen: {last:?}"))?;
+    for sentence in sentences.iter().filter(|sentence| !sentence.starts_with("Waiting")) {
+        assert_eq!(operator.log()?.matches(sentence).count(), 1, "{sentence}: {}", operator.log()?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn custom_resource_definitions() -> Result<()> {
+    let plane = ControlPlane::start().await?;
+    let aws = FakeAws::start().await?;
+    let operator = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 1)?;
+    let [cluster_stores, stores] = STORES.map(|name| {
+        format!(
+            "CustomResourceDefinition {name}.secureparameter.io is not installed; apply the manifests in crds/ or \
+             install the chart."
+        )
+    });
+    // Objects come after their stores.
+    let objects = "Waiting for the first list of secureparameters.";
+    waits_for(&operator, &[&cluster_stores, &stores, objects]).await?;
+    // It goes on trying, but says nothing new meanwhile.
+    eventually("further attempts", PATIENCE, async || {
+        let page = Page::parse(&operator.get("/metrics").await?.1)?;
+        let errors = STORES
+            .map(|watch| page.value("secureparameter_watch_errors_total", &[("watch", watch)]).unwrap_or_default());
+        Ok(errors.iter().all(|errors| *errors >= 3.0).then_some(()))
+    })
+    .await?;
+    let log = operator.log()?;
+    assert!(log.lines().count() <= 6, "too much to say: {log}");
+    // While nothing could even be listed, there is nothing to finish.
+    let mut other = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 2)?;
+    waits_for(&other, &[&cluster_stores, &stores, objects]).await?;
+    other.process().signal("TERM")?;
+    assert!(other.process().wait(Duration::from_secs(15))?.success());
+    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    plane.kubectl(["apply", "--filename", &crds.display().to_string()]).await?;
+    operator.ready().await?;
+    assert_eq!(operator.get("/readyz").await?, (200, "ok\n".to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn region_and_credentials() -> Result<()> {
+    let mut world = World::without_operator().await?;
+    let complete = world.aws.environment();
+    world.unset_environment(&["AWS_REGION"]);
+    world.launch_operator()?;
+    waits_for(world.operator(), &["No AWS region is configured; set AWS_REGION, or spec.region of every store."])
+        .await?;
+    world.wait_for_store("default", "StoreNotReady").await?;
+    world.apply(&store("default", &json!({"region": "eu-central-1"}))).await?;
+    world.operator().ready().await?;
+    world.wait_for_store("default", "Synced").await?;
+
+    world.stop_operator()?;
+    world.set_environment(&complete);
+    world.unset_environment(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]);
+    world.launch_operator()?;
+    let sentence = "No AWS credentials were found; give the operator's ServiceAccount a role (IRSA or EKS Pod \
+                    Identity), or set spec.identity of every store.";
+    waits_for(world.operator(), &[sentence]).await?;
+    world.wait_for_store("default", "CredentialsInvalid").await?;
+    let reference = create_credentials(&world).await?;
+    world.apply(&store("default", &json!({"identity": {"credentialsSecretRef": reference}}))).await?;
+    world.operator().ready().await?;
+    world.wait_for_store("default", "Synced").await.map(drop)
+}
+
+async fn create_credentials(world: &World) -> Result<Value> {
+    let identity = Identity::user(DEFAULT_ACCOUNT, "tenant");
+    world.aws.add_identity(identity.clone());
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "credentials"},
+        "stringData": {"access-key-id": identity.access_key_id, "secret-access-key": identity.secret_access_key},
+    }))?;
+    world.api::<Secret>().create(&PostParams::default(), &secret).await?;
+    Ok(json!({"namespace": "shop", "name": "credentials"}))
+}

@@ -1,0 +1,84 @@
+//! What the operator serves: health, readiness, metrics.
+
+use anyhow::Result;
+use serde_json::json;
+use testbed::{fake_aws::KeyState, fake_aws::PutOptions, wait::eventually};
+
+use super::open_metrics::Page;
+use crate::support::{PATIENCE, World, object};
+
+#[tokio::test]
+async fn health_readiness_and_metrics() -> Result<()> {
+    let world = World::start().await?;
+    let key = world.aws.create_key("broken");
+    let keyed = PutOptions { key: Some("alias/broken".to_owned()), ..PutOptions::default() };
+    world.aws.put("/shop/db", "value");
+    world.aws.put_with("/shop/broken", "value", keyed);
+    world.aws.set_key_state(&key, KeyState::Disabled);
+    for (name, parameter) in [("checkout", "/shop/db"), ("basket", "/shop/broken"), ("refund", "/shop/none")] {
+        world.apply(&object(name, &[("VALUE", parameter)], &json!({}))).await?;
+    }
+    world.synced("checkout").await?;
+    world.wait_for("basket", "False", "KeyUnavailable").await?;
+    world.wait_for("refund", "False", "ParameterNotFound").await?;
+
+    let operator = world.operator();
+    assert_eq!(operator.get("/healthz").await?, (200, "ok\n".to_owned()));
+    assert_eq!(operator.get("/readyz").await?, (200, "ok\n".to_owned()));
+    assert_eq!(operator.get("/secrets").await?.0, 404);
+    let (status, head, text) = operator.fetch("/metrics").await?;
+    assert_eq!(status, 200);
+    let content_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert!(head.to_lowercase().contains(content_type), "{head}");
+    check_figures(&Page::parse(&text)?);
+    for name in ["checkout", "basket", "refund", "shop", "/db", "default", "arn:"] {
+        assert!(!text.contains(name), "the metrics name {name}");
+    }
+    check_recovery(&world).await
+}
+
+fn check_figures(page: &Page) {
+    let at_least = |name: &str, labels: &[(&str, &str)], least: f64| {
+        let value = page.value(name, labels);
+        assert!(value.is_some_and(|value| value >= least), "{name}{labels:?} is {value:?}: {page:#?}");
+    };
+    for (family, type_) in [
+        ("reconciles", "counter"),
+        ("reconcile_duration_seconds", "histogram"),
+        ("aws_calls", "counter"),
+        ("decrypted_values", "counter"),
+        ("secret_writes", "counter"),
+        ("objects", "gauge"),
+    ] {
+        assert_eq!(page.type_of(&format!("secureparameter_{family}")), Some(type_), "{family}");
+    }
+    for reason in ["Synced", "KeyUnavailable", "ParameterNotFound"] {
+        at_least("secureparameter_reconciles_total", &[("reason", reason)], 1.0);
+        at_least("secureparameter_objects", &[("reason", reason)], 1.0);
+        let count = page.value("secureparameter_reconcile_duration_seconds_count", &[("reason", reason)]);
+        assert_eq!(count, page.value("secureparameter_reconciles_total", &[("reason", reason)]));
+        let all =
+            page.value("secureparameter_reconcile_duration_seconds_bucket", &[("reason", reason), ("le", "+Inf")]);
+        assert_eq!(count, all);
+    }
+    for (operation, outcome) in
+        [("GetParameters", "OK"), ("GetParameters", "InvalidKeyId"), ("DescribeKey", "OK"), ("GetCallerIdentity", "OK")]
+    {
+        at_least("secureparameter_aws_calls_total", &[("operation", operation), ("outcome", outcome)], 1.0);
+    }
+    at_least("secureparameter_decrypted_values_total", &[], 1.0);
+    at_least("secureparameter_secret_writes_total", &[], 1.0);
+    let objects: f64 = page.named("secureparameter_objects").map(|sample| sample.value).sum();
+    assert!((objects - 3.0).abs() < f64::EPSILON, "{objects} objects");
+}
+
+/// What no object shows any more goes back to zero.
+async fn check_recovery(world: &World) -> Result<()> {
+    world.plane.kubectl(["delete", "--namespace", "shop", "secureparameter", "basket"]).await?;
+    eventually("the figures to follow", PATIENCE, async || {
+        let page = Page::parse(&world.operator().get("/metrics").await?.1)?;
+        let count = |reason| page.value("secureparameter_objects", &[("reason", reason)]);
+        Ok((count("KeyUnavailable") == Some(0.0) && count("Synced") == Some(1.0)).then_some(()))
+    })
+    .await
+}
