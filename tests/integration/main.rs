@@ -4,9 +4,9 @@
 mod api;
 mod audit;
 mod canary;
+mod chart;
 mod clients;
 mod dependencies;
-mod chart;
 mod docs;
 mod drift;
 mod failures;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use testbed::fake_aws::PutOptions;
 
-use super::{calls, fails, joins, recorded, snapshot, sync};
+use super::{calls, fails, force, joins, recorded, snapshot, sync};
 use crate::support::{World, object};
 
 /// A denied read names principal, action and resource; the denial of one parameter harms no other object.
@@ -24,7 +24,7 @@ pub async fn reads(world: &World) -> Result<()> {
     let arn = world.aws.parameter_arn("/shop/denied/extra");
     let rule = world.aws.deny("ssm:GetParameters", &arn);
     world.apply(&object("late", &[("EXTRA", "/shop/denied/extra")], &json!({}))).await?;
-    sync(world, "denied").await?;
+    force(world, "denied").await?;
     let principal = world.aws.default_identity().arn;
     let parts = [principal.as_str(), "ssm:GetParameters", arn.as_str(), "kept as it was"];
     fails(world, "denied", "AccessDenied", "Stalled", &parts).await?;

@@ -97,14 +97,28 @@ fn contains(message: &str, parts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Forces a sync by annotation, and waits until it was acted on.
-async fn sync(world: &World, name: &str) -> Result<SecureParameter> {
+/// Asks for a sync by annotation. Answers with the token that is echoed once it is done.
+async fn force(world: &World, name: &str) -> Result<String> {
     let token = Uuid::new_v4().to_string();
     annotate(world, name, names::SYNC_ANNOTATION, &token).await?;
-    let handled = |object: &SecureParameter| {
-        object.status.as_ref().is_some_and(|status| status.last_handled_sync.as_ref() == Some(&token))
-    };
-    world.wait_until(name, &format!("the sync of {name} to be handled"), handled).await
+    Ok(token)
+}
+
+/// Waits for the echo of a sync that was asked for.
+async fn echoed(world: &World, name: &str, token: &str) -> Result<()> {
+    let is_echoed = |object: &SecureParameter| handled_sync(object) == Some(token);
+    world.wait_until(name, &format!("the sync of {name} to be done"), is_echoed).await.map(drop)
+}
+
+/// The token of the last sync that was done because it was asked for.
+fn handled_sync(object: &SecureParameter) -> Option<&str> {
+    object.status.as_ref()?.last_handled_sync.as_deref()
+}
+
+/// Forces a sync, and waits until it is done.
+async fn sync(world: &World, name: &str) -> Result<()> {
+    let token = force(world, name).await?;
+    echoed(world, name, &token).await
 }
 
 /// Sets an annotation of an object.

@@ -13,7 +13,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{ACCOUNT, REGION, calls, decrypting, fails, joins, recorded, snapshot, store_is, sync, tolerates};
+use super::{
+    ACCOUNT, REGION, calls, decrypting, echoed, fails, force, handled_sync, joins, recorded, snapshot, store_is,
+    tolerates,
+};
 use crate::support::{World, object};
 
 /// As often as it is asked.
@@ -67,7 +70,7 @@ async fn answers_that_are_none_keep_the_secret() -> Result<()> {
     ] {
         let events = world.events("checkout").await?;
         world.aws.fault(operation, fault, ALWAYS);
-        sync(&world, "checkout").await.with_context(|| format!("{operation} {fault:?}"))?;
+        let token = force(&world, "checkout").await?;
         tolerates(&world, "checkout", reason, &[part]).await.with_context(|| format!("{operation} {fault:?}"))?;
         let record = recorded(&world, "checkout", reason, &events).await?;
         if matches!(fault, Fault::Internal | Fault::Throttle) {
@@ -75,7 +78,8 @@ async fn answers_that_are_none_keep_the_secret() -> Result<()> {
         }
         assert_eq!(snapshot(&world, "checkout").await?, before, "{operation} {fault:?}");
         world.aws.clear_faults();
-        world.synced("checkout").await.with_context(|| format!("after {operation} {fault:?}"))?;
+        echoed(&world, "checkout", &token).await.with_context(|| format!("after {operation} {fault:?}"))?;
+        world.synced("checkout").await?;
     }
     assert_eq!(snapshot(&world, "checkout").await?, before);
     Ok(())
@@ -100,9 +104,11 @@ async fn a_forced_sync_that_an_outage_stopped_is_made_up_for() -> Result<()> {
     let world = world().await?;
     world.aws.fault("GetParameters", Fault::Throttle, ALWAYS);
     let decrypts = world.aws.decrypts();
-    sync(&world, "checkout").await?;
+    let token = force(&world, "checkout").await?;
     tolerates(&world, "checkout", "Throttled", &[]).await?;
+    assert_ne!(handled_sync(&world.api().get("checkout").await?), Some(token.as_str()), "it was not done");
     world.aws.clear_faults();
+    echoed(&world, "checkout", &token).await?;
     world.synced("checkout").await?;
     assert_eq!(world.aws.decrypts(), decrypts + 1, "what was asked for is done in the end");
     Ok(())
@@ -128,7 +134,7 @@ async fn an_endpoint_that_is_not_there_is_found_when_it_is() -> Result<()> {
     let before = snapshot(&world, "checkout").await?;
     let events = world.events("checkout").await?;
     gate.close();
-    sync(&world, "checkout").await?;
+    force(&world, "checkout").await?;
     tolerates(&world, "checkout", "EndpointUnreachable", &[REGION]).await?;
     recorded(&world, "checkout", "EndpointUnreachable", &events).await?;
     assert_eq!(snapshot(&world, "checkout").await?, before);
