@@ -1,6 +1,6 @@
 //! The calls themselves, one attempt each.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use aws_sdk_ssm::{
     error::{ProvideErrorMetadata, SdkError},
@@ -100,6 +100,6 @@ fn parameter(parameter: SsmParameter, decrypted: bool) -> Option<Parameter> {
             .last_modified_date
             .and_then(|date| date.to_millis().ok())
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-        value: parameter.value.filter(|_| decrypted).map(Into::into),
+        value: parameter.value.filter(|_| decrypted).map(|value| Arc::new(value.into())),
     })
 }

@@ -17,6 +17,7 @@ use super::{
     index::{Index, StoreKey},
     ledger::Ledger,
     locked,
+    readers::Readers,
     sessions::Sessions,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     domain::{audit::Trail, policy},
     kubernetes::{Events, NamedSecrets, SecretMeta, Secrets, Statuses},
     observe::{Health, Metrics},
-    parameters::Quotas,
+    parameters::{Quotas, Subscriber},
 };
 
 /// Shared by all reconciles.
@@ -54,6 +55,10 @@ pub struct Context {
     pub ledger: Ledger,
     /// Open stores.
     pub sessions: Sessions,
+    /// Readers, shared by stores of one identity and region.
+    pub readers: Readers,
+    /// Told by readers whose parameters changed.
+    pub changed: UnboundedSender<Subscriber>,
     /// Quotas of all accounts and regions.
     pub quotas: Quotas,
     /// Writers of one Secret take turns.

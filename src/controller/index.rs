@@ -98,8 +98,8 @@ pub struct Effects {
     pub objects: BTreeSet<(String, String)>,
     /// Stores whose number of subscribers changed.
     pub stores: BTreeSet<StoreKey>,
-    /// uids of objects that are gone.
-    pub gone: Vec<String>,
+    /// uid, namespace and name of objects that are gone.
+    pub gone: Vec<(String, String, String)>,
 }
 
 impl Index {
@@ -145,8 +145,9 @@ impl Index {
     }
 
     fn remove(&mut self, uid: &str, effects: &mut Effects) {
+        let entry = self.objects.get(uid).map(|entry| (entry.namespace.clone(), entry.name.clone()));
         self.unlink(uid, effects);
-        effects.gone.push(uid.to_owned());
+        effects.gone.extend(entry.map(|(namespace, name)| (uid.to_owned(), namespace, name)));
     }
 
     fn unlink(&mut self, uid: &str, effects: &mut Effects) {
@@ -255,7 +256,7 @@ mod tests {
         assert_eq!(index.older_sibling("shop", "s", "uid-old"), None);
         let effects = index.apply(&Event::Delete(object("old", 10, "s", "default")));
         assert_eq!(effects.objects, [("shop".to_owned(), "young".to_owned())].into());
-        assert_eq!(effects.gone, ["uid-old"]);
+        assert_eq!(effects.gone, [("uid-old".to_owned(), "shop".to_owned(), "old".to_owned())]);
         assert_eq!(index.older_sibling("shop", "s", "uid-young"), None);
     }
 
@@ -279,7 +280,7 @@ mod tests {
         index.apply(&Event::Init);
         index.apply(&Event::InitApply(object("b", 1, "t", "one")));
         let effects = index.apply(&Event::InitDone);
-        assert_eq!(effects.gone, ["uid-a"]);
+        assert_eq!(effects.gone, [("uid-a".to_owned(), "shop".to_owned(), "a".to_owned())]);
         assert!(!index.contains("uid-a") && index.contains("uid-b"));
     }
 }

@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use super::locked;
 use crate::{
     api::{Reason, SecureParameterStatus},
+    aws::AwsApi,
     domain::{
         ownership::{FieldOwnership, SecretFacts},
         parameter::Wanted,
     },
+    parameters::Reader,
 };
 
 /// Repairs of a Secret that are made within [`REPAIR_WINDOW`] before the operator backs off.
@@ -32,10 +34,10 @@ pub struct Memory {
     pub secret: Option<SeenSecret>,
     /// Shape of the Secret as last written.
     pub shape: Option<u64>,
-    /// Where and as whom its values were read.
-    pub source: Option<String>,
-    /// When the versions are due for a look.
-    pub probe_at: Option<Instant>,
+    /// The reader that watches its parameters.
+    pub watched_by: Option<Arc<Reader<AwsApi>>>,
+    /// The audit id of the last failed call that an Event tells of.
+    pub told: Option<String>,
     /// Optional parameters that were absent at the last look.
     pub absent: BTreeSet<Wanted>,
     /// Failures in a row.
@@ -130,9 +132,9 @@ impl Ledger {
         locked(&self.memories).insert(uid.to_owned(), memory);
     }
 
-    /// Forgets an object that is gone.
-    pub fn forget(&self, uid: &str) {
-        locked(&self.memories).remove(uid);
+    /// Forgets an object that is gone. Answers with what was remembered.
+    pub fn forget(&self, uid: &str) -> Option<Memory> {
+        locked(&self.memories).remove(uid)
     }
 
     /// How many objects show which reason.

@@ -31,6 +31,7 @@ use super::{
     environment,
     index::{Index, StoreKey},
     ledger::Ledger,
+    readers::Readers,
     secure_parameter,
     sessions::Sessions,
     stores::{self, StoreView},
@@ -46,6 +47,9 @@ use crate::{
 
 /// How soon a reconcile is tried again whose status could not be written.
 const STATUS_RETRY: Duration = Duration::from_secs(5);
+
+/// How often unused readers are looked for.
+const EVICTION: Duration = Duration::from_secs(60);
 
 /// How the operator runs.
 pub struct Settings {
@@ -68,6 +72,7 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
     let watches = Watches::new(&clients.watches, &observer);
     let (named_secrets, named_changes) = NamedSecrets::new(clients.watches.clone(), observer);
     let (wake, woken) = wake();
+    let (changed, changed_parameters) = unbounded_channel();
     let context = Arc::new(Context {
         aws,
         trail: Arc::new(AuditLog::new(metrics.clone())),
@@ -86,6 +91,8 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
         index: Mutex::new(Index::default()),
         ledger: Ledger::default(),
         sessions: Sessions::default(),
+        readers: Readers::default(),
+        changed,
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
         wake,
@@ -98,6 +105,8 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
     let server = serve(settings.listener, health, metrics, refresh, stop.clone().cancelled_owned());
     let (counts, changed_counts) = unbounded_channel();
     background.spawn(triggers::count_subscribers(changed_counts, context.clone()));
+    background.spawn(triggers::on_parameters(changed_parameters, context.clone()));
+    background.spawn(evict(context.clone()));
     let objects = {
         let (context, stop) = (context.clone(), stop.clone());
         let seen = context.clone();
@@ -134,6 +143,14 @@ fn background(
     tasks.spawn(triggers::on_named_secrets(named_changes, context.clone()));
     tasks.spawn(environment::check(context.clone()));
     tasks
+}
+
+/// Lets go of readers that nobody uses.
+async fn evict(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(EVICTION).await;
+        context.readers.evict();
+    }
 }
 
 /// The receiving ends of [`Wake`].

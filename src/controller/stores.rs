@@ -8,11 +8,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef as Ref},
 };
 
-use super::{
-    context::Context,
-    index::StoreKey,
-    sessions::{Doubt, Session},
-};
+use super::{context::Context, index::StoreKey, sessions::Session};
 use crate::{
     api::{
         AccessRule, ClusterParameterStore, Conditions, ParameterStore, Reason, StoreKind, StoreStatus,
@@ -137,17 +133,16 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
     })?;
     let (identity, identity_name) = identity(store, context).await?;
     let fingerprint = format!("{region}/{identity_name}");
-    let (reader, doubt) = match before.filter(|session| session.fingerprint == fingerprint) {
-        Some(session) => {
-            let (reader, doubt) = (session.reader.clone(), session.doubt.clone());
-            if doubt.stands() {
-                reader.verify(&audited(store)).await.map_err(|error| refused(&error, region))?;
-                doubt.settle();
-            }
-            (reader, doubt)
-        }
-        None => (Arc::new(open_reader(store, context, &identity, region).await?), Doubt::default()),
-    };
+    let doubt = before.filter(|session| session.fingerprint == fingerprint).map(|session| session.doubt.clone());
+    let doubt = doubt.unwrap_or_default();
+    let reader = context.readers.get(&fingerprint, open_reader(store, context, &identity, region)).await?;
+    if doubt.stands() {
+        reader.verify(&audited(store)).await.map_err(|error| {
+            context.readers.drop(&fingerprint);
+            refused(&error, region)
+        })?;
+        doubt.settle();
+    }
     let scope = reader.scope();
     context.quotas.state(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
     let place = format!("{}/{}", store.key.namespace.as_deref().unwrap_or_default(), store.key.name);
@@ -163,7 +158,8 @@ async fn open_reader(
     region: &str,
 ) -> Result<Reader<crate::aws::AwsApi>, Fault> {
     let api = context.aws.api(identity, region);
-    let opened = Reader::open(api, &context.quotas, context.trail.clone(), &audited(store)).await;
+    let (trail, changed) = (context.trail.clone(), context.changed.clone());
+    let opened = Reader::open(api, &context.quotas, trail, changed, &audited(store)).await;
     opened.map_err(|error| refused(&error, region))
 }
 
@@ -224,7 +220,7 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
             status.identity =
                 Some(CallerIdentityStatus { arn: principal.arn.clone(), account: principal.account.clone() });
             status.region = Some(scope.region.clone());
-            status.requests_per_second = Some(context.quotas.bucket(&scope.account, &scope.region).rate());
+            status.requests_per_second = Some(rate(session.reader.budget().stated()));
         }
         Err(fault) => status.conditions = conditions.not_ready(fault.reason, &fault.message),
     }
@@ -235,6 +231,12 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
         None => context.statuses.cluster_store(&store.key.name, &status).await,
         Some(namespace) => context.statuses.store(namespace, &store.key.name, &status).await,
     }
+}
+
+/// A rate in whole requests a second.
+#[expect(clippy::cast_possible_truncation, reason = "rates are whole numbers up to 10,000")]
+fn rate(requests_per_second: f64) -> i32 {
+    requests_per_second.round() as i32
 }
 
 fn quota_key(store: &StoreKey) -> String {

@@ -15,6 +15,7 @@ use super::{context::Context, index::StoreKey, locked, stores};
 use crate::{
     api::{SecureParameter, names},
     kubernetes::{SecretMeta, Watched},
+    parameters::Subscriber,
 };
 
 /// How long changes of a store's subscribers are collected before its status is written.
@@ -23,8 +24,10 @@ const COLLECT: Duration = Duration::from_secs(1);
 /// Takes a change of an object into the index, and wakes whom it concerns.
 pub fn on_object(event: &Event<SecureParameter>, context: &Context, counts: &UnboundedSender<StoreKey>) {
     let effects = locked(&context.index).apply(event);
-    for uid in effects.gone {
-        context.ledger.forget(&uid);
+    for (uid, namespace, name) in effects.gone {
+        if let Some(reader) = context.ledger.forget(&uid).and_then(|memory| memory.watched_by) {
+            reader.forget(&(namespace, name));
+        }
         context.named_secrets.follow(&uid, None);
     }
     for (namespace, name) in effects.objects {
@@ -47,6 +50,13 @@ pub async fn count_subscribers(mut changed: UnboundedReceiver<StoreKey>, context
         for store in stores {
             context.wake.store(store);
         }
+    }
+}
+
+/// Wakes objects whose parameters changed.
+pub async fn on_parameters(mut changed: UnboundedReceiver<Subscriber>, context: Arc<Context>) {
+    while let Some((namespace, name)) = changed.recv().await {
+        context.wake.object(ObjectRef::new(&name).within(&namespace));
     }
 }
 

@@ -12,12 +12,6 @@ const FIRST: Duration = Duration::from_secs(1);
 /// Longest delay between attempts, however long the refresh interval is.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How long after a success the versions are looked at again: the interval, up to a tenth earlier, so that objects
-/// created together do not stay together. `None` if the object does not poll.
-pub fn after_success(interval: Option<Duration>, uid: &str) -> Option<Duration> {
-    interval.map(|interval| interval.mul_f64(0.9 + 0.1 * fraction(uid, 0)))
-}
-
 /// How long after the `attempt`-th failure in a row (from 1) to try again.
 ///
 /// What needs somebody to act is checked at the refresh interval; what passes by itself backs off exponentially from
@@ -44,14 +38,6 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn refreshes_spread_but_are_never_late() {
-        let delays: Vec<_> = (0..100).filter_map(|n| after_success(Some(MINUTE), &n.to_string())).collect();
-        assert!(delays.iter().all(|d| *d <= MINUTE && *d >= MINUTE.mul_f64(0.9)));
-        assert!(delays.iter().collect::<std::collections::BTreeSet<_>>().len() > 90);
-        assert_eq!(after_success(None, "a"), None);
-    }
 
     #[test]
     fn failures_back_off_to_the_interval() {

@@ -14,8 +14,6 @@ pub struct Known {
     pub secret: SecretState,
     /// The last attempt failed in a way that only a full read can clear.
     pub failing: bool,
-    /// The parameters' versions are due for a look.
-    pub probe_due: bool,
 }
 
 /// The Secret against what was last written.
@@ -32,10 +30,8 @@ pub enum SecretState {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Everything is as recorded.
-    Nothing,
-    /// Look at the versions, without decryption.
-    Probe,
+    /// Nothing, if the versions are as recorded.
+    Compare,
     /// Read and decrypt everything.
     Decrypt(Purpose),
 }
@@ -55,7 +51,7 @@ pub enum Purpose {
     SecretMissing,
     /// The last attempt failed.
     Retry,
-    /// A probe saw another version.
+    /// A look saw another version.
     ParameterChanged,
     /// Look at versions only.
     VersionCheck,
@@ -97,10 +93,8 @@ pub const fn decide(known: &Known) -> Decision {
         Purpose::SecretDrifted
     } else if known.failing {
         Purpose::Retry
-    } else if known.probe_due {
-        return Decision::Probe;
     } else {
-        return Decision::Nothing;
+        return Decision::Compare;
     };
     Decision::Decrypt(purpose)
 }
@@ -115,20 +109,18 @@ mod tests {
         sync_requested: false,
         secret: SecretState::Intact,
         failing: false,
-        probe_due: false,
     };
 
     #[test]
     fn decisions() {
         for (known, expected) in [
-            (HEALTHY, Decision::Nothing),
-            (Known { probe_due: true, ..HEALTHY }, Decision::Probe),
-            (Known { synced_before: false, probe_due: true, ..HEALTHY }, Decision::Decrypt(Purpose::FirstSync)),
+            (HEALTHY, Decision::Compare),
+            (Known { synced_before: false, failing: true, ..HEALTHY }, Decision::Decrypt(Purpose::FirstSync)),
             (Known { sync_requested: true, ..HEALTHY }, Decision::Decrypt(Purpose::ForcedSync)),
             (Known { shape_changed: true, ..HEALTHY }, Decision::Decrypt(Purpose::SpecChanged)),
             (Known { secret: SecretState::Missing, ..HEALTHY }, Decision::Decrypt(Purpose::SecretMissing)),
             (Known { secret: SecretState::Drifted, ..HEALTHY }, Decision::Decrypt(Purpose::SecretDrifted)),
-            (Known { failing: true, probe_due: true, ..HEALTHY }, Decision::Decrypt(Purpose::Retry)),
+            (Known { failing: true, ..HEALTHY }, Decision::Decrypt(Purpose::Retry)),
         ] {
             assert_eq!(decide(&known), expected, "{known:?}");
         }

@@ -1,6 +1,6 @@
 //! Fourth stage: values become the data of the Secret.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,7 +11,7 @@ use crate::api::Reason;
 pub const MAX_SECRET_BYTES: usize = 1_048_576;
 
 /// Values by parameter. Zeroized when dropped, redacted in Debug.
-pub type Values = BTreeMap<Wanted, SecretString>;
+pub type Values = BTreeMap<Wanted, Arc<SecretString>>;
 
 /// Data of a Secret, borrowed from the values that were read.
 pub type Data<'a> = BTreeMap<&'a str, &'a SecretString>;
@@ -22,7 +22,7 @@ pub type Data<'a> = BTreeMap<&'a str, &'a SecretString>;
 /// `SecretTooLarge`, with the size.
 pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
     let data: Data<'_> =
-        plan.keys.iter().filter_map(|(key, source)| Some((key.as_str(), values.get(&source.wanted)?))).collect();
+        plan.keys.iter().filter_map(|(key, source)| Some((key.as_str(), &**values.get(&source.wanted)?))).collect();
     let size: usize = data.values().map(|value| value.expose_secret().len()).sum();
     if size > MAX_SECRET_BYTES {
         let message = format!(
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn keys_get_the_value_of_their_parameter() {
-        let values: Values = [(wanted("/a"), "1".into()), (wanted("/b"), "2".into())].into();
+        let values: Values = [(wanted("/a"), Arc::new("1".into())), (wanted("/b"), Arc::new("2".into()))].into();
         let plan = plan(&[("A", "/a"), ("B", "b"), ("AGAIN", "/a"), ("GONE", "/c")]);
         let data = render(&plan, &values).expect("data");
         let data: Vec<_> = data.into_iter().map(|(key, value)| (key, value.expose_secret())).collect();
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_secret_over_one_mebibyte_is_refused_before_the_write() {
         let half = "x".repeat(MAX_SECRET_BYTES / 2);
-        let values: Values = [(wanted("/a"), half.into())].into();
+        let values: Values = [(wanted("/a"), Arc::new(half.into()))].into();
         assert!(render(&plan(&[("A", "/a"), ("B", "/a")]), &values).is_ok());
         let three = plan(&[("A", "/a"), ("B", "/a"), ("C", "/a")]);
         let fault = render(&three, &values).expect_err("too large");

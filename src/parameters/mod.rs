@@ -1,11 +1,38 @@
-//! The reader of Parameter Store: what the controller asks, and the port through which AWS answers. Knows no AWS crate.
+//! The reader of Parameter Store: an informer that watches versions and a batcher that makes the calls, behind one
+//! interface for the controller and on one port to AWS. Knows no AWS crate.
+//!
+//! ```text
+//! controller ──watch, known──> Informer ──look──┐
+//!      ^                          │             ├──> Batcher ──ten names a call──> port ──> AWS
+//!      │                          │ changed     │       │
+//!      └──────────────────────────┘             │    Budget of the account and region
+//! controller ──read──────────────────decrypt────┘
+//! ```
 
+mod batcher;
 mod error;
+mod index;
+mod informer;
+mod pending;
 mod port;
+mod priority;
 mod quota;
 mod reader;
 
 pub use error::ReadError;
+pub use index::Subscriber;
+pub use informer::Known;
 pub use port::{Answer, Call, Parameter, ParameterApi};
-pub use quota::{Quotas, TokenBucket};
-pub use reader::{Reader, Reading};
+use priority::Priority;
+pub use quota::{Budget, Quotas};
+pub use reader::{Reader, Reading, Reads};
+
+/// A new random id.
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// A random number from 0 to 1.
+fn random_fraction() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}

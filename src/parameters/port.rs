@@ -1,6 +1,6 @@
 //! What the reader needs of AWS. Implemented by `aws::AwsApi`, and by scripts in tests.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use k8s_openapi::jiff::Timestamp;
 use secrecy::SecretString;
@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use crate::domain::{
     audit::{CallFacts, Principal},
     aws_error::{AwsError, KeyState},
+    revision::Metadata,
 };
 
 /// One attempt of one AWS call: what is to be audited, and what came of it.
@@ -42,7 +43,19 @@ pub struct Parameter {
     /// When this version was written.
     pub last_modified: Option<Timestamp>,
     /// The value; none if it was not asked for.
-    pub value: Option<SecretString>,
+    pub value: Option<Arc<SecretString>>,
+}
+
+impl Parameter {
+    /// Everything but the value.
+    pub fn metadata(&self) -> Metadata {
+        Metadata {
+            arn: self.arn.clone(),
+            version: self.version,
+            last_modified: self.last_modified,
+            type_: self.type_.clone(),
+        }
+    }
 }
 
 /// The AWS calls that the reader makes, each one attempt, as one identity in one region.

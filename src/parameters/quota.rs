@@ -1,94 +1,220 @@
-//! How fast the operator may ask: a token bucket per account and region, shared by every store there.
+//! How fast the operator may ask: one budget per account and region, shared by every store there.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use crate::api::DEFAULT_REQUESTS_PER_SECOND;
 
-/// A token bucket: refills at its rate and holds one second's worth.
-///
-/// Kept as the time at which the bucket would be full again (the generic cell rate algorithm), so that a waiting caller
-/// holds no lock and needs no background task.
+/// Lowest rate that throttling cuts to, in requests a second.
+const LOWEST_RATE: f64 = 0.5;
+/// How long an undisturbed recovery from the lowest rate takes.
+const RECOVERY: Duration = Duration::from_secs(60);
+/// Refusals of calls that were under way together count as one.
+const ONE_CUT: Duration = Duration::from_secs(1);
+
+/// A token bucket with a line of waiting callers, the most urgent first. It refills at its rate and holds one second's
+/// worth. When AWS throttles, the rate is halved, and then grows back steadily.
 #[derive(Debug)]
-pub struct TokenBucket {
+pub struct Budget {
     state: Mutex<State>,
+    changed: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    interval: Duration,
-    burst: u32,
-    full_at: Option<Instant>,
+    /// What the stores allow, in requests a second.
+    stated: f64,
+    /// What is used of it at present.
+    rate: f64,
+    tokens: f64,
+    refilled_at: Option<Instant>,
+    cut_at: Option<Instant>,
+    /// Deadlines of those who wait, in the order in which they are served, with a number to tell them apart.
+    line: BTreeSet<(Instant, u64)>,
+    joined: u64,
 }
 
-impl TokenBucket {
+impl Budget {
     fn new(requests_per_second: i32) -> Self {
-        let bucket = Self { state: Mutex::new(State { interval: Duration::ZERO, burst: 1, full_at: None }) };
-        bucket.set_rate(requests_per_second);
-        bucket
+        let rate = f64::from(requests_per_second);
+        let state = State {
+            stated: rate,
+            rate,
+            tokens: rate,
+            refilled_at: None,
+            cut_at: None,
+            line: BTreeSet::new(),
+            joined: 0,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// Changes the rate; callers that already wait keep their turn.
-    fn set_rate(&self, requests_per_second: i32) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.burst = u32::try_from(requests_per_second.max(1)).unwrap_or(1);
-        state.interval = Duration::from_secs(1) / state.burst;
+    fn state(&self, requests_per_second: i32) {
+        let mut state = self.lock();
+        state.stated = f64::from(requests_per_second);
+        // A cut stays until it has healed; without one the new rate counts at once.
+        let healed = state.cut_at.is_none();
+        state.rate = if healed { state.stated } else { state.rate.min(state.stated) };
+        drop(state);
+        self.changed.notify_waiters();
     }
 
-    /// Requests a second.
-    pub fn rate(&self) -> i32 {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        i32::try_from(state.burst).unwrap_or(i32::MAX)
+    /// Requests a second that are allowed.
+    pub fn stated(&self) -> f64 {
+        self.lock().stated
     }
 
-    /// Waits for a token, first come first served.
-    pub async fn acquire(&self) {
-        let turn = self.take(Instant::now());
-        sleep_until(turn).await;
+    /// Requests a second that are made use of at present: less than what is allowed while AWS throttles.
+    pub fn rate(&self) -> f64 {
+        let mut state = self.lock();
+        state.refill(Instant::now());
+        state.rate
     }
 
-    /// Takes a token and says when it may be used.
-    fn take(&self, now: Instant) -> Instant {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let full_at = state.full_at.unwrap_or(now).max(now) + state.interval;
-        state.full_at = Some(full_at);
-        let capacity = state.interval * state.burst;
-        full_at.checked_sub(capacity).map_or(now, |turn| turn.max(now))
+    /// Waits for a token. Of those who wait, the one with the earliest `deadline` is served first; whoever stops
+    /// waiting leaves the line.
+    pub async fn acquire(&self, deadline: Instant) {
+        let place = Place::join(self, deadline);
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Before looking, so that no change is missed between the look and the wait.
+            changed.as_mut().enable();
+            let next = self.lock().serve(place.key, Instant::now());
+            match next {
+                Turn::Now => return,
+                Turn::At(time) => tokio::select! {
+                    () = sleep_until(time) => {}
+                    () = changed => {}
+                },
+                Turn::AfterOthers => changed.await,
+            }
+        }
+    }
+
+    /// Gives back a token that was not used after all.
+    pub fn give_back(&self) {
+        let mut state = self.lock();
+        state.tokens = (state.tokens + 1.0).min(state.stated);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Notes that AWS throttled a call.
+    pub fn throttled(&self) {
+        self.lock().cut(Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The buckets of all accounts and regions, with the rates that stores state for them: the lowest counts.
+/// When one who waits may go.
+enum Turn {
+    Now,
+    At(Instant),
+    AfterOthers,
+}
+
+/// A place in the line. Dropping it leaves the line.
+struct Place<'a> {
+    budget: &'a Budget,
+    key: (Instant, u64),
+}
+
+impl<'a> Place<'a> {
+    fn join(budget: &'a Budget, deadline: Instant) -> Self {
+        let mut state = budget.lock();
+        state.joined += 1;
+        let key = (deadline, state.joined);
+        state.line.insert(key);
+        Self { budget, key }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.budget.lock().line.remove(&self.key);
+        self.budget.changed.notify_waiters();
+    }
+}
+
+impl State {
+    fn serve(&mut self, place: (Instant, u64), now: Instant) -> Turn {
+        if self.line.first() != Some(&place) {
+            return Turn::AfterOthers;
+        }
+        self.refill(now);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return Turn::Now;
+        }
+        // A little later rather than a rounding error too early.
+        let wait = (1.0 - self.tokens) / self.rate;
+        Turn::At(now + Duration::from_secs_f64(wait) + Duration::from_micros(10))
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.refilled_at.unwrap_or(now)).as_secs_f64();
+        self.refilled_at = Some(now);
+        self.tokens = (self.tokens + elapsed * self.rate).min(self.stated.max(1.0));
+        if self.rate < self.stated {
+            self.rate = (self.rate + elapsed * self.stated / RECOVERY.as_secs_f64()).min(self.stated);
+        }
+        if self.rate >= self.stated {
+            self.cut_at = None;
+        }
+    }
+
+    fn cut(&mut self, now: Instant) {
+        self.refill(now);
+        if self.cut_at.is_some_and(|at| now.saturating_duration_since(at) < ONE_CUT) {
+            return;
+        }
+        self.cut_at = Some(now);
+        self.rate = (self.rate / 2.0).max(LOWEST_RATE.min(self.stated));
+        self.tokens = 0.0;
+    }
+}
+
+/// The budgets of all accounts and regions, with the rates that stores state for them: the lowest counts.
 #[derive(Debug, Default)]
 pub struct Quotas {
-    places: Mutex<BTreeMap<Place, Stated>>,
+    places: Mutex<BTreeMap<(String, String), Stated>>,
 }
-
-type Place = (String, String);
 
 #[derive(Debug)]
 struct Stated {
-    bucket: Arc<TokenBucket>,
+    budget: Arc<Budget>,
     rates: BTreeMap<String, i32>,
 }
 
+impl Default for Stated {
+    fn default() -> Self {
+        Self { budget: Arc::new(Budget::new(DEFAULT_REQUESTS_PER_SECOND)), rates: BTreeMap::new() }
+    }
+}
+
 impl Quotas {
-    /// The bucket of an account and region.
-    pub fn bucket(&self, account: &str, region: &str) -> Arc<TokenBucket> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        place(&mut places, account, region).bucket.clone()
+    /// The budget of an account and region.
+    pub fn budget(&self, account: &str, region: &str) -> Arc<Budget> {
+        self.lock().entry((account.to_owned(), region.to_owned())).or_default().budget.clone()
     }
 
     /// Notes what `store` states for an account and region, or that it states nothing, and drops what it stated
     /// elsewhere before. Answers with the rate that now counts there.
     pub fn state(&self, store: &str, account: &str, region: &str, requests_per_second: Option<i32>) -> i32 {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.lock();
         withdraw(&mut places, store);
-        let stated = place(&mut places, account, region);
+        let stated = places.entry((account.to_owned(), region.to_owned())).or_default();
         if let Some(rate) = requests_per_second {
             stated.rates.insert(store.to_owned(), rate);
         }
@@ -97,16 +223,21 @@ impl Quotas {
 
     /// Forgets what a store stated.
     pub fn forget(&self, store: &str) {
-        withdraw(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner), store);
+        withdraw(&mut self.lock(), store);
+    }
+
+    /// Account, region and budget of every place that was ever asked.
+    pub fn budgets(&self) -> Vec<(String, String, Arc<Budget>)> {
+        let places = self.lock();
+        places.iter().map(|((account, region), s)| (account.clone(), region.clone(), s.budget.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Stated>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn place<'a>(places: &'a mut BTreeMap<Place, Stated>, account: &str, region: &str) -> &'a mut Stated {
-    let new = || Stated { bucket: Arc::new(TokenBucket::new(DEFAULT_REQUESTS_PER_SECOND)), rates: BTreeMap::new() };
-    places.entry((account.to_owned(), region.to_owned())).or_insert_with(new)
-}
-
-fn withdraw(places: &mut BTreeMap<Place, Stated>, store: &str) {
+fn withdraw(places: &mut BTreeMap<(String, String), Stated>, store: &str) {
     for stated in places.values_mut() {
         if stated.rates.remove(store).is_some() {
             stated.apply();
@@ -117,7 +248,7 @@ fn withdraw(places: &mut BTreeMap<Place, Stated>, store: &str) {
 impl Stated {
     fn apply(&self) -> i32 {
         let rate = self.rates.values().min().copied().unwrap_or(DEFAULT_REQUESTS_PER_SECOND);
-        self.bucket.set_rate(rate);
+        self.budget.state(rate);
         rate
     }
 }
@@ -126,32 +257,84 @@ impl Stated {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn take(budget: &Budget, count: usize) {
+        for _ in 0..count {
+            budget.acquire(Instant::now()).await;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_burst_then_the_rate() {
-        let bucket = TokenBucket::new(10);
+        let budget = Budget::new(10);
         let start = Instant::now();
-        for _ in 0..10 {
-            bucket.acquire().await;
-        }
+        take(&budget, 10).await;
         assert_eq!(start.elapsed(), Duration::ZERO, "one second's worth at once");
-        for _ in 0..10 {
-            bucket.acquire().await;
+        take(&budget, 20).await;
+        assert!(start.elapsed() >= 2 * SECOND && start.elapsed() < 2 * SECOND + Duration::from_millis(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earliest_deadline_goes_first() {
+        let budget = Arc::new(Budget::new(1));
+        take(&budget, 1).await;
+        let start = Instant::now();
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let tasks: Vec<_> = [30, 10, 20]
+            .map(|deadline| {
+                let (budget, served) = (budget.clone(), served.clone());
+                tokio::spawn(async move {
+                    budget.acquire(start + SECOND * deadline).await;
+                    served.lock().unwrap_or_else(PoisonError::into_inner).push(deadline);
+                })
+            })
+            .into();
+        for task in tasks {
+            task.await.expect("no panic");
         }
-        // Tokio's paused clock moves in whole milliseconds.
-        assert!(start.elapsed() >= Duration::from_secs(1) && start.elapsed() < Duration::from_millis(1_020));
+        assert_eq!(*served.lock().unwrap_or_else(PoisonError::into_inner), [10, 20, 30]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_costs_nothing() {
+        let budget = Budget::new(1);
+        take(&budget, 1).await;
+        let start = Instant::now();
+        let given_up = tokio::time::timeout(Duration::from_millis(10), budget.acquire(start)).await;
+        assert!(given_up.is_err());
+        take(&budget, 1).await;
+        assert!(start.elapsed() <= SECOND + Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_cuts_once_and_recovers_steadily() {
+        let budget = Budget::new(10);
+        budget.throttled();
+        budget.throttled();
+        assert!((budget.rate() - 5.0).abs() < 0.01, "calls refused together count once");
+        tokio::time::advance(15 * SECOND).await;
+        assert!((budget.rate() - 7.5).abs() < 0.01);
+        tokio::time::advance(60 * SECOND).await;
+        assert!((budget.rate() - 10.0).abs() < 0.01);
+        for _ in 0..20 {
+            budget.throttled();
+            tokio::time::advance(SECOND).await;
+        }
+        assert!(budget.rate() >= LOWEST_RATE);
     }
 
     #[test]
     fn the_lowest_stated_rate_counts() {
         let quotas = Quotas::default();
-        let bucket = quotas.bucket("1", "r");
-        assert_eq!(bucket.rate(), DEFAULT_REQUESTS_PER_SECOND);
+        let stated = |quotas: &Quotas| quotas.budget("1", "r").stated();
+        assert!((stated(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
         assert_eq!(quotas.state("a", "1", "r", Some(30)), 30);
         assert_eq!(quotas.state("b", "1", "r", Some(5)), 5);
         assert_eq!(quotas.state("c", "1", "r", None), 5);
         assert_eq!(quotas.state("b", "2", "r", Some(5)), 5);
-        assert_eq!(bucket.rate(), 30, "b moved to another account");
+        assert!((stated(&quotas) - 30.0).abs() < 0.01, "b moved to another account");
         quotas.forget("a");
-        assert_eq!(bucket.rate(), DEFAULT_REQUESTS_PER_SECOND);
+        assert!((stated(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
     }
 }

@@ -21,23 +21,26 @@ use kube::{
 };
 use tokio::time::Instant;
 
-use self::sync::Probed;
 use super::{context::Context, index::StoreKey, ledger::Memory, locked, sessions::Session};
 use crate::{
-    api::{Reason, SecureParameter, SecureParameterStatus, StoreKind, names::SYNC_ANNOTATION, status::ResolvedStore},
+    api::{
+        DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter, SecureParameterStatus, StoreKind, names::SYNC_ANNOTATION,
+        status::ResolvedStore,
+    },
     domain::{
         Fault,
         audit::{ObjectRef, Principal},
-        decide::{Decision, Purpose, decide},
+        decide::{Decision, decide},
         event::{Access, Event},
         outcome::Subject,
         plan::plan,
         policy::Namespace,
     },
+    parameters::{Reads, Subscriber},
 };
 
-/// How soon to look again at an object whose store is about to open; the store wakes it before that.
-const STORE_OPENS: Duration = Duration::from_secs(30);
+/// How soon to look again at an object that waits for its store to open, or for the informer; both wake it before that.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 /// Brings one object up to date.
 ///
@@ -115,6 +118,7 @@ impl<'a> Pass<'a> {
 
     async fn run(&mut self, namespace: &Namespace) -> Result<(Action, Reason), kube::Error> {
         if self.object.spec.is_suspended() {
+            self.unwatch();
             let before = self.memory.status.clone();
             self.show(self.subject(&before).suspended()).await?;
             return Ok((Action::await_change(), Reason::Suspended));
@@ -132,30 +136,46 @@ impl<'a> Pass<'a> {
 
     async fn attempt(&mut self, namespace: &Namespace) -> Result<Passed, Fault> {
         let Some(session) = self.session()? else {
-            return Ok(Passed::Waiting(STORE_OPENS, Reason::Progressing));
+            return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing));
         };
         self.principal = Some(session.reader.principal().clone());
         let grant = session.grant(namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
         let store = StoreKey::of(self.object).to_string();
-        let plan = plan(&self.object.spec, session.reader.scope(), grant.as_ref(), &self.namespace, &store)?;
+        let planned = plan(&self.object.spec, session.reader.scope(), grant.as_ref(), &self.namespace, &store);
+        // What may not be read is not watched either.
+        let plan = planned.inspect_err(|_| self.unwatch())?;
         let secret = self.secret_state(&plan).await?;
-        let mut decision = decide(&self.known(&plan, secret, &session));
-        if decision == Decision::Nothing {
-            let before = self.memory.status.clone();
-            let wake = self.memory.probe_at.map(|at| at.saturating_duration_since(Instant::now()));
-            return Ok(Passed::Done(Done { status: Box::new(self.subject(&before).unchanged()), event: None, wake }));
+        let passed = match decide(&self.known(&plan, secret)) {
+            Decision::Compare => self.compare(&session, &plan).await,
+            Decision::Decrypt(purpose) => match self.failed_read(&session, &plan.reads()) {
+                Some(not_due) => Ok(not_due),
+                None => self.sync(&session, &plan, purpose, secret).await,
+            },
+        };
+        passed.inspect_err(|_| {
+            // Also what failed is watched, at its interval: the informer wakes the object when that is over.
+            let interval = self.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
+            self.watch(&session, &plan.reads(), Some(interval), false);
+        })
+    }
+
+    /// Makes the object watch these names, by this reader alone.
+    fn watch(&mut self, session: &Session, reads: &Reads<'_>, interval: Option<Duration>, look: bool) {
+        if self.memory.watched_by.as_ref().is_some_and(|reader| !Arc::ptr_eq(reader, &session.reader)) {
+            self.unwatch();
         }
-        if let Some(not_due) = self.failed_read(&session) {
-            return Ok(not_due);
+        session.reader.watch(&self.subscriber(), &self.audited(), reads, interval, look);
+        self.memory.watched_by = Some(Arc::clone(&session.reader));
+    }
+
+    fn unwatch(&mut self) {
+        if let Some(reader) = self.memory.watched_by.take() {
+            reader.forget(&self.subscriber());
         }
-        if decision == Decision::Probe {
-            match self.probe(&session, &plan).await? {
-                Probed::Same(done) => return Ok(Passed::Done(done)),
-                Probed::Changed => decision = Decision::Decrypt(Purpose::ParameterChanged),
-            }
-        }
-        let purpose = if let Decision::Decrypt(purpose) = decision { purpose } else { Purpose::ParameterChanged };
-        self.sync(&session, &plan, purpose, secret).await
+    }
+
+    fn subscriber(&self) -> Subscriber {
+        (self.namespace.clone(), self.name.clone())
     }
 
     /// The open store; `None` while it is about to open.

@@ -8,7 +8,7 @@ use std::{
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
-use super::{Pass, Passed, write::write_failed};
+use super::{LOOK_AGAIN, Pass, Passed, write::write_failed};
 use crate::{
     api::{ConditionStatus, Reason, status::WrittenSecret},
     controller::{ledger::SeenSecret, sessions::Session},
@@ -18,23 +18,16 @@ use crate::{
         ownership::SecretFacts,
         plan::Plan,
     },
+    parameters::{Known as Looked, Reads},
 };
 
 impl Pass<'_> {
-    pub(super) fn known(&self, plan: &Plan, secret: SecretState, session: &Session) -> Known {
+    pub(super) fn known(&self, plan: &Plan, secret: SecretState) -> Known {
         let status = &self.memory.status;
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         let reason = ready.and_then(|ready| Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason));
         let is_outage = reason.is_some_and(|reason| reason.is_outage());
         let is_ready = ready.is_some_and(|ready| ready.status == ConditionStatus::True);
-        let interval = self.object.spec.refresh_interval();
-        let due = match self.memory.probe_at {
-            Some(at) => at <= Instant::now(),
-            // Nothing is remembered after a restart: look once, unless the object asks not to be polled.
-            None => interval.is_some(),
-        };
-        // Another region, account or identity: nothing that was read before counts.
-        let moved = self.memory.source.as_ref().is_some_and(|source| *source != session.source);
         Known {
             synced_before: status.secret.is_some()
                 && status.source_revision.is_some()
@@ -46,7 +39,6 @@ impl Pass<'_> {
             failing: !is_ready
                 && reason != Some(&Reason::Suspended)
                 && !(is_outage && self.memory.shape == Some(plan.shape)),
-            probe_due: due || is_outage || moved,
         }
     }
 
@@ -98,13 +90,18 @@ impl Pass<'_> {
         }
     }
 
-    /// A read that failed is not repeated before its time just because the object was woken for another cause.
-    pub(super) fn failed_read(&mut self, session: &Session) -> Option<Passed> {
+    /// A read that failed is not repeated before its time just because the object was woken for another cause; and not
+    /// at all while looks say that it would fail again: the informer wakes the object when they say otherwise.
+    pub(super) fn failed_read(&mut self, session: &Session, reads: &Reads<'_>) -> Option<Passed> {
         let reader = Arc::as_ptr(&session.reader).addr();
         let mut hasher = DefaultHasher::new();
         (reader, self.object.metadata.generation, self.sync_token()).hash(&mut hasher);
         self.rests_on = hasher.finish();
         let failed = self.memory.failed_read.as_ref().filter(|failed| failed.rests_on == self.rests_on)?;
+        let would_fail = matches!(session.reader.known(reads), Looked::Seen { errors, .. } if !errors.is_empty());
+        if would_fail {
+            return Some(Passed::Waiting(LOOK_AGAIN, failed.reason));
+        }
         let wait = failed.retry_at.checked_duration_since(Instant::now())?;
         Some(Passed::Waiting(wait, failed.reason))
     }

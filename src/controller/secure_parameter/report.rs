@@ -41,8 +41,12 @@ impl Pass<'_> {
         let accesses = std::mem::take(&mut self.accesses);
         for access in &accesses {
             let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), Some(fault));
-            self.emit(event, access.time).await;
+            // Looks are remembered by the informer: what was told of one is not told again.
+            if self.memory.told.as_ref() != Some(&access.audit_id) {
+                self.emit(event, access.time).await;
+            }
         }
+        self.memory.told = accesses.last().map(|access| access.audit_id.clone());
         let is_news = before.conditions != self.memory.status.conditions;
         if is_news && accesses.iter().all(|access| !access.failed) {
             let generation = self.object.metadata.generation.unwrap_or_default();

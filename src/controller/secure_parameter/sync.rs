@@ -1,11 +1,11 @@
-//! Looks at versions; reads, decrypts, and has the Secret written.
+//! Compares versions; reads, decrypts, and has the Secret written.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Done, Pass, Passed,
+    Done, LOOK_AGAIN, Pass, Passed,
     write::{permit, retire, write},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     controller::{ledger::SeenSecret, locked, sessions::Session},
     domain::{
-        Fault, backoff,
+        Fault,
         decide::{Purpose, SecretState},
         outcome::Written,
         ownership::SecretFacts,
@@ -24,40 +24,49 @@ use crate::{
         render::render,
         revision::{Versions, source_revision},
     },
-    parameters::Reading,
+    parameters::{Known, Reading},
 };
 
 /// How soon an absence of an optional parameter is confirmed.
 const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
 
-/// What a look at the versions found.
-pub(super) enum Probed {
-    /// Everything is as recorded, or is to be looked at again.
-    Same(Done),
-    /// Something else than what was recorded.
-    Changed,
-}
-
 impl Pass<'_> {
-    /// Looks at the versions without decryption.
-    pub(super) async fn probe(&mut self, session: &Session, plan: &Plan) -> Result<Probed, Fault> {
-        let reading = session.reader.probe(&plan.reads(), &self.audited()).await;
-        let versions = self.settle(session, reading)?.versions;
+    /// Compares the versions that the informer has seen with what was recorded.
+    pub(super) async fn compare(&mut self, session: &Session, plan: &Plan) -> Result<Passed, Fault> {
+        let (reads, interval) = (plan.reads(), self.object.spec.refresh_interval());
+        self.watch(session, &reads, interval, interval.is_some());
         let before = self.memory.status.clone();
-        let revision = source_revision(&session.source, &versions);
-        let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
-        if before.source_revision.as_deref() != Some(revision.as_str()) {
-            if self.awaits_confirmation(&versions) {
-                let status = Box::new(self.subject(&before).unchanged());
-                return Ok(Probed::Same(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
+        let unchanged = |pass: &Self, wake| {
+            let status = Box::new(pass.subject(&before).unchanged());
+            Ok(Passed::Done(Done { status, event: None, wake }))
+        };
+        let versions = match session.reader.known(&reads) {
+            // Nobody polls: what the status records stands until something else says otherwise.
+            Known::Unseen if interval.is_none() => return unchanged(self, None),
+            Known::Unseen => return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing)),
+            Known::Seen { versions, errors, accesses } => {
+                self.accesses.extend(accesses);
+                match session.reader.fault(&errors) {
+                    Some(fault) => return Err(fault),
+                    None => versions,
+                }
             }
-            return Ok(Probed::Changed);
+        };
+        let revision = source_revision(&session.source, &versions);
+        if before.source_revision.as_deref() == Some(revision.as_str()) {
+            let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
+            let status = Box::new(self.subject(&before).verified(secret, plan, &versions));
+            self.memory.absent = absent(&versions);
+            self.memory.shape = Some(plan.shape);
+            return Ok(Passed::Done(Done { status, event: None, wake: None }));
         }
-        let status = Box::new(self.subject(&before).verified(secret, plan, &versions));
-        let wake = self.refreshed(&versions);
-        self.memory.shape = Some(plan.shape);
-        self.memory.source = Some(session.source.clone());
-        Ok(Probed::Same(Done { status, event: None, wake }))
+        if self.awaits_confirmation(&versions) {
+            return unchanged(self, Some(CONFIRM_ABSENCE));
+        }
+        if let Some(not_due) = self.failed_read(session, &reads) {
+            return Ok(not_due);
+        }
+        self.sync(session, plan, Purpose::ParameterChanged, SecretState::Intact).await
     }
 
     /// Reads, decrypts and writes.
@@ -75,8 +84,9 @@ impl Pass<'_> {
         {
             return Err(self.contested().await);
         }
-        let reading = session.reader.read(&plan.reads(), purpose, &self.audited()).await;
-        let reading = self.settle(session, reading)?;
+        let reads = plan.reads();
+        let reading = self.settle(session, session.reader.read(&reads, purpose, &self.audited()).await)?;
+        self.watch(session, &reads, self.object.spec.refresh_interval(), false);
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             let before = self.memory.status.clone();
             let status = Box::new(self.subject(&before).unchanged());
@@ -120,15 +130,14 @@ impl Pass<'_> {
         let event = repaired.then(|| self.repair_event(purpose, &facts));
         self.memory.secret = Some(SeenSecret::of(facts));
         self.memory.shape = Some(plan.shape);
-        self.memory.source = Some(session.source.clone());
-        let wake = self.refreshed(versions);
-        Done { status, event, wake }
+        self.memory.absent = absent(versions);
+        Done { status, event, wake: None }
     }
 
     /// Takes in what was read: remembers the calls, and turns errors into a fault.
     fn settle(&mut self, session: &Session, mut reading: Reading) -> Result<Reading, Fault> {
         self.accesses.append(&mut reading.accesses);
-        match session.reader.fault(&reading) {
+        match session.reader.fault(&reading.errors) {
             Some(fault) => Err(fault),
             None => Ok(reading),
         }
@@ -142,14 +151,6 @@ impl Pass<'_> {
         let news = absent.iter().any(|wanted| !self.memory.absent.contains(wanted));
         self.memory.absent = absent;
         synced_before && news
-    }
-
-    /// Notes that the versions were just seen. Answers with when to look again.
-    fn refreshed(&mut self, versions: &Versions) -> Option<Duration> {
-        self.memory.absent = absent(versions);
-        let wake = backoff::after_success(self.object.spec.refresh_interval(), &self.uid);
-        self.memory.probe_at = wake.map(|wake| Instant::now() + wake);
-        wake
     }
 
     async fn contested(&self) -> Fault {

@@ -1,0 +1,431 @@
+//! All reads of one identity meet here: de-duplicated, ten to a call, within the budget, retried, audited.
+//!
+//! One task forms the calls, so that what goes into a call is decided when its token is there, not before. Calls run
+//! beside it. Whoever waits for a name holds one end of a channel; when that is dropped, the name leaves the batch.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, Semaphore, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    Priority,
+    error::ReadError,
+    pending::{Item, NAMES_PER_CALL, Pending, Waiter},
+    port::{Answer, Call, Parameter, ParameterApi},
+    quota::Budget,
+};
+use crate::domain::{
+    audit::{AuditRecord, ObjectRef, ParameterOutcome, Principal, Resource, Trail},
+    aws_error::{AwsError, AwsErrorKind, Denial, KeyState, key_arn},
+    event::Access,
+    parameter::Wanted,
+};
+
+/// How long a read waits for company.
+const LINGER: Duration = Duration::from_millis(25);
+/// Most calls under way at a time.
+const UNDER_WAY: usize = 32;
+/// How long throttled reads are tried again before their object is told.
+const THROTTLED_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a read is tried again after AWS failed or could not be reached.
+const RETRIES: u32 = 1;
+/// How long that waits.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Most objects that one audit record lists.
+const AUDITED_OBJECTS: usize = 100;
+
+/// What came of a name.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The parameter, or why not. `Ok(None)` if it does not exist and that is allowed.
+    pub result: Result<Option<Arc<Parameter>>, ReadError>,
+    /// The calls that were made for it.
+    pub accesses: Vec<Arc<Access>>,
+}
+
+/// Whether a call decrypts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Versions only.
+    Look,
+    /// Values.
+    Decrypt,
+}
+
+/// Forms and makes the calls of one identity. Ends when dropped.
+pub struct Batcher<A> {
+    shared: Arc<Shared<A>>,
+    former: tokio::task::JoinHandle<()>,
+}
+
+/// What the task that forms calls, the calls and the callers share.
+struct Shared<A> {
+    api: A,
+    principal: Principal,
+    budget: Arc<Budget>,
+    trail: Arc<dyn Trail>,
+    looks: Mutex<Pending>,
+    decrypts: Mutex<Pending>,
+    added: Notify,
+    under_way: Arc<Semaphore>,
+}
+
+impl<A> Drop for Batcher<A> {
+    fn drop(&mut self) {
+        self.former.abort();
+    }
+}
+
+impl<A: ParameterApi> Batcher<A> {
+    /// Starts.
+    pub fn new(api: A, principal: Principal, budget: Arc<Budget>, trail: Arc<dyn Trail>) -> Self {
+        let shared = Arc::new(Shared {
+            api,
+            principal,
+            budget,
+            trail,
+            looks: Mutex::default(),
+            decrypts: Mutex::default(),
+            added: Notify::new(),
+            under_way: Arc::new(Semaphore::new(UNDER_WAY)),
+        });
+        let former = tokio::spawn(Arc::clone(&shared).form_calls());
+        Self { shared, former }
+    }
+
+    /// The caller.
+    pub fn principal(&self) -> &Principal {
+        &self.shared.principal
+    }
+
+    /// The port, for calls outside the budget of Parameter Store.
+    pub fn api(&self) -> &A {
+        &self.shared.api
+    }
+
+    /// The audit stream.
+    pub fn trail(&self) -> &Arc<dyn Trail> {
+        &self.shared.trail
+    }
+
+    /// Asks for a name. The answer comes through the receiver; dropping it withdraws the question.
+    pub fn ask(
+        &self,
+        mode: Mode,
+        wanted: Wanted,
+        optional: bool,
+        priority: Priority,
+        tenant: &str,
+        objects: Vec<ObjectRef>,
+    ) -> oneshot::Receiver<Reply> {
+        let (reply, receiver) = oneshot::channel();
+        let waiter = Waiter { reply, objects, optional };
+        let item = Item::new(wanted, waiter, priority, tenant, Instant::now());
+        self.shared.pending(mode).add(item);
+        self.shared.added.notify_one();
+        receiver
+    }
+}
+
+impl<A: ParameterApi> Shared<A> {
+    fn pending(&self, mode: Mode) -> MutexGuard<'_, Pending> {
+        let pending = if mode == Mode::Look { &self.looks } else { &self.decrypts };
+        pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn form_calls(self: Arc<Self>) {
+        loop {
+            let Some((mode, deadline)) = self.most_urgent() else {
+                self.added.notified().await;
+                continue;
+            };
+            self.linger(mode).await;
+            // Whatever is added meanwhile may be more urgent: then the place in the line is taken anew.
+            tokio::select! {
+                biased;
+                () = self.budget.acquire(deadline) => {}
+                () = self.more_urgent_than(deadline) => continue,
+            }
+            let Some((mode, _)) = self.most_urgent() else {
+                self.budget.give_back();
+                continue;
+            };
+            let batch = self.pending(mode).take();
+            if batch.is_empty() {
+                self.budget.give_back();
+                continue;
+            }
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&self.under_way).acquire_owned().await else { return };
+            let shared = Arc::clone(&self);
+            tokio::spawn(async move {
+                shared.call(mode, batch).await;
+                drop(permit);
+            });
+        }
+    }
+
+    fn most_urgent(&self) -> Option<(Mode, Instant)> {
+        let decrypt = self.pending(Mode::Decrypt).deadline().map(|deadline| (Mode::Decrypt, deadline));
+        let look = self.pending(Mode::Look).deadline().map(|deadline| (Mode::Look, deadline));
+        match (decrypt, look) {
+            (Some(decrypt), Some(look)) if look.1 < decrypt.1 => Some(look),
+            (decrypt, look) => decrypt.or(look),
+        }
+    }
+
+    async fn more_urgent_than(&self, deadline: Instant) {
+        loop {
+            self.added.notified().await;
+            if self.most_urgent().is_some_and(|(_, now)| now < deadline) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for company, unless the call is full already or its first name has waited long enough.
+    async fn linger(&self, mode: Mode) {
+        loop {
+            let (waiting, oldest) = {
+                let pending = self.pending(mode);
+                (pending.len(), pending.oldest())
+            };
+            let Some(until) = oldest.map(|since| since + LINGER).filter(|until| *until > Instant::now()) else {
+                return;
+            };
+            if waiting >= NAMES_PER_CALL {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.added.notified() => {}
+            }
+        }
+    }
+
+    async fn call(self: &Arc<Self>, mode: Mode, batch: Vec<Item>) {
+        let names: Vec<_> = batch.iter().map(|item| item.wanted.request_name()).collect();
+        let call = self.api.get_parameters(&names, mode == Mode::Decrypt).await;
+        let wanted: Vec<_> = batch.iter().map(|item| &item.wanted).collect();
+        let Call { facts, result } = call;
+        let result = result.map(|answer| match_answer(&wanted, answer));
+        let access = Arc::new(self.record(mode, facts, &batch, result.as_ref().ok()));
+        match result {
+            Ok(found) => self.answer(mode, batch, found, &access).await,
+            Err(error) => self.refused(mode, batch, error, &access).await,
+        }
+    }
+
+    /// Audits a call.
+    fn record(
+        &self,
+        mode: Mode,
+        mut facts: crate::domain::audit::CallFacts,
+        batch: &[Item],
+        found: Option<&Vec<Option<Arc<Parameter>>>>,
+    ) -> Access {
+        facts.resources = batch.iter().map(|item| Resource::parameter(&item.wanted.arn)).collect();
+        let decrypts = mode == Mode::Decrypt;
+        let outcomes: Vec<_> = match found {
+            Some(found) => {
+                batch.iter().zip(found).map(|(item, found)| outcome(&item.wanted, found.as_deref(), decrypts)).collect()
+            }
+            None => batch.iter().map(|item| failed(&item.wanted)).collect(),
+        };
+        let audit_id = super::new_id();
+        let objects = objects(batch);
+        let record = AuditRecord::new(audit_id.clone(), &facts, Some(&self.principal), outcomes.clone(), objects);
+        self.trail.call(&record);
+        Access {
+            event_name: facts.event_name,
+            request_id: facts.request_id,
+            audit_id,
+            time: facts.event_time,
+            decrypting: decrypts,
+            parameters: outcomes,
+            failed: found.is_none(),
+        }
+    }
+
+    /// Hands out what was found. Of names with a version or label that were not, the base name decides whether it is
+    /// the parameter or the version that is missing: asked without decryption, so that no other IAM action is needed.
+    async fn answer(
+        self: &Arc<Self>,
+        mode: Mode,
+        batch: Vec<Item>,
+        found: Vec<Option<Arc<Parameter>>>,
+        access: &Arc<Access>,
+    ) {
+        let mut unclear = Vec::new();
+        for (item, found) in batch.into_iter().zip(found) {
+            self.pending(mode).set_apart(&item.wanted, false);
+            let is_needed = item.waiters.iter().any(|waiter| !waiter.optional);
+            if found.is_none() && item.wanted.selector.is_some() && is_needed {
+                unclear.push(item);
+            } else {
+                let result = found.map(Some).ok_or(ReadError::NotFound);
+                item.deliver(&result, std::slice::from_ref(access));
+            }
+        }
+        if unclear.is_empty() {
+            return;
+        }
+        let bases: Vec<_> = unclear.iter().map(|item| Wanted { selector: None, ..item.wanted.clone() }).collect();
+        let names: Vec<_> = bases.iter().map(Wanted::request_name).collect();
+        self.budget.acquire(Instant::now()).await;
+        let Call { facts, result } = self.api.get_parameters(&names, false).await;
+        let found = result.ok().map(|answer| match_answer(&bases.iter().collect::<Vec<_>>(), answer));
+        let second = Arc::new(self.record(Mode::Look, facts, &unclear, found.as_ref()));
+        for (index, item) in unclear.into_iter().enumerate() {
+            let exists = found.as_ref().is_some_and(|found| found[index].is_some());
+            let error = if exists { ReadError::VersionNotFound } else { ReadError::NotFound };
+            item.deliver(&Err(error), &[access.clone(), second.clone()]);
+        }
+    }
+
+    /// Deals with a call that failed as a whole: tries again, or finds out whose fault it was.
+    async fn refused(self: &Arc<Self>, mode: Mode, batch: Vec<Item>, error: AwsError, access: &Arc<Access>) {
+        match error.kind {
+            AwsErrorKind::Throttled => {
+                self.budget.throttled();
+                let now = Instant::now();
+                let (given_up, again): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|item| now.duration_since(item.since) >= THROTTLED_PATIENCE);
+                self.ask_again(mode, again);
+                self.deliver_error(given_up, error, None, access);
+            }
+            AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable => {
+                let (again, given_up): (Vec<_>, Vec<_>) = batch.into_iter().partition(|item| item.attempts < RETRIES);
+                if !again.is_empty() {
+                    sleep(RETRY_AFTER).await;
+                    self.ask_again(mode, again);
+                }
+                self.deliver_error(given_up, error, None, access);
+            }
+            AwsErrorKind::CredentialsInvalid => self.deliver_error(batch, error, None, access),
+            _ if batch.len() > 1 => {
+                let [first, second] = split(batch, &error);
+                let mut pending = self.pending(mode);
+                pending.add_part(first);
+                pending.add_part(second);
+                drop(pending);
+                self.added.notify_one();
+            }
+            _ => {
+                if let Some(culprit) = batch.first() {
+                    self.pending(mode).set_apart(&culprit.wanted, true);
+                }
+                let key = self.key_in_the_way(&error, &batch).await;
+                self.deliver_error(batch, error, key, access);
+            }
+        }
+    }
+
+    fn ask_again(&self, mode: Mode, items: Vec<Item>) {
+        let mut pending = self.pending(mode);
+        for mut item in items {
+            item.attempts += 1;
+            pending.add(item);
+        }
+        drop(pending);
+        self.added.notify_one();
+    }
+
+    fn deliver_error(&self, items: Vec<Item>, error: AwsError, key: Option<KeyState>, access: &Arc<Access>) {
+        let error = ReadError::Call { error: Arc::new(error), key };
+        for item in items {
+            item.deliver(&Err(error.clone()), std::slice::from_ref(access));
+        }
+    }
+
+    /// Asks KMS about the key that a failed call names, for the message; no answer is no harm.
+    async fn key_in_the_way(&self, error: &AwsError, batch: &[Item]) -> Option<KeyState> {
+        if error.kind != AwsErrorKind::KeyUnavailable {
+            return None;
+        }
+        let arn = key_arn(&error.message)?;
+        let Call { mut facts, result } = self.api.describe_key(arn).await;
+        facts.resources = vec![Resource::key(arn)];
+        let objects = objects(batch).into_iter().map(|object| object.because(crate::domain::decide::Purpose::KeyState));
+        let record = AuditRecord::new(super::new_id(), &facts, Some(&self.principal), Vec::new(), objects.collect());
+        self.trail.call(&record);
+        result.ok()
+    }
+}
+
+impl Item {
+    fn deliver(self, result: &Result<Option<Arc<Parameter>>, ReadError>, accesses: &[Arc<Access>]) {
+        for waiter in self.waiters {
+            let absent = waiter.optional && matches!(result, Err(ReadError::NotFound | ReadError::VersionNotFound));
+            let result = if absent { Ok(None) } else { result.clone() };
+            // Whoever waited may have gone.
+            let _ = waiter.reply.send(Reply { result, accesses: accesses.to_vec() });
+        }
+    }
+}
+
+/// The objects that a call is made for, each once.
+fn objects(batch: &[Item]) -> Vec<ObjectRef> {
+    let mut objects: Vec<ObjectRef> = Vec::new();
+    for object in batch.iter().flat_map(|item| &item.waiters).flat_map(|waiter| &waiter.objects) {
+        if objects.len() < AUDITED_OBJECTS && !objects.contains(object) {
+            objects.push(object.clone());
+        }
+    }
+    objects
+}
+
+/// Two parts of a failed call: the parameter that the error names and the rest, or two halves.
+fn split(mut batch: Vec<Item>, error: &AwsError) -> [Vec<Item>; 2] {
+    let named = Denial::parse(&error.message).resource;
+    let culprit = batch.iter().position(|item| Some(item.wanted.arn.as_str()) == named);
+    match culprit {
+        Some(position) => {
+            let culprit = batch.remove(position);
+            [vec![culprit], batch]
+        }
+        None => {
+            let second = batch.split_off(batch.len() / 2);
+            [batch, second]
+        }
+    }
+}
+
+/// Per asked name what was found. Answers come in the service's order, so the match is by ARN, or by name where the ARN
+/// is of another service (`/aws/reference/secretsmanager/...`).
+fn match_answer(asked: &[&Wanted], mut answer: Answer) -> Vec<Option<Arc<Parameter>>> {
+    let mut take = |wanted: &Wanted| {
+        let by_arn = answer.found.iter().position(|parameter| parameter.arn == wanted.arn);
+        let position = by_arn.or_else(|| answer.found.iter().position(|parameter| parameter.name == wanted.name));
+        position.map(|position| Arc::new(answer.found.swap_remove(position)))
+    };
+    asked.iter().map(|wanted| take(wanted)).collect()
+}
+
+fn outcome(wanted: &Wanted, found: Option<&Parameter>, decrypts: bool) -> ParameterOutcome {
+    let Some(found) = found else {
+        return ParameterOutcome { outcome: "NotFound", ..failed(wanted) };
+    };
+    ParameterOutcome {
+        version: Some(found.version),
+        type_: Some(found.type_.clone()),
+        outcome: if decrypts && found.type_ == "SecureString" { "Decrypted" } else { "Read" },
+        ..failed(wanted)
+    }
+}
+
+fn failed(wanted: &Wanted) -> ParameterOutcome {
+    ParameterOutcome {
+        arn: wanted.arn.clone(),
+        selector: wanted.selector.as_ref().map(ToString::to_string),
+        version: None,
+        type_: None,
+        outcome: "Failed",
+    }
+}
