@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt, stream::BoxStream};
+use futures::{FutureExt, Stream, StreamExt, stream::BoxStream};
 use kube::{
     Resource,
     runtime::{
@@ -179,13 +179,13 @@ async fn run_objects(
     // Spec and annotations are what users change; our own status writes are no reason to look again.
     let changes = changed(events, predicates::generation.combine(predicates::annotations));
     let policy = |_: Arc<SecureParameter>, error: &kube::Error, _: Arc<Context>| retry("SecureParameter", error);
-    Controller::for_stream(changes, store)
+    let controller = Controller::for_stream(changes, store.clone())
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(receive(woken))
-        .graceful_shutdown_on(stop.cancelled_owned())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(secure_parameter::reconcile, policy, context)
-        .for_each(|_| future::ready(()))
-        .await;
+        .for_each(|_| future::ready(()));
+    to_its_end(controller, &store, &stop).await;
 }
 
 async fn run_stores<K>(
@@ -205,12 +205,33 @@ async fn run_stores<K>(
         async move { stores::reconcile(view, &context).await }
     };
     let policy = |_: Arc<K>, error: &kube::Error, _: Arc<Context>| retry("store", error);
-    Controller::for_stream(changed(events, predicates::generation), watched.store)
+    let controller = Controller::for_stream(changed(events, predicates::generation), watched.store.clone())
         .reconcile_on(receive(woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, policy, context.clone())
-        .for_each(|_| future::ready(()))
-        .await;
+        .for_each(|_| future::ready(()));
+    to_its_end(controller, &watched.store, stop).await;
+}
+
+/// Runs a controller until `stop` and what it is at is finished. One whose cache was never filled is dropped: it has
+/// reconciled nothing, and would wait for the cache for ever, since its watch ends with `stop`.
+async fn to_its_end<K>(
+    controller: impl Future<Output = ()>,
+    store: &kube::runtime::reflector::Store<K>,
+    stop: &CancellationToken,
+) where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let stopped_before_it_began = async {
+        stop.cancelled().await;
+        if store.wait_until_ready().now_or_never().is_some() {
+            future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = controller => {}
+        () = stopped_before_it_began => {}
+    }
 }
 
 /// The objects that were created or changed in what the predicate looks at.

@@ -282,7 +282,8 @@ struct WriteDetails {
 }
 
 impl SecretWrite {
-    /// The record of a write: its `verb` (`apply`, `delete` or `release`), what it led to and the AWS calls behind it.
+    /// The record of a write: its `verb` (`apply`, `delete`, `release` or `withdraw`), what it led to and the AWS calls
+    /// behind it.
     pub fn new(
         audit_id: String,
         verb: &'static str,

@@ -298,7 +298,7 @@ impl<A: ParameterApi> Shared<A> {
                 let (given_up, again): (Vec<_>, Vec<_>) =
                     batch.into_iter().partition(|item| now.duration_since(item.since) >= THROTTLED_PATIENCE);
                 self.ask_again(mode, again);
-                self.deliver_error(given_up, error, None, access);
+                Self::deliver_error(given_up, error, None, access);
             }
             AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable => {
                 let (again, given_up): (Vec<_>, Vec<_>) = batch.into_iter().partition(|item| item.attempts < RETRIES);
@@ -306,9 +306,9 @@ impl<A: ParameterApi> Shared<A> {
                     sleep(RETRY_AFTER).await;
                     self.ask_again(mode, again);
                 }
-                self.deliver_error(given_up, error, None, access);
+                Self::deliver_error(given_up, error, None, access);
             }
-            AwsErrorKind::CredentialsInvalid => self.deliver_error(batch, error, None, access),
+            AwsErrorKind::CredentialsInvalid => Self::deliver_error(batch, error, None, access),
             _ if batch.len() > 1 => {
                 let [first, second] = split(batch, &error);
                 let mut pending = self.pending(mode);
@@ -322,7 +322,7 @@ impl<A: ParameterApi> Shared<A> {
                     self.pending(mode).set_apart(&culprit.wanted, true);
                 }
                 let key = self.key_in_the_way(&error, &batch).await;
-                self.deliver_error(batch, error, key, access);
+                Self::deliver_error(batch, error, key, access);
             }
         }
     }
@@ -337,7 +337,7 @@ impl<A: ParameterApi> Shared<A> {
         self.added.notify_one();
     }
 
-    fn deliver_error(&self, items: Vec<Item>, error: AwsError, key: Option<KeyState>, access: &Arc<Access>) {
+    fn deliver_error(items: Vec<Item>, error: AwsError, key: Option<KeyState>, access: &Arc<Access>) {
         let error = ReadError::Call { error: Arc::new(error), key };
         for item in items {
             item.deliver(&Err(error.clone()), std::slice::from_ref(access));
@@ -385,16 +385,12 @@ fn objects(batch: &[Item]) -> Vec<ObjectRef> {
 fn split(mut batch: Vec<Item>, error: &AwsError) -> [Vec<Item>; 2] {
     let named = Denial::parse(&error.message).resource;
     let culprit = batch.iter().position(|item| Some(item.wanted.arn.as_str()) == named);
-    match culprit {
-        Some(position) => {
-            let culprit = batch.remove(position);
-            [vec![culprit], batch]
-        }
-        None => {
-            let second = batch.split_off(batch.len() / 2);
-            [batch, second]
-        }
+    if let Some(position) = culprit {
+        let culprit = batch.remove(position);
+        return [vec![culprit], batch];
     }
+    let second = batch.split_off(batch.len() / 2);
+    [batch, second]
 }
 
 /// Per asked name what was found. Answers come in the service's order, so the match is by ARN, or by name where the ARN

@@ -92,8 +92,9 @@ impl Index {
         let unchanged =
             self.subscriptions.get(subscriber).is_some_and(|s| s.wanted == wanted && s.interval == interval);
         if !unchanged {
-            let dropped = self.subscriptions.get(subscriber).map(|s| s.wanted.difference(&wanted).cloned().collect());
-            for name in dropped.unwrap_or_else(Vec::new) {
+            let dropped =
+                self.subscriptions.get(subscriber).map(|s| s.wanted.difference(&wanted).cloned().collect::<Vec<_>>());
+            for name in dropped.unwrap_or_default() {
                 self.leave(subscriber, &name);
             }
             for name in &wanted {

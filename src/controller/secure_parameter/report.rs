@@ -12,7 +12,7 @@ use crate::{
     controller::{context::new_id, index::StoreKey, ledger::FailedRead},
     domain::{
         Fault,
-        audit::SecretWrite,
+        audit::{ObjectRef, SecretWrite},
         backoff,
         decide::Purpose,
         event::{self, Event},
@@ -106,9 +106,11 @@ impl Pass<'_> {
         event::of_repair(&self.name, &self.uid, &facts.resource_version, &note)
     }
 
-    pub(super) fn audit_write(&self, verb: &'static str, resource_version: Option<String>) {
+    /// Records what was done to a Secret.
+    pub(super) fn audit_write(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
         let requests = self.accesses.iter().filter_map(|access| access.request_id.clone()).collect();
-        let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, self.audited());
+        let object = ObjectRef { secret: Some(secret.to_owned()), ..self.audited() };
+        let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, object);
         self.context.trail.write(&record);
     }
 }

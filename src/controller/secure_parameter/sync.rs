@@ -4,10 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    Done, LOOK_AGAIN, Pass, Passed,
-    write::{permit, retire, write},
-};
+use super::{Done, LOOK_AGAIN, Pass, Passed};
 use crate::{
     api::{
         Reason,
@@ -79,7 +76,7 @@ impl Pass<'_> {
     ) -> Result<Passed, Fault> {
         let name = self.object.secret_name();
         let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
-        let permit = permit(self.object, self.context).await?;
+        let permit = self.permit().await?;
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && !self.memory.may_repair(Instant::now())
         {
             return Err(self.contested().await);
@@ -96,12 +93,10 @@ impl Pass<'_> {
             // Deleted while AWS was asked: nothing is written any more.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
-        let facts = write(self.object, render(plan, &reading.values)?, &permit, self.context).await?;
+        let facts = self.write(render(plan, &reading.values)?, &permit).await?;
         let former = self.memory.status.secret.clone();
-        self.audit_write("apply", Some(facts.resource_version.clone()));
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
-            retire(self.object, former, self.context).await?;
-            self.audit_write("retire", None);
+            self.retire(former).await?;
         }
         Ok(Passed::Done(self.written(session, plan, purpose, &reading.versions, facts, former.as_ref())))
     }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
+use super::Pass;
 use crate::{
     api::{Reason, ReclaimPolicy, SecureParameter, names, status::WrittenSecret},
-    controller::{context::Context, locked},
+    controller::locked,
     domain::{
         Fault,
         ownership::{Claimant, SecretFacts, Verdict, judge},
@@ -17,102 +18,97 @@ use crate::{
 };
 
 /// What may be written: the verdict on a Secret at one time.
-pub struct Permit {
+pub(super) struct Permit {
     /// uid of the Secret that is there; `None` if there is none.
-    pub uid: Option<String>,
+    uid: Option<String>,
 }
 
-/// Judges whether `object` may write its Secret.
-///
-/// # Errors
-/// `SecretConflict` if it is not the object's to write; `SecretWriteFailed` if the API server does not answer.
-pub async fn permit(object: &SecureParameter, context: &Context) -> Result<Permit, Fault> {
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.secret_name());
-    let uid = object.uid().unwrap_or_default();
-    let existing = context.secrets.facts(&namespace, name).await.map_err(|error| write_failed(name, &error))?;
-    let claimant = Claimant { namespace: &namespace, name: &object.name_any(), uid: &uid, secret: name };
-    let verdict = {
-        let index = locked(&context.index);
-        let older = index.older_sibling(&namespace, name, &uid);
-        judge(existing.as_ref(), claimant, |uid| index.living(&namespace, uid), older.as_deref())
-    };
-    // A Secret in the way is followed, so that its deletion or consent is noticed at once.
-    let in_the_way = matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-    context.named_secrets.follow(&uid, in_the_way.then_some((namespace.as_str(), name)));
-    match verdict {
-        Verdict::Create => Ok(Permit { uid: None }),
-        Verdict::Apply { uid } => Ok(Permit { uid: Some(uid) }),
-        Verdict::Refuse(fault) => Err(fault),
+impl Pass<'_> {
+    /// Judges whether the object may write its Secret.
+    pub(super) async fn permit(&self) -> Result<Permit, Fault> {
+        let (namespace, name) = (&self.namespace, self.object.secret_name());
+        let existing = self.context.secrets.facts(namespace, name).await;
+        let existing = existing.map_err(|error| write_failed(name, &error))?;
+        let claimant = Claimant { namespace, name: &self.name, uid: &self.uid, secret: name };
+        let verdict = {
+            let index = locked(&self.context.index);
+            let older = index.older_sibling(namespace, name, &self.uid);
+            judge(existing.as_ref(), claimant, |uid| index.living(namespace, uid), older.as_deref())
+        };
+        // A Secret in the way is followed, so that its deletion or consent is noticed at once.
+        let in_the_way = matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
+        self.context.named_secrets.follow(&self.uid, in_the_way.then_some((namespace.as_str(), name)));
+        match verdict {
+            Verdict::Create => Ok(Permit { uid: None }),
+            Verdict::Apply { uid } => Ok(Permit { uid: Some(uid) }),
+            Verdict::Refuse(fault) => Err(fault),
+        }
     }
-}
 
-/// Writes the Secret of `object`.
-///
-/// # Errors
-/// `SecretConflict` or `SecretWriteFailed`; the Secret is then as it was.
-pub async fn write(
-    object: &SecureParameter,
-    data: Data<'_>,
-    permit: &Permit,
-    context: &Context,
-) -> Result<SecretFacts, Fault> {
-    let namespace = object.namespace().unwrap_or_default();
-    let desired = desired(object, &namespace, data);
-    let written = match &permit.uid {
-        None => create(&desired, context).await,
-        Some(uid) => match context.secrets.apply(&desired, uid).await {
-            Err(WriteError::Immutable) => {
-                // Type and immutability cannot change in place. The Secret is ours, and this very one.
-                context
-                    .secrets
-                    .delete(&namespace, desired.name, uid)
-                    .await
-                    .map_err(|e| write_failed(desired.name, &e))?;
-                create(&desired, context).await
+    /// Writes the Secret. If that fails, it is as it was.
+    pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<SecretFacts, Fault> {
+        let desired = desired(self.object, &self.namespace, data);
+        let facts = match &permit.uid {
+            None => self.create(&desired).await?,
+            Some(uid) => match self.context.secrets.apply(&desired, uid).await {
+                Err(WriteError::Immutable) => {
+                    // Type and immutability cannot change in place. The Secret is ours, and this very one.
+                    let deleted = self.context.secrets.delete(&self.namespace, desired.name, uid).await;
+                    deleted.map_err(|error| write_failed(desired.name, &error))?;
+                    self.audit_write("delete", desired.name, None);
+                    self.create(&desired).await?
+                }
+                other => other.map_err(|error| write_failed(desired.name, &error))?,
+            },
+        };
+        self.context.metrics.secret_written();
+        self.audit_write("apply", desired.name, Some(facts.resource_version.clone()));
+        Ok(facts)
+    }
+
+    async fn create(&self, desired: &Desired<'_>) -> Result<SecretFacts, Fault> {
+        let failed = |error: WriteError| write_failed(desired.name, &error);
+        let facts = self.context.secrets.create(desired).await.map_err(failed)?;
+        if facts.fields.managers.is_empty() {
+            return Ok(facts);
+        }
+        // Somebody created a Secret of this name between the verdict and the write, and ours was merged into it.
+        self.context.secrets.withdraw(desired.namespace, desired.name, &facts.uid).await.map_err(failed)?;
+        self.audit_write("withdraw", desired.name, None);
+        let makers: Vec<_> = facts.fields.managers.iter().map(String::as_str).collect();
+        let message = format!(
+            "Secret {} was created by {} at the same moment; it is left as they made it: choose another \
+             spec.target.name, or delete it.",
+            desired.name,
+            makers.join(", ")
+        );
+        Err(Fault::new(Reason::SecretConflict, message))
+    }
+
+    /// Deals with the Secret under the former name of the target, once the new one is written: deletes it, or lets go
+    /// of it where it is to be retained.
+    pub(super) async fn retire(&self, former: &WrittenSecret) -> Result<(), Fault> {
+        let failed = |error: WriteError| write_failed(&former.name, &error);
+        let (secrets, namespace) = (&self.context.secrets, &self.namespace);
+        let facts = secrets.facts(namespace, &former.name).await.map_err(failed)?;
+        let is_ours =
+            facts.is_some_and(|facts| facts.uid == former.uid && facts.owner_uid.as_deref() == Some(&self.uid));
+        if !is_ours {
+            return Ok(());
+        }
+        let verb = match self.object.spec.reclaim_policy() {
+            ReclaimPolicy::Delete => {
+                secrets.delete(namespace, &former.name, &former.uid).await.map_err(failed)?;
+                "delete"
             }
-            other => other.map_err(|error| write_failed(desired.name, &error)),
-        },
-    }?;
-    context.metrics.secret_written();
-    Ok(written)
-}
-
-async fn create(desired: &Desired<'_>, context: &Context) -> Result<SecretFacts, Fault> {
-    let failed = |error: WriteError| write_failed(desired.name, &error);
-    let facts = context.secrets.create(desired).await.map_err(failed)?;
-    if facts.fields.managers.is_empty() {
-        return Ok(facts);
+            ReclaimPolicy::Retain => {
+                secrets.release(namespace, &former.name, &former.uid).await.map_err(failed)?;
+                "release"
+            }
+        };
+        self.audit_write(verb, &former.name, None);
+        Ok(())
     }
-    // Somebody created a Secret of this name between the verdict and the write, and ours was merged into it.
-    context.secrets.withdraw(desired.namespace, desired.name, &facts.uid).await.map_err(failed)?;
-    let makers: Vec<_> = facts.fields.managers.iter().map(String::as_str).collect();
-    let message = format!(
-        "Secret {} was created by {} at the same moment; it is left as they made it: choose another spec.target.name, or \
-         delete it.",
-        desired.name,
-        makers.join(", ")
-    );
-    Err(Fault::new(Reason::SecretConflict, message))
-}
-
-/// Deals with the Secret under the former name of the target, once the new one is written: deletes it, or lets go of it
-/// where it is to be retained.
-///
-/// # Errors
-/// `SecretWriteFailed`.
-pub async fn retire(object: &SecureParameter, former: &WrittenSecret, context: &Context) -> Result<(), Fault> {
-    let namespace = object.namespace().unwrap_or_default();
-    let failed = |error: WriteError| write_failed(&former.name, &error);
-    let facts = context.secrets.facts(&namespace, &former.name).await.map_err(failed)?;
-    let is_ours = facts.is_some_and(|facts| facts.uid == former.uid && facts.owner_uid == object.uid());
-    if !is_ours {
-        return Ok(());
-    }
-    match object.spec.reclaim_policy() {
-        ReclaimPolicy::Delete => context.secrets.delete(&namespace, &former.name, &former.uid).await,
-        ReclaimPolicy::Retain => context.secrets.release(&namespace, &former.name, &former.uid).await,
-    }
-    .map_err(failed)
 }
 
 fn desired<'a>(object: &'a SecureParameter, namespace: &'a str, data: Data<'a>) -> Desired<'a> {
@@ -142,7 +138,7 @@ fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
 }
 
 /// A write that failed, as the owner of the object reads it.
-pub fn write_failed(secret: &str, error: &WriteError) -> Fault {
+pub(super) fn write_failed(secret: &str, error: &WriteError) -> Fault {
     Fault::new(
         Reason::SecretWriteFailed,
         format!("Secret {secret} could not be written: {error}; the operator tries again."),
