@@ -59,10 +59,10 @@ impl Doubt {
         locked(&self.0).raised = true;
     }
 
-    /// Whether it is time to ask.
-    pub fn stands(&self) -> bool {
+    /// How long until it is time to ask; `None` if nobody doubts.
+    pub fn ask_in(&self) -> Option<Duration> {
         let doubted = locked(&self.0);
-        doubted.raised && doubted.settled_at.elapsed() >= SETTLED
+        doubted.raised.then(|| SETTLED.saturating_sub(doubted.settled_at.elapsed()))
     }
 
     /// Notes that the credentials are good.

@@ -1,6 +1,6 @@
 //! Reconciles stores: opens a reader for each, and says in its status who reads where.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -88,7 +88,7 @@ pub async fn reconcile(store: StoreView, context: &Context) -> Result<Action, ku
     report(&store, context, opened.as_deref()).await?;
     let attempt = 5; // Steady: the causes are outside, and a watch wakes the store when Kubernetes has news.
     Ok(match opened {
-        Ok(_) => Action::await_change(),
+        Ok(session) => session.doubt.ask_in().map_or_else(Action::await_change, Action::requeue),
         Err(fault) => Action::requeue(backoff::after_failure(fault.reason, attempt, None, &store.uid)),
     })
 }
@@ -136,7 +136,7 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
     let doubt = before.filter(|session| session.fingerprint == fingerprint).map(|session| session.doubt.clone());
     let doubt = doubt.unwrap_or_default();
     let reader = context.readers.get(&fingerprint, open_reader(store, context, &identity, region)).await?;
-    if doubt.stands() {
+    if doubt.ask_in() == Some(Duration::ZERO) {
         reader.verify(&audited(store)).await.map_err(|error| {
             context.readers.drop(&fingerprint);
             refused(&error, region)

@@ -23,6 +23,7 @@ use super::{
 use crate::domain::{
     audit::{AuditRecord, ObjectRef, ParameterOutcome, Principal, Resource, Trail},
     aws_error::{AwsError, AwsErrorKind, Denial, KeyState, key_arn},
+    decide::Purpose,
     event::Access,
     parameter::Wanted,
 };
@@ -215,7 +216,7 @@ impl<A: ParameterApi> Shared<A> {
         let wanted: Vec<_> = batch.iter().map(|item| &item.wanted).collect();
         let Call { facts, result } = call;
         let result = result.map(|answer| match_answer(&wanted, answer));
-        let access = Arc::new(self.record(mode, facts, &batch, result.as_ref().ok()));
+        let access = Arc::new(self.record(mode, facts, &batch, &wanted, result.as_ref().ok()));
         match result {
             Ok(found) => self.answer(mode, batch, found, &access).await,
             Err(error) => self.refused(mode, batch, error, &access).await,
@@ -228,18 +229,22 @@ impl<A: ParameterApi> Shared<A> {
         mode: Mode,
         mut facts: crate::domain::audit::CallFacts,
         batch: &[Item],
+        asked: &[&Wanted],
         found: Option<&Vec<Option<Arc<Parameter>>>>,
     ) -> Access {
-        facts.resources = batch.iter().map(|item| Resource::parameter(&item.wanted.arn)).collect();
+        facts.resources = asked.iter().map(|wanted| Resource::parameter(&wanted.arn)).collect();
         let decrypts = mode == Mode::Decrypt;
         let outcomes: Vec<_> = match found {
             Some(found) => {
-                batch.iter().zip(found).map(|(item, found)| outcome(&item.wanted, found.as_deref(), decrypts)).collect()
+                asked.iter().zip(found).map(|(wanted, found)| outcome(wanted, found.as_deref(), decrypts)).collect()
             }
-            None => batch.iter().map(|item| failed(&item.wanted)).collect(),
+            None => asked.iter().map(|wanted| failed(wanted)).collect(),
         };
         let audit_id = super::new_id();
-        let objects = objects(batch);
+        let mut objects = objects(batch);
+        if !decrypts {
+            objects.iter_mut().for_each(|object| *object = object.because(Purpose::VersionCheck));
+        }
         let record = AuditRecord::new(audit_id.clone(), &facts, Some(&self.principal), outcomes.clone(), objects);
         self.trail.call(&record);
         Access {
@@ -280,8 +285,9 @@ impl<A: ParameterApi> Shared<A> {
         let names: Vec<_> = bases.iter().map(Wanted::request_name).collect();
         self.budget.acquire(Instant::now()).await;
         let Call { facts, result } = self.api.get_parameters(&names, false).await;
-        let found = result.ok().map(|answer| match_answer(&bases.iter().collect::<Vec<_>>(), answer));
-        let second = Arc::new(self.record(Mode::Look, facts, &unclear, found.as_ref()));
+        let asked: Vec<_> = bases.iter().collect();
+        let found = result.ok().map(|answer| match_answer(&asked, answer));
+        let second = Arc::new(self.record(Mode::Look, facts, &unclear, &asked, found.as_ref()));
         for (index, item) in unclear.into_iter().enumerate() {
             let exists = found.as_ref().is_some_and(|found| found[index].is_some());
             let error = if exists { ReadError::VersionNotFound } else { ReadError::NotFound };
@@ -352,7 +358,7 @@ impl<A: ParameterApi> Shared<A> {
         let arn = key_arn(&error.message)?;
         let Call { mut facts, result } = self.api.describe_key(arn).await;
         facts.resources = vec![Resource::key(arn)];
-        let objects = objects(batch).into_iter().map(|object| object.because(crate::domain::decide::Purpose::KeyState));
+        let objects = objects(batch).into_iter().map(|object| object.because(Purpose::KeyState));
         let record = AuditRecord::new(super::new_id(), &facts, Some(&self.principal), Vec::new(), objects.collect());
         self.trail.call(&record);
         result.ok()

@@ -31,6 +31,13 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether AWS is merely out of reach for a while.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Call { error, .. } if error.kind.reason().is_outage())
+    }
+}
+
 /// The failures of an object's parameters as one fault: a failed call before missing names, and all missing names at
 /// once. `None` if there is none.
 pub fn fault(errors: &BTreeMap<Wanted, ReadError>, principal: &str, scope: &Scope) -> Option<Fault> {

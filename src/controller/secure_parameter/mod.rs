@@ -148,8 +148,9 @@ impl<'a> Pass<'a> {
         let passed = match decide(&self.known(&plan, secret)) {
             Decision::Compare => self.compare(&session, &plan).await,
             Decision::Decrypt(purpose) => match self.failed_read(&session, &plan.reads()) {
-                Some(not_due) => Ok(not_due),
-                None => self.sync(&session, &plan, purpose, secret).await,
+                Ok(Some(not_due)) => Ok(not_due),
+                Ok(None) => self.sync(&session, &plan, purpose, secret).await,
+                Err(fault) => Err(fault),
             },
         };
         passed.inspect_err(|_| {

@@ -8,7 +8,7 @@ use std::{
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
-use super::{LOOK_AGAIN, Pass, Passed, write::write_failed};
+use super::{Pass, Passed, write::write_failed};
 use crate::{
     api::{ConditionStatus, Reason, status::WrittenSecret},
     controller::{ledger::SeenSecret, sessions::Session},
@@ -91,18 +91,24 @@ impl Pass<'_> {
     }
 
     /// A read that failed is not repeated before its time just because the object was woken for another cause; and not
-    /// at all while looks say that it would fail again: the informer wakes the object when they say otherwise.
-    pub(super) fn failed_read(&mut self, session: &Session, reads: &Reads<'_>) -> Option<Passed> {
+    /// at all while looks say that it would fail again: then their fault counts, and the informer wakes the object when
+    /// they say otherwise.
+    pub(super) fn failed_read(&mut self, session: &Session, reads: &Reads<'_>) -> Result<Option<Passed>, Fault> {
         let reader = Arc::as_ptr(&session.reader).addr();
         let mut hasher = DefaultHasher::new();
         (reader, self.object.metadata.generation, self.sync_token()).hash(&mut hasher);
         self.rests_on = hasher.finish();
-        let failed = self.memory.failed_read.as_ref().filter(|failed| failed.rests_on == self.rests_on)?;
-        let would_fail = matches!(session.reader.known(reads), Looked::Seen { errors, .. } if !errors.is_empty());
-        if would_fail {
-            return Some(Passed::Waiting(LOOK_AGAIN, failed.reason));
+        let Some(failed) = self.memory.failed_read.as_ref().filter(|failed| failed.rests_on == self.rests_on) else {
+            return Ok(None);
+        };
+        if let Looked::Seen { errors, accesses, .. } = session.reader.known(reads)
+            && errors.values().any(|error| !error.is_outage())
+            && let Some(fault) = session.reader.fault(&errors)
+        {
+            self.accesses.extend(accesses);
+            return Err(fault);
         }
-        let wait = failed.retry_at.checked_duration_since(Instant::now())?;
-        Some(Passed::Waiting(wait, failed.reason))
+        let wait = failed.retry_at.checked_duration_since(Instant::now());
+        Ok(wait.map(|wait| Passed::Waiting(wait, failed.reason)))
     }
 }

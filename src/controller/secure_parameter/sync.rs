@@ -60,7 +60,7 @@ impl Pass<'_> {
         if self.awaits_confirmation(&versions) {
             return unchanged(self, Some(CONFIRM_ABSENCE));
         }
-        if let Some(not_due) = self.failed_read(session, &reads) {
+        if let Some(not_due) = self.failed_read(session, &reads)? {
             return Ok(not_due);
         }
         self.sync(session, plan, Purpose::ParameterChanged, SecretState::Intact).await

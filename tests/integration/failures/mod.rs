@@ -146,8 +146,14 @@ async fn recorded(world: &World, name: &str, reason: &str, known: &[Event]) -> R
     ensure!(record["cloudtrail"]["requestID"] == json!(request_id), "{request_id:?} but {record}");
     ensure!(record["answered"] == request_id.is_some(), "{record}");
     contains(event.note.as_deref().unwrap_or_default(), &[request_id.as_deref().unwrap_or("no answer")])?;
-    ensure!(record["objects"][0]["name"] == name, "{record}");
+    ensure!(is_for(&record, name), "{record}");
     Ok(record)
+}
+
+/// Whether a call was made for this object, alone or beside others.
+fn is_for(record: &Value, name: &str) -> bool {
+    let mut objects = record["objects"].as_array().into_iter().flatten();
+    objects.any(|object| object["kind"] == "SecureParameter" && object["name"] == name)
 }
 
 /// Checks an audit record against what AWS itself recorded of the same call.
@@ -171,10 +177,7 @@ fn joins(world: &World, record: &Value) -> Result<()> {
 /// Audit records of the AWS calls that were made for an object, oldest first.
 fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
     let mut records = world.operator().audit()?;
-    records.retain(|record| {
-        let object = &record["objects"][0];
-        record.get("cloudtrail").is_some() && object["kind"] == "SecureParameter" && object["name"] == name
-    });
+    records.retain(|record| record.get("cloudtrail").is_some() && is_for(record, name));
     Ok(records)
 }
 
