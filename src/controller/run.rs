@@ -100,7 +100,12 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
     let mut background = background(&context, watches.secrets, watches.namespaces, named_changes);
     let refresh = {
         let context = context.clone();
-        move |metrics: &Metrics| metrics.objects(&context.ledger.by_reason())
+        move |metrics: &Metrics| {
+            metrics.objects(&context.ledger.by_reason());
+            for (account, region, budget) in context.quotas.budgets() {
+                metrics.quota(&account, &region, budget.stated(), budget.rate());
+            }
+        }
     };
     let server = serve(settings.listener, health, metrics, refresh, stop.clone().cancelled_owned());
     let (counts, changed_counts) = unbounded_channel();

@@ -14,7 +14,7 @@ use crate::{
         AccessRule, ClusterParameterStore, Conditions, ParameterStore, Reason, StoreKind, StoreStatus,
         status::CallerIdentityStatus,
     },
-    aws::{ACCESS_KEY_ID, Identity, SECRET_ACCESS_KEY, StaticCredentials},
+    aws::{ACCESS_KEY_ID, AwsApi, Identity, SECRET_ACCESS_KEY, StaticCredentials},
     domain::{Fault, audit::ObjectRef, aws_error::AwsError, backoff, parameter::Scope, policy},
     kubernetes::WriteError,
     parameters::Reader,
@@ -156,7 +156,7 @@ async fn open_reader(
     context: &Context,
     identity: &Identity,
     region: &str,
-) -> Result<Reader<crate::aws::AwsApi>, Fault> {
+) -> Result<Reader<AwsApi>, Fault> {
     let api = context.aws.api(identity, region);
     let (trail, changed) = (context.trail.clone(), context.changed.clone());
     let opened = Reader::open(api, &context.quotas, trail, changed, &audited(store)).await;
@@ -215,8 +215,8 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
     match opened {
         Ok(session) => {
             let (scope, principal) = (session.reader.scope(), session.reader.principal());
-            let message = format!("Reads account {} in region {} as {}.", scope.account, scope.region, principal.arn);
-            status.conditions = conditions.ready(Reason::Synced, &message);
+            let reads = format!("Reads account {} in region {} as {}.", scope.account, scope.region, principal.arn);
+            status.conditions = conditions.ready(Reason::Synced, &(reads + &overload(&session.reader)));
             status.identity =
                 Some(CallerIdentityStatus { arn: principal.arn.clone(), account: principal.account.clone() });
             status.region = Some(scope.region.clone());
@@ -231,6 +231,19 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
         None => context.statuses.cluster_store(&store.key.name, &status).await,
         Some(namespace) => context.statuses.store(namespace, &store.key.name, &status).await,
     }
+}
+
+/// Says so if looking as often as asked takes more than is allowed: what is possible then.
+fn overload(reader: &Reader<AwsApi>) -> String {
+    let ((names, load), allowed) = (reader.load(), reader.budget().stated());
+    if load <= allowed {
+        return String::new();
+    }
+    format!(
+        " Looking at {names} parameters as often as asked takes {load:.1} requests a second, of {allowed} allowed: changes \
+         are noticed up to {:.1} times later than asked; raise spec.quota or the refresh intervals.",
+        load / allowed
+    )
 }
 
 /// A rate in whole requests a second.

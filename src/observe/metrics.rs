@@ -1,6 +1,6 @@
 //! Metrics in the OpenMetrics format. Labels come from closed lists, never from names of objects.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -20,6 +20,8 @@ pub struct Metrics {
     secret_writes: Counter,
     watch_errors: Family<WatchLabel, Counter>,
     objects: Family<ReasonLabel, Gauge>,
+    allowed_rate: Family<PlaceLabels, Gauge<f64, AtomicU64>>,
+    current_rate: Family<PlaceLabels, Gauge<f64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,6 +40,12 @@ struct WatchLabel {
     watch: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlaceLabels {
+    account: String,
+    region: String,
+}
+
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -52,6 +60,8 @@ impl Default for Metrics {
             secret_writes: Counter::default(),
             watch_errors: Family::default(),
             objects: Family::default(),
+            allowed_rate: Family::default(),
+            current_rate: Family::default(),
         };
         metrics.register();
         metrics
@@ -76,6 +86,10 @@ impl Metrics {
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
+        let help = "Requests a second to Parameter Store that are allowed";
+        registry.register("quota_requests_per_second", help, self.allowed_rate.clone());
+        let help = "Requests a second to Parameter Store at present, less than allowed while AWS throttles";
+        registry.register("quota_current_requests_per_second", help, self.current_rate.clone());
     }
 
     /// Counts a reconcile.
@@ -122,6 +136,14 @@ impl Metrics {
                 self.objects.get_or_create(&label).set(count);
             }
         }
+    }
+
+    /// Sets how fast Parameter Store may be asked in an account and region, and how fast it is asked at most at present:
+    /// less while AWS throttles. Both in requests a second.
+    pub fn quota(&self, account: &str, region: &str, allowed: f64, current: f64) {
+        let place = PlaceLabels { account: account.to_owned(), region: region.to_owned() };
+        self.allowed_rate.get_or_create(&place).set(allowed);
+        self.current_rate.get_or_create(&place).set(current);
     }
 
     /// All metrics as text.

@@ -15,14 +15,15 @@ use tokio::{
 
 use super::{
     Priority,
+    answer::{failed, match_answer, objects, outcome, split},
     error::ReadError,
-    pending::{Item, NAMES_PER_CALL, Pending, Waiter},
-    port::{Answer, Call, Parameter, ParameterApi},
+    pending::{Item, Pending, Waiter},
+    port::{Call, Parameter, ParameterApi},
     quota::Budget,
 };
 use crate::domain::{
-    audit::{AuditRecord, ObjectRef, ParameterOutcome, Principal, Resource, Trail},
-    aws_error::{AwsError, AwsErrorKind, Denial, KeyState, key_arn},
+    audit::{AuditRecord, ObjectRef, Principal, Resource, Trail},
+    aws_error::{AwsError, AwsErrorKind, KeyState, key_arn},
     decide::Purpose,
     event::Access,
     parameter::Wanted,
@@ -38,8 +39,6 @@ const THROTTLED_PATIENCE: Duration = Duration::from_secs(30);
 const RETRIES: u32 = 1;
 /// How long that waits.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
-/// Most objects that one audit record lists.
-const AUDITED_OBJECTS: usize = 100;
 
 /// What came of a name.
 #[derive(Clone, Debug)]
@@ -126,8 +125,8 @@ impl<A: ParameterApi> Batcher<A> {
         objects: Vec<ObjectRef>,
     ) -> oneshot::Receiver<Reply> {
         let (reply, receiver) = oneshot::channel();
-        let waiter = Waiter { reply, objects, optional };
-        let item = Item::new(wanted, waiter, priority, tenant, Instant::now());
+        let waiter = Waiter { reply, objects, optional, since: Instant::now() };
+        let item = Item::new(wanted, waiter, priority, tenant);
         self.shared.pending(mode).add(item);
         self.shared.added.notify_one();
         receiver
@@ -142,34 +141,40 @@ impl<A: ParameterApi> Shared<A> {
 
     async fn form_calls(self: Arc<Self>) {
         loop {
-            let Some((mode, deadline)) = self.most_urgent() else {
+            if self.most_urgent().is_none() {
                 self.added.notified().await;
                 continue;
-            };
-            self.linger(mode).await;
-            // Whatever is added meanwhile may be more urgent: then the place in the line is taken anew.
-            tokio::select! {
-                biased;
-                () = self.budget.acquire(deadline) => {}
-                () = self.more_urgent_than(deadline) => continue,
             }
-            let Some((mode, _)) = self.most_urgent() else {
-                self.budget.give_back();
-                continue;
-            };
-            let batch = self.pending(mode).take();
-            if batch.is_empty() {
-                self.budget.give_back();
-                continue;
-            }
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&self.under_way).acquire_owned().await else { return };
+            // Room first, then a token, then the names: what goes into a call is decided last. The semaphore is never
+            // closed.
+            let Ok(room) = Arc::clone(&self.under_way).acquire_owned().await else { return };
+            let Some((mode, batch)) = self.next_call().await else { continue };
             let shared = Arc::clone(&self);
             tokio::spawn(async move {
                 shared.call(mode, batch).await;
-                drop(permit);
+                drop(room);
             });
         }
+    }
+
+    /// Waits until the most urgent names may be asked for. `None` if something else became more urgent, or nobody waits
+    /// any more.
+    async fn next_call(&self) -> Option<(Mode, Vec<Item>)> {
+        let (mode, _) = self.most_urgent()?;
+        self.linger(mode).await;
+        // Whatever is added meanwhile may be more urgent: then the place in the line is taken anew.
+        let (_, deadline) = self.most_urgent()?;
+        tokio::select! {
+            biased;
+            () = self.budget.acquire(deadline) => {}
+            () = self.more_urgent_than(deadline) => return None,
+        }
+        let batch = self.most_urgent().map(|(mode, _)| (mode, self.pending(mode).take(Instant::now())));
+        let batch = batch.filter(|(_, batch)| !batch.is_empty());
+        if batch.is_none() {
+            self.budget.give_back();
+        }
+        batch
     }
 
     fn most_urgent(&self) -> Option<(Mode, Instant)> {
@@ -193,16 +198,10 @@ impl<A: ParameterApi> Shared<A> {
     /// Waits for company, unless the call is full already or its first name has waited long enough.
     async fn linger(&self, mode: Mode) {
         loop {
-            let (waiting, oldest) = {
-                let pending = self.pending(mode);
-                (pending.len(), pending.oldest())
-            };
-            let Some(until) = oldest.map(|since| since + LINGER).filter(|until| *until > Instant::now()) else {
+            let since = self.pending(mode).incomplete_since();
+            let Some(until) = since.map(|since| since + LINGER).filter(|until| *until > Instant::now()) else {
                 return;
             };
-            if waiting >= NAMES_PER_CALL {
-                return;
-            }
             tokio::select! {
                 () = sleep_until(until) => return,
                 () = self.added.notified() => {}
@@ -243,7 +242,9 @@ impl<A: ParameterApi> Shared<A> {
         let audit_id = super::new_id();
         let mut objects = objects(batch);
         if !decrypts {
-            objects.iter_mut().for_each(|object| *object = object.because(Purpose::VersionCheck));
+            for object in &mut objects {
+                *object = object.because(Purpose::VersionCheck);
+            }
         }
         let record = AuditRecord::new(audit_id.clone(), &facts, Some(&self.principal), outcomes.clone(), objects);
         self.trail.call(&record);
@@ -286,11 +287,15 @@ impl<A: ParameterApi> Shared<A> {
         self.budget.acquire(Instant::now()).await;
         let Call { facts, result } = self.api.get_parameters(&names, false).await;
         let asked: Vec<_> = bases.iter().collect();
-        let found = result.ok().map(|answer| match_answer(&asked, answer));
-        let second = Arc::new(self.record(Mode::Look, facts, &unclear, &asked, found.as_ref()));
-        for (index, item) in unclear.into_iter().enumerate() {
-            let exists = found.as_ref().is_some_and(|found| found[index].is_some());
-            let error = if exists { ReadError::VersionNotFound } else { ReadError::NotFound };
+        let result = result.map(|answer| match_answer(&asked, answer));
+        let second = Arc::new(self.record(Mode::Look, facts, &unclear, &asked, result.as_ref().ok()));
+        let found = match result {
+            Ok(found) => found,
+            // Nothing is known then, least of all that the parameter does not exist.
+            Err(error) => return self.refused(mode, unclear, error, &second).await,
+        };
+        for (item, found) in unclear.into_iter().zip(found) {
+            let error = if found.is_some() { ReadError::VersionNotFound } else { ReadError::NotFound };
             item.deliver(&Err(error), &[access.clone(), second.clone()]);
         }
     }
@@ -300,15 +305,18 @@ impl<A: ParameterApi> Shared<A> {
         match error.kind {
             AwsErrorKind::Throttled => {
                 self.budget.throttled();
-                let now = Instant::now();
-                let (given_up, again): (Vec<_>, Vec<_>) =
-                    batch.into_iter().partition(|item| now.duration_since(item.since) >= THROTTLED_PATIENCE);
+                let is_over = |waiter: &Waiter| waiter.since.elapsed() >= THROTTLED_PATIENCE;
+                let (given_up, again) = batch.into_iter().map(|item| item.divide(is_over)).unzip();
                 self.ask_again(mode, again);
                 Self::deliver_error(given_up, error, None, access);
             }
             AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable => {
-                let (again, given_up): (Vec<_>, Vec<_>) = batch.into_iter().partition(|item| item.attempts < RETRIES);
+                let (mut again, given_up): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|item| item.attempts < RETRIES);
                 if !again.is_empty() {
+                    for item in &mut again {
+                        item.attempts += 1;
+                    }
                     sleep(RETRY_AFTER).await;
                     self.ask_again(mode, again);
                 }
@@ -336,8 +344,9 @@ impl<A: ParameterApi> Shared<A> {
     fn ask_again(&self, mode: Mode, items: Vec<Item>) {
         let mut pending = self.pending(mode);
         for mut item in items {
-            item.attempts += 1;
-            pending.add(item);
+            if item.is_wanted() {
+                pending.add(item);
+            }
         }
         drop(pending);
         self.added.notify_one();
@@ -373,61 +382,5 @@ impl Item {
             // Whoever waited may have gone.
             let _ = waiter.reply.send(Reply { result, accesses: accesses.to_vec() });
         }
-    }
-}
-
-/// The objects that a call is made for, each once.
-fn objects(batch: &[Item]) -> Vec<ObjectRef> {
-    let mut objects: Vec<ObjectRef> = Vec::new();
-    for object in batch.iter().flat_map(|item| &item.waiters).flat_map(|waiter| &waiter.objects) {
-        if objects.len() < AUDITED_OBJECTS && !objects.contains(object) {
-            objects.push(object.clone());
-        }
-    }
-    objects
-}
-
-/// Two parts of a failed call: the parameter that the error names and the rest, or two halves.
-fn split(mut batch: Vec<Item>, error: &AwsError) -> [Vec<Item>; 2] {
-    let named = Denial::parse(&error.message).resource;
-    let culprit = batch.iter().position(|item| Some(item.wanted.arn.as_str()) == named);
-    if let Some(position) = culprit {
-        let culprit = batch.remove(position);
-        return [vec![culprit], batch];
-    }
-    let second = batch.split_off(batch.len() / 2);
-    [batch, second]
-}
-
-/// Per asked name what was found. Answers come in the service's order, so the match is by ARN, or by name where the ARN
-/// is of another service (`/aws/reference/secretsmanager/...`).
-fn match_answer(asked: &[&Wanted], mut answer: Answer) -> Vec<Option<Arc<Parameter>>> {
-    let mut take = |wanted: &Wanted| {
-        let by_arn = answer.found.iter().position(|parameter| parameter.arn == wanted.arn);
-        let position = by_arn.or_else(|| answer.found.iter().position(|parameter| parameter.name == wanted.name));
-        position.map(|position| Arc::new(answer.found.swap_remove(position)))
-    };
-    asked.iter().map(|wanted| take(wanted)).collect()
-}
-
-fn outcome(wanted: &Wanted, found: Option<&Parameter>, decrypts: bool) -> ParameterOutcome {
-    let Some(found) = found else {
-        return ParameterOutcome { outcome: "NotFound", ..failed(wanted) };
-    };
-    ParameterOutcome {
-        version: Some(found.version),
-        type_: Some(found.type_.clone()),
-        outcome: if decrypts && found.type_ == "SecureString" { "Decrypted" } else { "Read" },
-        ..failed(wanted)
-    }
-}
-
-fn failed(wanted: &Wanted) -> ParameterOutcome {
-    ParameterOutcome {
-        arn: wanted.arn.clone(),
-        selector: wanted.selector.as_ref().map(ToString::to_string),
-        version: None,
-        type_: None,
-        outcome: "Failed",
     }
 }

@@ -1,12 +1,12 @@
 //! Which names are wanted, by whom, how often, and what is known of them. Pure and synchronous; time is an argument.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
 use super::{error::ReadError, pending::NAMES_PER_CALL};
 use crate::domain::{
@@ -48,10 +48,11 @@ struct Tracked {
     /// The class it is swept with; `None` if nobody polls it.
     interval: Option<Duration>,
     seen: Option<Seen>,
-    checked_at: Option<Instant>,
+    /// When it was last asked for, or known without asking.
+    asked_at: Option<Instant>,
 }
 
-/// Names of one interval, in the order in which they were last looked at.
+/// Names of one interval, in the order in which they were last asked for.
 #[derive(Debug, Default)]
 struct Class {
     order: BTreeSet<(Option<Instant>, Wanted)>,
@@ -66,8 +67,8 @@ pub struct Index {
     classes: BTreeMap<Duration, Class>,
     /// Names to look at as soon as the budget allows: never seen, or to be seen again.
     urgent: BTreeSet<Wanted>,
-    /// Names that are being looked at.
-    looking: HashSet<Wanted>,
+    /// Names that are being looked at, each with how to stop that.
+    looking: HashMap<Wanted, Option<AbortHandle>>,
     subscriptions: HashMap<Subscriber, Subscription>,
 }
 
@@ -80,7 +81,8 @@ struct Subscription {
 
 impl Index {
     /// Makes `subscriber` want exactly these names, looked at once an `interval` (never, if `None`). Names that were
-    /// never seen are to be looked at as soon as possible if `look` says so.
+    /// never seen are to be looked at as soon as possible if `look` says so; else they are about to be read, and count as
+    /// asked for `now`.
     pub fn subscribe(
         &mut self,
         subscriber: &Subscriber,
@@ -88,6 +90,7 @@ impl Index {
         wanted: BTreeSet<Wanted>,
         interval: Option<Duration>,
         look: bool,
+        now: Instant,
     ) {
         let unchanged =
             self.subscriptions.get(subscriber).is_some_and(|s| s.wanted == wanted && s.interval == interval);
@@ -98,7 +101,9 @@ impl Index {
                 self.leave(subscriber, &name);
             }
             for name in &wanted {
-                self.names.entry(name.clone()).or_default().subscribers.insert(subscriber.clone(), interval);
+                let asked_at = Some(now).filter(|_| !look);
+                let new = || Tracked { asked_at, ..Tracked::default() };
+                self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), interval);
                 self.reclassify(name);
             }
         }
@@ -129,10 +134,10 @@ impl Index {
         let Some(tracked) = self.names.get_mut(wanted) else { return Vec::new() };
         let news = tracked.seen.as_ref().is_none_or(|before| before.differs(&seen));
         tracked.seen = Some(seen);
-        let checked_before = tracked.checked_at.replace(now);
+        let asked_before = tracked.asked_at.replace(now);
         let subscribers = if news { tracked.subscribers.keys().cloned().collect() } else { Vec::new() };
         if let Some(class) = tracked.interval.and_then(|interval| self.classes.get_mut(&interval))
-            && class.order.remove(&(checked_before, wanted.clone()))
+            && class.order.remove(&(asked_before, wanted.clone()))
         {
             class.order.insert((Some(now), wanted.clone()));
         }
@@ -148,7 +153,17 @@ impl Index {
             let period = interval.div_f64(calls(class.order.len()));
             let at = *class.next.get_or_insert_with(|| now + period.mul_f64(offset));
             if at <= now {
-                due.extend(class.order.iter().take(NAMES_PER_CALL).map(|(_, wanted)| wanted.clone()));
+                let longest_ago: Vec<_> = class.order.iter().take(NAMES_PER_CALL).cloned().collect();
+                for entry in longest_ago {
+                    class.order.remove(&entry);
+                    let wanted = entry.1;
+                    // From now on, so that the next sweep goes on with others even if the answer takes its time.
+                    if let Some(tracked) = self.names.get_mut(&wanted) {
+                        tracked.asked_at = Some(now);
+                        class.order.insert((Some(now), wanted.clone()));
+                        due.push(wanted);
+                    }
+                }
                 // From the planned time, so that a late look does not shift all that follow; unless it is very late.
                 class.next = Some((at + period).max(now));
             }
@@ -157,8 +172,22 @@ impl Index {
             next = [next, class.next].into_iter().flatten().min();
         }
         // A name that is being looked at is not asked for twice.
-        due.retain(|wanted| self.looking.insert(wanted.clone()));
+        due.retain(|wanted| match self.looking.entry(wanted.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(None);
+                true
+            }
+        });
         (due, next)
+    }
+
+    /// Notes how to stop a look at a name, or stops it at once if nobody wants the name any more.
+    pub fn looking(&mut self, wanted: &Wanted, look: AbortHandle) {
+        match self.looking.get_mut(wanted) {
+            Some(stop) => *stop = Some(look),
+            None => look.abort(),
+        }
     }
 
     /// Notes that a look at a name is over.
@@ -189,6 +218,9 @@ impl Index {
         if self.names.get(name).is_some_and(|tracked| tracked.subscribers.is_empty()) {
             self.names.remove(name);
             self.urgent.remove(name);
+            if let Some(Some(look)) = self.looking.remove(name) {
+                look.abort();
+            }
         }
     }
 
@@ -203,7 +235,7 @@ impl Index {
         if interval == tracked.interval {
             return;
         }
-        let entry = (tracked.checked_at, name.clone());
+        let entry = (tracked.asked_at, name.clone());
         if let Some(former) = std::mem::replace(&mut tracked.interval, interval)
             && let Some(class) = self.classes.get_mut(&former)
         {

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, mpsc::UnboundedSender},
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
@@ -84,7 +85,7 @@ impl<A: ParameterApi> Informer<A> {
         interval: Option<Duration>,
         look: bool,
     ) {
-        self.shared.index().subscribe(subscriber, object, wanted, interval, look);
+        self.shared.index().subscribe(subscriber, object, wanted, interval, look, Instant::now());
         self.shared.wake.notify_one();
     }
 
@@ -133,10 +134,14 @@ impl<A: ParameterApi> Shared<A> {
     }
 
     async fn sweep(self: Arc<Self>) {
+        // Ends with the sweeper, and all looks with it.
+        let mut looks = JoinSet::new();
         loop {
+            while looks.try_join_next().is_some() {}
             let (due, next) = self.index().due(Instant::now(), self.offset);
             for wanted in due {
-                tokio::spawn(Arc::clone(&self).look(wanted));
+                let look = looks.spawn(Arc::clone(&self).look(wanted.clone()));
+                self.index().looking(&wanted, look);
             }
             match next {
                 Some(next) => tokio::select! {

@@ -9,6 +9,7 @@
 //! controller ──read──────────────────decrypt────┘
 //! ```
 
+mod answer;
 mod batcher;
 mod error;
 mod index;
@@ -18,6 +19,10 @@ mod port;
 mod priority;
 mod quota;
 mod reader;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::ReadError;
 pub use index::Subscriber;

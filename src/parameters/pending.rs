@@ -16,6 +16,13 @@ pub const NAMES_PER_CALL: usize = 10;
 /// How much waiting makes up for one step of priority.
 const AGING: Duration = Duration::from_secs(10);
 
+/// How far apart, for each step of priority, the calls are that items get which aged while more urgent ones wait: a
+/// long line of old items has its share, but does not hold up what is new.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How many names that do not fit into a call are passed over in search of some that do.
+const PASSED_OVER: usize = 100;
+
 /// One who waits for a name.
 #[derive(Debug)]
 pub struct Waiter {
@@ -25,6 +32,8 @@ pub struct Waiter {
     pub objects: Vec<ObjectRef>,
     /// Whether the name may be absent.
     pub optional: bool,
+    /// Since when.
+    pub since: Instant,
 }
 
 /// A name that is to be asked for.
@@ -45,8 +54,17 @@ pub struct Item {
 
 impl Item {
     /// Somebody waits for a name, on behalf of a tenant.
-    pub fn new(wanted: Wanted, waiter: Waiter, priority: Priority, tenant: &str, now: Instant) -> Self {
-        Self { wanted, waiters: vec![waiter], attempts: 0, since: now, priority, tenant: tenant.to_owned() }
+    pub fn new(wanted: Wanted, waiter: Waiter, priority: Priority, tenant: &str) -> Self {
+        let since = waiter.since;
+        Self { wanted, waiters: vec![waiter], attempts: 0, since, priority, tenant: tenant.to_owned() }
+    }
+
+    /// Two items: of the waiters that are meant, and of the others. Either may have none.
+    pub fn divide(mut self, is_meant: impl Fn(&Waiter) -> bool) -> (Self, Self) {
+        let (meant, others): (Vec<_>, Vec<_>) = self.waiters.drain(..).partition(is_meant);
+        let since = others.iter().map(|waiter| waiter.since).min().unwrap_or(self.since);
+        let (wanted, tenant) = (self.wanted.clone(), self.tenant.clone());
+        (Self { waiters: meant, wanted, tenant, ..self }, Self { waiters: others, since, ..self })
     }
 
     /// By when it should be served: later for what is less urgent, so that waiting makes up for priority.
@@ -82,29 +100,32 @@ struct Queue {
     order: BTreeMap<Position, Wanted>,
     round: u64,
     tenants: HashMap<String, u64>,
+    /// When an item of it last led a call.
+    served: Option<Instant>,
 }
 
 impl Pending {
-    /// Adds an item; one who waits for a name that waits already joins it.
+    /// Adds an item; one who waits for a name that waits already joins it, and can only bring it forward.
     pub fn add(&mut self, mut item: Item) {
-        if let Some((position, mut waiting)) = self.items.remove(&item.wanted) {
-            self.unqueue(waiting.priority, position);
-            waiting.waiters.append(&mut item.waiters);
-            waiting.attempts = waiting.attempts.max(item.attempts);
-            waiting.since = waiting.since.min(item.since);
-            if item.priority < waiting.priority {
-                (waiting.priority, waiting.tenant) = (item.priority, item.tenant);
-            }
-            item = waiting;
-        }
         self.joined += 1;
         let queue = self.queues.entry(item.priority).or_default();
         let last = queue.tenants.get(&item.tenant).copied().unwrap_or_default();
-        let round = (last + 1).max(queue.round);
-        queue.tenants.insert(item.tenant.clone(), round);
-        let position = (round, self.joined);
-        queue.order.insert(position, item.wanted.clone());
-        self.items.insert(item.wanted.clone(), (position, item));
+        let position = ((last + 1).max(queue.round), self.joined);
+        if let Some((former, waiting)) = self.items.get_mut(&item.wanted) {
+            waiting.waiters.append(&mut item.waiters);
+            waiting.attempts = waiting.attempts.max(item.attempts);
+            waiting.since = waiting.since.min(item.since);
+            let (former, former_priority) = (*former, waiting.priority);
+            if (former_priority, former) <= (item.priority, position) {
+                return;
+            }
+            self.unqueue(former_priority, former);
+            let Some((_, waiting)) = self.items.remove(&item.wanted) else { return };
+            item = Item { priority: item.priority, tenant: item.tenant, ..waiting };
+        }
+        let queue = self.queues.entry(item.priority).or_default();
+        queue.tenants.insert(item.tenant.clone(), position.0);
+        self.enqueue(position, item);
     }
 
     /// Adds a part of a failed call.
@@ -123,26 +144,22 @@ impl Pending {
         }
     }
 
-    /// How many names wait.
-    pub fn len(&self) -> usize {
-        self.items.len() + self.parts.iter().map(Vec::len).sum::<usize>()
-    }
-
-    /// The deadline of the most urgent item; `None` if nothing waits.
+    /// When the most urgent item, or part of a failed call, is to be served; `None` if nothing waits.
     pub fn deadline(&self) -> Option<Instant> {
-        let queued = self.queues.values().filter_map(|queue| self.head(queue)).map(Item::deadline);
+        let queued = self.queues.iter().filter_map(|(priority, queue)| self.turn(*priority, queue));
         let parts = self.parts.iter().flatten().map(Item::deadline);
         queued.chain(parts).min()
     }
 
-    /// Since when the longest waits.
-    pub fn oldest(&self) -> Option<Instant> {
-        self.items.values().map(|(_, item)| item.since).min()
+    /// Since when the longest waits for company; `None` if the next call is full, or is a part of a failed one.
+    pub fn incomplete_since(&self) -> Option<Instant> {
+        let is_complete = self.items.len() >= NAMES_PER_CALL || !self.parts.is_empty();
+        if is_complete { None } else { self.items.values().map(|(_, item)| item.since).min() }
     }
 
     /// Takes what goes into the next call: at most ten names, never two selections of one parameter, and a name that
     /// was set apart alone. What nobody waits for any more is dropped. Empty if nothing is left.
-    pub fn take(&mut self) -> Vec<Item> {
+    pub fn take(&mut self, now: Instant) -> Vec<Item> {
         while let Some(mut part) = self.parts.pop() {
             part.retain_mut(Item::is_wanted);
             if !part.is_empty() {
@@ -150,53 +167,57 @@ impl Pending {
             }
         }
         let mut batch: Vec<Item> = Vec::new();
-        let mut set_back = Vec::new();
-        while batch.len() < NAMES_PER_CALL {
-            let Some(mut item) = self.pop() else { break };
+        let mut passed_over = Vec::new();
+        while batch.len() < NAMES_PER_CALL && passed_over.len() < PASSED_OVER {
+            let Some((position, mut item)) = self.pop() else { break };
             if !item.is_wanted() {
                 continue;
             }
             let is_apart = self.apart.contains(&item.wanted);
-            if is_apart && batch.is_empty() && set_back.is_empty() {
-                batch.push(item);
+            if !batch.is_empty() && (is_apart || batch.iter().any(|other| other.wanted.arn == item.wanted.arn)) {
+                passed_over.push((position, item));
+                continue;
+            }
+            let queue = self.queues.entry(item.priority).or_default();
+            queue.round = queue.round.max(position.0);
+            batch.push(item);
+            if is_apart {
                 break;
             }
-            if is_apart || batch.iter().any(|other| other.wanted.arn == item.wanted.arn) {
-                set_back.push(item);
-            } else {
-                batch.push(item);
-            }
         }
-        for item in set_back {
-            self.put_back(item);
+        // Where they were: their turn comes, and nobody is passed by them.
+        for (position, item) in passed_over {
+            self.enqueue(position, item);
+        }
+        if let Some(first) = batch.first() {
+            self.queues.entry(first.priority).or_default().served = Some(now);
+        }
+        for queue in self.queues.values_mut().filter(|queue| queue.order.is_empty()) {
+            *queue = Queue { served: queue.served, ..Queue::default() };
         }
         batch
     }
 
     /// The most urgent item.
-    fn pop(&mut self) -> Option<Item> {
-        let most_urgent = self.queues.iter().filter_map(|(p, queue)| Some((self.head(queue)?.deadline(), *p))).min();
+    fn pop(&mut self) -> Option<(Position, Item)> {
+        let most_urgent = self.queues.iter().filter_map(|(p, queue)| Some((self.turn(*p, queue)?, *p))).min();
         let queue = self.queues.get_mut(&most_urgent?.1)?;
-        let (position, wanted) = queue.order.pop_first()?;
-        queue.round = queue.round.max(position.0);
-        if queue.order.is_empty() {
-            queue.tenants.clear();
-            queue.round = 0;
-        }
-        self.items.remove(&wanted).map(|(_, item)| item)
+        let (_, wanted) = queue.order.pop_first()?;
+        self.items.remove(&wanted)
     }
 
-    /// At the head of its queue: its turn had come.
-    fn put_back(&mut self, item: Item) {
-        self.joined += 1;
-        let position = (0, self.joined);
-        self.queues.entry(item.priority).or_default().order.insert(position, item.wanted.clone());
-        self.items.insert(item.wanted.clone(), (position, item));
-    }
-
-    fn head(&self, queue: &Queue) -> Option<&Item> {
+    /// When a queue is to be served next: by the deadline of its head, but old items of low priority take turns with
+    /// others instead of going before all of them.
+    fn turn(&self, priority: Priority, queue: &Queue) -> Option<Instant> {
         let (_, wanted) = queue.order.first_key_value()?;
-        self.items.get(wanted).map(|(_, item)| item)
+        let deadline = self.items.get(wanted)?.1.deadline();
+        Some(queue.served.map_or(deadline, |served| deadline.max(served + TURN * priority as u32)))
+    }
+
+    fn enqueue(&mut self, position: Position, item: Item) {
+        let queue = self.queues.entry(item.priority).or_default();
+        queue.order.insert(position, item.wanted.clone());
+        self.items.insert(item.wanted.clone(), (position, item));
     }
 
     fn unqueue(&mut self, priority: Priority, position: Position) {

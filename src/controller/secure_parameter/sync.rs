@@ -82,8 +82,9 @@ impl Pass<'_> {
             return Err(self.contested().await);
         }
         let reads = plan.reads();
-        let reading = self.settle(session, session.reader.read(&reads, purpose, &self.audited()).await)?;
+        // Watched first, so that what is read need not be looked at again before its time.
         self.watch(session, &reads, self.object.spec.refresh_interval(), false);
+        let reading = self.settle(session, session.reader.read(&reads, purpose, &self.audited()).await)?;
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             let before = self.memory.status.clone();
             let status = Box::new(self.subject(&before).unchanged());

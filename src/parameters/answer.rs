@@ -1,0 +1,74 @@
+//! What a call asked for, against what came of it. Pure.
+
+use std::sync::Arc;
+
+use super::{
+    pending::Item,
+    port::{Answer, Parameter},
+};
+use crate::domain::{
+    audit::{ObjectRef, ParameterOutcome},
+    aws_error::{AwsError, Denial},
+    parameter::Wanted,
+};
+
+/// Most objects that one audit record lists.
+const AUDITED_OBJECTS: usize = 100;
+
+/// The objects that a call is made for, each once.
+pub fn objects(batch: &[Item]) -> Vec<ObjectRef> {
+    let mut objects: Vec<ObjectRef> = Vec::new();
+    for object in batch.iter().flat_map(|item| &item.waiters).flat_map(|waiter| &waiter.objects) {
+        if objects.len() < AUDITED_OBJECTS && !objects.contains(object) {
+            objects.push(object.clone());
+        }
+    }
+    objects
+}
+
+/// Two parts of a failed call: the parameter that the error names and the rest, or two halves.
+pub fn split(mut batch: Vec<Item>, error: &AwsError) -> [Vec<Item>; 2] {
+    let named = Denial::parse(&error.message).resource;
+    let culprit = batch.iter().position(|item| Some(item.wanted.arn.as_str()) == named);
+    if let Some(position) = culprit {
+        let culprit = batch.remove(position);
+        return [vec![culprit], batch];
+    }
+    let second = batch.split_off(batch.len() / 2);
+    [batch, second]
+}
+
+/// Per asked name what was found. Answers come in the service's order, so the match is by ARN, or by name where the ARN
+/// is of another service (`/aws/reference/secretsmanager/...`).
+pub fn match_answer(asked: &[&Wanted], mut answer: Answer) -> Vec<Option<Arc<Parameter>>> {
+    let mut take = |wanted: &Wanted| {
+        let by_arn = answer.found.iter().position(|parameter| parameter.arn == wanted.arn);
+        let position = by_arn.or_else(|| answer.found.iter().position(|parameter| parameter.name == wanted.name));
+        position.map(|position| Arc::new(answer.found.swap_remove(position)))
+    };
+    asked.iter().map(|wanted| take(wanted)).collect()
+}
+
+/// What became of a name in a call that succeeded.
+pub fn outcome(wanted: &Wanted, found: Option<&Parameter>, decrypts: bool) -> ParameterOutcome {
+    let Some(found) = found else {
+        return ParameterOutcome { outcome: "NotFound", ..failed(wanted) };
+    };
+    ParameterOutcome {
+        version: Some(found.version),
+        type_: Some(found.type_.clone()),
+        outcome: if decrypts && found.type_ == "SecureString" { "Decrypted" } else { "Read" },
+        ..failed(wanted)
+    }
+}
+
+/// What became of a name in a call that failed.
+pub fn failed(wanted: &Wanted) -> ParameterOutcome {
+    ParameterOutcome {
+        arn: wanted.arn.clone(),
+        selector: wanted.selector.as_ref().map(ToString::to_string),
+        version: None,
+        type_: None,
+        outcome: "Failed",
+    }
+}
