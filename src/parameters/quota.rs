@@ -17,6 +17,8 @@ use crate::api::DEFAULT_REQUESTS_PER_SECOND;
 const LOWEST_RATE: f64 = 0.5;
 /// How long an undisturbed recovery from the lowest rate takes.
 const RECOVERY: Duration = Duration::from_secs(60);
+/// Most that the rate grows by within a second while it recovers.
+const GROWTH: f64 = 1.05;
 /// Refusals of calls that were under way together count as one.
 const ONE_CUT: Duration = Duration::from_secs(1);
 
@@ -167,7 +169,10 @@ impl State {
         self.refilled_at = Some(now);
         self.tokens = (self.tokens + elapsed * self.rate).min(self.stated.max(1.0));
         if self.rate < self.stated {
-            self.rate = (self.rate + elapsed * self.stated / RECOVERY.as_secs_f64()).min(self.stated);
+            // Steadily, but where far too much is stated, no faster than what was found to be possible allows.
+            let steady = elapsed * self.stated / RECOVERY.as_secs_f64();
+            let bounded = self.rate * (GROWTH.powf(elapsed) - 1.0);
+            self.rate = (self.rate + steady.min(bounded)).min(self.stated);
         }
         if self.rate >= self.stated {
             self.cut_at = None;

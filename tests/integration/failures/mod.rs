@@ -181,9 +181,11 @@ fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
     Ok(records)
 }
 
-/// How many of these calls asked for decrypted values.
+/// How many of these calls asked for decrypted values, and did not fail as a whole: a call that failed for the sake of
+/// another object's parameter is made again in parts.
 fn decrypting(calls: &[Value]) -> usize {
-    calls.iter().filter(|call| call["cloudtrail"]["requestParameters"]["withDecryption"] == true).count()
+    let decrypting = calls.iter().filter(|call| call["cloudtrail"]["requestParameters"]["withDecryption"] == true);
+    decrypting.filter(|call| call["cloudtrail"].get("errorCode").is_none()).count()
 }
 
 /// What an audit record says became of the parameters: names with outcomes.
