@@ -104,6 +104,11 @@ impl Reason {
         }
     }
 
+    /// Whether the Secret itself is what stands in the way.
+    pub const fn concerns_secret(self) -> bool {
+        matches!(self, Self::SecretConflict | Self::SecretContested | Self::SecretWriteFailed)
+    }
+
     /// Whether AWS is merely out of reach for a while: a good Secret keeps its object Ready for three intervals.
     pub const fn is_outage(self) -> bool {
         matches!(

@@ -163,7 +163,7 @@ pub struct Target {
 
     /// Labels for the Secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BoundedMap<63>")]
+    #[schemars(with = "LabelMap")]
     #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"))]
     pub labels: BTreeMap<String, String>,
 
@@ -181,6 +181,31 @@ pub struct Target {
     /// `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<ReclaimPolicy>,
+}
+
+/// Schema of a map of labels: values as Kubernetes takes them.
+struct LabelMap;
+
+impl JsonSchema for LabelMap {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LabelMap".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "maxProperties": 64,
+            "additionalProperties": {
+                "type": "string",
+                "maxLength": 63,
+                "pattern": "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$",
+            },
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
 }
 
 /// Schema of a map with bounded size and values of at most `LENGTH` characters.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::locked;
 use crate::{
-    api::{Reason, SecureParameterStatus},
+    api::{Reason, SecureParameter, SecureParameterStatus},
     aws::AwsApi,
     domain::{
         ownership::{FieldOwnership, SecretFacts},
@@ -30,6 +30,8 @@ const REPAIR_WINDOW: Duration = Duration::from_secs(60);
 pub struct Memory {
     /// The status as last written. The cache may still show an older one.
     pub status: Arc<SecureParameterStatus>,
+    /// The object's resource version after that write.
+    pub status_version: Option<String>,
     /// The Secret as last written or judged intact.
     pub secret: Option<SeenSecret>,
     /// Shape of the Secret as last written.
@@ -79,16 +81,27 @@ impl SeenSecret {
 }
 
 impl Memory {
-    /// Notes a repair of the Secret. False if there were too many of late.
+    /// Whether the object shows, after our last write, another status than the one written: somebody changed it.
+    pub fn is_contradicted(&self, object: &SecureParameter) -> bool {
+        let version = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+        let written = version(self.status_version.as_deref());
+        let shown = version(object.metadata.resource_version.as_deref());
+        // Resource versions of one kind can be compared (Kubernetes API concepts, since 1.35; so in fact before).
+        let is_newer = written.is_some_and(|written| shown.is_some_and(|shown| shown > written));
+        is_newer && object.status.as_ref() != Some(&*self.status)
+    }
+
+    /// Whether the Secret may be repaired: not if that was done too often of late.
     pub fn may_repair(&mut self, now: Instant) -> bool {
         while self.repairs.front().is_some_and(|at| now.duration_since(*at) >= REPAIR_WINDOW) {
             self.repairs.pop_front();
         }
-        let may = self.repairs.len() < REPAIRS;
-        if may {
-            self.repairs.push_back(now);
-        }
-        may
+        self.repairs.len() < REPAIRS
+    }
+
+    /// Notes that the Secret was repaired.
+    pub fn repaired(&mut self, now: Instant) {
+        self.repairs.push_back(now);
     }
 
     /// How long until a repair may be made again.
@@ -127,6 +140,13 @@ impl Ledger {
             .unwrap_or_else(|| Memory { status: Arc::new(status.cloned().unwrap_or_default()), ..Memory::default() })
     }
 
+    /// Whether the object shows another status than the one last written.
+    pub fn contradicts(&self, object: &SecureParameter) -> bool {
+        let memories = locked(&self.memories);
+        let memory = object.metadata.uid.as_ref().and_then(|uid| memories.get(uid));
+        memory.is_some_and(|memory| memory.is_contradicted(object))
+    }
+
     /// Remembers.
     pub fn remember(&self, uid: &str, memory: Memory) {
         locked(&self.memories).insert(uid.to_owned(), memory);
@@ -158,10 +178,14 @@ mod tests {
     async fn three_repairs_a_minute() {
         let mut memory = Memory::default();
         let start = Instant::now();
-        assert!((0..3).all(|second| memory.may_repair(start + Duration::from_secs(second))));
+        for second in 0..3 {
+            assert!(memory.may_repair(start + Duration::from_secs(second)));
+            memory.repaired(start + Duration::from_secs(second));
+        }
         assert!(!memory.may_repair(start + Duration::from_secs(59)));
         assert_eq!(memory.until_repair(start + Duration::from_secs(59)), Duration::from_secs(1));
         assert!(memory.may_repair(start + Duration::from_secs(60)));
+        memory.repaired(start + Duration::from_secs(60));
         assert!(!memory.may_repair(start + Duration::from_millis(60_500)));
     }
 }

@@ -117,6 +117,8 @@ impl Subject<'_> {
                 secret.name,
                 to_seconds(failing_since)
             ),
+            // Of a Secret that is in dispute or could not be written, nothing is promised.
+            Some(_) | None if fault.reason.concerns_secret() => fault.message.clone(),
             Some(secret) => format!("{} Secret {} is kept as it was.", fault.message, secret.name),
             None => fault.message.clone(),
         };

@@ -40,6 +40,8 @@ impl Events {
         match created {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {}
+            // In a namespace that is going, nobody reads Events any more.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.message.contains("being terminated") => {}
             Err(error) => tracing::warn!(event = name, reason, %error, "an Event could not be created"),
         }
     }

@@ -94,6 +94,19 @@ impl Secrets {
         self.patch(desired, None, false).await
     }
 
+    /// Whether the API server would take a Secret like this: a dry run under a name that nobody has.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn would_take(&self, desired: &Desired<'_>) -> Result<(), WriteError> {
+        let name = format!("dry-run-{}", uuid::Uuid::new_v4());
+        let mut trial = manifest(desired, None);
+        trial["metadata"]["name"] = Value::String(name.clone());
+        let params = PatchParams { dry_run: true, ..PatchParams::apply(names::FIELD_MANAGER) };
+        let patched = self.api(desired.namespace).patch_metadata(&name, &params, &Patch::Apply(trial)).await;
+        patched.map(drop).map_err(|error| classify(&error, Some(&desired.data)))
+    }
+
     /// Writes a Secret that was judged ours, pinned to its uid.
     ///
     /// # Errors

@@ -22,7 +22,8 @@ impl Statuses {
         Self { client }
     }
 
-    /// Writes the status of a `SecureParameter`.
+    /// Writes the status of a `SecureParameter`. Answers with the object's resource version after that; none if the
+    /// object is gone.
     ///
     /// # Errors
     /// What the API server said.
@@ -31,8 +32,9 @@ impl Statuses {
         namespace: &str,
         name: &str,
         status: &SecureParameterStatus,
-    ) -> Result<(), kube::Error> {
-        patch(&self.namespaced::<SecureParameter>(namespace), name, status).await
+    ) -> Result<Option<String>, kube::Error> {
+        let patched = patch(&self.namespaced::<SecureParameter>(namespace), name, status).await?;
+        Ok(patched.and_then(|object| object.metadata.resource_version))
     }
 
     /// Writes the status of a `ClusterParameterStore`.
@@ -40,7 +42,7 @@ impl Statuses {
     /// # Errors
     /// What the API server said.
     pub async fn cluster_store(&self, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
-        patch(&Api::<ClusterParameterStore>::all(self.client.clone()), name, status).await
+        patch(&Api::<ClusterParameterStore>::all(self.client.clone()), name, status).await.map(drop)
     }
 
     /// Writes the status of a `ParameterStore`.
@@ -48,7 +50,7 @@ impl Statuses {
     /// # Errors
     /// What the API server said.
     pub async fn store(&self, namespace: &str, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
-        patch(&self.namespaced::<ParameterStore>(namespace), name, status).await
+        patch(&self.namespaced::<ParameterStore>(namespace), name, status).await.map(drop)
     }
 
     fn namespaced<K>(&self, namespace: &str) -> Api<K>
@@ -59,7 +61,7 @@ impl Statuses {
     }
 }
 
-async fn patch<K, S>(api: &Api<K>, name: &str, status: &S) -> Result<(), kube::Error>
+async fn patch<K, S>(api: &Api<K>, name: &str, status: &S) -> Result<Option<K>, kube::Error>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     S: Serialize + Sync,
@@ -68,7 +70,7 @@ where
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
     match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
         // The object went in the meantime: nobody is left to tell.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other.map(drop),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        other => other.map(Some),
     }
 }

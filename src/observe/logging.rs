@@ -38,6 +38,12 @@ const CAPPED: [(&str, LevelFilter); 7] = [
 /// # Errors
 /// What is wrong with the filter.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
+    // A misspelled level would pass as the name of a target, and silence everything.
+    if let Some(word) = filter.split(',').find(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err()) {
+        return Err(format!(
+            "The log filter {word} is neither a level nor target=level; levels are error, warn, info, debug, trace."
+        ));
+    }
     let directives = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)

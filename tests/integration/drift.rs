@@ -113,6 +113,16 @@ async fn a_sync_can_be_forced_and_is_echoed() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_status_changed_by_hand_is_put_right() -> Result<()> {
+    let world = world().await?;
+    let api = world.api::<secure_parameter_operator::api::SecureParameter>();
+    let emptied = api.patch_status("checkout", &PatchParams::default(), &Patch::Merge(json!({"status": null}))).await?;
+    assert!(emptied.status.is_none());
+    world.synced("checkout").await?;
+    Ok(())
+}
+
 /// Forces a sync and waits for the echo.
 async fn force(world: &World, token: &str) -> Result<()> {
     let annotation = format!("{}={token}", names::SYNC_ANNOTATION);

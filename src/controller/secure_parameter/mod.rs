@@ -30,7 +30,7 @@ use crate::{
     domain::{
         Fault,
         audit::{ObjectRef, Principal},
-        decide::{Decision, decide},
+        decide::{Decision, Purpose, decide},
         event::{Access, Event},
         outcome::Subject,
         plan::plan,
@@ -38,6 +38,9 @@ use crate::{
     },
     parameters::{Reads, Subscriber},
 };
+
+/// Most characters of the sync annotation that count and are echoed.
+const SYNC_LENGTH: usize = 256;
 
 /// How soon to look again at an object that waits for its store to open, or for the informer; both wake it before that.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -57,11 +60,12 @@ pub async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> R
         return Ok(Action::await_change());
     }
     let mut pass = Pass::new(&object, &context, namespace);
-    let (action, reason) = pass.run(&policy_namespace).await?;
+    let done = pass.run(&policy_namespace).await;
     let Pass { memory, uid, .. } = pass;
     if locked(&context.index).contains(&uid) {
         context.ledger.remember(&uid, memory);
     }
+    let (action, reason) = done?;
     context.metrics.reconciled(reason, started.elapsed());
     Ok(action)
 }
@@ -81,6 +85,8 @@ struct Pass<'a> {
     principal: Option<Principal>,
     /// What a read in this pass rests on.
     rests_on: u64,
+    /// Why values are read in this pass.
+    purpose: Purpose,
 }
 
 /// How a pass ended without a fault.
@@ -113,6 +119,7 @@ impl<'a> Pass<'a> {
             accesses: Vec::new(),
             principal: None,
             rests_on: 0,
+            purpose: Purpose::FirstSync,
         }
     }
 
@@ -206,8 +213,11 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The sync that is asked for: the beginning of the annotation, since the status has no room for any length.
     fn sync_token(&self) -> Option<&'a str> {
-        self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION).map(String::as_str)
+        let token = self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
+        let end = token.char_indices().nth(SYNC_LENGTH).map_or(token.len(), |(end, _)| end);
+        Some(&token[..end])
     }
 
     fn audited(&self) -> ObjectRef {

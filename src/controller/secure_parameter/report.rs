@@ -79,11 +79,12 @@ impl Pass<'_> {
 
     /// Writes the status if it says something new.
     pub(super) async fn show(&mut self, status: SecureParameterStatus) -> Result<(), kube::Error> {
-        if status == *self.memory.status {
+        if status == *self.memory.status && !self.memory.is_contradicted(self.object) {
             return Ok(());
         }
-        self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await?;
+        let version = self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await?;
         self.memory.status = Arc::new(status);
+        self.memory.status_version = version;
         Ok(())
     }
 
@@ -109,7 +110,7 @@ impl Pass<'_> {
     /// Records what was done to a Secret.
     pub(super) fn audit_write(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
         let requests = self.accesses.iter().filter_map(|access| access.request_id.clone()).collect();
-        let object = ObjectRef { secret: Some(secret.to_owned()), ..self.audited() };
+        let object = ObjectRef { secret: Some(secret.to_owned()), ..self.audited().because(self.purpose) };
         let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, object);
         self.context.trail.write(&record);
     }

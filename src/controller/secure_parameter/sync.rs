@@ -74,6 +74,7 @@ impl Pass<'_> {
         purpose: Purpose,
         secret: SecretState,
     ) -> Result<Passed, Fault> {
+        self.purpose = purpose;
         let name = self.object.secret_name();
         let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
         let permit = self.permit().await?;
@@ -95,6 +96,9 @@ impl Pass<'_> {
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
         let facts = self.write(render(plan, &reading.values)?, &permit).await?;
+        if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) {
+            self.memory.repaired(Instant::now());
+        }
         let former = self.memory.status.secret.clone();
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
             self.retire(former).await?;

@@ -52,7 +52,10 @@ impl Pass<'_> {
             None => self.create(&desired).await?,
             Some(uid) => match self.context.secrets.apply(&desired, uid).await {
                 Err(WriteError::Immutable) => {
-                    // Type and immutability cannot change in place. The Secret is ours, and this very one.
+                    // Type and immutability cannot change in place. The Secret is ours, and this very one; it goes
+                    // only once the API server has said that it would take the new one.
+                    let taken = self.context.secrets.would_take(&desired).await;
+                    taken.map_err(|error| write_failed(desired.name, &error))?;
                     let deleted = self.context.secrets.delete(&self.namespace, desired.name, uid).await;
                     deleted.map_err(|error| write_failed(desired.name, &error))?;
                     self.audit_write("delete", desired.name, None);

@@ -62,7 +62,11 @@ pub async fn parameters_vanish(world: &World) -> Result<()> {
     super::says(&synced, &["1 key from 1 parameter"])?;
     let calls = calls(world, "loose")?.split_off(so_far);
     let missed = calls.iter().filter(|call| outcomes(call).contains(&("/shop/extra", "NotFound")));
-    let purposes: Vec<_> = missed.map(|call| call["objects"][0]["reason"].as_str().unwrap_or_default()).collect();
+    let reason = |call: &serde_json::Value| {
+        let mut objects = call["objects"].as_array().into_iter().flatten();
+        objects.find(|object| object["name"] == "loose").map(|object| object["reason"].clone())
+    };
+    let purposes: Vec<_> = missed.filter_map(reason).collect();
     assert_eq!(purposes[..2], ["VersionCheck", "ParameterChanged"], "a look and a read, then the key goes");
     Ok(())
 }

@@ -69,7 +69,7 @@ async fn demonstrate(args: &DemoArgs) -> Result<()> {
     cluster.show(&["apply", "-f", "crds/"], &root).await?;
     cluster.show(&["wait", "--for=condition=Established", "--timeout=30s", "-f", "crds/"], &root).await?;
     // The namespace before what lies in it.
-    cluster.show(&["apply", "-f", "examples/namespace.yaml"], &root).await?;
+    cluster.show(&["apply", "-f", "examples/00-namespace.yaml"], &root).await?;
     cluster.show(&["apply", "-f", "examples/store.yaml", "-f", "examples/checkout.yaml"], &root).await?;
 
     headline("Start the operator")?;

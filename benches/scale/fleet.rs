@@ -1,0 +1,146 @@
+//! Many objects and their parameters, in namespace `shop`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams},
+};
+use secure_parameter_operator::api::SecureParameter;
+use serde_json::json;
+use testbed::wait::eventually;
+
+use crate::{
+    operator,
+    support::{World, object, store},
+};
+
+/// Requests a second that no scenario reaches.
+pub const OPEN_QUOTA: i32 = 1000;
+/// How long the fake AWS takes for a call.
+const LATENCY: Duration = Duration::from_millis(20);
+/// How long the operator may take to reach a state before the scenario counts as failed.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+/// How many objects are created at a time.
+const CREATORS: usize = 32;
+
+/// Which objects there are to be.
+#[derive(Clone, Copy)]
+pub struct Fleet {
+    /// How many.
+    pub objects: usize,
+    /// Keys of each.
+    pub keys: usize,
+    /// Whether all have the same parameters.
+    pub shared: bool,
+    /// `refreshInterval`.
+    pub interval: &'static str,
+    /// Requests a second that the store allows.
+    pub quota: i32,
+}
+
+impl Fleet {
+    /// Objects with keys of their own, polled every minute, and no quota to speak of.
+    pub const fn new(objects: usize, keys: usize) -> Self {
+        Self { objects, keys, shared: false, interval: "1m", quota: OPEN_QUOTA }
+    }
+
+    /// A world with all of this and no operator yet.
+    pub async fn world(self) -> Result<World> {
+        let world = World::without_operator().await?;
+        world.aws.set_latency(LATENCY);
+        world.apply(&store("default", &json!({"quota": {"requestsPerSecond": self.quota}}))).await?;
+        for number in 0..self.objects {
+            for key in 0..self.keys {
+                world.aws.put(&self.parameter(number, key), "value");
+            }
+        }
+        stream::iter(0..self.objects)
+            .map(|number| self.create(&world, number))
+            .buffer_unordered(CREATORS)
+            .try_collect::<()>()
+            .await?;
+        Ok(world)
+    }
+
+    /// The same with an operator that has brought everything up to date.
+    pub async fn synced(self) -> Result<World> {
+        let mut world = self.world().await?;
+        world.start_operator().await?;
+        reasons(&world, &[("Synced", self.objects)]).await?;
+        Ok(world)
+    }
+
+    /// Creates one of the objects, or one more.
+    pub async fn create(self, world: &World, number: usize) -> Result<()> {
+        let entries: Vec<_> = (0..self.keys).map(|key| (format!("KEY_{key}"), self.parameter(number, key))).collect();
+        let entries: Vec<_> = entries.iter().map(|(key, parameter)| (key.as_str(), parameter.as_str())).collect();
+        let manifest = object(&name(number), &entries, &json!({"refreshInterval": self.interval}));
+        world.api::<SecureParameter>().create(&PostParams::default(), &serde_json::from_value(manifest)?).await?;
+        Ok(())
+    }
+
+    /// Name of the parameter behind a key.
+    pub fn parameter(self, number: usize, key: usize) -> String {
+        let owner = if self.shared { "all".to_owned() } else { name(number) };
+        format!("/shop/{owner}/{key}")
+    }
+
+    /// Insists that all these objects are in sync, and that their Secrets hold the value.
+    pub async fn verify(self, world: &World, synced: usize) -> Result<()> {
+        let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
+        let ready = objects.items.iter().filter(|object| is_synced(object)).count();
+        ensure!(ready == synced, "{ready} objects are in sync instead of {synced}");
+        let secrets: Api<Secret> = world.api();
+        let secrets = secrets.list(&ListParams::default()).await?;
+        let whole = |secret: &&Secret| {
+            let values = secret.data.iter().flatten().map(|(_, value)| &value.0[..]);
+            secret.name_any().starts_with("object-")
+                && values.clone().count() == self.keys
+                && values.into_iter().all(|value| value == b"value")
+        };
+        let whole = secrets.iter().filter(whole).count();
+        ensure!(whole == synced, "{whole} Secrets are what they should be instead of {synced}");
+        Ok(())
+    }
+}
+
+/// Name of an object and of its Secret.
+pub fn name(number: usize) -> String {
+    format!("object-{number:04}")
+}
+
+/// Whether the object's newest generation is in sync.
+pub fn is_synced(object: &SecureParameter) -> bool {
+    let status = object.status.as_ref().filter(|status| status.observed_generation == object.metadata.generation);
+    status.is_some_and(|status| {
+        status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.reason == "Synced")
+    })
+}
+
+/// Waits until exactly so many objects show these reasons, by the operator's own gauge: asking the API server would
+/// slow down what is measured.
+pub async fn reasons(world: &World, expected: &[(&str, usize)]) -> Result<()> {
+    let expected: BTreeMap<_, _> = expected.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
+    let mut seen = BTreeMap::new();
+    let what = format!("objects to show {expected:?}");
+    let waited = eventually(&what, PATIENCE, async || {
+        seen = operator::by_reason(world, "objects").await?;
+        seen.retain(|_, count| *count > 0);
+        Ok((seen == expected).then_some(()))
+    });
+    let waited = waited.await;
+    waited.map_err(|error| error.context(format!("objects by reason: {seen:?}")))
+}
+
+/// Waits until the operator has reconciled so many times with success.
+pub async fn reconciles(world: &World, count: usize) -> Result<()> {
+    eventually(&format!("{count} reconciles"), PATIENCE, async || {
+        let reconciled = operator::by_reason(world, "reconciles_total").await?.remove("Synced").unwrap_or_default();
+        Ok((reconciled >= count).then_some(()))
+    })
+    .await
+}

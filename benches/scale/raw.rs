@@ -1,0 +1,105 @@
+//! The same writes as those of a cold start, by a plain client: what this API server takes for them alone.
+
+use anyhow::Result;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use secure_parameter_operator::api::SecureParameter;
+use serde_json::json;
+
+use crate::{
+    fleet::Fleet,
+    phase::{Phase, Row},
+    support::World,
+};
+
+/// As many as the operator reconciles at a time.
+const CONCURRENCY: usize = 64;
+
+/// Writes everything.
+pub async fn run() -> Result<Vec<Row>> {
+    let mut world = Fleet::new(1000, 1).world().await?;
+    let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
+    let phase = Phase::begin(&mut world, "raw").await?;
+    let writes = stream::iter(&objects.items).map(|object| write(&world, object)).buffer_unordered(CONCURRENCY);
+    writes.try_collect::<()>().await?;
+    Ok(vec![phase.end(&mut world).await?])
+}
+
+async fn write(world: &World, object: &SecureParameter) -> Result<()> {
+    let name = object.name_any();
+    let apply = PatchParams::apply("raw").force();
+    let secrets: Api<Secret> = world.api();
+    secrets.patch(&name, &apply, &Patch::Apply(secret(object))).await?;
+    world.api::<SecureParameter>().patch_status(&name, &apply, &Patch::Apply(status(object))).await?;
+    let event: Event = serde_json::from_value(event(object))?;
+    world.api::<Event>().create(&PostParams::default(), &event).await?;
+    Ok(())
+}
+
+fn secret(object: &SecureParameter) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "name": object.name_any(),
+            "labels": {"app.kubernetes.io/managed-by": "raw", "secureparameter.io/owner-uid": object.uid()},
+            "annotations": {"secureparameter.io/owner": object.name_any()},
+            "ownerReferences": [{
+                "apiVersion": "secureparameter.io/v1alpha1",
+                "kind": "SecureParameter",
+                "controller": true,
+                "name": object.name_any(),
+                "uid": object.uid(),
+            }],
+        },
+        "data": {"KEY_0": "dmFsdWU="},
+    })
+}
+
+fn status(object: &SecureParameter) -> serde_json::Value {
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": format!("Secret {} holds what Parameter Store has.", object.name_any()),
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": 1,
+        })
+    };
+    json!({
+        "apiVersion": "secureparameter.io/v1alpha1",
+        "kind": "SecureParameter",
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [condition("Ready", "True", "Synced"), condition("Reconciling", "False", "Synced")],
+            "secret": {"name": object.name_any(), "uid": object.uid(), "resourceVersion": "1"},
+            "sourceRevision": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        },
+    })
+}
+
+fn event(object: &SecureParameter) -> serde_json::Value {
+    json!({
+        "metadata": {"name": format!("{}.raw", object.name_any()), "namespace": "shop"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "type": "Normal",
+        "action": "Decrypt",
+        "reason": "ParametersDecrypted",
+        "note": "GetParameters decrypted 1 parameter; request 01234567-89ab-cdef-0123-456789abcdef.",
+        "reportingController": "raw",
+        "reportingInstance": "raw",
+        "regarding": {
+            "apiVersion": "secureparameter.io/v1alpha1",
+            "kind": "SecureParameter",
+            "namespace": "shop",
+            "name": object.name_any(),
+            "uid": object.uid(),
+        },
+    })
+}

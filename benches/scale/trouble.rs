@@ -1,0 +1,52 @@
+//! What is measured while something goes wrong.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use testbed::fake_aws::Quota;
+
+use crate::{
+    fleet::{self, Fleet, OPEN_QUOTA},
+    phase::{Phase, Row},
+    scenario,
+};
+
+/// Requests a second that the account has left where others use most of its quota.
+const LEFT_BY_OTHERS: f64 = 5.0;
+/// Of so many objects one is broken.
+const BROKEN: usize = 20;
+
+/// Until all others are in sync where some parameters are denied and some are missing; and what they cost afterwards.
+pub async fn broken() -> Result<Vec<Row>> {
+    let fleet = Fleet::new(1000, 1);
+    let mut world = fleet.world().await?;
+    let count = fleet.objects / BROKEN;
+    for (turn, number) in (0..fleet.objects).step_by(BROKEN).enumerate() {
+        let parameter = fleet.parameter(number, 0);
+        if turn % 2 == 0 {
+            world.aws.delete(&parameter);
+        } else {
+            world.aws.deny("ssm:GetParameters", &world.aws.parameter_arn(&parameter));
+        }
+    }
+    let mut phase = Phase::begin(&mut world, "broken").await?;
+    phase.launch(&mut world).await?;
+    let expected = [("Synced", fleet.objects - count), ("ParameterNotFound", count / 2), ("AccessDenied", count / 2)];
+    fleet::reasons(&world, &expected).await?;
+    let start = phase.end(&mut world).await?;
+    let phase = Phase::begin(&mut world, "broken, 2 min").await?;
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let later = phase.end(&mut world).await?;
+    fleet.verify(&world, fleet.objects - count).await?;
+    Ok(vec![start, later])
+}
+
+/// A cold start in an account that throttles: at its default quota where the store keeps to it, or at what others have
+/// left of it where the store does not know of them.
+pub async fn quota(allowed: i32) -> Result<Vec<Row>> {
+    let fleet = Fleet { quota: allowed, ..Fleet::new(1000, 1) };
+    let mut world = fleet.world().await?;
+    let (name, reads) = if allowed == OPEN_QUOTA { ("overrun", LEFT_BY_OTHERS) } else { ("quota", f64::from(allowed)) };
+    world.aws.set_quota(Some(Quota { reads, ..Quota::default() }));
+    Ok(vec![scenario::start(&mut world, fleet, name).await?])
+}
