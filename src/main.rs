@@ -51,7 +51,7 @@ async fn start(args: RunArgs) -> Result<(), String> {
     let aws = Aws::from_environment().await;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), listen = %config.listen, "started");
     let settings = Settings { listener, concurrency: config.concurrency, instance: config.instance };
-    run(clients, aws, settings, stop).await.map_err(|error| format!("The HTTP server failed: {error}."))
+    Box::pin(run(clients, aws, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
 }
 
 /// The first SIGTERM or SIGINT stops cleanly; a second one ends the process at once.

@@ -54,7 +54,7 @@ pub struct SecureParameterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_access: Option<LastAccess>,
 
-    /// The value of the annotation `secureparameter.io/sync` that was last acted on.
+    /// The first 256 characters of the annotation `secureparameter.io/sync` whose sync was last done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_sync: Option<String>,

@@ -46,7 +46,10 @@ where
             } else {
                 AwsErrorKind::EndpointUnreachable
             };
-            without_code(kind, chain.last().cloned().unwrap_or_else(|| "the request could not be sent".to_owned()))
+            // Of a list of everything that was tried, the first line says what came of it.
+            let message = chain.last().and_then(|message| message.lines().next());
+            let message = message.unwrap_or("the request could not be sent");
+            without_code(kind, message.trim_end_matches(". Attempted:").to_owned())
         }
     }
 }

@@ -48,6 +48,9 @@ use crate::{
 /// How soon a reconcile is tried again whose status could not be written.
 const STATUS_RETRY: Duration = Duration::from_secs(5);
 
+/// How long after a stop what is under way may take to finish.
+const FINISH: Duration = Duration::from_secs(5);
+
 /// How often unused readers are looked for.
 const EVICTION: Duration = Duration::from_secs(60);
 
@@ -61,7 +64,7 @@ pub struct Settings {
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled; what is under way then is finished first.
+/// Runs until `stop` is cancelled; what is under way then is finished first, within five seconds.
 ///
 /// # Errors
 /// If the HTTP server fails.
@@ -131,8 +134,21 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
     let cluster_stores = run_stores(watches.cluster_stores, woken.cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
     let controllers = async { tokio::join!(objects, cluster_stores, stores) };
-    let (_, result) = tokio::join!(controllers, server);
-    result
+    let work = async { tokio::join!(controllers, server).1 };
+    tokio::select! {
+        result = work => result,
+        () = out_of_patience(&stop) => {
+            tracing::warn!("stopped before everything under way was finished; the next start makes up for it");
+            Ok(())
+        }
+    }
+}
+
+/// Ends some time after `stop`. Reads may wait for AWS or for the budget much longer; what they are for is found undone
+/// at the next start.
+async fn out_of_patience(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(FINISH).await;
 }
 
 /// Tasks that end with the process; they hold nothing that has to be finished.

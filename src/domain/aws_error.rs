@@ -188,6 +188,11 @@ impl AwsError {
                  the clock of the operator's node right.",
                 self.code.as_deref().unwrap_or_default()
             ),
+            AwsErrorKind::CredentialsInvalid if self.code.is_none() => format!(
+                "No AWS credentials could be had for the store ({}); give the operator's ServiceAccount a role, or set \
+                 spec.identity of the store.",
+                self.message
+            ),
             AwsErrorKind::CredentialsInvalid => format!(
                 "AWS does not accept the credentials of the store ({}); renew them, the operator then goes on by itself.",
                 self.text()
