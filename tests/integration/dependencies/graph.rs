@@ -16,7 +16,7 @@ pub struct Package {
     pub name: String,
     /// Version.
     pub version: String,
-    /// Where it comes from, if not from crates.io.
+    /// Where it comes from, if not from the registry that Cargo uses by default.
     pub source: Option<String>,
     /// Licence expression.
     pub licence: String,
