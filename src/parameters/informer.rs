@@ -116,6 +116,13 @@ impl<A: ParameterApi> Informer<A> {
         Known::Seen { versions, errors, accesses: own(accesses, reads) }
     }
 
+    /// Whether a name is known to be missing.
+    pub fn is_missing(&self, wanted: &Wanted) -> bool {
+        let index = self.shared.index();
+        let seen = index.seen(wanted).map(|seen| &seen.result);
+        matches!(seen, Some(Err(ReadError::NotFound | ReadError::VersionNotFound)))
+    }
+
     /// Takes in what a read found: it need not be looked at again before its time.
     pub fn observe(&self, wanted: &Wanted, result: Result<Metadata, ReadError>, access: Option<Arc<Access>>) {
         self.shared.observe(wanted, Seen { result, access });

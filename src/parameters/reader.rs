@@ -171,7 +171,10 @@ impl<A: ParameterApi> Reader<A> {
                 reading.values.extend(parameter.value.clone().map(|value| (wanted.clone(), value)));
             }
             Ok(None) => {
-                self.informer.observe(wanted, Err(ReadError::NotFound), last);
+                // Whoever can do without it is not told what exactly is missing; others may have asked, and know.
+                if !self.informer.is_missing(wanted) {
+                    self.informer.observe(wanted, Err(ReadError::NotFound), last);
+                }
                 reading.versions.insert(wanted.clone(), None);
             }
             Err(error) => {

@@ -8,8 +8,8 @@ use tokio::time::{Instant, advance, sleep};
 use crate::{
     domain::decide::Purpose,
     parameters::{
-        ReadError,
-        testing::{Bench, labelled, object, version, wanted},
+        Known, ReadError, Reads,
+        testing::{Bench, labelled, needed, object, version, wanted},
     },
 };
 
@@ -166,4 +166,18 @@ async fn first_syncs_of_others_do_not_wait_for_a_large_one() {
         assert_eq!(read.await.expect("a reading").values.len(), 10);
     }
     assert!(bench.store.calls().len() <= 1_001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_do_without_a_version_does_not_blur_what_others_know_of_it() {
+    let bench = Bench::new(10).await;
+    bench.store.write("/there");
+    let missing = [version("/there", 7)];
+    bench.watch("strict", &missing, 60, false);
+    bench.read("shop", &missing).await.expect("a reading");
+    let loose: Reads<'_> = [(&missing[0], true)].into();
+    let reading = bench.reader.read(&loose, Purpose::FirstSync, &object("shop", "loose")).await;
+    assert!(reading.errors.is_empty() && reading.versions[&missing[0]].is_none());
+    let Known::Seen { errors, .. } = bench.reader.known(&needed(&missing)) else { unreachable!("it was asked for") };
+    assert!(matches!(errors[&missing[0]], ReadError::VersionNotFound), "{errors:?}");
 }
