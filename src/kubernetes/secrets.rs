@@ -233,7 +233,10 @@ fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
             // Validation may quote what it refuses; field and kind of complaint are enough to act on.
             let causes = status.details.iter().flat_map(|details| &details.causes);
             let causes: Vec<_> = causes.map(|cause| format!("{}: {}", cause.field, cause.reason)).collect();
-            WriteError::Refused(format!("the API server refuses it as invalid ({})", causes.join(", ")))
+            WriteError::Refused(format!(
+                "the API server refuses it as invalid ({}), so correct spec.target or the keys in spec.data",
+                causes.join(", ")
+            ))
         }
         _ if data.is_some_and(|data| mentions(message, data)) => {
             WriteError::Refused(format!("the API server answered {} with a message that is withheld", status.code))
