@@ -8,7 +8,6 @@ use std::{
 use clap::Parser;
 use secure_parameter_operator::{
     api::crds,
-    aws::Aws,
     cli::{Cli, Command, CrdsArgs, RunArgs},
     config::Config,
     controller::{Settings, run},
@@ -48,10 +47,8 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let aws = Aws::from_environment().await;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), listen = %config.listen, "started");
     let settings = Settings { listener, concurrency: config.concurrency, instance: config.instance };
-    Box::pin(run(clients, aws, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
+    Box::pin(run(clients, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
 }
 
 /// The first SIGTERM or SIGINT stops cleanly; a second one ends the process at once.

@@ -9,6 +9,7 @@ use aws_sdk_ssm::{
     },
     error::BoxError,
 };
+use aws_smithy_runtime_api::http::Headers;
 use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
 use serde_json::Value;
 
@@ -49,7 +50,24 @@ impl Capture {
             user_agent: seen.user_agent.clone(),
             access_key_id: seen.access_key_id.clone(),
             error: error.cloned(),
+            session: None,
         }
+    }
+
+    /// Takes note of what is sent.
+    pub(super) fn sent(&self, headers: &Headers) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.user_agent = headers.get("user-agent").map(str::to_owned);
+        seen.access_key_id = headers.get("authorization").and_then(access_key_id).map(str::to_owned);
+    }
+
+    /// Takes note of what is answered.
+    pub(super) fn answered(&self, headers: &Headers) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.answered = true;
+        seen.request_id =
+            headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned);
+        seen.date = headers.get("date").and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
     }
 
     /// The request id, if an answer arrived.
@@ -69,10 +87,7 @@ impl Intercept for Capture {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let headers = context.request().headers();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.user_agent = headers.get("user-agent").map(str::to_owned);
-        seen.access_key_id = headers.get("authorization").and_then(access_key_id).map(str::to_owned);
+        self.sent(context.request().headers());
         Ok(())
     }
 
@@ -82,12 +97,7 @@ impl Intercept for Capture {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let headers = context.response().headers();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.answered = true;
-        seen.request_id =
-            headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned);
-        seen.date = headers.get("date").and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
+        self.answered(context.response().headers());
         Ok(())
     }
 }

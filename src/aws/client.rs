@@ -1,13 +1,14 @@
 //! Clients: one set per identity and region, all on one HTTP connector.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain};
 use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
-use super::credentials::StaticCredentials;
+use super::{credentials::StaticCredentials, role_calls::http_client};
+use crate::domain::audit::Trail;
 
 /// Longest wait for one attempt. The SDK has no default; without one a black-holed request would hang for ever.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,15 +32,19 @@ pub enum Identity {
 }
 
 impl Aws {
-    /// Reads the environment and the shared configuration files.
-    pub async fn from_environment() -> Self {
+    /// Reads the environment and the shared configuration files. Calls by which the SDK obtains credentials go to
+    /// `trail`; those of [`AwsApi`] are recorded by whoever makes them.
+    pub async fn from_environment(trail: Arc<dyn Trail>) -> Self {
+        let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
+            .timeout_config(timeouts)
+            .http_client(http_client(trail, region.as_ref().map(ToString::to_string).unwrap_or_default()))
+            .region(region);
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }

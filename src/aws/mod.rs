@@ -7,6 +7,7 @@ mod client;
 mod credentials;
 mod error;
 mod operations;
+mod role_calls;
 
 pub use client::{Aws, AwsApi, Identity};
 pub use credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, StaticCredentials};

@@ -48,8 +48,9 @@ use crate::{
 /// How soon a reconcile is tried again whose status could not be written.
 const STATUS_RETRY: Duration = Duration::from_secs(5);
 
-/// How long after a stop what is under way may take to finish.
-const FINISH: Duration = Duration::from_secs(5);
+/// How long after a stop what is under way may take to finish: longer than one attempt of an AWS call, so that each has
+/// its record.
+const FINISH: Duration = Duration::from_secs(8);
 
 /// How often unused readers are looked for.
 const EVICTION: Duration = Duration::from_secs(60);
@@ -64,13 +65,17 @@ pub struct Settings {
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled; what is under way then is finished first, within five seconds.
+/// Runs until `stop` is cancelled; what is under way then is finished first, within eight seconds.
 ///
 /// # Errors
 /// If the HTTP server fails.
-pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> std::io::Result<()> {
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
+    let trail = Arc::new(AuditLog::new(metrics.clone()));
+    let aws = Aws::from_environment(trail.clone()).await;
+    let listen = settings.listener.local_addr()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), %listen, "started");
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
     let (named_secrets, named_changes) = NamedSecrets::new(clients.watches.clone(), observer);
@@ -78,7 +83,7 @@ pub async fn run(clients: Clients, aws: Aws, settings: Settings, stop: Cancellat
     let (changed, changed_parameters) = unbounded_channel();
     let context = Arc::new(Context {
         aws,
-        trail: Arc::new(AuditLog::new(metrics.clone())),
+        trail,
         health: health.clone(),
         metrics: metrics.clone(),
         secrets: Secrets::new(clients.requests.clone()),

@@ -253,6 +253,7 @@ fn facts(error: Option<AwsError>) -> CallFacts {
         user_agent: None,
         access_key_id: None,
         error,
+        session: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! Kubernetes shows of them is the same again.
 
 mod accesses;
-mod join;
+pub mod join;
 mod scenario;
 
 use anyhow::Result;

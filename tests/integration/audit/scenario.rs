@@ -1,9 +1,9 @@
 //! The run: successes, misses, denials, keys that cannot be used, throttling, failures of AWS and of the network,
 //! polling, a rotation, a forced sync, and stores with credentials of their own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use serde_json::{Value, json};
@@ -69,9 +69,7 @@ pub async fn play() -> Result<Played> {
     force_sync(&world).await?;
     world.aws.put("/shop/db", "second");
     world.wait_for_secret("good", &[("DB", "second"), ("FLAG", "on")]).await?;
-    let mut operator = world.operator.take().context("no operator")?;
-    operator.process().signal("TERM")?;
-    ensure!(operator.process().wait(Duration::from_secs(10))?.success(), "the operator did not end cleanly");
+    let operator = world.stop_operator()?;
     let (audit, trail) = (operator.audit()?, world.aws.records());
     Ok(Played { world, audit, trail })
 }

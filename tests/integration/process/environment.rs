@@ -8,17 +8,22 @@ use kube::Api;
 use secure_parameter_operator::api::ClusterParameterStore;
 use serde_json::json;
 use testbed::{
-    fake_aws::{DEFAULT_ACCOUNT, DEFAULT_REGION, Identity, KeyState, PutOptions, Role, WebIdentity},
+    fake_aws::{DEFAULT_ACCOUNT, DEFAULT_REGION, Fault, Identity, KeyState, PutOptions, Role, WebIdentity},
     wait::eventually,
 };
 
-use crate::support::{PATIENCE, World, object};
+use crate::{
+    audit::join,
+    support::{PATIENCE, World, object},
+};
 
 /// Variables of one way to configure AWS, and the principal that they lead to.
 struct Way {
     name: &'static str,
     variables: Vec<(&'static str, String)>,
     principal: String,
+    /// Calls by which the SDK opens the session.
+    opened_by: &'static [&'static str],
 }
 
 #[tokio::test]
@@ -33,7 +38,14 @@ async fn every_way_to_configure_aws_leads_to_a_ready_store() -> Result<()> {
     world.apply(&object("basket", &[("DB", "/shop/broken")], &json!({}))).await?;
     let inherited: Vec<_> = world.aws.environment().into_iter().map(|(name, _)| name).collect();
     let inherited: Vec<_> = inherited.iter().map(String::as_str).collect();
-    for way in [endpoints(&world)?, profile(&world)?, web_identity(&world)?, container(&world).await?] {
+    let ways = [
+        endpoints(&world)?,
+        profile(&world)?,
+        profile_with_role(&world)?,
+        web_identity(&world)?,
+        container(&world).await?,
+    ];
+    for way in ways {
         world.unset_environment(&inherited);
         let variables: Vec<_> = way.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         world.set_environment(&variables);
@@ -47,6 +59,7 @@ async fn every_way_to_configure_aws_leads_to_a_ready_store() -> Result<()> {
 /// The store becomes ready as the right principal, and SSM and KMS answer it.
 async fn check(world: &mut World, way: &Way) -> Result<()> {
     let described = world.aws.calls("DescribeKey");
+    world.aws.clear_records();
     world.start_operator().await?;
     let stores: Api<ClusterParameterStore> = Api::all(world.client.clone());
     eventually(&format!("the store to read as {}", way.principal), PATIENCE, async || {
@@ -69,7 +82,13 @@ async fn check(world: &mut World, way: &Way) -> Result<()> {
         Ok((world.aws.calls("DescribeKey") > described).then_some(()))
     })
     .await?;
-    world.stop_operator()
+    let operator = world.stop_operator()?;
+    let trail = world.aws.records();
+    join::check_each(&operator.audit()?, &trail);
+    for opened in way.opened_by {
+        assert!(trail.iter().any(|record| record["eventName"] == *opened), "no {opened}");
+    }
+    Ok(())
 }
 
 /// Endpoints one by one, which go before the one for all: nobody is there.
@@ -86,7 +105,7 @@ fn endpoints(world: &World) -> Result<Way> {
         ("AWS_ACCESS_KEY_ID", identity.access_key_id.clone()),
         ("AWS_SECRET_ACCESS_KEY", identity.secret_access_key.clone()),
     ];
-    Ok(Way { name: "endpoints", variables, principal: identity.arn })
+    Ok(Way { name: "endpoints", variables, principal: identity.arn, opened_by: &[] })
 }
 
 /// Everything from files.
@@ -106,7 +125,33 @@ fn profile(world: &World) -> Result<Way> {
         ("AWS_CONFIG_FILE", file(world, "aws-config", &config)?),
         ("AWS_SHARED_CREDENTIALS_FILE", file(world, "aws-credentials", &credentials)?),
     ];
-    Ok(Way { name: "profile", variables, principal: identity.arn })
+    Ok(Way { name: "profile", variables, principal: identity.arn, opened_by: &[] })
+}
+
+/// A role, assumed with the credentials of another profile; AWS fails at first.
+fn profile_with_role(world: &World) -> Result<Way> {
+    let identity = Identity::user(DEFAULT_ACCOUNT, "source");
+    world.aws.add_identity(identity.clone());
+    let role = Role { external_id: Some("shared".to_owned()), ..Role::new(DEFAULT_ACCOUNT, "by-profile") };
+    let config = format!(
+        "[profile team]\nregion = {DEFAULT_REGION}\nendpoint_url = {}\nrole_arn = {}\nsource_profile = source\n\
+         external_id = shared\nrole_session_name = operator\n",
+        world.aws.url(),
+        role.arn
+    );
+    let credentials = format!(
+        "[source]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        identity.access_key_id, identity.secret_access_key
+    );
+    world.aws.add_role(role);
+    world.aws.fault("AssumeRole", Fault::Internal, 1);
+    let variables = vec![
+        ("AWS_PROFILE", "team".to_owned()),
+        ("AWS_CONFIG_FILE", file(world, "aws-config-role", &config)?),
+        ("AWS_SHARED_CREDENTIALS_FILE", file(world, "aws-credentials-role", &credentials)?),
+    ];
+    let principal = format!("arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/by-profile/operator");
+    Ok(Way { name: "profile-with-role", variables, principal, opened_by: &["AssumeRole"] })
 }
 
 /// A token in a file, as IRSA mounts it.
@@ -129,7 +174,7 @@ fn web_identity(world: &World) -> Result<Way> {
         (token == "the-mounted-token").then_some(identity).ok_or_else(|| "not the token that was mounted".to_owned())
     });
     let principal = format!("arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/by-token/operator");
-    Ok(Way { name: "web-identity", variables, principal })
+    Ok(Way { name: "web-identity", variables, principal, opened_by: &["AssumeRoleWithWebIdentity"] })
 }
 
 /// An agent on loopback that gives credentials to whoever has the token, as EKS Pod Identity does.
@@ -156,7 +201,7 @@ async fn container(world: &World) -> Result<Way> {
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(world, "agent-token", "the-agents-token")?),
     ];
-    Ok(Way { name: "container", variables, principal: identity.arn })
+    Ok(Way { name: "container", variables, principal: identity.arn, opened_by: &[] })
 }
 
 fn file(world: &World, name: &str, content: &str) -> Result<String> {

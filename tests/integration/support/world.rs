@@ -94,12 +94,12 @@ impl World {
     }
 
     /// Stops the operator as Kubernetes would, and insists that it ends cleanly.
-    pub fn stop_operator(&mut self) -> Result<()> {
+    pub fn stop_operator(&mut self) -> Result<Operator> {
         let mut operator = self.operator.take().context("no operator")?;
         operator.process().signal("TERM")?;
         let status = operator.process().wait(Duration::from_secs(10))?;
         ensure!(status.success(), "the operator ended with {status}");
-        Ok(())
+        Ok(operator)
     }
 
     /// The running operator.

@@ -1,131 +1,10 @@
-//! Audit records in CloudTrail's own vocabulary: what a client can know of a call, nothing guessed.
-//!
-//! Field names and shapes: CloudTrail User Guide, "CloudTrail record contents for management events". What only AWS
-//! knows (`eventID`, `sourceIPAddress`, TLS details) is left out.
+//! The record of one AWS call.
 
-use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{
-    aws_error::{AwsError, kms_request_id},
-    decide::Purpose,
-    parameter::account_of,
-};
-
-/// Schema of all records on the audit stream.
-pub const SCHEMA: &str = "secureparameter.io/audit/v1";
-
-/// Who calls AWS, as STS GetCallerIdentity says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// ARN of the principal.
-    pub arn: String,
-    /// Account of the principal.
-    pub account: String,
-    /// `UserId` of GetCallerIdentity: CloudTrail's `principalId`.
-    pub user_id: String,
-}
-
-/// One AWS call, as its client saw it.
-#[derive(Clone, Debug)]
-pub struct CallFacts {
-    /// `ssm.amazonaws.com` and so on.
-    pub event_source: &'static str,
-    /// The operation.
-    pub event_name: &'static str,
-    /// Region that was asked.
-    pub region: String,
-    /// Parameters of the request in CloudTrail's spelling.
-    pub request_parameters: Value,
-    /// ARNs of what was asked for.
-    pub resources: Vec<Resource>,
-    /// AWS' request id; none if no answer arrived.
-    pub request_id: Option<String>,
-    /// Time of the answer by AWS' clock, or of its absence by ours.
-    pub event_time: Timestamp,
-    /// Whether an answer arrived.
-    pub answered: bool,
-    /// User agent that was sent.
-    pub user_agent: Option<String>,
-    /// Access key id that signed the call: an identifier, not a secret.
-    pub access_key_id: Option<String>,
-    /// What went wrong.
-    pub error: Option<AwsError>,
-}
-
-/// One resource of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Resource {
-    /// Its ARN.
-    #[serde(rename = "ARN")]
-    pub arn: String,
-    /// The account it is in.
-    #[serde(rename = "accountId", skip_serializing_if = "Option::is_none")]
-    pub account_id: Option<String>,
-    /// `AWS::KMS::Key` for keys; SSM's records have none.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<&'static str>,
-}
-
-impl Resource {
-    /// A parameter.
-    pub fn parameter(arn: &str) -> Self {
-        Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: None }
-    }
-
-    /// A KMS key.
-    pub fn key(arn: &str) -> Self {
-        Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: Some("AWS::KMS::Key") }
-    }
-}
-
-/// What became of one parameter within a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ParameterOutcome {
-    /// ARN; made from the name where AWS did not say it.
-    pub arn: String,
-    /// Version or label asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub selector: Option<String>,
-    /// Version that was answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<i64>,
-    /// `SecureString`, `String` or `StringList`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<String>,
-    /// `Decrypted`, `Read` (not encrypted or not decrypted), `NotFound` or `Failed`.
-    pub outcome: &'static str,
-}
-
-/// The object that a call was made for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectRef {
-    /// Kind of the object.
-    pub kind: &'static str,
-    /// Its namespace; none for cluster stores.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// Its uid.
-    pub uid: String,
-    /// The Secret it writes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-    /// Why the call was made for it.
-    pub reason: &'static str,
-}
-
-impl ObjectRef {
-    /// The same object with another reason.
-    #[must_use]
-    pub fn because(&self, purpose: Purpose) -> Self {
-        Self { reason: purpose.as_str(), ..self.clone() }
-    }
-}
+use super::{CallFacts, ObjectRef, ParameterOutcome, Principal, SCHEMA, Session, WebIdentity, to_seconds};
+use crate::domain::aws_error::kms_request_id;
 
 /// A KMS decryption inside an SSM call. AWS makes it on the caller's behalf under a request id that the caller learns
 /// only on failure; on success CloudTrail's record joins by encryption context and time.
@@ -196,7 +75,7 @@ fn cloudtrail(facts: &CallFacts, principal: Option<&Principal>) -> Value {
         "eventName": facts.event_name,
         "awsRegion": facts.region,
         "requestParameters": facts.request_parameters,
-        "responseElements": null,
+        "responseElements": response_elements(facts.session.as_ref()),
         "requestID": facts.request_id,
         "readOnly": true,
         "eventType": "AwsApiCall",
@@ -210,7 +89,7 @@ fn cloudtrail(facts: &CallFacts, principal: Option<&Principal>) -> Value {
     };
     set("resources", (!facts.resources.is_empty()).then(|| json!(facts.resources)));
     set("userAgent", facts.user_agent.as_ref().map(|agent| json!(agent)));
-    set("recipientAccountId", principal.map(|principal| json!(principal.account)));
+    set("recipientAccountId", recipient(facts, principal).map(|account| json!(account)));
     // Without a code the error is not AWS' own.
     let error = facts.error.as_ref().and_then(|error| Some((error.code.as_ref()?, &error.message)));
     set("errorCode", error.map(|(code, _)| json!(code)));
@@ -218,7 +97,33 @@ fn cloudtrail(facts: &CallFacts, principal: Option<&Principal>) -> Value {
     record
 }
 
+/// Null for whatever only reads, as CloudTrail has it.
+fn response_elements(session: Option<&Session>) -> Value {
+    let Some(Session { access_key_id, assumed_role_id, arn, .. }) = session else { return Value::Null };
+    json!({
+        "credentials": {"accessKeyId": access_key_id},
+        "assumedRoleUser": {"assumedRoleId": assumed_role_id, "arn": arn},
+    })
+}
+
+/// The account that CloudTrail writes the record for: the caller's, or that of the role where a token is the caller.
+fn recipient<'a>(facts: &'a CallFacts, principal: Option<&'a Principal>) -> Option<&'a str> {
+    let by_token = facts.session.as_ref().is_some_and(|session| session.web_identity.is_some());
+    let of_role = facts.resources.first().filter(|_| by_token).and_then(|role| role.account_id.as_deref());
+    principal.map(|principal| principal.account.as_str()).or(of_role)
+}
+
 fn user_identity(facts: &CallFacts, principal: Option<&Principal>) -> Value {
+    if let Some(WebIdentity { provider, audience, subject }) =
+        facts.session.as_ref().and_then(|session| session.web_identity.as_ref())
+    {
+        return json!({
+            "type": "WebIdentityUser",
+            "principalId": format!("{provider}:{audience}:{subject}"),
+            "userName": subject,
+            "identityProvider": provider,
+        });
+    }
     let mut identity = serde_json::Map::new();
     if let Some(principal) = principal {
         identity.insert("type".to_owned(), json!(identity_type(&principal.arn)));
@@ -258,62 +163,14 @@ fn decryptions(facts: &CallFacts, parameters: &[ParameterOutcome]) -> Vec<Decryp
     decrypted.map(|parameter| decryption(Some(&parameter.arn), None)).collect()
 }
 
-/// A write of a Secret, on the same stream: so that a write without an AWS call is not taken for an access.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretWrite {
-    schema: &'static str,
-    /// Id of this record.
-    #[serde(rename = "auditID")]
-    audit_id: String,
-    #[serde(rename = "secretWrite")]
-    details: WriteDetails,
-    objects: Vec<ObjectRef>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WriteDetails {
-    verb: &'static str,
-    time: String,
-    resource_version: Option<String>,
-    #[serde(rename = "requestIDs")]
-    request_ids: Vec<String>,
-}
-
-impl SecretWrite {
-    /// The record of a write: its `verb` (`apply`, `delete`, `release` or `withdraw`), what it led to and the AWS calls
-    /// behind it.
-    pub fn new(
-        audit_id: String,
-        verb: &'static str,
-        time: Timestamp,
-        resource_version: Option<String>,
-        request_ids: Vec<String>,
-        object: ObjectRef,
-    ) -> Self {
-        let details = WriteDetails { verb, time: to_seconds(time), resource_version, request_ids };
-        Self { schema: SCHEMA, audit_id, details, objects: vec![object] }
-    }
-}
-
-/// Receives the records: the audit stream, and the metrics about calls.
-pub trait Trail: Send + Sync + 'static {
-    /// Takes the record of one AWS call.
-    fn call(&self, record: &AuditRecord);
-    /// Takes the record of one write of a Secret.
-    fn write(&self, record: &SecretWrite);
-}
-
-/// RFC 3339 in whole seconds and UTC, as CloudTrail writes times.
-pub fn to_seconds(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::aws_error::AwsErrorKind;
+    use crate::domain::{
+        audit::Resource,
+        aws_error::{AwsError, AwsErrorKind},
+    };
+    use k8s_openapi::jiff::Timestamp;
 
     fn facts() -> CallFacts {
         CallFacts {
@@ -328,6 +185,7 @@ mod tests {
             user_agent: Some("agent".into()),
             access_key_id: Some("ASIAEXAMPLE".into()),
             error: None,
+            session: None,
         }
     }
 
