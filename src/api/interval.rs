@@ -44,7 +44,7 @@ impl JsonSchema for Interval {
         json_schema!({
             "type": "string",
             "maxLength": 32,
-            "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
+            "pattern": "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$",
         })
     }
 

@@ -44,8 +44,9 @@ pub const DEFAULT_STORE: &str = "default";
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.refreshInterval) || duration(self.refreshInterval) == duration('0s') || (duration(self.refreshInterval) >= duration('10s') && duration(self.refreshInterval) <= duration('168h'))")
-        .message("refreshInterval must be 0s (no polling) or between 10s and 168h"),
+    // The pattern comes first, so that what is no duration gets this message and not CEL's own.
+    validation = Rule::new("!has(self.refreshInterval) || (self.refreshInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.refreshInterval != '' && (duration(self.refreshInterval) == duration('0s') || (duration(self.refreshInterval) >= duration('10s') && duration(self.refreshInterval) <= duration('168h'))))")
+        .message("refreshInterval must be 0s (no polling) or between 10s and 168h, written like 90s, 5m or 1h30m"),
 )]
 pub struct SecureParameterSpec {
     /// The store to read from. Default: the `ClusterParameterStore` named `default`.

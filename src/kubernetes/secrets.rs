@@ -8,6 +8,7 @@ use k8s_openapi::{
     api::core::v1::Secret,
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
+use kube::core::{Status, response::StatusCause};
 use kube::{
     Api, Client, Error,
     api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions},
@@ -51,6 +52,9 @@ pub enum WriteError {
     /// The Secret is not the one that was judged: it went, or another came.
     #[error("the Secret was replaced in the meantime")]
     Replaced,
+    /// The API server finds it invalid: these fields, for these kinds of reason.
+    #[error("the API server refuses it as invalid ({0})")]
+    Invalid(String),
     /// The API server refused, in its own words as far as they are safe.
     #[error("{0}")]
     Refused(String),
@@ -229,14 +233,11 @@ fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
         404 | 409 => WriteError::Replaced,
         422 if message.contains("metadata.uid") || message.contains("Precondition failed: UID") => WriteError::Replaced,
         422 if message.contains("immutable") => WriteError::Immutable,
-        422 => {
-            // Validation may quote what it refuses; field and kind of complaint are enough to act on.
-            let causes = status.details.iter().flat_map(|details| &details.causes);
-            let causes: Vec<_> = causes.map(|cause| format!("{}: {}", cause.field, cause.reason)).collect();
-            WriteError::Refused(format!(
-                "the API server refuses it as invalid ({}), so correct spec.target or the keys in spec.data",
-                causes.join(", ")
-            ))
+        // Validation names fields, and may quote what it refuses: field and kind of complaint are enough to act on.
+        // An admission policy names none.
+        422 if causes(status).any(|cause| !cause.field.is_empty()) => {
+            let causes = causes(status).map(|cause| format!("{}: {}", cause.field, cause.reason));
+            WriteError::Invalid(causes.collect::<Vec<_>>().join(", "))
         }
         _ if data.is_some_and(|data| mentions(message, data)) => {
             WriteError::Refused(format!("the API server answered {} with a message that is withheld", status.code))
@@ -246,6 +247,10 @@ fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
             WriteError::Refused(format!("the API server answered {code}: {message}"))
         }
     }
+}
+
+fn causes(status: &Status) -> impl Iterator<Item = &StatusCause> {
+    status.details.iter().flat_map(|details| &details.causes)
 }
 
 fn mentions(message: &str, data: &Data<'_>) -> bool {

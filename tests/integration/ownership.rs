@@ -136,7 +136,7 @@ async fn another_type_means_another_secret() -> Result<()> {
 
     // A type that the API server would refuse costs nobody the Secret there is.
     world.apply(&unpolled("checkout", &json!({"type": "kubernetes.io/tls"}))).await?;
-    world.wait_for("checkout", "False", "SecretWriteFailed").await?;
+    world.wait_for("checkout", "False", "InvalidSpec").await?;
     assert_eq!(world.api::<Secret>().get("checkout").await?.uid(), after.uid());
     Ok(())
 }

@@ -22,6 +22,10 @@ use crate::{
 
 impl Pass<'_> {
     pub(super) async fn succeed(&mut self, done: Done) -> Result<(Action, Reason), kube::Error> {
+        if let Some(since) = self.memory.failing_since {
+            let (namespace, name) = (&self.namespace, &self.name);
+            tracing::info!(namespace, name, failing_since = %since, "synced again");
+        }
         self.memory.succeeded();
         self.show(*done.status).await?;
         let accesses = std::mem::take(&mut self.accesses);

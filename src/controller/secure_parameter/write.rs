@@ -142,8 +142,15 @@ fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
 
 /// A write that failed, as the owner of the object reads it.
 pub(super) fn write_failed(secret: &str, error: &WriteError) -> Fault {
-    Fault::new(
-        Reason::SecretWriteFailed,
-        format!("Secret {secret} could not be written: {error}; the operator tries again."),
-    )
+    match error {
+        // Nothing but another spec or other values helps.
+        WriteError::Invalid(_) => Fault::new(
+            Reason::InvalidSpec,
+            format!("Secret {secret} could not be written: {error}; correct spec.target or the keys in spec.data."),
+        ),
+        _ => Fault::new(
+            Reason::SecretWriteFailed,
+            format!("Secret {secret} could not be written: {error}; the operator tries again."),
+        ),
+    }
 }

@@ -38,8 +38,8 @@ pub const ENDS: &[(&str, &str, &str)] = &[
     ("denied", "False", "AccessDenied"),
     ("disabled", "False", "KeyUnavailable"),
     ("huge", "False", "SecretTooLarge"),
-    ("docker", "False", "SecretWriteFailed"),
-    ("tls", "False", "SecretWriteFailed"),
+    ("docker", "False", "InvalidSpec"),
+    ("tls", "False", "InvalidSpec"),
     ("taken", "False", "SecretConflict"),
 ];
 

@@ -53,6 +53,13 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
     ]);
     assert_eq!(container(&objects)?["env"], environment);
+
+    let store = "--set=defaultStore.create=true,defaultStore.spec.region=eu-west-1";
+    for (more, region) in [(None, "eu-west-1"), (Some("--set=aws.region=eu-central-1"), "eu-central-1")] {
+        let arguments: Vec<_> = [Some(store), more].into_iter().flatten().collect();
+        let environment = json!([{"name": "AWS_REGION", "value": region}]);
+        assert_eq!(container(&rendered(&arguments).await?)?["env"], environment);
+    }
     Ok(())
 }
 
