@@ -155,7 +155,7 @@ impl Pending {
 
     fn finish(&mut self, session: Option<Session>, error: Option<AwsError>) {
         if let Some(call) = self.call.take() {
-            self.recorder.record(call, session, error);
+            self.recorder.record(call, session, error.as_ref());
         }
     }
 }
@@ -231,9 +231,9 @@ impl std::fmt::Debug for Recorder {
 
 impl Recorder {
     /// Whoever needed credentials caused the call, and all who share them profit: it is made for no object.
-    fn record(&self, call: RoleCall, session: Option<Session>, error: Option<AwsError>) {
+    fn record(&self, call: RoleCall, session: Option<Session>, error: Option<&AwsError>) {
         let RoleCall { event_name, request_parameters, role, capture } = call;
-        let mut facts = capture.facts((EVENT_SOURCE, event_name), &self.region, request_parameters, error.as_ref());
+        let mut facts = capture.facts((EVENT_SOURCE, event_name), &self.region, request_parameters, error);
         facts.resources = role.iter().map(|role| Resource::role(role)).collect();
         facts.session = session;
         let id = uuid::Uuid::new_v4().to_string();
