@@ -137,9 +137,9 @@ pub struct AccessRule {
     /// The namespaces that may read.
     pub namespaces: NamespaceMatch,
 
-    /// Globs on the full name of a parameter, or on the full ARN for parameters of other accounts and regions. `*`
-    /// stops at `/`, `**` as a whole segment does not; `{namespace}` as a whole segment stands for the namespace of
-    /// the reading object.
+    /// Globs on the full name of a parameter of the store's account, or on the full ARN, which parameters of other
+    /// accounts need. `*` stops at `/`, `**` as a whole segment does not; `{namespace}` as a whole segment stands for the
+    /// namespace of the reading object.
     #[schemars(
         length(min = 1, max = 32),
         inner(length(min = 1, max = 256), regex(pattern = r"^(/|\*\*/|arn:)[-a-zA-Z0-9_.:/*?{}]*$"))

@@ -83,6 +83,10 @@ pub async fn reconcile(store: StoreView, context: &Context) -> Result<Action, ku
     };
     context.sessions.set(&store.key, opened.clone());
     if news {
+        match &opened {
+            Ok(session) => tracing::info!(store = %store.key, region = session.reader.scope().region, "store opened"),
+            Err(fault) => tracing::warn!(store = %store.key, reason = %fault.reason, "{}", fault.message),
+        }
         wake_subscribers(&store.key, context);
     }
     report(&store, context, opened.as_deref()).await?;

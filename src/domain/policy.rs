@@ -19,7 +19,8 @@ pub struct Namespace {
 /// The globs that one namespace is granted by one store, compiled.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    globs: Vec<GlobMatcher>,
+    names: Vec<GlobMatcher>,
+    arns: Vec<GlobMatcher>,
 }
 
 /// Placeholder for the name of the reading namespace.
@@ -31,19 +32,19 @@ impl Grant {
     /// # Errors
     /// The first glob that is none, as a sentence.
     pub fn new(rules: &[AccessRule], namespace: &Namespace) -> Result<Self, String> {
-        let globs = rules
-            .iter()
-            .filter(|rule| selects(&rule.namespaces, namespace))
-            .flat_map(|rule| &rule.parameters)
-            .map(|glob| compile(glob, &namespace.name))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { globs })
+        let mut grant = Self { names: Vec::new(), arns: Vec::new() };
+        for glob in rules.iter().filter(|rule| selects(&rule.namespaces, namespace)).flat_map(|rule| &rule.parameters) {
+            let globs = if glob.starts_with("arn:") { &mut grant.arns } else { &mut grant.names };
+            globs.push(compile(glob, &namespace.name)?);
+        }
+        Ok(grant)
     }
 
-    /// Whether the parameter with this ARN may be read: own parameters by their full name, others by their ARN.
+    /// Whether the parameter with this ARN may be read. Globs on names are for the store's own account and region, so
+    /// that none grants what others share.
     pub fn allows(&self, arn: &str, scope: &Scope) -> bool {
-        let subject = scope.own_name(arn).unwrap_or(arn);
-        self.globs.iter().any(|glob| glob.is_match(subject))
+        let by_name = scope.own_name(arn).is_some_and(|name| self.names.iter().any(|glob| glob.is_match(name)));
+        by_name || self.arns.iter().any(|glob| glob.is_match(arn))
     }
 }
 
