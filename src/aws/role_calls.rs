@@ -80,7 +80,7 @@ impl HttpConnector for Connector {
                 Ok(response) => pending.answered(response).await,
                 Err(error) => {
                     // The SDK's words for what went wrong on the way hold no content.
-                    pending.finish(None, Some(unreachable(error.to_string())));
+                    pending.finish(None, Some(&unreachable(error.to_string())));
                     Err(error)
                 }
             }
@@ -148,21 +148,21 @@ impl Pending {
         if response.status().is_success() {
             self.finish(Some(session(&fields)), None);
         } else {
-            self.finish(None, Some(error(&fields, status)));
+            self.finish(None, Some(&error(&fields, status)));
         }
         Ok(Response::map(response, |_| SdkBody::from(body.clone())))
     }
 
-    fn finish(&mut self, session: Option<Session>, error: Option<AwsError>) {
+    fn finish(&mut self, session: Option<Session>, error: Option<&AwsError>) {
         if let Some(call) = self.call.take() {
-            self.recorder.record(call, session, error.as_ref());
+            self.recorder.record(call, session, error);
         }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.finish(None, Some(unreachable("the request timed out".to_owned())));
+        self.finish(None, Some(&unreachable("the request timed out".to_owned())));
     }
 }
 
