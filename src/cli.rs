@@ -40,7 +40,7 @@ pub struct RunArgs {
     pub log_filter: String,
 
     /// Most objects reconciled at a time.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 }
 

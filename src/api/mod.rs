@@ -22,6 +22,6 @@ pub use secure_parameter::{
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
-    LabelRequirement, LabelSelector, LocalSecretRef, NamespaceMatch, NamespacedIdentity, NamespacedSecretRef,
-    ParameterStore, ParameterStoreSpec, Quota, SelectorOperator,
+    DEFAULT_REVALIDATE_INTERVAL, Decryption, LabelRequirement, LabelSelector, LocalSecretRef, NamespaceMatch,
+    NamespacedIdentity, NamespacedSecretRef, ParameterStore, ParameterStoreSpec, Quota, SelectorOperator,
 };

@@ -109,6 +109,14 @@ pub struct ParameterStatus {
     #[serde(rename = "type")]
     #[schemars(length(max = 32))]
     pub type_: String,
+    /// ARN of the KMS key that encrypts that version, where the operator may know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub key_arn: Option<String>,
+    /// Who manages that key, where the operator may know it: `AWS` or `CUSTOMER`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub key_manager: Option<String>,
 }
 
 /// A decrypting access, as CloudTrail names it.

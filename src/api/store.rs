@@ -1,14 +1,19 @@
 //! Stores: where and as whom to read.
 
+use std::time::Duration;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::StoreStatus;
+use super::{Interval, status::StoreStatus};
 
 /// Requests a second to Parameter Store where no store of the account and region says otherwise: a quarter of the
 /// account's default quota of 40 (AWS General Reference, Systems Manager quotas).
 pub const DEFAULT_REQUESTS_PER_SECOND: i32 = 10;
+
+/// How often values that did not change are decrypted again where the store does not say.
+pub const DEFAULT_REVALIDATE_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
 
 /// A store of the platform team.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +41,11 @@ pub const DEFAULT_REQUESTS_PER_SECOND: i32 = 10;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    // The pattern comes first, so that what is no duration gets this message and not CEL's own.
+    validation = Rule::new("!has(self.revalidateInterval) || (self.revalidateInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.revalidateInterval != '' && (duration(self.revalidateInterval) == duration('0s') || (duration(self.revalidateInterval) >= duration('10s') && duration(self.revalidateInterval) <= duration('720h'))))")
+        .message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"),
+)]
 pub struct ClusterParameterStoreSpec {
     /// AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,6 +55,17 @@ pub struct ClusterParameterStoreSpec {
     /// As whom to read. Default: the operator's own identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ClusterIdentity>,
+
+    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`, the default), or KMS itself (`Direct`), which shows
+    /// in status and audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier:
+    /// these are decrypted by Parameter Store in either case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decryption: Option<Decryption>,
+
+    /// How often values that did not change are decrypted again, to prove that access still stands: `0s` (never), or
+    /// from `10s` to `720h`. Default `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revalidate_interval: Option<Interval>,
 
     /// Which namespaces may read which parameters. What no rule grants is denied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,6 +103,11 @@ pub struct ClusterParameterStoreSpec {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    // The pattern comes first, so that what is no duration gets this message and not CEL's own.
+    validation = Rule::new("!has(self.revalidateInterval) || (self.revalidateInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.revalidateInterval != '' && (duration(self.revalidateInterval) == duration('0s') || (duration(self.revalidateInterval) >= duration('10s') && duration(self.revalidateInterval) <= duration('720h'))))")
+        .message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"),
+)]
 pub struct ParameterStoreSpec {
     /// AWS region, for example `eu-central-1`. Default: from the operator's environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +116,27 @@ pub struct ParameterStoreSpec {
 
     /// As whom to read. A namespaced store never uses the operator's own identity.
     pub identity: NamespacedIdentity,
+
+    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`, the default), or KMS itself (`Direct`), which shows
+    /// in status and audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier:
+    /// these are decrypted by Parameter Store in either case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decryption: Option<Decryption>,
+
+    /// How often values that did not change are decrypted again, to prove that access still stands: `0s` (never), or
+    /// from `10s` to `720h`. Default `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revalidate_interval: Option<Interval>,
+}
+
+/// Who decrypts values.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decryption {
+    /// Parameter Store, on the reader's behalf.
+    #[default]
+    ViaSsm,
+    /// KMS itself.
+    Direct,
 }
 
 /// Identity of a cluster store.

@@ -7,7 +7,7 @@ use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
-use super::{credentials::StaticCredentials, role_calls::http_client};
+use super::{credentials::StaticCredentials, renewal::Renewing, role_calls::http_client};
 use crate::domain::audit::Trail;
 
 /// Longest wait for one attempt. The SDK has no default; without one a black-holed request would hang for ever.
@@ -48,7 +48,12 @@ impl Aws {
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
-        Self { config: loader.load().await }
+        let config = loader.load().await;
+        let renewing =
+            config.credentials_provider().map(|source| SharedCredentialsProvider::new(Renewing::new(source)));
+        let mut config = config.into_builder();
+        config.set_credentials_provider(renewing);
+        Self { config: config.build() }
     }
 
     /// The region that the environment names.

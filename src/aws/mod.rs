@@ -7,6 +7,7 @@ mod client;
 mod credentials;
 mod error;
 mod operations;
+mod renewal;
 mod role_calls;
 
 pub use client::{Aws, AwsApi, Identity};

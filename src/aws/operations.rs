@@ -4,35 +4,82 @@ use std::{error::Error, sync::Arc};
 
 use aws_sdk_ssm::{
     error::{ProvideErrorMetadata, SdkError},
-    types::Parameter as SsmParameter,
+    types::{Parameter as SsmParameter, ParameterMetadata, ParameterStringFilter},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::Blob;
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use k8s_openapi::jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use serde_json::{Value, json};
 
 use super::{capture::Capture, client::AwsApi, error::convert};
 use crate::{
     domain::{
         audit::{Principal, to_seconds},
-        aws_error::KeyState,
+        aws_error::{AwsError, AwsErrorKind},
+        key::KeyState,
     },
-    parameters::{Answer, Call, Parameter, ParameterApi},
+    parameters::{Answer, Call, Description, Descriptions, Mode, Parameter, ParameterApi, Plaintext},
 };
 
 const GET_PARAMETERS: (&str, &str) = ("ssm.amazonaws.com", "GetParameters");
+const DESCRIBE_PARAMETERS: (&str, &str) = ("ssm.amazonaws.com", "DescribeParameters");
+const DECRYPT: (&str, &str) = ("kms.amazonaws.com", "Decrypt");
 const DESCRIBE_KEY: (&str, &str) = ("kms.amazonaws.com", "DescribeKey");
 const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdentity");
 
+/// Most names in a call of `DescribeParameters`, and most results on a page (Systems Manager API reference).
+const DESCRIBED_NAMES: i32 = 50;
+/// Key of the encryption context that binds a value to its parameter (Systems Manager User Guide, SecureString).
+const PARAMETER_ARN: &str = "PARAMETER_ARN";
+
 impl ParameterApi for AwsApi {
-    async fn get_parameters(&self, names: &[String], decrypt: bool) -> Call<Answer> {
-        let capture = Capture::default();
+    async fn get_parameters(&self, names: &[String], mode: Mode) -> Call<Answer> {
+        let (capture, decrypt) = (Capture::default(), mode == Mode::Decrypt);
         let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
         let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Answer {
-            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, decrypt)).collect(),
+            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
             invalid: output.invalid_parameters.unwrap_or_default(),
         });
         let parameters = json!({"names": names, "withDecryption": decrypt});
         self.call(GET_PARAMETERS, parameters, &capture, result)
+    }
+
+    async fn describe_parameters(&self, names: &[String], page: Option<&str>) -> Call<Descriptions> {
+        let capture = Capture::default();
+        let filter = ParameterStringFilter::builder().key("Name").option("Equals").set_values(Some(names.to_vec()));
+        let mut parameters = json!({
+            "parameterFilters": [{"key": "Name", "option": "Equals", "values": names}],
+            "maxResults": DESCRIBED_NAMES,
+        });
+        if let Some(page) = page {
+            parameters["nextToken"] = json!(page);
+        }
+        let request =
+            self.ssm.describe_parameters().set_parameter_filters(filter.build().ok().map(|filter| vec![filter]));
+        let request = request.max_results(DESCRIBED_NAMES).set_next_token(page.map(str::to_owned));
+        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Descriptions {
+            found: output.parameters.into_iter().flatten().filter_map(description).collect(),
+            next: output.next_token.filter(|token| !token.is_empty()),
+        });
+        self.call(DESCRIBE_PARAMETERS, parameters, &capture, result)
+    }
+
+    async fn decrypt(&self, ciphertext: &SecretString, arn: &str) -> Call<Plaintext> {
+        let capture = Capture::default();
+        // What is no base64 KMS refuses as it refuses any other text that it did not make.
+        let blob = BASE64.decode(ciphertext.expose_secret()).unwrap_or_default();
+        let request = self.kms.decrypt().ciphertext_blob(Blob::new(blob)).encryption_context(PARAMETER_ARN, arn);
+        let result = request.customize().interceptor(capture.clone()).send().await;
+        let parameters = json!({"encryptionContext": {PARAMETER_ARN: arn}, "encryptionAlgorithm": "SYMMETRIC_DEFAULT"});
+        let Call { facts, result } = self.call(DECRYPT, parameters, &capture, result);
+        let result = result.and_then(|output| {
+            let key = output.key_id;
+            let value = text(output.plaintext.map(Blob::into_inner).unwrap_or_default())?;
+            Ok(Plaintext { value, key })
+        });
+        Call { facts, result }
     }
 
     async fn describe_key(&self, key: &str) -> Call<KeyState> {
@@ -42,6 +89,7 @@ impl ParameterApi for AwsApi {
             let metadata = output.key_metadata;
             KeyState {
                 arn: metadata.as_ref().and_then(|m| m.arn.clone()).unwrap_or_else(|| key.to_owned()),
+                manager: metadata.as_ref().and_then(|m| Some(m.key_manager.as_ref()?.as_str().to_owned())),
                 state: metadata
                     .as_ref()
                     .and_then(|m| m.key_state.as_ref())
@@ -89,8 +137,22 @@ impl AwsApi {
     }
 }
 
-/// Takes over what the reader needs; everything else of the answer (ciphertext, `SourceResult`) is dropped here.
-fn parameter(parameter: SsmParameter, decrypted: bool) -> Option<Parameter> {
+/// A value is text: Parameter Store takes nothing else. What is not is wiped.
+fn text(bytes: Vec<u8>) -> Result<SecretString, AwsError> {
+    String::from_utf8(bytes).map(SecretString::from).map_err(|error| {
+        error.into_bytes().zeroize();
+        let message = "what KMS decrypted is not text".to_owned();
+        AwsError { kind: AwsErrorKind::ServiceUnavailable, code: None, message, request_id: None }
+    })
+}
+
+fn description(metadata: ParameterMetadata) -> Option<Description> {
+    Some(Description { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
+}
+
+/// Takes over what the reader needs; everything else of the answer (ciphertext that nobody asked for, `SourceResult`) is
+/// dropped here.
+fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
     Some(Parameter {
         arn: parameter.arn?,
         name: parameter.name?,
@@ -100,6 +162,7 @@ fn parameter(parameter: SsmParameter, decrypted: bool) -> Option<Parameter> {
             .last_modified_date
             .and_then(|date| date.to_millis().ok())
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-        value: parameter.value.filter(|_| decrypted).map(|value| Arc::new(value.into())),
+        value: parameter.value.filter(|_| mode != Mode::Look).map(|value| Arc::new(value.into())),
+        key: None,
     })
 }

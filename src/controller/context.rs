@@ -11,6 +11,7 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use tokio::sync::{OwnedMutexGuard, mpsc::UnboundedSender};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -31,6 +32,8 @@ use crate::{
 
 /// Shared by all reconciles.
 pub struct Context {
+    /// Cancelled once the caches hold complete lists.
+    pub filled: CancellationToken,
     /// AWS as the environment describes it.
     pub aws: Aws,
     /// The audit stream.
@@ -81,7 +84,8 @@ pub struct Caches {
 }
 
 impl Caches {
-    /// Waits until each holds a complete list. False if one of them never will, because the process ends.
+    /// Waits until each holds a complete list. False if one of them never will, because the process ends. See
+    /// [`Context::filled`], since kube wakes only one of several who wait for this.
     pub async fn filled(&self) -> bool {
         let filled = tokio::join!(
             self.cluster_stores.wait_until_ready(),

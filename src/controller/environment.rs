@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Waits until the environment suffices, and says what is missing until then.
 pub async fn check(context: Arc<Context>) {
     // What the stores bring counts, so they are to be known; but without the API server the sentence is due all the same.
-    let _ = tokio::time::timeout(INTERVAL, context.caches.filled()).await;
+    let _ = tokio::time::timeout(INTERVAL, context.filled.cancelled()).await;
     loop {
         match missing(&context).await {
             None => return context.health.pass(GATE),

@@ -14,6 +14,7 @@ use crate::{
     api::{Reason, SecureParameter, SecureParameterStatus},
     aws::AwsApi,
     domain::{
+        outcome::Detours,
         ownership::{FieldOwnership, SecretFacts},
         parameter::Wanted,
     },
@@ -42,6 +43,8 @@ pub struct Memory {
     pub told: Option<String>,
     /// Optional parameters that were absent at the last look.
     pub absent: BTreeSet<Wanted>,
+    /// What took the detour through Parameter Store at the last read; `None` if there was none yet.
+    pub detours: Option<Detours>,
     /// Failures in a row.
     pub attempts: u32,
     /// Since when the last attempts failed.
@@ -56,6 +59,8 @@ pub struct Memory {
 pub struct FailedRead {
     /// What it rested on: reader, generation and sync annotation.
     pub rests_on: u64,
+    /// When it failed.
+    pub at: Instant,
     /// When it may be repeated.
     pub retry_at: Instant,
     /// What came of it.

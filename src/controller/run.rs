@@ -82,6 +82,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let (wake, woken) = wake();
     let (changed, changed_parameters) = unbounded_channel();
     let context = Arc::new(Context {
+        filled: CancellationToken::new(),
         aws,
         trail,
         health: health.clone(),
@@ -110,8 +111,8 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
         let context = context.clone();
         move |metrics: &Metrics| {
             metrics.objects(&context.ledger.by_reason());
-            for (account, region, budget) in context.quotas.budgets() {
-                metrics.quota(&account, &region, budget.stated(), budget.rate());
+            for (account, region, budgets) in context.quotas.places() {
+                metrics.quota(&account, &region, budgets.parameters.stated(), budgets.parameters.rate());
             }
         }
     };
@@ -127,18 +128,19 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
         let store = watches.secure_parameters.store;
         async move {
             // Objects are judged by what these caches hold: begun too early, existing stores would seem missing.
-            let filled = tokio::select! {
-                filled = context.caches.filled() => filled,
-                () = stop.cancelled() => false,
-            };
-            if filled {
-                run_objects(store, events.boxed(), woken.objects, settings.concurrency, context, stop).await;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = context.filled.cancelled() => {
+                    run_objects(store, events.boxed(), woken.objects, settings.concurrency, context.clone(), stop.clone()).await;
+                }
             }
         }
     };
     let cluster_stores = run_stores(watches.cluster_stores, woken.cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
-    let controllers = async { tokio::join!(objects, cluster_stores, stores) };
+    // Of several who wait for a cache kube wakes but one; here they are all looked at whenever one of them is woken.
+    let controllers = async { tokio::join!(note_filled(&context), objects, cluster_stores, stores) };
     let work = async { tokio::join!(controllers, server).1 };
     tokio::select! {
         result = work => result,
@@ -169,6 +171,13 @@ fn background(
     tasks.spawn(triggers::on_named_secrets(named_changes, context.clone()));
     tasks.spawn(environment::check(context.clone()));
     tasks
+}
+
+/// Says when all caches are filled.
+async fn note_filled(context: &Context) {
+    if context.caches.filled().await {
+        context.filled.cancel();
+    }
 }
 
 /// Lets go of readers that nobody uses.

@@ -16,7 +16,7 @@ use crate::{
         Fault,
         policy::{Grant, Namespace},
     },
-    parameters::Reader,
+    parameters::{Mode, Reader},
 };
 
 /// A store that can serve.
@@ -29,6 +29,10 @@ pub struct Session {
     pub source: String,
     /// What the reader was opened with. While it stays, the reader does.
     pub fingerprint: String,
+    /// Who decrypts.
+    pub mode: Mode,
+    /// How often unchanged values are decrypted again.
+    pub revalidate: Option<Duration>,
     /// Whether AWS refused the credentials since they were last found good.
     pub doubt: Doubt,
 }
@@ -72,6 +76,13 @@ impl Doubt {
 }
 
 impl Session {
+    /// Whether it makes no difference to objects which of the two serves them.
+    pub fn serves_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.reader, &other.reader)
+            && self.access == other.access
+            && (self.mode, self.revalidate) == (other.mode, other.revalidate)
+    }
+
     /// What the store grants a namespace.
     ///
     /// # Errors

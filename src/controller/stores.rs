@@ -11,13 +11,13 @@ use kube::{
 use super::{context::Context, index::StoreKey, sessions::Session};
 use crate::{
     api::{
-        AccessRule, ClusterParameterStore, Conditions, ParameterStore, Reason, StoreKind, StoreStatus,
-        status::CallerIdentityStatus,
+        AccessRule, ClusterParameterStore, Conditions, DEFAULT_REVALIDATE_INTERVAL, Decryption, Interval,
+        ParameterStore, Reason, StoreKind, StoreStatus, status::CallerIdentityStatus,
     },
     aws::{ACCESS_KEY_ID, AwsApi, Identity, SECRET_ACCESS_KEY, StaticCredentials},
     domain::{Fault, audit::ObjectRef, aws_error::AwsError, backoff, parameter::Scope, policy},
     kubernetes::WriteError,
-    parameters::Reader,
+    parameters::{Mode, Reader},
 };
 
 /// Both kinds of stores, as far as they are alike.
@@ -31,6 +31,8 @@ pub struct StoreView {
     credentials: Option<(String, String)>,
     access: Option<Vec<AccessRule>>,
     quota: Option<i32>,
+    mode: Mode,
+    revalidate: Option<Duration>,
     status: StoreStatus,
 }
 
@@ -45,6 +47,8 @@ impl From<&ClusterParameterStore> for StoreView {
             credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
             access: Some(store.spec.access.clone()),
             quota: store.spec.quota.map(|quota| quota.requests_per_second),
+            mode: mode(store.spec.decryption),
+            revalidate: revalidate(store.spec.revalidate_interval.as_ref()),
             status: store.status.clone().unwrap_or_default(),
         }
     }
@@ -62,9 +66,23 @@ impl From<&ParameterStore> for StoreView {
             credentials: Some((namespace, secret)),
             access: None,
             quota: None,
+            mode: mode(store.spec.decryption),
+            revalidate: revalidate(store.spec.revalidate_interval.as_ref()),
             status: store.status.clone().unwrap_or_default(),
         }
     }
+}
+
+const fn mode(decryption: Option<Decryption>) -> Mode {
+    match decryption {
+        Some(Decryption::Direct) => Mode::Direct,
+        Some(Decryption::ViaSsm) | None => Mode::Decrypt,
+    }
+}
+
+fn revalidate(interval: Option<&Interval>) -> Option<Duration> {
+    let interval = interval.map_or(DEFAULT_REVALIDATE_INTERVAL, |interval| interval.parse().unwrap_or_default());
+    (!interval.is_zero()).then_some(interval)
 }
 
 /// Brings a store up to date.
@@ -77,7 +95,7 @@ pub async fn reconcile(store: StoreView, context: &Context) -> Result<Action, ku
     let before = context.sessions.get(&store.key);
     let opened = open(&store, context, before.as_ref().and_then(|session| session.as_ref().ok())).await;
     let news = match (&before, &opened) {
-        (Some(Ok(before)), Ok(now)) => !Arc::ptr_eq(&before.reader, &now.reader) || before.access != now.access,
+        (Some(Ok(before)), Ok(now)) => !now.serves_as(before),
         (Some(Err(before)), Err(now)) => before != now,
         _ => true,
     };
@@ -152,7 +170,8 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
     let place = format!("{}/{}", store.key.namespace.as_deref().unwrap_or_default(), store.key.name);
     let secret = store.credentials.as_ref().map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
     let source = format!("{}/{place}/{region}/{}/{secret}", store.key.kind.as_str(), scope.account);
-    Ok(Arc::new(Session { reader, access: store.access.clone(), source, fingerprint, doubt }))
+    let (access, mode, revalidate) = (store.access.clone(), store.mode, store.revalidate);
+    Ok(Arc::new(Session { reader, access, source, fingerprint, mode, revalidate, doubt }))
 }
 
 async fn open_reader(

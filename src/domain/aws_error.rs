@@ -2,7 +2,12 @@
 
 use crate::{
     api::Reason,
-    domain::{Fault, parameter::Scope, plan::list},
+    domain::{
+        Fault,
+        key::{KeyState, key_arn},
+        parameter::Scope,
+        plan::list,
+    },
 };
 
 /// A failed AWS call. Its message is AWS' own; it may name ARNs and accounts, never values.
@@ -120,30 +125,11 @@ impl<'a> Denial<'a> {
     }
 }
 
-/// The first ARN of a KMS key in a message.
-pub fn key_arn(message: &str) -> Option<&str> {
-    message
-        .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '(' | ')'))
-        .map(|word| word.trim_end_matches('.'))
-        .find(|word| word.starts_with("arn:") && word.contains(":kms:") && word.contains(":key/"))
-}
-
 /// The request id of the KMS call inside a failed SSM call: the key to its CloudTrail record.
 pub fn kms_request_id(message: &str) -> Option<&str> {
     let (_, from_kms) = message.split_once("AWSKMS")?;
     let (_, rest) = from_kms.split_once("Request ID: ")?;
     rest.split([';', ')', ' ']).next().filter(|id| !id.is_empty())
-}
-
-/// What DescribeKey says of a key that cannot be used.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyState {
-    /// ARN of the key.
-    pub arn: String,
-    /// `Enabled`, `Disabled`, `PendingDeletion` and so on.
-    pub state: String,
-    /// When KMS will delete it.
-    pub deletion_date: Option<String>,
 }
 
 impl AwsError {
@@ -156,13 +142,13 @@ impl AwsError {
 
     /// The message without what Parameter Store appends about its call of KMS: the request id in there differs with
     /// every attempt, and a failure that stays the same must read the same, or each look at it would be news.
-    fn sentence(&self) -> &str {
+    pub fn sentence(&self) -> &str {
         self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(sentence, _)| sentence)
     }
 
     /// Whether AWS refused the signature for its time. Its message then names both times, which differ with every
     /// attempt too.
-    fn is_skewed(&self) -> bool {
+    pub fn is_skewed(&self) -> bool {
         ["Signature expired", "Signature not yet current"].iter().any(|start| self.message.starts_with(start))
     }
 
@@ -221,7 +207,7 @@ impl AwsError {
 
     fn key_unavailable(&self, names: &[String], key: Option<&KeyState>) -> String {
         match key {
-            Some(KeyState { arn, state, deletion_date }) => {
+            Some(KeyState { arn, state, deletion_date, .. }) => {
                 let deletion = deletion_date.as_ref().map(|date| format!(" on {date}")).unwrap_or_default();
                 let remedy = if state == "PendingDeletion" {
                     "cancel the deletion and enable it, or write the parameters with another key"
@@ -313,7 +299,12 @@ mod tests {
         for part in ["assumed-role/spo/demo", "ssm:GetParameters", "parameter/shop/a"] {
             assert!(denied.message.contains(part), "{}", denied.message);
         }
-        let key = KeyState { arn: "KEY".into(), state: "PendingDeletion".into(), deletion_date: Some("DAY".into()) };
+        let key = KeyState {
+            arn: "KEY".into(),
+            manager: None,
+            state: "PendingDeletion".into(),
+            deletion_date: Some("DAY".into()),
+        };
         let fault =
             error(AwsErrorKind::KeyUnavailable, "InvalidKeyId", DISABLED).fault(None, &names, &scope(), Some(&key));
         for part in ["KEY", "PendingDeletion", "DAY", "/shop/a", "cancel"] {

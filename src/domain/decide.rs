@@ -53,11 +53,13 @@ pub enum Purpose {
     Retry,
     /// A look saw another version.
     ParameterChanged,
+    /// Unchanged values are decrypted again, to prove that access still stands.
+    Revalidation,
     /// Look at versions only.
     VersionCheck,
     /// Learn who the operator is.
     Identity,
-    /// Learn the state of a key.
+    /// Learn which key encrypts a parameter, or the state of a key.
     KeyState,
 }
 
@@ -72,6 +74,7 @@ impl Purpose {
             Self::SecretMissing => "SecretMissing",
             Self::Retry => "Retry",
             Self::ParameterChanged => "ParameterChanged",
+            Self::Revalidation => "Revalidation",
             Self::VersionCheck => "VersionCheck",
             Self::Identity => "Identity",
             Self::KeyState => "KeyState",

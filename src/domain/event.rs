@@ -8,6 +8,7 @@ use super::{
     Fault,
     audit::{ParameterOutcome, Principal},
     digest::TextDigest,
+    key::KeyState,
 };
 use crate::api::{Reason, names};
 
@@ -111,6 +112,19 @@ pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &st
     }
 }
 
+/// The Event of a key that cannot be used, although nothing needed it yet.
+pub fn of_key(object: &str, uid: &str, key: &KeyState, trouble: &str) -> Event {
+    let date = key.deletion_date.as_deref().unwrap_or_default();
+    Event {
+        name: name(object, &[uid, "key", &key.arn, &key.state, date]),
+        warning: true,
+        reason: Reason::KeyUnavailable.as_str(),
+        action: "DescribeKey",
+        note: note(trouble, ""),
+        annotations: BTreeMap::new(),
+    }
+}
+
 fn decrypted(parameters: &[ParameterOutcome]) -> String {
     let mut text = "Read ".to_owned();
     for (index, parameter) in parameters.iter().enumerate() {
@@ -118,6 +132,9 @@ fn decrypted(parameters: &[ParameterOutcome]) -> String {
         let _ = write!(text, "{separator}{}", parameter.arn);
         if let Some(version) = parameter.version {
             let _ = write!(text, " version {version}");
+        }
+        if let Some(key) = &parameter.key {
+            let _ = write!(text, " encrypted by {key}");
         }
         if parameter.outcome == "NotFound" {
             text.push_str(" (absent)");
@@ -169,6 +186,7 @@ mod tests {
             selector: None,
             version: Some(3),
             type_: None,
+            key: None,
             outcome: "Decrypted",
         };
         Access {

@@ -13,6 +13,7 @@ pub mod decide;
 mod digest;
 pub mod event;
 pub mod fault;
+pub mod key;
 pub mod outcome;
 pub mod ownership;
 pub mod parameter;

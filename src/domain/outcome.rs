@@ -1,13 +1,15 @@
 //! Last stage: what happened becomes the status of the object.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
     Fault,
     audit::to_seconds,
-    plan::Plan,
+    key::{KeyState, ParameterKeys},
+    parameter::{Selector, Wanted},
+    plan::{Plan, list},
     revision::{Metadata, Versions},
 };
 use crate::api::{
@@ -32,6 +34,23 @@ pub struct Subject<'a> {
     /// Time of this reconcile.
     pub now: Timestamp,
 }
+
+/// What is known of an object's parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// What exists, and what does not.
+    pub versions: &'a Versions,
+    /// The keys, as far as they are known.
+    pub keys: &'a ParameterKeys,
+    /// What Parameter Store decrypted although KMS was to do it, and why; `None` if that is not known, after a restart.
+    pub detours: Option<&'a Detours>,
+}
+
+/// Parameters that took the detour through Parameter Store, each with the reason.
+pub type Detours = BTreeMap<Wanted, String>;
+
+/// Begins the sentence about detours, the last of a message.
+const DETOUR: &str = " Decrypted by Parameter Store, since KMS refuses them: ";
 
 /// A Secret that was written in this reconcile.
 #[derive(Clone, Debug)]
@@ -63,30 +82,25 @@ impl Subject<'_> {
     }
 
     /// Status after parameters were read and the Secret was written.
-    pub fn written(
-        &self,
-        written: Written,
-        plan: &Plan,
-        versions: &Versions,
-        revision: String,
-    ) -> SecureParameterStatus {
+    pub fn written(&self, written: Written, plan: &Plan, found: Found<'_>, revision: String) -> SecureParameterStatus {
         let last_change_time =
             if written.changed { Some(to_time(self.now)) } else { self.status.last_change_time.clone() };
         SecureParameterStatus {
-            conditions: self.synced(&written.secret.name, plan, versions),
+            conditions: self.synced(&written.secret.name, plan, found),
             secret: Some(written.secret),
             source_revision: Some(revision),
-            parameters: parameters(versions),
-            parameter_count: Some(i32::try_from(present(versions).count()).unwrap_or(i32::MAX)),
+            parameters: self.parameters(found),
+            parameter_count: Some(i32::try_from(present(found.versions).count()).unwrap_or(i32::MAX)),
             last_change_time,
             last_access: written.access.or_else(|| self.status.last_access.clone()),
             ..self.base()
         }
     }
 
-    /// Status after a look found everything as recorded; `versions` are what the look saw.
-    pub fn verified(&self, secret: &str, plan: &Plan, versions: &Versions) -> SecureParameterStatus {
-        SecureParameterStatus { conditions: self.synced(secret, plan, versions), ..self.base() }
+    /// Status after a look found everything as recorded.
+    pub fn verified(&self, secret: &str, plan: &Plan, found: Found<'_>) -> SecureParameterStatus {
+        let conditions = self.synced(secret, plan, found);
+        SecureParameterStatus { conditions, parameters: self.parameters(found), ..self.base() }
     }
 
     /// Status where nothing had to be looked at.
@@ -132,15 +146,62 @@ impl Subject<'_> {
         SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
     }
 
-    fn synced(&self, secret: &str, plan: &Plan, versions: &Versions) -> Vec<crate::api::Condition> {
-        let is_there = |wanted| versions.get(wanted).is_some_and(Option::is_some);
+    fn synced(&self, secret: &str, plan: &Plan, found: Found<'_>) -> Vec<crate::api::Condition> {
+        let is_there = |wanted| found.versions.get(wanted).is_some_and(Option::is_some);
         let keys = plan.keys.values().filter(|source| is_there(&source.wanted)).count();
-        let message = format!(
+        let holds = format!(
             "Secret {secret} holds {} from {}.",
             count(keys, "key"),
-            count(present(versions).count(), "parameter")
+            count(present(found.versions).count(), "parameter")
         );
-        self.conditions().ready(Reason::Synced, &message)
+        let before = find(self.status, ConditionType::Ready)
+            .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&holds));
+        // Until KMS was asked about every key, what was said of them before stands.
+        if let Some(before) = before.filter(|_| found.keys.values().any(|key| key.state.is_none())) {
+            return self.conditions().ready(Reason::Synced, &before.message);
+        }
+        let troubles: String = troubles(found.keys).flat_map(|(_, trouble)| [" ".to_owned(), trouble]).collect();
+        let detours = match (found.detours, before) {
+            (Some(detours), _) if detours.is_empty() => String::new(),
+            (Some(detours), _) => {
+                let names: Vec<_> = detours.iter().map(|(wanted, why)| format!("{wanted} ({why})")).collect();
+                format!("{DETOUR}{}.", list(&names))
+            }
+            (None, Some(before)) => {
+                before.message.find(DETOUR).map(|at| before.message[at..].to_owned()).unwrap_or_default()
+            }
+            (None, None) => String::new(),
+        };
+        self.conditions().ready(Reason::Synced, &format!("{holds}{troubles}{detours}"))
+    }
+
+    fn parameters(&self, found: Found<'_>) -> Vec<ParameterStatus> {
+        let status = |(wanted, metadata): (&Wanted, &Metadata)| {
+            let label = match &wanted.selector {
+                Some(Selector::Label(label)) => Some(label.clone()),
+                _ => None,
+            };
+            // What was known of a version's key stays known.
+            let before = self.status.parameters.iter().find(|before| {
+                before.arn == metadata.arn && before.version == metadata.version && before.label == label
+            });
+            let key = found.keys.get(wanted);
+            let known = |now: Option<String>, before: Option<&String>| now.or_else(|| before.cloned());
+            ParameterStatus {
+                name: wanted.name.clone(),
+                arn: metadata.arn.clone(),
+                version: metadata.version,
+                label,
+                last_modified_time: metadata.last_modified.map(to_time),
+                type_: metadata.type_.clone(),
+                key_arn: known(key.and_then(|key| key.arn.clone()), before.and_then(|b| b.key_arn.as_ref())),
+                key_manager: known(
+                    key.and_then(|key| key.manager.clone()),
+                    before.and_then(|b| b.key_manager.as_ref()),
+                ),
+            }
+        };
+        present(found.versions).take(LISTED_PARAMETERS).map(status).collect()
     }
 
     const fn conditions(&self) -> Conditions<'_> {
@@ -162,23 +223,14 @@ fn find(status: &SecureParameterStatus, type_: ConditionType) -> Option<&crate::
     status.conditions.iter().find(|c| c.type_ == type_.as_str())
 }
 
-fn present(versions: &Versions) -> impl Iterator<Item = (&super::parameter::Wanted, &Metadata)> {
+fn present(versions: &Versions) -> impl Iterator<Item = (&Wanted, &Metadata)> {
     versions.iter().filter_map(|(wanted, metadata)| Some((wanted, metadata.as_ref()?)))
 }
 
-fn parameters(versions: &Versions) -> Vec<ParameterStatus> {
-    let status = |(wanted, metadata): (&super::parameter::Wanted, &Metadata)| ParameterStatus {
-        name: wanted.name.clone(),
-        arn: metadata.arn.clone(),
-        version: metadata.version,
-        label: match &wanted.selector {
-            Some(super::parameter::Selector::Label(label)) => Some(label.clone()),
-            _ => None,
-        },
-        last_modified_time: metadata.last_modified.map(to_time),
-        type_: metadata.type_.clone(),
-    };
-    present(versions).take(LISTED_PARAMETERS).map(status).collect()
+/// Keys that are in trouble, each once, with a sentence about it.
+pub fn troubles(keys: &ParameterKeys) -> impl Iterator<Item = (&KeyState, String)> {
+    let states: BTreeMap<_, _> = keys.values().filter_map(|key| key.state.as_ref()).map(|s| (&s.arn, s)).collect();
+    states.into_values().filter_map(|state| Some((state, state.trouble()?)))
 }
 
 fn count(number: usize, noun: &str) -> String {

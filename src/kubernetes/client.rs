@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use kube::{Client, Config};
+use kube::{Client, Config, client::ClientBuilder};
+use tower::limit::GlobalConcurrencyLimitLayer;
 
 /// Longest wait for the answer to a request. Without it a black-holed request would hang for ever.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most requests at a time: the API server is no faster with more, and each has a connection of its own.
+const REQUESTS: usize = 10;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -28,12 +31,12 @@ pub async fn connect() -> Result<Clients, String> {
     })?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
-    let client = |config: Config| {
-        Client::try_from(config).map_err(|error| format!("The Kubernetes configuration cannot be used: {error}."))
-    };
-    let watches = client(config.clone())?;
+    let unusable = |error| format!("The Kubernetes configuration cannot be used: {error}.");
+    let watches = Client::try_from(config.clone()).map_err(unusable)?;
     config.read_timeout = Some(READ_TIMEOUT);
     // Else the time that a pooled connection sat idle counts against the next answer.
     config.reset_reader_on_write = true;
-    Ok(Clients { requests: client(config)?, watches })
+    let requests = ClientBuilder::try_from(config).map_err(unusable)?;
+    let requests = requests.with_layer(&GlobalConcurrencyLimitLayer::new(REQUESTS)).build();
+    Ok(Clients { requests, watches })
 }

@@ -1,7 +1,5 @@
 //! What a call asked for, against what came of it. Pure.
 
-use std::sync::Arc;
-
 use super::{
     pending::Item,
     port::{Answer, Parameter},
@@ -40,11 +38,11 @@ pub fn split(mut batch: Vec<Item>, error: &AwsError) -> [Vec<Item>; 2] {
 
 /// Per asked name what was found. Answers come in the service's order, so the match is by ARN, or by name where the ARN
 /// is of another service (`/aws/reference/secretsmanager/...`).
-pub fn match_answer(asked: &[&Wanted], mut answer: Answer) -> Vec<Option<Arc<Parameter>>> {
+pub fn match_answer(asked: &[&Wanted], mut answer: Answer) -> Vec<Option<Parameter>> {
     let mut take = |wanted: &Wanted| {
         let by_arn = answer.found.iter().position(|parameter| parameter.arn == wanted.arn);
         let position = by_arn.or_else(|| answer.found.iter().position(|parameter| parameter.name == wanted.name));
-        position.map(|position| Arc::new(answer.found.swap_remove(position)))
+        position.map(|position| answer.found.swap_remove(position))
     };
     asked.iter().map(|wanted| take(wanted)).collect()
 }
@@ -69,6 +67,7 @@ pub fn failed(wanted: &Wanted) -> ParameterOutcome {
         selector: wanted.selector.as_ref().map(ToString::to_string),
         version: None,
         type_: None,
+        key: None,
         outcome: "Failed",
     }
 }

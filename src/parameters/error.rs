@@ -6,7 +6,8 @@ use crate::{
     api::Reason,
     domain::{
         Fault,
-        aws_error::{AwsError, KeyState},
+        aws_error::AwsError,
+        key::KeyState,
         parameter::{Scope, Wanted},
         plan::list,
     },

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{error::ReadError, pending::NAMES_PER_CALL};
+use super::{error::ReadError, keys::Keys, pending::NAMES_PER_CALL, port::Mode, revalidations::Revalidations};
 use crate::domain::{
     audit::ObjectRef,
     event::Access,
@@ -21,6 +22,17 @@ const FIXED_VERSION_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// An object that wants names: its namespace and name.
 pub type Subscriber = (String, String);
+
+/// How an object wants its names watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How often their versions are looked at; never, if `None`.
+    pub interval: Option<Duration>,
+    /// How often their values are decrypted again although they did not change; never, if `None`.
+    pub revalidate: Option<Duration>,
+    /// Who decrypts them.
+    pub mode: Mode,
+}
 
 /// What a look at a name found.
 #[derive(Clone, Debug)]
@@ -44,12 +56,14 @@ impl Seen {
 
 #[derive(Debug, Default)]
 struct Tracked {
-    subscribers: HashMap<Subscriber, Option<Duration>>,
+    subscribers: HashMap<Subscriber, Terms>,
     /// The class it is swept with; `None` if nobody polls it.
     interval: Option<Duration>,
     seen: Option<Seen>,
     /// When it was last asked for, or known without asking.
     asked_at: Option<Instant>,
+    /// When it was last seen to be another than before.
+    changed_at: Option<Instant>,
 }
 
 /// Names of one interval, in the order in which they were last asked for.
@@ -61,8 +75,14 @@ struct Class {
 }
 
 /// All wanted names of one identity.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Index {
+    /// Where within its period a first sweep begins, from 0 to 1: so that operators started together do not sweep
+    /// together.
+    offset: f64,
+    /// Which keys encrypt them.
+    pub keys: Keys,
+    revalidations: Revalidations,
     names: HashMap<Wanted, Tracked>,
     classes: BTreeMap<Duration, Class>,
     /// Names to look at as soon as the budget allows: never seen, or to be seen again.
@@ -75,25 +95,37 @@ pub struct Index {
 #[derive(Debug)]
 struct Subscription {
     wanted: BTreeSet<Wanted>,
-    interval: Option<Duration>,
+    terms: Terms,
     object: ObjectRef,
 }
 
 impl Index {
-    /// Makes `subscriber` want exactly these names, looked at once an `interval` (never, if `None`). Names that were
-    /// never seen are to be looked at as soon as possible if `look` says so; else they are about to be read, and count as
-    /// asked for `now`.
+    /// Of nothing.
+    pub fn new(offset: f64) -> Self {
+        Self {
+            offset,
+            keys: Keys::default(),
+            revalidations: Revalidations::default(),
+            names: HashMap::new(),
+            classes: BTreeMap::new(),
+            urgent: BTreeSet::new(),
+            looking: HashMap::new(),
+            subscriptions: HashMap::new(),
+        }
+    }
+
+    /// Makes `subscriber` want exactly these names on these terms. Names that were never seen are to be looked at as
+    /// soon as possible if `look` says so; else they are about to be read, and count as asked for `now`.
     pub fn subscribe(
         &mut self,
         subscriber: &Subscriber,
         object: ObjectRef,
         wanted: BTreeSet<Wanted>,
-        interval: Option<Duration>,
+        terms: Terms,
         look: bool,
         now: Instant,
     ) {
-        let unchanged =
-            self.subscriptions.get(subscriber).is_some_and(|s| s.wanted == wanted && s.interval == interval);
+        let unchanged = self.subscriptions.get(subscriber).is_some_and(|s| s.wanted == wanted && s.terms == terms);
         if !unchanged {
             let dropped =
                 self.subscriptions.get(subscriber).map(|s| s.wanted.difference(&wanted).cloned().collect::<Vec<_>>());
@@ -103,8 +135,9 @@ impl Index {
             for name in &wanted {
                 let asked_at = Some(now).filter(|_| !look);
                 let new = || Tracked { asked_at, ..Tracked::default() };
-                self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), interval);
+                self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), terms);
                 self.reclassify(name);
+                self.replan(name, now);
             }
         }
         if look {
@@ -112,7 +145,7 @@ impl Index {
                 wanted.iter().filter(|name| self.names.get(*name).is_some_and(|tracked| tracked.seen.is_none()));
             self.urgent.extend(unseen.cloned());
         }
-        self.subscriptions.insert(subscriber.clone(), Subscription { wanted, interval, object });
+        self.subscriptions.insert(subscriber.clone(), Subscription { wanted, terms, object });
     }
 
     /// Forgets a subscriber, and the names that only it wanted.
@@ -133,6 +166,15 @@ impl Index {
         self.urgent.remove(wanted);
         let Some(tracked) = self.names.get_mut(wanted) else { return Vec::new() };
         let news = tracked.seen.as_ref().is_none_or(|before| before.differs(&seen));
+        if let Ok(metadata) = &seen.result
+            && news
+            && metadata.type_ == "SecureString"
+        {
+            self.keys.seen(wanted, metadata.version);
+        }
+        if news {
+            tracked.changed_at = Some(now);
+        }
         tracked.seen = Some(seen);
         let asked_before = tracked.asked_at.replace(now);
         let subscribers = if news { tracked.subscribers.keys().cloned().collect() } else { Vec::new() };
@@ -144,14 +186,43 @@ impl Index {
         subscribers
     }
 
-    /// The names to look at now, and when to ask next. `offset` places the first sweep within its period, from 0 to 1.
-    /// Whoever looks at a name says so when that is over.
-    pub fn due(&mut self, now: Instant, offset: f64) -> (Vec<Wanted>, Option<Instant>) {
+    /// When a name was last seen to be another than before.
+    pub fn changed_at(&self, wanted: &Wanted) -> Option<Instant> {
+        self.names.get(wanted)?.changed_at
+    }
+
+    /// Notes that a value was decrypted.
+    pub fn decrypted(&mut self, wanted: &Wanted, now: Instant) {
+        if let Some(interval) = self.revalidations.interval(wanted) {
+            // Up to a tenth early, so that what was read together is not due together for ever.
+            let at = now + interval.mul_f64(1.0 - 0.1 * fraction(wanted, self.offset));
+            self.revalidations.plan(wanted, at, interval);
+        }
+    }
+
+    /// The names that are to be decrypted again, at most one call's, with who decrypts them; and when to ask next.
+    pub fn due_revalidations(&mut self, now: Instant) -> (Vec<(Wanted, Mode)>, Option<Instant>) {
+        let due = self.revalidations.take_due(now);
+        let mode = |wanted: &Wanted| {
+            let terms = self.names.get(wanted)?.subscribers.values().filter(|terms| terms.revalidate.is_some());
+            terms.min_by_key(|terms| (terms.revalidate, terms.mode)).map(|terms| terms.mode)
+        };
+        let due = due.into_iter().filter_map(|wanted| mode(&wanted).map(|mode| (wanted, mode))).collect();
+        (due, self.revalidations.next())
+    }
+
+    /// The objects that want a name.
+    pub fn subscribers(&self, wanted: &Wanted) -> Vec<Subscriber> {
+        self.names.get(wanted).map(|tracked| tracked.subscribers.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The names to look at now, and when to ask next. Whoever looks at a name says so when that is over.
+    pub fn due(&mut self, now: Instant) -> (Vec<Wanted>, Option<Instant>) {
         let mut due: Vec<_> = std::mem::take(&mut self.urgent).into_iter().collect();
         let mut next = None;
         for (interval, class) in &mut self.classes {
             let period = interval.div_f64(calls(class.order.len()));
-            let at = *class.next.get_or_insert_with(|| now + period.mul_f64(offset));
+            let at = *class.next.get_or_insert_with(|| now + period.mul_f64(self.offset));
             if at <= now {
                 let longest_ago: Vec<_> = class.order.iter().take(NAMES_PER_CALL).cloned().collect();
                 for entry in longest_ago {
@@ -201,6 +272,11 @@ impl Index {
         subscribers.filter_map(|subscriber| self.subscriptions.get(subscriber)).map(|s| s.object.clone()).collect()
     }
 
+    /// An object that wants names, for the audit.
+    pub fn object(&self, subscriber: &Subscriber) -> Option<&ObjectRef> {
+        self.subscriptions.get(subscriber).map(|subscription| &subscription.object)
+    }
+
     /// How many names are wanted.
     pub fn len(&self) -> usize {
         self.names.len()
@@ -217,6 +293,8 @@ impl Index {
         self.reclassify(name);
         if self.names.get(name).is_some_and(|tracked| tracked.subscribers.is_empty()) {
             self.names.remove(name);
+            self.revalidations.forget(name);
+            self.keys.forget(name);
             self.urgent.remove(name);
             if let Some(Some(look)) = self.looking.remove(name) {
                 look.abort();
@@ -224,10 +302,25 @@ impl Index {
         }
     }
 
+    /// Plans when the value of a name is decrypted again, by the shortest interval that is wanted: some time within it
+    /// where nobody knows when that was done last.
+    fn replan(&mut self, name: &Wanted, now: Instant) {
+        let Some(tracked) = self.names.get(name) else { return };
+        let shortest = tracked.subscribers.values().filter_map(|terms| terms.revalidate).min();
+        match shortest {
+            None => self.revalidations.forget(name),
+            Some(interval) if self.revalidations.interval(name) == Some(interval) => {}
+            Some(interval) => {
+                let at = now + interval.mul_f64(fraction(name, self.offset));
+                self.revalidations.plan(name, at, interval);
+            }
+        }
+    }
+
     /// Puts a name into the class of its shortest wanted interval.
     fn reclassify(&mut self, name: &Wanted) {
         let Some(tracked) = self.names.get_mut(name) else { return };
-        let shortest = tracked.subscribers.values().flatten().min().copied();
+        let shortest = tracked.subscribers.values().filter_map(|terms| terms.interval).min();
         let interval = match name.selector {
             Some(Selector::Version(_)) => shortest.map(|interval| interval.max(FIXED_VERSION_INTERVAL)),
             _ => shortest,
@@ -248,6 +341,14 @@ impl Index {
             self.classes.entry(interval).or_default().order.insert(entry);
         }
     }
+}
+
+/// A number from 0 to 1 that is fixed by a name and `offset`.
+fn fraction(wanted: &Wanted, offset: f64) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    wanted.hash(&mut hasher);
+    let bits = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
+    (f64::from(bits) / f64::from(u32::MAX) + offset).fract()
 }
 
 /// How many calls it takes to look at so many names.

@@ -5,31 +5,37 @@
 //! controller ──watch, known──> Informer ──look──┐
 //!      ^                          │             ├──> Batcher ──ten names a call──> port ──> AWS
 //!      │                          │ changed     │       │
-//!      └──────────────────────────┘             │    Budget of the account and region
+//!      └──────────────────────────┘             │    Budgets of the account and region
 //! controller ──read──────────────────decrypt────┘
 //! ```
 
 mod answer;
 mod batcher;
+mod budget;
+mod caller;
 mod error;
 mod index;
 mod informer;
+mod keys;
 mod pending;
 mod port;
 mod priority;
 mod quota;
 mod reader;
+mod revalidations;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use batcher::Detour;
+pub use budget::Budget;
 pub use error::ReadError;
-pub use index::Subscriber;
+pub use index::{Subscriber, Terms};
 pub use informer::Known;
-pub use port::{Answer, Call, Parameter, ParameterApi};
+pub use port::{Answer, Call, Description, Descriptions, Mode, Parameter, ParameterApi, Plaintext};
 use priority::Priority;
-pub use quota::{Budget, Quotas};
+pub use quota::{Budgets, Quotas};
 pub use reader::{Reader, Reading, Reads};
 
 /// A new random id.

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Priority, batcher::Reply};
+use super::{
+    Priority,
+    batcher::{Detour, Reply},
+};
 use crate::domain::{audit::ObjectRef, parameter::Wanted};
 
 /// Most names that one `GetParameters` takes (Systems Manager API reference).
@@ -19,6 +22,9 @@ const AGING: Duration = Duration::from_secs(10);
 /// How far apart, for each step of priority, the calls are that items get which aged while more urgent ones wait: a
 /// long line of old items has its share, but does not hold up what is new.
 const TURN: Duration = Duration::from_secs(1);
+
+/// So many waiting names are company enough, whoever else may come.
+const CROWD: usize = 10 * NAMES_PER_CALL;
 
 /// How many names that do not fit into a call are passed over in search of some that do.
 const PASSED_OVER: usize = 100;
@@ -34,6 +40,8 @@ pub struct Waiter {
     pub optional: bool,
     /// Since when.
     pub since: Instant,
+    /// Why it waits for Parameter Store instead of KMS.
+    pub detour: Option<Detour>,
 }
 
 /// A name that is to be asked for.
@@ -151,10 +159,11 @@ impl Pending {
         queued.chain(parts).min()
     }
 
-    /// Since when the longest waits for company; `None` if the next call is full, or is a part of a failed one.
-    pub fn incomplete_since(&self) -> Option<Instant> {
-        let is_complete = self.items.len() >= NAMES_PER_CALL || !self.parts.is_empty();
-        if is_complete { None } else { self.items.values().map(|(_, item)| item.since).min() }
+    /// Since when the longest waits for company; `None` if nothing waits, there is company enough, or the next call is a
+    /// part of a failed one.
+    pub fn lingering_since(&self) -> Option<Instant> {
+        let may_linger = self.parts.is_empty() && self.items.len() < CROWD;
+        may_linger.then(|| self.items.values().map(|(_, item)| item.since).min()).flatten()
     }
 
     /// Takes what goes into the next call: at most ten names, never two selections of one parameter, and a name that

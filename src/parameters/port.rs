@@ -7,9 +7,21 @@ use secrecy::SecretString;
 
 use crate::domain::{
     audit::{CallFacts, Principal},
-    aws_error::{AwsError, KeyState},
+    aws_error::AwsError,
+    key::KeyState,
     revision::Metadata,
 };
+
+/// What a call of `GetParameters` is to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// Versions only.
+    Look,
+    /// Values, decrypted by Parameter Store.
+    Decrypt,
+    /// Values as they are stored, to be decrypted by KMS.
+    Direct,
+}
 
 /// One attempt of one AWS call: what is to be audited, and what came of it.
 #[derive(Debug)]
@@ -42,8 +54,10 @@ pub struct Parameter {
     pub type_: String,
     /// When this version was written.
     pub last_modified: Option<Timestamp>,
-    /// The value; none if it was not asked for.
+    /// The value; none if it was not asked for. Of a `SecureString` in [`Mode::Direct`] still encrypted.
     pub value: Option<Arc<SecretString>>,
+    /// ARN of the key that encrypts it, where the answer says so.
+    pub key: Option<String>,
 }
 
 impl Parameter {
@@ -58,11 +72,49 @@ impl Parameter {
     }
 }
 
+/// What `DescribeParameters` says of a parameter's newest version.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// ARN of the parameter.
+    pub arn: String,
+    /// Newest version.
+    pub version: i64,
+    /// The key in whatever format it was given when the version was written; none for what is not encrypted.
+    pub key_id: Option<String>,
+}
+
+/// A page of `DescribeParameters`.
+#[derive(Debug, Default)]
+pub struct Descriptions {
+    /// What is on it, maybe nothing although others follow.
+    pub found: Vec<Description>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// A value that KMS decrypted.
+#[derive(Debug)]
+pub struct Plaintext {
+    /// The value.
+    pub value: SecretString,
+    /// ARN of the key that encrypted it.
+    pub key: Option<String>,
+}
+
 /// The AWS calls that the reader makes, each one attempt, as one identity in one region.
 pub trait ParameterApi: Send + Sync + 'static {
-    /// SSM `GetParameters` for at most ten names, with or without decryption. Without, no value is returned, not even
-    /// the ciphertext.
-    fn get_parameters(&self, names: &[String], decrypt: bool) -> impl Future<Output = Call<Answer>> + Send;
+    /// SSM `GetParameters` for at most ten names.
+    fn get_parameters(&self, names: &[String], mode: Mode) -> impl Future<Output = Call<Answer>> + Send;
+
+    /// SSM `DescribeParameters` for at most fifty names of the caller's account, from a page on.
+    fn describe_parameters(
+        &self,
+        names: &[String],
+        page: Option<&str>,
+    ) -> impl Future<Output = Call<Descriptions>> + Send;
+
+    /// KMS `Decrypt` of the value that is stored under this ARN: base64, bound to the ARN by its encryption context.
+    fn decrypt(&self, ciphertext: &SecretString, arn: &str) -> impl Future<Output = Call<Plaintext>> + Send;
 
     /// KMS `DescribeKey`.
     fn describe_key(&self, key: &str) -> impl Future<Output = Call<KeyState>> + Send;

@@ -13,8 +13,10 @@ pub enum Priority {
     Changed = 2,
     /// A look at versions.
     Sweep = 3,
+    /// Proof that access still stands.
+    Revalidation = 4,
     /// Values whose object failed before.
-    Retry = 4,
+    Retry = 5,
 }
 
 impl Priority {
@@ -25,6 +27,7 @@ impl Priority {
             Purpose::ForcedSync => Self::Requested,
             Purpose::ParameterChanged => Self::Changed,
             Purpose::VersionCheck | Purpose::Identity | Purpose::KeyState => Self::Sweep,
+            Purpose::Revalidation => Self::Revalidation,
             Purpose::Retry => Self::Retry,
         }
     }

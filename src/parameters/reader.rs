@@ -1,24 +1,25 @@
 //! What the controller asks: one reader per identity and region, with its batcher and its informer.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{
-    Priority,
-    batcher::{Batcher, Mode, Reply},
+    Budget, Priority, Quotas,
+    batcher::{Batcher, Detour, Question, Reply},
+    caller::Caller,
     error::{self, ReadError},
-    index::Subscriber,
+    index::{Subscriber, Terms},
     informer::{Informer, Known},
-    port::{Call, ParameterApi},
-    quota::{Budget, Quotas},
+    port::{Call, Mode, ParameterApi},
 };
 use crate::domain::{
     Fault,
-    audit::{AuditRecord, ObjectRef, Principal, Trail},
+    audit::{AuditRecord, ObjectRef, ParameterOutcome, Principal, Trail},
     aws_error::AwsError,
     decide::Purpose,
     event::Access,
+    key::ParameterKeys,
     parameter::{Scope, Wanted},
     render::Values,
     revision::Versions,
@@ -29,10 +30,10 @@ pub type Reads<'a> = BTreeMap<&'a Wanted, bool>;
 
 /// Reads Parameter Store as one identity in one region.
 pub struct Reader<A> {
+    caller: Arc<Caller<A>>,
     batcher: Arc<Batcher<A>>,
     informer: Informer<A>,
     scope: Scope,
-    budget: Arc<Budget>,
 }
 
 /// What came of reading an object's parameters.
@@ -46,6 +47,8 @@ pub struct Reading {
     pub errors: BTreeMap<Wanted, ReadError>,
     /// The AWS calls that were made for it, each with the object's own parameters only.
     pub accesses: Vec<Access>,
+    /// What Parameter Store decrypted although KMS was to do it, and why.
+    pub detours: BTreeMap<Wanted, Detour>,
 }
 
 impl<A> fmt::Debug for Reader<A> {
@@ -73,12 +76,14 @@ impl<A: ParameterApi> Reader<A> {
             region: api.region().to_owned(),
             account: principal.account.clone(),
         };
-        let budget = quotas.budget(&scope.account, &scope.region);
-        let batcher = Arc::new(Batcher::new(api, principal, Arc::clone(&budget), trail));
+        let budgets = quotas.budgets(&scope.account, &scope.region);
+        let caller = Arc::new(Caller::new(api, principal, budgets, trail));
+        let batcher = Arc::new(Batcher::new(Arc::clone(&caller)));
         // Somewhere in the second half of the first period: operators started together do not sweep together, and what
         // was only just read is not looked at right after.
-        let informer = Informer::new(Arc::clone(&batcher), changed, 0.5 + super::random_fraction() / 2.0);
-        Ok(Self { batcher, informer, scope, budget })
+        let offset = 0.5 + super::random_fraction() / 2.0;
+        let informer = Informer::new(Arc::clone(&caller), Arc::clone(&batcher), scope.clone(), changed, offset);
+        Ok(Self { caller, batcher, informer, scope })
     }
 
     /// Asks again who the caller is: whether its credentials still stand.
@@ -86,7 +91,7 @@ impl<A: ParameterApi> Reader<A> {
     /// # Errors
     /// What STS or the way there said.
     pub async fn verify(&self, object: &ObjectRef) -> Result<(), AwsError> {
-        identify(self.batcher.api(), &**self.batcher.trail(), object).await.map(drop)
+        identify(&self.caller.api, &*self.caller.trail, object).await.map(drop)
     }
 
     /// Where plain names belong.
@@ -96,12 +101,12 @@ impl<A: ParameterApi> Reader<A> {
 
     /// Who reads.
     pub fn principal(&self) -> &Principal {
-        self.batcher.principal()
+        &self.caller.principal
     }
 
     /// The budget of its account and region.
-    pub const fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+    pub fn budget(&self) -> &Budget {
+        &self.caller.budgets.parameters
     }
 
     /// How many names are watched, and how many calls a second that takes at the wanted intervals.
@@ -109,18 +114,11 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.load()
     }
 
-    /// Makes an object watch these names: looked at once an `interval`, and as soon as possible if they were never
-    /// seen and `look` says so.
-    pub fn watch(
-        &self,
-        subscriber: &Subscriber,
-        object: &ObjectRef,
-        reads: &Reads<'_>,
-        interval: Option<Duration>,
-        look: bool,
-    ) {
+    /// Makes an object watch these names on these terms, and looked at as soon as possible if they were never seen and
+    /// `look` says so.
+    pub fn watch(&self, subscriber: &Subscriber, object: &ObjectRef, reads: &Reads<'_>, terms: Terms, look: bool) {
         let wanted = reads.keys().map(|wanted| (*wanted).clone()).collect();
-        self.informer.subscribe(subscriber, object.clone(), wanted, interval, look);
+        self.informer.subscribe(subscriber, object.clone(), wanted, terms, look);
     }
 
     /// Makes an object watch nothing.
@@ -133,17 +131,38 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.known(reads)
     }
 
+    /// When the newest change of any of these names was seen.
+    pub fn changed_at(&self, reads: &Reads<'_>) -> Option<Instant> {
+        self.informer.changed_at(reads.keys().copied())
+    }
+
+    /// What is known of the keys of these versions.
+    pub fn keys(&self, versions: &Versions) -> ParameterKeys {
+        self.informer.keys(versions)
+    }
+
+    /// Takes over what was known of a key before a restart, so that it need not be learnt again.
+    pub fn remember_key(&self, wanted: &Wanted, version: i64, key: &str) {
+        self.informer.remember_key(wanted, version, key);
+    }
+
     /// Reads and decrypts.
-    pub async fn read(&self, reads: &Reads<'_>, purpose: Purpose, object: &ObjectRef) -> Reading {
-        let priority = Priority::of(purpose);
-        let tenant = object.namespace.as_deref().unwrap_or_default();
-        let object = object.because(purpose);
+    pub async fn read(&self, reads: &Reads<'_>, mode: Mode, purpose: Purpose, object: &ObjectRef) -> Reading {
+        // What a look saw is in the answer of every call that began after it, whoever made it.
+        let since = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads));
         let asked: Vec<_> = reads
             .iter()
             .map(|(wanted, optional)| {
-                let objects = vec![object.clone()];
-                let reply = self.batcher.ask(Mode::Decrypt, (*wanted).clone(), *optional, priority, tenant, objects);
-                (*wanted, reply)
+                let question = Question {
+                    wanted: (*wanted).clone(),
+                    mode,
+                    optional: *optional,
+                    priority: Priority::of(purpose),
+                    tenant: object.namespace.clone().unwrap_or_default(),
+                    objects: vec![object.because(purpose)],
+                    since: since.flatten(),
+                };
+                (*wanted, self.batcher.ask(question))
             })
             .collect();
         let mut reading = Reading::default();
@@ -167,6 +186,8 @@ impl<A: ParameterApi> Reader<A> {
         match reply.result {
             Ok(Some(parameter)) => {
                 self.informer.observe(wanted, Ok(parameter.metadata()), None);
+                self.informer.decrypted(wanted, parameter.version, parameter.key.as_deref());
+                reading.detours.extend(reply.detour.map(|detour| (wanted.clone(), detour)));
                 reading.versions.insert(wanted.clone(), Some(parameter.metadata()));
                 reading.values.extend(parameter.value.clone().map(|value| (wanted.clone(), value)));
             }
@@ -194,10 +215,17 @@ impl<A: ParameterApi> Reader<A> {
 }
 
 async fn identify(api: &impl ParameterApi, trail: &dyn Trail, object: &ObjectRef) -> Result<Principal, AwsError> {
-    let Call { facts, result } = api.get_caller_identity().await;
     let object = object.because(Purpose::Identity);
-    trail.call(&AuditRecord::new(super::new_id(), &facts, result.as_ref().ok(), Vec::new(), vec![object]));
-    result
+    let ask = async || {
+        let Call { facts, result } = api.get_caller_identity().await;
+        trail.call(&AuditRecord::new(super::new_id(), &facts, result.as_ref().ok(), Vec::new(), vec![object.clone()]));
+        result
+    };
+    match ask().await {
+        // The client learns from the refusal how far its clock is off, and allows for it from the next call on.
+        Err(error) if error.is_skewed() => ask().await,
+        result => result,
+    }
 }
 
 /// Accesses with the object's own parameters only: a call serves many objects, and none is to learn what others read.
@@ -207,7 +235,7 @@ pub(super) fn own(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> 
         access
             .parameters
             .retain(|parameter| reads.keys().any(|w| w.arn == parameter.arn && selector(w) == parameter.selector));
-        let missing = |parameter: &crate::domain::audit::ParameterOutcome| {
+        let missing = |parameter: &ParameterOutcome| {
             let mut asked = reads.iter().filter(|(w, _)| w.arn == parameter.arn && selector(w) == parameter.selector);
             parameter.outcome == "NotFound" && asked.any(|(_, optional)| !optional)
         };

@@ -7,15 +7,16 @@ use std::{
 };
 
 use k8s_openapi::jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 pub use self::bench::{Bench, labelled, needed, object, subscriber, version, wanted};
-use super::{Answer, Call, Parameter, ParameterApi};
+use super::{Answer, Call, Description, Descriptions, Mode, Parameter, ParameterApi, Plaintext};
 use crate::domain::{
     audit::{AuditRecord, CallFacts, Principal, SecretWrite, Trail},
-    aws_error::{AwsError, AwsErrorKind, KeyState},
+    aws_error::{AwsError, AwsErrorKind},
+    key::KeyState,
     parameter::Wanted,
 };
 
@@ -55,7 +56,20 @@ pub struct State {
     /// What the next calls fail with, before anything else counts.
     pub script: VecDeque<Option<AwsErrorKind>>,
     calls: Vec<Logged>,
+    /// How often KMS was asked about a key.
     pub described: usize,
+    /// Names whose keys AWS manages: KMS does not decrypt by them directly.
+    pub managed_keys: BTreeSet<String>,
+    /// Names of the advanced tier.
+    pub advanced: BTreeSet<String>,
+    /// What KMS says of the key; `Enabled` if it was not set.
+    pub described_as: Option<&'static str>,
+    /// Whether `DescribeParameters` is denied.
+    pub may_not_describe: bool,
+    /// Names in each call of `DescribeParameters`.
+    pub descriptions: Vec<Vec<String>>,
+    /// Parameters that KMS decrypted directly, or refused to.
+    pub decrypted: Vec<String>,
     audited: usize,
     values: Vec<Weak<SecretString>>,
 }
@@ -120,13 +134,13 @@ impl Store {
 
     /// Version and time of what is selected, if it exists.
     pub fn newest(&self, wanted: &Wanted) -> Option<(i64, Option<Timestamp>)> {
-        let parameter = self.state().find(&wanted.request_name(), false)?;
+        let parameter = self.state().find(&wanted.request_name(), Mode::Look)?;
         Some((parameter.version, parameter.last_modified))
     }
 }
 
 impl State {
-    fn find(&mut self, asked: &str, decrypt: bool) -> Option<Parameter> {
+    fn find(&mut self, asked: &str, mode: Mode) -> Option<Parameter> {
         let name = base(asked);
         let versions = self.versions.get(&name)?;
         let index = match selector(asked) {
@@ -138,7 +152,14 @@ impl State {
         };
         let version = i64::try_from(index).expect("few versions") + 1;
         let age = self.deleted.get(&name).copied().unwrap_or_default() * 1_000 + version;
-        let value = decrypt.then(|| Arc::new(SecretString::from(format!("{name}#{version}"))));
+        let value = match mode {
+            Mode::Look => None,
+            Mode::Decrypt => Some(format!("{name}#{version}")),
+            // Begins as KMS' own ciphertext does, or as an envelope.
+            Mode::Direct if self.advanced.contains(&name) => Some(format!("AgV4AAAA{name}#{version}")),
+            Mode::Direct => Some(format!("AQICAHgA{name}#{version}")),
+        };
+        let value = value.map(|value| Arc::new(SecretString::from(value)));
         self.values.extend(value.as_ref().map(Arc::downgrade));
         Some(Parameter {
             arn: wanted(&name).arn,
@@ -147,6 +168,7 @@ impl State {
             type_: "SecureString".into(),
             last_modified: Timestamp::from_second(age).ok(),
             value,
+            key: None,
         })
     }
 
@@ -189,10 +211,11 @@ impl State {
 }
 
 impl ParameterApi for Store {
-    async fn get_parameters(&self, names: &[String], decrypt: bool) -> Call<Answer> {
+    async fn get_parameters(&self, names: &[String], mode: Mode) -> Call<Answer> {
         assert!((1..=10).contains(&names.len()), "a call for {} names", names.len());
         let parameters: BTreeSet<_> = names.iter().map(|name| base(name)).collect();
         assert_eq!(parameters.len(), names.len(), "a parameter twice in one call: {names:?}");
+        let decrypt = mode == Mode::Decrypt;
         let failure = {
             let mut state = self.state();
             let (index, is_throttled) = state.log(names, decrypt);
@@ -208,7 +231,7 @@ impl ParameterApi for Store {
         let mut answer = Answer::default();
         // In the service's own order, which is not that of the request.
         for name in names.iter().collect::<BTreeSet<_>>().into_iter().rev() {
-            match self.state().find(name, decrypt) {
+            match self.state().find(name, mode) {
                 Some(parameter) => answer.found.push(parameter),
                 None => answer.invalid.push(name.clone()),
             }
@@ -216,10 +239,54 @@ impl ParameterApi for Store {
         Call { facts: facts(None), result: Ok(answer) }
     }
 
+    async fn describe_parameters(&self, names: &[String], _: Option<&str>) -> Call<Descriptions> {
+        let mut state = self.state();
+        state.descriptions.push(names.to_vec());
+        if state.may_not_describe {
+            let (kind, message) = (AwsErrorKind::AccessDenied, "ssm:DescribeParameters".into());
+            let error = AwsError { kind, code: Some("AccessDeniedException".into()), message, request_id: None };
+            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+        }
+        let found = names.iter().filter_map(|name| state.find(name, Mode::Look)).collect::<Vec<_>>();
+        let found = found.into_iter().map(|p| Description { arn: p.arn, version: p.version, key_id: Some(KEY.into()) });
+        Call { facts: facts(None), result: Ok(Descriptions { found: found.collect(), next: None }) }
+    }
+
+    async fn decrypt(&self, ciphertext: &SecretString, arn: &str) -> Call<Plaintext> {
+        let text = ciphertext.expose_secret().trim_start_matches("AQICAHgA").to_owned();
+        let name = text.split('#').next().unwrap_or_default().to_owned();
+        assert_eq!(wanted(&name).arn, arn, "bound to its parameter");
+        let mut state = self.state();
+        state.decrypted.push(name.clone());
+        let error = |kind, message: String| AwsError { kind, code: Some("Code".into()), message, request_id: None };
+        let failure = if state.bad_keys.contains(&name) {
+            Some(error(AwsErrorKind::KeyUnavailable, format!("{KEY} is disabled.")))
+        } else if state.managed_keys.contains(&name) {
+            Some(error(
+                AwsErrorKind::DecryptDenied,
+                format!("not authorized to perform: kms:Decrypt on resource: {KEY}"),
+            ))
+        } else {
+            None
+        };
+        if let Some(error) = failure {
+            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+        }
+        let plaintext = Plaintext { value: text.into(), key: Some(KEY.into()) };
+        Call { facts: facts(None), result: Ok(plaintext) }
+    }
+
     async fn describe_key(&self, key: &str) -> Call<KeyState> {
-        self.state().described += 1;
-        let state = KeyState { arn: key.to_owned(), state: "Disabled".into(), deletion_date: None };
-        Call { facts: facts(None), result: Ok(state) }
+        let mut state = self.state();
+        state.described += 1;
+        let manager = if state.managed_keys.is_empty() { "CUSTOMER" } else { "AWS" };
+        let described = KeyState {
+            arn: key.to_owned(),
+            manager: Some(manager.into()),
+            state: state.described_as.unwrap_or("Enabled").into(),
+            deletion_date: None,
+        };
+        Call { facts: facts(None), result: Ok(described) }
     }
 
     async fn get_caller_identity(&self) -> Call<Principal> {

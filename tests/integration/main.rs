@@ -6,6 +6,8 @@ mod audit;
 mod canary;
 mod chart;
 mod clients;
+mod counts;
+mod decryption;
 mod dependencies;
 mod docs;
 mod drift;

@@ -1,11 +1,8 @@
 //! A restart costs a look at the versions, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{ResourceExt, api::ListParams};
-use secure_parameter_operator::api::SecureParameter;
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
@@ -25,10 +22,10 @@ async fn nothing_is_decrypted_and_nothing_is_written() -> Result<()> {
         .collect();
     world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": objects})).await?;
     world.start_operator().await?;
-    all_synced(&world).await?;
+    world.settled().await?;
     assert_eq!(world.aws.decrypts(), OBJECTS);
 
-    let before = versions(&world).await?;
+    let before = world.versions().await?;
     world.stop_operator()?;
     world.aws.clear_records();
     world.start_operator().await?;
@@ -50,29 +47,10 @@ async fn nothing_is_decrypted_and_nothing_is_written() -> Result<()> {
     let calls = world.aws.calls("GetParameters");
     assert!(calls <= OBJECTS / 5 + 1, "looks are ten to a call, give or take how the objects come in: {calls}");
     assert_eq!(world.aws.decrypts(), 1, "only the new object");
-    let mut after = versions(&world).await?;
-    after.retain(|name, _| !name.ends_with("/last"));
+    let mut after = world.versions().await?;
+    after.retain(|name, _| !name.contains("/last"));
     assert_eq!(before, after, "a restart writes neither Secrets nor status");
     let writes = world.operator().audit()?.into_iter().filter(|record| record.get("secretWrite").is_some()).count();
     assert_eq!(writes, 1, "only the new object");
     Ok(())
-}
-
-async fn all_synced(world: &World) -> Result<()> {
-    let api = world.api::<SecureParameter>();
-    eventually("all objects to be in sync", PATIENCE, async || {
-        let objects = api.list(&ListParams::default()).await?;
-        let ready = |object: &SecureParameter| object.status.as_ref().is_some_and(|s| s.source_revision.is_some());
-        Ok(objects.iter().all(ready).then_some(()))
-    })
-    .await
-}
-
-/// Resource versions of all objects and Secrets.
-async fn versions(world: &World) -> Result<BTreeMap<String, Option<String>>> {
-    let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
-    let secrets = world.api::<Secret>().list_metadata(&ListParams::default()).await?;
-    let objects = objects.iter().map(|object| (format!("object/{}", object.name_any()), object.resource_version()));
-    let secrets = secrets.iter().map(|secret| (format!("secret/{}", secret.name_any()), secret.resource_version()));
-    Ok(objects.chain(secrets).collect())
 }

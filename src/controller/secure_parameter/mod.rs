@@ -33,10 +33,11 @@ use crate::{
         decide::{Decision, Purpose, decide},
         event::{Access, Event},
         outcome::Subject,
+        parameter::{Selector, Wanted},
         plan::plan,
         policy::Namespace,
     },
-    parameters::{Reads, Subscriber},
+    parameters::{Reads, Subscriber, Terms},
 };
 
 /// Most characters of the sync annotation that count and are echoed.
@@ -99,7 +100,7 @@ enum Passed {
 /// How a pass ended well.
 struct Done {
     status: Box<SecureParameterStatus>,
-    event: Option<Event>,
+    events: Vec<Event>,
     wake: Option<Duration>,
 }
 
@@ -172,8 +173,30 @@ impl<'a> Pass<'a> {
         if self.memory.watched_by.as_ref().is_some_and(|reader| !Arc::ptr_eq(reader, &session.reader)) {
             self.unwatch();
         }
-        session.reader.watch(&self.subscriber(), &self.audited(), reads, interval, look);
+        let terms = Terms { interval, revalidate: session.revalidate, mode: session.mode };
+        session.reader.watch(&self.subscriber(), &self.audited(), reads, terms, look);
+        if self.memory.watched_by.is_none() {
+            self.remember_keys(session, reads);
+        }
         self.memory.watched_by = Some(Arc::clone(&session.reader));
+    }
+
+    /// Tells a new reader which keys the status knows.
+    fn remember_keys(&self, session: &Session, reads: &Reads<'_>) {
+        for known in &self.memory.status.parameters {
+            let Some(key) = &known.key_arn else { continue };
+            let is_meant = |wanted: &&&Wanted| {
+                wanted.arn == known.arn
+                    && match &wanted.selector {
+                        None => known.label.is_none(),
+                        Some(Selector::Label(label)) => known.label.as_ref() == Some(label),
+                        Some(Selector::Version(version)) => known.version == *version,
+                    }
+            };
+            for wanted in reads.keys().filter(is_meant) {
+                session.reader.remember_key(wanted, known.version, key);
+            }
+        }
     }
 
     fn unwatch(&mut self) {

@@ -108,6 +108,10 @@ impl Pass<'_> {
             self.accesses.extend(accesses);
             return Err(fault);
         }
+        // A proof of access that succeeded, for example, after the read had failed.
+        if session.reader.changed_at(reads).is_some_and(|changed_at| changed_at > failed.at) {
+            return Ok(None);
+        }
         let wait = failed.retry_at.checked_duration_since(Instant::now());
         Ok(wait.map(|wait| Passed::Waiting(wait, failed.reason)))
     }

@@ -33,7 +33,9 @@ impl Pass<'_> {
             let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), None);
             self.emit(event, access.time).await;
         }
-        self.emit(done.event, self.now).await;
+        for event in done.events {
+            self.emit(Some(event), self.now).await;
+        }
         Ok((done.wake.map_or_else(Action::await_change, Action::requeue), Reason::Synced))
     }
 
@@ -73,6 +75,7 @@ impl Pass<'_> {
         };
         let failed_read = || FailedRead {
             rests_on: self.rests_on,
+            at: Instant::now(),
             // A timer may fire a moment early.
             retry_at: Instant::now() + wait.saturating_sub(Duration::from_millis(50)),
             reason: fault.reason,

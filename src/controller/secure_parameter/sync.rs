@@ -1,31 +1,38 @@
 //! Compares versions; reads, decrypts, and has the Secret written.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Done, LOOK_AGAIN, Pass, Passed};
 use crate::{
     api::{
-        Reason,
+        Reason, SecureParameterStatus,
         status::{LastAccess, WrittenSecret, to_time},
     },
     controller::{ledger::SeenSecret, locked, sessions::Session},
     domain::{
         Fault,
+        audit::to_seconds,
         decide::{Purpose, SecretState},
-        outcome::Written,
+        event::{self, Event},
+        key::ParameterKeys,
+        outcome::{Found, Written, troubles},
         ownership::SecretFacts,
         parameter::Wanted,
         plan::Plan,
         render::render,
         revision::{Versions, source_revision},
     },
-    parameters::{Known, Reading},
+    parameters::{Known, Reading, Reads},
 };
 
 /// How soon an absence of an optional parameter is confirmed.
 const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
+
+/// How long a read may wait for its turn before the status says so: a little longer than the reader tries throttled calls
+/// again, since what AWS itself says then is better.
+const PATIENCE: Duration = Duration::from_secs(35);
 
 impl Pass<'_> {
     /// Compares the versions that the informer has seen with what was recorded.
@@ -35,7 +42,7 @@ impl Pass<'_> {
         let before = self.memory.status.clone();
         let unchanged = |pass: &Self, wake| {
             let status = Box::new(pass.subject(&before).unchanged());
-            Ok(Passed::Done(Done { status, event: None, wake }))
+            Ok(Passed::Done(Done { status, events: Vec::new(), wake }))
         };
         let versions = match session.reader.known(&reads) {
             // Nobody polls: what the status records stands until something else says otherwise.
@@ -52,10 +59,13 @@ impl Pass<'_> {
         let revision = source_revision(&session.source, &versions);
         if before.source_revision.as_deref() == Some(revision.as_str()) {
             let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
-            let status = Box::new(self.subject(&before).verified(secret, plan, &versions));
+            let keys = session.reader.keys(&versions);
+            let found = Found { versions: &versions, keys: &keys, detours: self.memory.detours.as_ref() };
+            let status = Box::new(self.subject(&before).verified(secret, plan, found));
+            let events = self.key_events(&before, &keys);
             self.memory.absent = absent(&versions);
             self.memory.shape = Some(plan.shape);
-            return Ok(Passed::Done(Done { status, event: None, wake: None }));
+            return Ok(Passed::Done(Done { status, events, wake: None }));
         }
         if self.awaits_confirmation(&versions) {
             return unchanged(self, Some(CONFIRM_ABSENCE));
@@ -77,7 +87,11 @@ impl Pass<'_> {
         self.purpose = purpose;
         let name = self.object.secret_name();
         let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
-        let permit = self.permit().await?;
+        let permit = match &self.memory.status.secret {
+            // The Secret is as last written, and the write is pinned to it: there is nothing to judge.
+            Some(ours) if secret == SecretState::Intact && ours.name == name => self.permit_again(ours),
+            _ => self.permit().await?,
+        };
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && !self.memory.may_repair(Instant::now())
         {
             return Err(self.contested().await);
@@ -85,11 +99,12 @@ impl Pass<'_> {
         let reads = plan.reads();
         // Watched first, so that what is read need not be looked at again before its time.
         self.watch(session, &reads, self.object.spec.refresh_interval(), false);
-        let reading = self.settle(session, session.reader.read(&reads, purpose, &self.audited()).await)?;
+        let reading = self.read(session, &reads, purpose).await;
+        let reading = self.settle(session, reading)?;
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             let before = self.memory.status.clone();
             let status = Box::new(self.subject(&before).unchanged());
-            return Ok(Passed::Done(Done { status, event: None, wake: Some(CONFIRM_ABSENCE) }));
+            return Ok(Passed::Done(Done { status, events: Vec::new(), wake: Some(CONFIRM_ABSENCE) }));
         }
         if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
             // Deleted while AWS was asked: nothing is written any more.
@@ -103,7 +118,37 @@ impl Pass<'_> {
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
             self.retire(former).await?;
         }
-        Ok(Passed::Done(self.written(session, plan, purpose, &reading.versions, facts, former.as_ref())))
+        Ok(Passed::Done(self.written(session, plan, purpose, &reading, facts, former.as_ref())))
+    }
+
+    /// Reads. What waits for its turn for long says so meanwhile.
+    async fn read(&mut self, session: &Session, reads: &Reads<'_>, purpose: Purpose) -> Reading {
+        let object = self.audited();
+        let mut read = pin!(session.reader.read(reads, session.mode, purpose, &object));
+        if let Ok(reading) = timeout(PATIENCE, &mut read).await {
+            return reading;
+        }
+        let (scope, before) = (session.reader.scope(), self.memory.status.clone());
+        let message = format!(
+            "The read waits for its turn since {}: the operator asks account {} in region {} {:.1} times a second at most \
+             at present; raise spec.quota of the store if AWS does not throttle.",
+            to_seconds(self.now),
+            scope.account,
+            scope.region,
+            session.reader.budget().rate()
+        );
+        let fault = Fault::new(Reason::Throttled, message);
+        let status = self.subject(&before).failed(&fault, self.now, self.object.spec.refresh_interval());
+        // What comes of the read is shown in any case.
+        let _ = self.show(status).await;
+        read.await
+    }
+
+    /// Warnings about keys that are news to the status.
+    fn key_events(&self, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<Event> {
+        let told = |trouble: &str| before.conditions.iter().any(|condition| condition.message.contains(trouble));
+        let news = troubles(keys).filter(|(_, trouble)| !told(trouble));
+        news.map(|(key, trouble)| event::of_key(&self.name, &self.uid, key, &trouble)).collect()
     }
 
     fn written(
@@ -111,7 +156,7 @@ impl Pass<'_> {
         session: &Session,
         plan: &Plan,
         purpose: Purpose,
-        versions: &Versions,
+        reading: &Reading,
         facts: SecretFacts,
         former: Option<&WrittenSecret>,
     ) -> Done {
@@ -124,14 +169,19 @@ impl Pass<'_> {
         let changed = former != Some(&secret);
         let before = self.memory.status.clone();
         let written = Written { secret, changed, access: self.last_access() };
-        let revision = source_revision(&session.source, versions);
-        let status = Box::new(self.subject(&before).written(written, plan, versions, revision));
+        let revision = source_revision(&session.source, &reading.versions);
+        let keys = session.reader.keys(&reading.versions);
+        let detours = reading.detours.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
+        let found = Found { versions: &reading.versions, keys: &keys, detours: Some(&detours) };
+        let status = Box::new(self.subject(&before).written(written, plan, found, revision));
         let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;
-        let event = repaired.then(|| self.repair_event(purpose, &facts));
+        let mut events = self.key_events(&before, &keys);
+        events.extend(repaired.then(|| self.repair_event(purpose, &facts)));
         self.memory.secret = Some(SeenSecret::of(facts));
         self.memory.shape = Some(plan.shape);
-        self.memory.absent = absent(versions);
-        Done { status, event, wake: None }
+        self.memory.absent = absent(&reading.versions);
+        self.memory.detours = Some(detours);
+        Done { status, events, wake: None }
     }
 
     /// Takes in what was read: remembers the calls, and turns errors into a fault.

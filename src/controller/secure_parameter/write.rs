@@ -45,6 +45,12 @@ impl Pass<'_> {
         }
     }
 
+    /// The permit for the Secret that was last written and is as it was.
+    pub(super) fn permit_again(&self, ours: &WrittenSecret) -> Permit {
+        self.context.named_secrets.follow(&self.uid, None);
+        Permit { uid: Some(ours.uid.clone()) }
+    }
+
     /// Writes the Secret. If that fails, it is as it was.
     pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<SecretFacts, Fault> {
         let desired = desired(self.object, &self.namespace, data);

@@ -116,6 +116,9 @@ pub struct ParameterOutcome {
     /// `SecureString`, `String` or `StringList`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<String>,
+    /// ARN of the key that encrypts it, where known.
+    #[serde(rename = "keyArn", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// `Decrypted`, `Read` (not encrypted or not decrypted), `NotFound` or `Failed`.
     pub outcome: &'static str,
 }

@@ -159,7 +159,9 @@ fn decryptions(facts: &CallFacts, parameters: &[ParameterOutcome]) -> Vec<Decryp
         let arn = if let [only] = parameters { Some(only.arn.as_str()) } else { None };
         return vec![decryption(arn, Some(id))];
     }
-    let decrypted = parameters.iter().filter(|p| p.outcome == "Decrypted");
+    // What KMS was asked for directly is the call itself.
+    let inner = facts.event_source == "ssm.amazonaws.com";
+    let decrypted = parameters.iter().filter(|p| inner && p.outcome == "Decrypted");
     decrypted.map(|parameter| decryption(Some(&parameter.arn), None)).collect()
 }
 
@@ -190,7 +192,14 @@ mod tests {
     }
 
     fn outcome(name: &str, outcome: &'static str) -> ParameterOutcome {
-        ParameterOutcome { arn: format!("arn:{name}"), selector: None, version: Some(1), type_: None, outcome }
+        ParameterOutcome {
+            arn: format!("arn:{name}"),
+            selector: None,
+            version: Some(1),
+            type_: None,
+            key: None,
+            outcome,
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
         decide::Purpose,
         parameter::{Scope, Selector, Wanted},
     },
-    parameters::{Quotas, Reader, Reading, Reads, Subscriber},
+    parameters::{Mode, Quotas, Reader, Reading, Reads, Subscriber, Terms},
 };
 
 pub fn scope() -> Scope {
@@ -59,6 +59,8 @@ impl Bench {
     pub async fn new(rate: i32) -> Self {
         let (store, quotas) = (Store::default(), Quotas::default());
         quotas.state("store", ACCOUNT, REGION, Some(rate));
+        // What is learnt of keys is news to objects too; only tests of that want it.
+        store.state().may_not_describe = true;
         let (reader, changed) = open(&store, &quotas).await;
         Self { store, quotas, reader, changed }
     }
@@ -73,16 +75,21 @@ impl Bench {
         open(&self.store, &self.quotas).await.0
     }
 
-    /// Has an object of namespace `shop` watch names.
+    /// Has an object of namespace `shop` watch names, looked at once in so many seconds.
     pub fn watch(&self, name: &str, names: &[Wanted], interval: u64, look: bool) {
         let interval = Some(Duration::from_secs(interval));
-        self.reader.watch(&subscriber(name), &object("shop", name), &needed(names), interval, look);
+        self.watch_on(name, names, Terms { interval, revalidate: None, mode: Mode::Decrypt }, look);
+    }
+
+    /// The same on any terms.
+    pub fn watch_on(&self, name: &str, names: &[Wanted], terms: Terms, look: bool) {
+        self.reader.watch(&subscriber(name), &object("shop", name), &needed(names), terms, look);
     }
 
     /// Reads for a first sync of an object of a namespace of that name, in the background.
     pub fn read(&self, namespace: &str, names: &[Wanted]) -> tokio::task::JoinHandle<Reading> {
         let (reader, names, object) = (self.reader.clone(), names.to_vec(), object(namespace, "object"));
-        tokio::spawn(async move { reader.read(&needed(&names), Purpose::FirstSync, &object).await })
+        tokio::spawn(async move { reader.read(&needed(&names), Mode::Decrypt, Purpose::FirstSync, &object).await })
     }
 
     /// The objects that were told of changes until now, by name, sorted.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance, sleep};
 use crate::{
     domain::decide::Purpose,
     parameters::{
-        Known, ReadError, Reads,
+        Known, Mode, ReadError, Reads,
         testing::{Bench, labelled, needed, object, version, wanted},
     },
 };
@@ -36,15 +36,44 @@ async fn a_read_waits_25_ms_for_company() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_call_waits_for_nobody() {
+async fn a_full_call_waits_for_those_who_may_ask_for_the_same() {
     let bench = Bench::new(10).await;
     let names = bench.store.write_many(10);
     let start = Instant::now();
     let reads: Vec<_> = names.chunks(2).map(|names| bench.read("shop", names)).collect();
-    for read in reads {
+    sleep(Duration::from_millis(20)).await;
+    let late = bench.read("late", &names);
+    for read in reads.into_iter().chain([late]) {
         read.await.expect("a reading");
     }
-    assert_eq!((bench.store.calls().len(), start.elapsed()), (1, Duration::ZERO));
+    assert_eq!((bench.store.calls().len(), start.elapsed()), (1, Duration::from_millis(25)));
+}
+
+/// What changed is in the answer of a call that began after the change was seen, whoever made it.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_under_way_serves_those_whom_it_is_new_enough_for() {
+    let bench = Bench::new(10).await;
+    bench.store.write("/a");
+    bench.store.state().latency = SECOND;
+    let name = wanted("/a");
+    bench.watch("object", std::slice::from_ref(&name), 60, true);
+    sleep(5 * SECOND).await;
+    bench.store.calls();
+    let read = |purpose: Purpose| {
+        let (reader, name) = (bench.reader.clone(), name.clone());
+        tokio::spawn(
+            async move { reader.read(&needed([&name]), Mode::Decrypt, purpose, &object("shop", "object")).await },
+        )
+    };
+    let first = read(Purpose::ParameterChanged);
+    sleep(SECOND / 2).await;
+    let joins = read(Purpose::ParameterChanged);
+    let asks = read(Purpose::ForcedSync);
+    for read in [first, joins] {
+        assert_eq!(read.await.expect("a reading").values.len(), 1);
+    }
+    assert_eq!(asks.await.expect("a reading").values.len(), 1);
+    assert_eq!(bench.store.calls().len(), 2, "one for both who saw the change, one for the one who wants it newer");
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +125,7 @@ async fn what_may_be_absent_is_no_error_and_no_further_question() {
     let bench = Bench::new(10).await;
     let names = [wanted("/gone"), version("/gone", 7)];
     let reads = names.iter().map(|name| (name, true)).collect();
-    let reading = bench.reader.read(&reads, Purpose::FirstSync, &object("shop", "object")).await;
+    let reading = bench.reader.read(&reads, Mode::Decrypt, Purpose::FirstSync, &object("shop", "object")).await;
     assert!(reading.errors.is_empty());
     assert!(names.iter().all(|name| reading.versions[name].is_none()));
     assert!(bench.store.calls().iter().all(|call| call.decrypt));
@@ -122,13 +151,13 @@ async fn who_gives_up_while_all_calls_are_under_way_costs_no_call() {
     let bench = Bench::new(100).await;
     let names = bench.store.write_many(400);
     bench.store.state().latency = 60 * SECOND;
-    let slow = bench.read("shop", &names[..320]);
+    let slow = bench.read("shop", &names[..100]);
     sleep(10 * SECOND).await;
-    assert_eq!(bench.store.calls().len(), 32, "as many as may be under way");
-    let given_up = bench.read("shop", &names[320..]);
+    assert_eq!(bench.store.calls().len(), 10, "as many as may be under way");
+    let given_up = bench.read("shop", &names[100..]);
     sleep(SECOND).await;
     given_up.abort();
-    assert_eq!(slow.await.expect("a reading").values.len(), 320);
+    assert_eq!(slow.await.expect("a reading").values.len(), 100);
     sleep(60 * SECOND).await;
     assert!(bench.store.calls().is_empty());
 }
@@ -176,7 +205,7 @@ async fn who_can_do_without_a_version_does_not_blur_what_others_know_of_it() {
     bench.watch("strict", &missing, 60, false);
     bench.read("shop", &missing).await.expect("a reading");
     let loose: Reads<'_> = [(&missing[0], true)].into();
-    let reading = bench.reader.read(&loose, Purpose::FirstSync, &object("shop", "loose")).await;
+    let reading = bench.reader.read(&loose, Mode::Decrypt, Purpose::FirstSync, &object("shop", "loose")).await;
     assert!(reading.errors.is_empty() && reading.versions[&missing[0]].is_none());
     let Known::Seen { errors, .. } = bench.reader.known(&needed(&missing)) else { unreachable!("it was asked for") };
     assert!(matches!(errors[&missing[0]], ReadError::VersionNotFound), "{errors:?}");

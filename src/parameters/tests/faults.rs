@@ -5,10 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    domain::{
-        aws_error::{AwsErrorKind, KeyState},
-        parameter::Wanted,
-    },
+    domain::{aws_error::AwsErrorKind, key::KeyState, parameter::Wanted},
     parameters::{
         ReadError, Reading,
         testing::{Bench, KEY, version, wanted},

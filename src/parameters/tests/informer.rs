@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     domain::decide::Purpose,
     parameters::{
-        Known,
+        Known, Mode,
         testing::{Bench, Logged, needed, object, subscriber, version, wanted},
     },
 };
@@ -212,6 +212,8 @@ async fn a_first_sync_passes_the_restart_of_another_identity_of_the_account() {
     bench.watch("object", &names, 360_000, true);
     let other = bench.other().await;
     sleep(50 * SECOND).await;
-    let reading = timeout(SECOND / 2, other.read(&needed([&name]), Purpose::FirstSync, &object("new", "object"))).await;
+    let reading =
+        timeout(SECOND / 2, other.read(&needed([&name]), Mode::Decrypt, Purpose::FirstSync, &object("new", "object")))
+            .await;
     assert_eq!(reading.expect("waits for a few calls").values.len(), 1);
 }

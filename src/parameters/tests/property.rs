@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     domain::{aws_error::AwsErrorKind, decide::Purpose, parameter::Wanted, revision::Metadata},
     parameters::{
-        Known, ReadError, Reader, Reading,
+        Known, Mode, ReadError, Reader, Reading,
         testing::{Bench, Store, base, labelled, needed, object, subscriber, version, wanted},
     },
 };
@@ -242,7 +242,8 @@ impl World {
     /// A last read by everybody tells the same, with values.
     async fn check_reads(&self, seed: u64) {
         for (name, (wants, _)) in self.wants() {
-            let reading = self.bench.reader.read(&needed(&wants), Purpose::FirstSync, &object("shop", name)).await;
+            let reading =
+                self.bench.reader.read(&needed(&wants), Mode::Decrypt, Purpose::FirstSync, &object("shop", name)).await;
             for wanted in &wants {
                 let name = base(&wanted.request_name());
                 let error = reading.errors.get(wanted);

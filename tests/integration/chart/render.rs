@@ -33,7 +33,7 @@ async fn lint_has_no_complaint() -> Result<()> {
 #[tokio::test]
 async fn values_become_arguments_and_environment() -> Result<()> {
     let objects = rendered(&[]).await?;
-    let expected = ["run", "--listen=0.0.0.0:8080", "--log-format=json", "--log-filter=info", "--concurrency=64"];
+    let expected = ["run", "--listen=0.0.0.0:8080", "--log-format=json", "--log-filter=info", "--concurrency=256"];
     assert_eq!(operator_arguments(&objects)?, expected);
     assert_eq!(container(&objects)?["env"], Value::Null);
 

@@ -136,7 +136,18 @@ async fn snapshot(world: &World, name: &str) -> Result<Secret> {
 /// Checks that a failed call for an object is on record: a Warning with this reason that is none of `known`, and an
 /// audit record that it names, with the same request id. Answers with the audit record.
 async fn recorded(world: &World, name: &str, reason: &str, known: &[Event]) -> Result<Value> {
-    let event = world.event(name, reason, known).await?;
+    let audit_key = format!("{}audit-id", names::DOMAIN);
+    let known: Vec<_> = known.iter().map(ResourceExt::name_any).collect();
+    // Warnings about keys that nothing needed yet are of no read.
+    let is_of_a_read = |event: &Event| {
+        event.reason.as_deref() == Some(reason)
+            && event.annotations().contains_key(&audit_key)
+            && !known.contains(&event.name_any())
+    };
+    let event = eventually(&format!("an Event {reason} of a read for {name}"), PATIENCE, async || {
+        Ok(world.events(name).await?.into_iter().find(is_of_a_read))
+    })
+    .await?;
     ensure!(event.type_.as_deref() == Some("Warning"), "{event:?}");
     let annotation = |key: &str| event.annotations().get(&format!("{}{key}", names::DOMAIN)).cloned();
     let audit_id = annotation("audit-id").with_context(|| format!("no audit id on {event:?}"))?;

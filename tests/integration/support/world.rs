@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use k8s_openapi::{
+    api::{core::v1::Secret, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Api, Client, CustomResourceExt, ResourceExt, api::ListParams};
 use secure_parameter_operator::api::{
     ClusterParameterStore, Condition, ParameterStore, SecureParameter, check_kstatus,
@@ -143,6 +146,33 @@ impl World {
     /// Waits until the object is Ready and in sync.
     pub async fn synced(&self, name: &str) -> Result<SecureParameter> {
         self.wait_for(name, "True", "Synced").await
+    }
+
+    /// Waits until there is nothing left to do: all objects are in sync and show the keys of their parameters.
+    pub async fn settled(&self) -> Result<()> {
+        let api = self.api::<SecureParameter>();
+        let is_settled = |object: &SecureParameter| {
+            let status = object.status.as_ref().filter(|status| status.source_revision.is_some());
+            status.is_some_and(|status| status.parameters.iter().all(|parameter| parameter.key_arn.is_some()))
+        };
+        eventually("all objects to be in sync and to know their keys", PATIENCE, async || {
+            Ok(api.list(&ListParams::default()).await?.iter().all(is_settled).then_some(()))
+        })
+        .await
+    }
+
+    /// Resource versions of all objects, Secrets and Events of namespace `shop`: whatever is written changes them.
+    pub async fn versions(&self) -> Result<BTreeMap<String, Option<String>>> {
+        let everything = ListParams::default();
+        let objects = self.api::<SecureParameter>().list_metadata(&everything).await?.items;
+        let secrets = self.api::<Secret>().list_metadata(&everything).await?.items;
+        let events = self.api::<Event>().list_metadata(&everything).await?.items;
+        let entry = |kind: &str, meta: &ObjectMeta| {
+            (format!("{kind}/{}", meta.name.as_deref().unwrap_or_default()), meta.resource_version.clone())
+        };
+        let objects = objects.iter().map(|object| entry("object", &object.metadata));
+        let secrets = secrets.iter().map(|secret| entry("secret", &secret.metadata));
+        Ok(objects.chain(secrets).chain(events.iter().map(|event| entry("event", &event.metadata))).collect())
     }
 
     /// Waits until a cluster store's Ready condition has this reason; answers with its message.

@@ -6,7 +6,7 @@ use super::parameter::Parameter;
 use crate::fake_aws::error::{AwsError, Outcome};
 
 /// `ParameterStringFilter` of the API.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Filter {
     pub key: String,
@@ -14,6 +14,13 @@ pub(super) struct Filter {
     pub option: Option<String>,
     #[serde(default)]
     pub values: Vec<String>,
+}
+
+impl Filter {
+    /// Whether it asks for whole names.
+    pub fn is_on_names(&self) -> bool {
+        self.key == "Name" && !matches!(self.option.as_deref(), Some("BeginsWith" | "Contains"))
+    }
 }
 
 /// Refuses keys that no operation knows.

@@ -75,8 +75,11 @@ pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &
         &parameter.region == region
             && if input.shared { parameter.shared_with.contains(account) } else { &parameter.account == account }
     };
-    let page = Page::cut(world.parameters.values().filter(visible), &input, 50)?;
-    let passing = page.items.iter().filter(|parameter| passes(parameter, &input.parameter_filters));
+    // Names are an index; other filters apply to what a page holds.
+    let (names, others): (Vec<_>, Vec<_>) = input.parameter_filters.iter().cloned().partition(Filter::is_on_names);
+    let candidates = world.parameters.values().filter(visible).filter(|parameter| passes(parameter, &names));
+    let page = Page::cut(candidates, &input, 50)?;
+    let passing = page.items.iter().filter(|parameter| passes(parameter, &others));
     let entry = |parameter: &&Parameter| {
         let mut metadata = parameter.latest().metadata(&parameter.name);
         metadata["ARN"] = json!(parameter.arn);

@@ -13,20 +13,24 @@ use tokio::{
 };
 
 use super::{
-    Priority,
-    batcher::{Batcher, Mode, Reply},
+    Priority, Terms,
+    batcher::{Batcher, Question, Reply},
+    caller::Caller,
     error::ReadError,
     index::{Index, Seen, Subscriber},
-    port::ParameterApi,
+    port::{Mode, ParameterApi},
     reader::{Reads, own},
 };
 use crate::domain::{
     audit::ObjectRef,
     decide::Purpose,
     event::Access,
-    parameter::Wanted,
+    key::{ParameterKey, ParameterKeys},
+    parameter::{Scope, Wanted},
     revision::{Metadata, Versions},
 };
+
+mod learning;
 
 /// First and longest wait before a name is looked at again that could not be asked.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -34,16 +38,18 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Watches the versions of all wanted names of one identity. Ends when dropped.
 pub struct Informer<A> {
     shared: Arc<Shared<A>>,
-    sweeper: tokio::task::JoinHandle<()>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
 struct Shared<A> {
     batcher: Arc<Batcher<A>>,
+    caller: Arc<Caller<A>>,
+    scope: Scope,
     index: Mutex<Index>,
     wake: Notify,
+    /// Rings when there may be keys to learn.
+    unknown_keys: Notify,
     changed: UnboundedSender<Subscriber>,
-    /// Where within its period the first sweep begins, from 0 to 1.
-    offset: f64,
 }
 
 /// What the informer knows of an object's names.
@@ -64,28 +70,37 @@ pub enum Known {
 
 impl<A> Drop for Informer<A> {
     fn drop(&mut self) {
-        self.sweeper.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
 impl<A: ParameterApi> Informer<A> {
-    /// Starts. `changed` is told the objects whose names changed.
-    pub fn new(batcher: Arc<Batcher<A>>, changed: UnboundedSender<Subscriber>, offset: f64) -> Self {
-        let shared = Arc::new(Shared { batcher, index: Mutex::default(), wake: Notify::new(), changed, offset });
-        let sweeper = tokio::spawn(Arc::clone(&shared).sweep());
-        Self { shared, sweeper }
+    /// Starts. `changed` is told the objects whose names changed; `offset`, from 0 to 1, is where within its period the
+    /// first sweep begins.
+    pub fn new(
+        caller: Arc<Caller<A>>,
+        batcher: Arc<Batcher<A>>,
+        scope: Scope,
+        changed: UnboundedSender<Subscriber>,
+        offset: f64,
+    ) -> Self {
+        let index = Mutex::new(Index::new(offset));
+        let (wake, unknown_keys) = (Notify::new(), Notify::new());
+        let shared = Arc::new(Shared { batcher, caller, scope, index, wake, unknown_keys, changed });
+        let tasks = [tokio::spawn(Arc::clone(&shared).sweep()), tokio::spawn(Arc::clone(&shared).learn_keys())];
+        Self { shared, tasks }
     }
 
-    /// Makes an object want exactly these names.
+    /// Makes an object want exactly these names on these terms.
     pub fn subscribe(
         &self,
         subscriber: &Subscriber,
         object: ObjectRef,
         wanted: BTreeSet<Wanted>,
-        interval: Option<Duration>,
+        terms: Terms,
         look: bool,
     ) {
-        self.shared.index().subscribe(subscriber, object, wanted, interval, look, Instant::now());
+        self.shared.index().subscribe(subscriber, object, wanted, terms, look, Instant::now());
         self.shared.wake.notify_one();
     }
 
@@ -128,6 +143,49 @@ impl<A: ParameterApi> Informer<A> {
         self.shared.observe(wanted, Seen { result, access });
     }
 
+    /// Notes that a value was decrypted, and by which key where that is known.
+    pub fn decrypted(&self, wanted: &Wanted, version: i64, key: Option<&str>) {
+        let mut index = self.shared.index();
+        index.decrypted(wanted, Instant::now());
+        if key.is_some() {
+            index.keys.learnt(wanted, version, key);
+            self.shared.unknown_keys.notify_one();
+        }
+        // A key that decrypts is in no trouble, whatever KMS said of it before.
+        let id = index.keys.id(wanted, version).cloned();
+        let in_trouble = |id: &Arc<str>| self.shared.caller.known_key(id).is_some_and(|key| key.trouble().is_some());
+        if let Some(id) = id.filter(in_trouble) {
+            self.shared.caller.forget_key(&id);
+            index.keys.ask_again(id);
+            self.shared.unknown_keys.notify_one();
+        }
+    }
+
+    /// When the newest change of any of these names was seen.
+    pub fn changed_at<'a>(&self, names: impl Iterator<Item = &'a Wanted>) -> Option<Instant> {
+        let index = self.shared.index();
+        names.filter_map(|wanted| index.changed_at(wanted)).max()
+    }
+
+    /// What is known of the keys of these versions.
+    pub fn keys(&self, versions: &Versions) -> ParameterKeys {
+        let index = self.shared.index();
+        let key = |(wanted, metadata): (&Wanted, &Option<Metadata>)| {
+            let id = index.keys.id(wanted, metadata.as_ref()?.version)?;
+            Some((wanted.clone(), ParameterKey::new(id, self.shared.caller.known_key(id))))
+        };
+        versions.iter().filter_map(key).collect()
+    }
+
+    /// Takes over what was known of the key of a version before a restart.
+    pub fn remember_key(&self, wanted: &Wanted, version: i64, key: &str) {
+        let mut index = self.shared.index();
+        if index.keys.id(wanted, version).is_none() {
+            index.keys.learnt(wanted, version, Some(key));
+            self.shared.unknown_keys.notify_one();
+        }
+    }
+
     /// How many names are wanted, and how many calls a second their sweeps take.
     pub fn load(&self) -> (usize, f64) {
         let index = self.shared.index();
@@ -145,17 +203,42 @@ impl<A: ParameterApi> Shared<A> {
         let mut looks = JoinSet::new();
         loop {
             while looks.try_join_next().is_some() {}
-            let (due, next) = self.index().due(Instant::now(), self.offset);
+            let (due, next_look) = self.index().due(Instant::now());
             for wanted in due {
                 let look = looks.spawn(Arc::clone(&self).look(wanted.clone()));
                 self.index().looking(&wanted, look);
             }
-            match next {
+            let (due, next_revalidation) = self.index().due_revalidations(Instant::now());
+            for (wanted, mode) in due {
+                looks.spawn(Arc::clone(&self).revalidate(wanted, mode));
+            }
+            match next_look.into_iter().chain(next_revalidation).min() {
                 Some(next) => tokio::select! {
                     () = sleep_until(next) => {}
                     () = self.wake.notified() => {}
                 },
                 None => self.wake.notified().await,
+            }
+        }
+    }
+
+    /// Decrypts a value again although it did not change: whoever may not do so any more is told. The value itself is
+    /// dropped.
+    async fn revalidate(self: Arc<Self>, wanted: Wanted, mode: Mode) {
+        let objects = self.index().objects(&wanted);
+        let objects = objects.iter().map(|object| object.because(Purpose::Revalidation)).collect();
+        let question = Question { mode, ..Question::new(wanted.clone(), Priority::Revalidation, objects) };
+        let Ok(Reply { result, accesses, .. }) = self.batcher.ask(question).await else { return };
+        match result {
+            Ok(Some(parameter)) => {
+                self.index().decrypted(&wanted, Instant::now());
+                self.observe(&wanted, Seen { result: Ok(parameter.metadata()), access: None });
+            }
+            // Not a matter of access. It is due again after its interval; looks see to the rest.
+            Ok(None) => {}
+            Err(error) if error.is_outage() => {}
+            Err(error) => {
+                self.observe(&wanted, Seen { result: Err(error), access: accesses.into_iter().next_back() });
             }
         }
     }
@@ -174,14 +257,14 @@ impl<A: ParameterApi> Shared<A> {
                 return;
             }
             let objects = objects.iter().map(|object| object.because(Purpose::VersionCheck)).collect();
-            let asked = self.batcher.ask(Mode::Look, wanted.clone(), false, Priority::Sweep, "", objects);
-            let Ok(Reply { result, accesses }) = asked.await else { return };
+            let asked = self.batcher.ask(Question::new(wanted.clone(), Priority::Sweep, objects));
+            let Ok(Reply { result, accesses, .. }) = asked.await else { return };
             let result = match result {
                 Ok(Some(parameter)) => Ok(parameter.metadata()),
                 Ok(None) => Err(ReadError::NotFound),
                 Err(error) => Err(error),
             };
-            let is_outage = matches!(&result, Err(ReadError::Call { error, .. }) if error.kind.reason().is_outage());
+            let is_outage = result.as_ref().is_err_and(ReadError::is_outage);
             let access = accesses.into_iter().next_back().filter(|_| result.is_err());
             self.observe(wanted, Seen { result, access });
             if !is_outage {
@@ -194,7 +277,13 @@ impl<A: ParameterApi> Shared<A> {
     }
 
     fn observe(&self, wanted: &Wanted, seen: Seen) {
-        let subscribers = self.index().observe(wanted, seen, Instant::now());
+        let (subscribers, is_curious) = {
+            let mut index = self.index();
+            (index.observe(wanted, seen, Instant::now()), index.keys.is_curious())
+        };
+        if is_curious {
+            self.unknown_keys.notify_one();
+        }
         for subscriber in subscribers {
             // The receiver goes only when the process ends.
             let _ = self.changed.send(subscriber);

@@ -1,0 +1,202 @@
+//! A call, its record, and what becomes of its names.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{Reply, Shared, locked};
+use crate::domain::audit::Resource;
+use crate::{
+    domain::{
+        audit::CallFacts,
+        aws_error::{AwsError, AwsErrorKind},
+        decide::Purpose,
+        event::Access,
+        key::{KeyState, key_arn},
+        parameter::Wanted,
+    },
+    parameters::{
+        answer::{failed, match_answer, objects, outcome, split},
+        error::ReadError,
+        pending::{Item, Waiter},
+        port::{Call, Mode, Parameter, ParameterApi},
+    },
+};
+
+/// How long throttled reads are tried again before their object is told.
+pub(super) const THROTTLED_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a read is tried again after AWS failed or could not be reached.
+pub(super) const RETRIES: u32 = 1;
+/// How long that waits.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+impl<A: ParameterApi> Shared<A> {
+    pub(super) async fn call(self: &Arc<Self>, mode: Mode, mut batch: Vec<Item>, began: Instant) {
+        let names: Vec<_> = batch.iter().map(|item| item.wanted.request_name()).collect();
+        let Call { facts, result } = self.caller.api.get_parameters(&names, mode).await;
+        locked(&self.under_way).end(mode, &mut batch, began);
+        let wanted: Vec<_> = batch.iter().map(|item| &item.wanted).collect();
+        let result = result.map(|answer| match_answer(&wanted, answer));
+        let access = Arc::new(self.record(mode, facts, &batch, &wanted, result.as_ref().ok()));
+        match result {
+            Ok(found) => self.answer(mode, batch, found, &access).await,
+            Err(error) => self.refused(mode, batch, error, &access).await,
+        }
+    }
+
+    /// Audits a call.
+    fn record(
+        &self,
+        mode: Mode,
+        mut facts: CallFacts,
+        batch: &[Item],
+        asked: &[&Wanted],
+        found: Option<&Vec<Option<Parameter>>>,
+    ) -> Access {
+        facts.resources = asked.iter().map(|wanted| Resource::parameter(&wanted.arn)).collect();
+        let decrypts = mode == Mode::Decrypt;
+        let outcomes: Vec<_> = match found {
+            Some(found) => {
+                asked.iter().zip(found).map(|(wanted, found)| outcome(wanted, found.as_ref(), decrypts)).collect()
+            }
+            None => asked.iter().map(|wanted| failed(wanted)).collect(),
+        };
+        let mut objects = objects(batch);
+        if mode == Mode::Look {
+            for object in &mut objects {
+                *object = object.because(Purpose::VersionCheck);
+            }
+        }
+        let audit_id = self.caller.record(&facts, outcomes.clone(), objects);
+        Access {
+            event_name: facts.event_name,
+            request_id: facts.request_id,
+            audit_id,
+            time: facts.event_time,
+            decrypting: decrypts,
+            parameters: outcomes,
+            failed: found.is_none(),
+        }
+    }
+
+    /// Hands out what was found. Of names with a version or label that were not, the base name decides whether it is
+    /// the parameter or the version that is missing: asked without decryption, so that no other IAM action is needed.
+    async fn answer(
+        self: &Arc<Self>,
+        mode: Mode,
+        batch: Vec<Item>,
+        found: Vec<Option<Parameter>>,
+        access: &Arc<Access>,
+    ) {
+        let (mut unclear, mut encrypted) = (Vec::new(), Vec::new());
+        for (item, found) in batch.into_iter().zip(found) {
+            self.pending(mode).set_apart(&item.wanted, false);
+            let is_needed = item.waiters.iter().any(|waiter| !waiter.optional);
+            match found {
+                None if item.wanted.selector.is_some() && is_needed => unclear.push(item),
+                None => item.deliver(&Err(ReadError::NotFound), std::slice::from_ref(access)),
+                Some(found) if mode == Mode::Direct && found.is_encrypted() => encrypted.push((item, found)),
+                Some(found) => item.deliver(&Ok(Some(Arc::new(found))), std::slice::from_ref(access)),
+            }
+        }
+        self.decrypt_all(encrypted, access).await;
+        if !unclear.is_empty() {
+            self.tell_what_is_missing(mode, unclear, access).await;
+        }
+    }
+
+    async fn tell_what_is_missing(self: &Arc<Self>, mode: Mode, unclear: Vec<Item>, access: &Arc<Access>) {
+        let bases: Vec<_> = unclear.iter().map(|item| Wanted { selector: None, ..item.wanted.clone() }).collect();
+        let names: Vec<_> = bases.iter().map(Wanted::request_name).collect();
+        self.caller.budgets.parameters.acquire(Instant::now()).await;
+        let Call { facts, result } = self.caller.api.get_parameters(&names, Mode::Look).await;
+        let asked: Vec<_> = bases.iter().collect();
+        let result = result.map(|answer| match_answer(&asked, answer));
+        let second = Arc::new(self.record(Mode::Look, facts, &unclear, &asked, result.as_ref().ok()));
+        let found = match result {
+            Ok(found) => found,
+            // Nothing is known then, least of all that the parameter does not exist.
+            Err(error) => return self.refused(mode, unclear, error, &second).await,
+        };
+        for (item, found) in unclear.into_iter().zip(found) {
+            let error = if found.is_some() { ReadError::VersionNotFound } else { ReadError::NotFound };
+            item.deliver(&Err(error), &[access.clone(), second.clone()]);
+        }
+    }
+
+    /// Deals with a call that failed as a whole: tries again, or finds out whose fault it was.
+    async fn refused(self: &Arc<Self>, mode: Mode, batch: Vec<Item>, error: AwsError, access: &Arc<Access>) {
+        match error.kind {
+            AwsErrorKind::Throttled => {
+                self.caller.budgets.parameters.throttled();
+                let is_over = |waiter: &Waiter| waiter.since.elapsed() >= THROTTLED_PATIENCE;
+                let (given_up, again) = batch.into_iter().map(|item| item.divide(is_over)).unzip();
+                self.ask_again(mode, again);
+                Self::deliver_error(given_up, error, None, access);
+            }
+            AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable => {
+                let (mut again, given_up): (Vec<_>, Vec<_>) =
+                    batch.into_iter().partition(|item| item.attempts < RETRIES);
+                if !again.is_empty() {
+                    for item in &mut again {
+                        item.attempts += 1;
+                    }
+                    sleep(RETRY_AFTER).await;
+                    self.ask_again(mode, again);
+                }
+                Self::deliver_error(given_up, error, None, access);
+            }
+            AwsErrorKind::CredentialsInvalid => Self::deliver_error(batch, error, None, access),
+            _ if batch.len() > 1 => {
+                let [first, second] = split(batch, &error);
+                let mut pending = self.pending(mode);
+                pending.add_part(first);
+                pending.add_part(second);
+                drop(pending);
+                self.added.notify_one();
+            }
+            _ => {
+                if let Some(culprit) = batch.first() {
+                    self.pending(mode).set_apart(&culprit.wanted, true);
+                }
+                let key = self.key_in_the_way(&error, &batch).await;
+                Self::deliver_error(batch, error, key, access);
+            }
+        }
+    }
+
+    pub(super) fn ask_again(&self, mode: Mode, items: Vec<Item>) {
+        let mut pending = self.pending(mode);
+        for mut item in items {
+            if item.is_wanted() {
+                pending.add(item);
+            }
+        }
+        drop(pending);
+        self.added.notify_one();
+    }
+
+    pub(super) fn deliver_error(items: Vec<Item>, error: AwsError, key: Option<KeyState>, access: &Arc<Access>) {
+        let error = ReadError::Call { error: Arc::new(error), key };
+        for item in items {
+            item.deliver(&Err(error.clone()), std::slice::from_ref(access));
+        }
+    }
+
+    /// Asks KMS about the key that a failed call names, for the message; no answer is no harm.
+    pub(super) async fn key_in_the_way(&self, error: &AwsError, batch: &[Item]) -> Option<KeyState> {
+        let arn = key_arn(&error.message).filter(|_| error.kind == AwsErrorKind::KeyUnavailable)?;
+        self.caller.key_state(arn, error.sentence(), &objects(batch)).await
+    }
+}
+
+impl Item {
+    pub(super) fn deliver(self, result: &Result<Option<Arc<Parameter>>, ReadError>, accesses: &[Arc<Access>]) {
+        for waiter in self.waiters {
+            let absent = waiter.optional && matches!(result, Err(ReadError::NotFound | ReadError::VersionNotFound));
+            let result = if absent { Ok(None) } else { result.clone() };
+            // Whoever waited may have gone.
+            let _ = waiter.reply.send(Reply { result, accesses: accesses.to_vec(), detour: waiter.detour });
+        }
+    }
+}

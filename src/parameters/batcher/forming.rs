@@ -1,0 +1,97 @@
+//! Which names make up the next call, and when it is made.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{LINGER, Shared, locked};
+use crate::parameters::{
+    pending::Item,
+    port::{Mode, ParameterApi},
+};
+
+/// A call that is about to be made.
+struct Forming {
+    mode: Mode,
+    batch: Vec<Item>,
+    began: Instant,
+}
+
+impl<A: ParameterApi> Shared<A> {
+    pub(super) async fn form_calls(self: Arc<Self>) {
+        loop {
+            if self.most_urgent().is_none() {
+                self.added.notified().await;
+                continue;
+            }
+            // Room first, then a token, then the names: what goes into a call is decided last. The semaphore is never
+            // closed.
+            let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return };
+            let Some(Forming { mode, batch, began }) = self.next_call().await else { continue };
+            let shared = Arc::clone(&self);
+            tokio::spawn(async move {
+                shared.call(mode, batch, began).await;
+                drop(room);
+            });
+        }
+    }
+
+    /// Waits until the most urgent names may be asked for. `None` if something else became more urgent, or nobody waits
+    /// any more.
+    async fn next_call(&self) -> Option<Forming> {
+        let (mode, _) = self.most_urgent()?;
+        self.linger(mode).await;
+        // Whatever is added meanwhile may be more urgent: then the place in the line is taken anew.
+        let (_, deadline) = self.most_urgent()?;
+        let budget = &self.caller.budgets.parameters;
+        tokio::select! {
+            biased;
+            () = budget.acquire(deadline) => {}
+            () = self.more_urgent_than(deadline) => return None,
+        }
+        let call = self.most_urgent().and_then(|(mode, _)| self.take(mode));
+        if call.is_none() {
+            budget.give_back();
+        }
+        call
+    }
+
+    /// Takes the names of a call, which are under way from then on.
+    fn take(&self, mode: Mode) -> Option<Forming> {
+        let now = Instant::now();
+        let mut pending = self.pending(mode);
+        let batch = Some(pending.take(now)).filter(|batch| !batch.is_empty())?;
+        locked(&self.under_way).begin(mode, &batch, now);
+        Some(Forming { mode, batch, began: now })
+    }
+
+    fn most_urgent(&self) -> Option<(Mode, Instant)> {
+        let deadline = |mode| self.pending(mode).deadline().map(|deadline| (mode, deadline));
+        // Of equally urgent ones the first counts: values before versions.
+        [Mode::Decrypt, Mode::Direct, Mode::Look].into_iter().filter_map(deadline).min_by_key(|(_, deadline)| *deadline)
+    }
+
+    async fn more_urgent_than(&self, deadline: Instant) {
+        loop {
+            self.added.notified().await;
+            if self.most_urgent().is_some_and(|(_, now)| now < deadline) {
+                return;
+            }
+        }
+    }
+
+    /// Waits for company until what waits longest has done so for long enough. Also where the call is full already:
+    /// others may be about to ask for the same names.
+    async fn linger(&self, mode: Mode) {
+        loop {
+            let since = self.pending(mode).lingering_since();
+            let Some(until) = since.map(|since| since + LINGER).filter(|until| *until > Instant::now()) else {
+                return;
+            };
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.added.notified() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Learns which keys encrypt the parameters, and what becomes of these keys: in nobody's way, and never twice for one
+//! version of a parameter.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Shared;
+use crate::{
+    domain::{audit::ObjectRef, aws_error::AwsError, decide::Purpose, parameter::Wanted},
+    parameters::{
+        keys::key_of,
+        port::{Description, ParameterApi},
+    },
+};
+
+/// How long to wait for company, and for what is more urgent.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often the states of all keys are asked for.
+const KEY_CHECK: Duration = Duration::from_secs(3_600);
+/// How long an identity that may not describe parameters does not try again.
+const DENIED: Duration = Duration::from_secs(3_600);
+/// Most objects that the record of a call names.
+const AUDITED: usize = 100;
+/// How soon a call that failed otherwise is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+impl<A: ParameterApi> Shared<A> {
+    pub(super) async fn learn_keys(self: Arc<Self>) {
+        let mut next_check = Instant::now() + KEY_CHECK;
+        loop {
+            if timeout_at(next_check, self.curiosity()).await.is_err() {
+                next_check = Instant::now() + KEY_CHECK;
+                self.index().keys.doubt();
+            }
+            let wanted = self.index().keys.take_unknown();
+            let learnt = self.learn(&wanted).await;
+            let mut news = learnt.as_ref().cloned().unwrap_or_default();
+            news.extend(self.ask_about_keys().await);
+            self.tell(&news);
+            if let Err(error) = learnt {
+                self.index().keys.put_back(wanted);
+                sleep(if error.kind.reason().is_outage() { RETRY } else { DENIED }).await;
+            }
+        }
+    }
+
+    /// Waits until there is something to learn and nothing more urgent to do.
+    async fn curiosity(&self) {
+        while !self.index().keys.is_curious() {
+            self.unknown_keys.notified().await;
+        }
+        // Others come along.
+        sleep(PATIENCE).await;
+        while self.batcher.is_busy() {
+            sleep(PATIENCE).await;
+        }
+    }
+
+    /// Learns the keys of these names. Answers with those whose key is another than was known.
+    async fn learn(&self, wanted: &[Wanted]) -> Result<Vec<Wanted>, AwsError> {
+        let found = self.describe(wanted).await?;
+        let mut index = self.index();
+        let mut news = Vec::new();
+        for wanted in wanted {
+            let version = index.seen(wanted).and_then(|seen| Some(seen.result.as_ref().ok()?.version));
+            if version.is_some_and(|version| index.keys.learnt(wanted, version, key_of(&found, wanted, version))) {
+                news.push(wanted.clone());
+            }
+        }
+        Ok(news)
+    }
+
+    /// What AWS says of these names. Those of other accounts it does not describe.
+    async fn describe(&self, wanted: &[Wanted]) -> Result<Vec<Description>, AwsError> {
+        let own = |wanted: &Wanted| {
+            let name = self.scope.own_name(&wanted.arn)?;
+            Some(if wanted.name.starts_with("arn:") { name.to_owned() } else { wanted.name.clone() })
+        };
+        let names: BTreeSet<_> = wanted.iter().filter_map(own).collect();
+        let names: Vec<_> = names.into_iter().collect();
+        let (mut found, mut page) = (Vec::new(), None);
+        // A page may be empty although others follow. That this goes on for ever is not to be feared, but not risked.
+        for _ in 0..names.len() {
+            let objects = self.because(wanted);
+            let answer = self.caller.describe_parameters(&names, page.as_deref(), objects).await?;
+            found.extend(answer.found);
+            page = answer.next;
+            if page.is_none() || found.len() >= names.len() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Asks KMS about keys that are new, or that were not asked about for long. Answers with the names whose key is not
+    /// as it was.
+    async fn ask_about_keys(&self) -> Vec<Wanted> {
+        let keys = self.index().keys.take_undescribed();
+        let mut news = Vec::new();
+        for key in keys {
+            let wanted: Vec<_> = self.index().keys.encrypted_by(&key).cloned().collect();
+            let before = self.caller.known_key(&key);
+            if self.caller.key_state(&key, "", &self.because(&wanted)).await != before {
+                news.extend(wanted);
+            }
+        }
+        news
+    }
+
+    fn because(&self, wanted: &[Wanted]) -> Vec<ObjectRef> {
+        let index = self.index();
+        let objects: BTreeSet<_> = wanted.iter().flat_map(|wanted| index.subscribers(wanted)).take(AUDITED).collect();
+        objects.iter().filter_map(|subscriber| index.object(subscriber)).map(|o| o.because(Purpose::KeyState)).collect()
+    }
+
+    fn tell(&self, wanted: &[Wanted]) {
+        let subscribers: BTreeSet<_> = {
+            let index = self.index();
+            wanted.iter().flat_map(|wanted| index.subscribers(wanted)).collect()
+        };
+        for subscriber in subscribers {
+            // The receiver goes only when the process ends.
+            let _ = self.changed.send(subscriber);
+        }
+    }
+}

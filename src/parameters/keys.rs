@@ -1,0 +1,100 @@
+//! Which key encrypts which parameter: what is known, and what is to be learnt. Pure.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::port::Description;
+use crate::domain::parameter::Wanted;
+
+/// Most names that one `DescribeParameters` takes (Systems Manager API reference, ParameterStringFilter).
+const NAMES_PER_DESCRIPTION: usize = 50;
+
+/// The keys of an identity's parameters.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Of which version what is known: the key's id, in whatever format; none if it is not to be had.
+    known: HashMap<Wanted, (i64, Option<Arc<str>>)>,
+    /// The ids of all keys that were ever seen, so that each is in memory once.
+    ids: BTreeSet<Arc<str>>,
+    /// Names whose key is to be learnt.
+    unknown: BTreeSet<Wanted>,
+    /// Keys that KMS is to be asked about.
+    undescribed: BTreeSet<Arc<str>>,
+}
+
+impl Keys {
+    /// Notes that a version was seen: its key is to be learnt, unless it is known.
+    pub fn seen(&mut self, wanted: &Wanted, version: i64) {
+        if self.known.get(wanted).is_none_or(|(known, _)| *known != version) {
+            self.unknown.insert(wanted.clone());
+        }
+    }
+
+    /// Notes the key of a version. Answers whether that is news.
+    pub fn learnt(&mut self, wanted: &Wanted, version: i64, key: Option<&str>) -> bool {
+        self.unknown.remove(wanted);
+        let key = key.map(|key| self.ids.get(key).cloned().unwrap_or_else(|| Arc::from(key)));
+        self.ids.extend(key.clone());
+        self.undescribed.extend(key.clone());
+        let before = self.known.insert(wanted.clone(), (version, key.clone()));
+        before.and_then(|(_, key)| key) != key
+    }
+
+    /// Takes the names for the next call.
+    pub fn take_unknown(&mut self) -> Vec<Wanted> {
+        let taken: Vec<_> = self.unknown.iter().take(NAMES_PER_DESCRIPTION).cloned().collect();
+        for wanted in &taken {
+            self.unknown.remove(wanted);
+        }
+        taken
+    }
+
+    /// Puts names back whose call failed.
+    pub fn put_back(&mut self, wanted: Vec<Wanted>) {
+        self.unknown.extend(wanted);
+    }
+
+    /// Takes the keys that KMS is to be asked about.
+    pub fn take_undescribed(&mut self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut self.undescribed)
+    }
+
+    /// Whether there is something to learn.
+    pub fn is_curious(&self) -> bool {
+        !self.unknown.is_empty() || !self.undescribed.is_empty()
+    }
+
+    /// The id of the key of a version, if it is known.
+    pub fn id(&self, wanted: &Wanted, version: i64) -> Option<&Arc<str>> {
+        self.known.get(wanted).filter(|(known, _)| *known == version)?.1.as_ref()
+    }
+
+    /// Has KMS asked about a key again.
+    pub fn ask_again(&mut self, key: Arc<str>) {
+        self.undescribed.insert(key);
+    }
+
+    /// Has KMS asked about every key in use.
+    pub fn doubt(&mut self) {
+        self.undescribed.extend(self.known.values().filter_map(|(_, id)| id.clone()));
+    }
+
+    /// The names that a key encrypts.
+    pub fn encrypted_by<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Wanted> {
+        self.known.iter().filter(move |(_, (_, id))| id.as_deref() == Some(key)).map(|(wanted, _)| wanted)
+    }
+
+    /// Forgets a name that nobody wants any more.
+    pub fn forget(&mut self, wanted: &Wanted) {
+        self.known.remove(wanted);
+        self.unknown.remove(wanted);
+    }
+}
+
+/// What a description says of the key of a version: nothing, if it speaks of another version.
+pub fn key_of<'a>(found: &'a [Description], wanted: &Wanted, version: i64) -> Option<&'a str> {
+    let description = found.iter().find(|description| description.arn == wanted.arn)?;
+    description.key_id.as_deref().filter(|_| description.version == version)
+}
