@@ -4,6 +4,7 @@
 
 mod condition;
 mod crds;
+mod data;
 mod interval;
 pub mod names;
 mod reason;
@@ -13,11 +14,12 @@ mod store;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
 pub use crds::crds;
+pub use data::{DataEntry, DataFromEntry, Decode, Format, KeyFormat, KeyMapping, ParameterSource};
 pub use interval::Interval;
 pub use reason::{Progress, Reason};
 pub use secure_parameter::{
-    CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, DataEntry, ReclaimPolicy, SecureParameter,
-    SecureParameterSpec, StoreKind, StoreRef, Target,
+    CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, ReclaimPolicy, SecureParameter, SecureParameterSpec,
+    StoreKind, StoreRef, Target,
 };
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{

@@ -33,6 +33,10 @@ reasons! {
     Suspended,
     /// The spec asks for something that no schema can refuse but that cannot be done.
     InvalidSpec,
+    /// Two sources give the same key.
+    KeyCollision,
+    /// A value is not what the spec says it is.
+    ValueError,
     /// The Secret would exceed 1 MiB.
     SecretTooLarge,
     /// `spec.storeRef` names a store that does not exist.
@@ -93,6 +97,8 @@ impl Reason {
             | Self::SecretContested
             | Self::SecretWriteFailed => Progress::Retrying,
             Self::InvalidSpec
+            | Self::KeyCollision
+            | Self::ValueError
             | Self::SecretTooLarge
             | Self::PolicyDenied
             | Self::ParameterNotFound
@@ -102,6 +108,11 @@ impl Reason {
             | Self::KeyUnavailable
             | Self::SecretConflict => Progress::Stalled,
         }
+    }
+
+    /// Whether what was read is in the way, not the reading: to read the same again does not help.
+    pub const fn concerns_values(self) -> bool {
+        matches!(self, Self::KeyCollision | Self::ValueError | Self::SecretTooLarge)
     }
 
     /// Whether the Secret itself is what stands in the way.

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, status::SecureParameterStatus};
+use super::{DataEntry, DataFromEntry, Interval, status::SecureParameterStatus};
 
 /// How stale a change may be noticed by polling where the spec does not say.
 pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
@@ -47,6 +47,8 @@ pub const DEFAULT_STORE: &str = "default";
     // The pattern comes first, so that what is no duration gets this message and not CEL's own.
     validation = Rule::new("!has(self.refreshInterval) || (self.refreshInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.refreshInterval != '' && (duration(self.refreshInterval) == duration('0s') || (duration(self.refreshInterval) >= duration('10s') && duration(self.refreshInterval) <= duration('168h'))))")
         .message("refreshInterval must be 0s (no polling) or between 10s and 168h, written like 90s, 5m or 1h30m"),
+    validation = Rule::new("(has(self.data) && size(self.data) > 0) || (has(self.dataFrom) && size(self.dataFrom) > 0)")
+        .message("data or dataFrom must have an entry"),
 )]
 pub struct SecureParameterSpec {
     /// The store to read from. Default: the `ClusterParameterStore` named `default`.
@@ -62,10 +64,16 @@ pub struct SecureParameterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
-    /// The keys of the Secret, each with the parameter that its value comes from.
-    #[schemars(length(min = 1, max = 256))]
+    /// Keys of the Secret, each with the parameter that its value comes from. This or `dataFrom` must have an entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub data: Vec<DataEntry>,
+
+    /// Parameters that become several keys of the Secret each. No two sources may give the same key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub data_from: Vec<DataFromEntry>,
 
     /// The Secret to write. Default: an `Opaque` Secret with the name of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,43 +113,6 @@ impl StoreKind {
             Self::ParameterStore => "ParameterStore",
         }
     }
-}
-
-/// One key of the Secret and the parameter behind it.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!(has(self.version) && has(self.label))").message("version and label exclude each other"),
-)]
-pub struct DataEntry {
-    /// Key in the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
-    #[x_kube(validation = Rule::new("self != '.' && self != '..' && !self.startsWith('..')").message("a Secret's key must not be . or begin with .."))]
-    pub key: String,
-
-    /// Name of the parameter, for example `/shop/db-password`, or its full ARN if another account shares it. Versions
-    /// and labels go into their own fields.
-    #[schemars(
-        length(min = 1, max = 2048),
-        regex(
-            pattern = r"^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$"
-        )
-    )]
-    pub parameter: String,
-
-    /// A fixed version of the parameter. Default: the newest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub version: Option<i64>,
-
-    /// The version that carries this label.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
-    pub label: Option<String>,
-
-    /// If true and the parameter does not exist, the key is left out of the Secret. Default: false, the object fails.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub optional: Option<bool>,
 }
 
 /// The Secret to write.

@@ -233,6 +233,7 @@ mod tests {
                 ..ObjectMeta::default()
             },
             spec: SecureParameterSpec {
+                data_from: Vec::new(),
                 store_ref: Some(StoreRef { kind: None, name: Some(store.into()) }),
                 refresh_interval: None,
                 suspend: None,

@@ -42,6 +42,8 @@ pub struct Found<'a> {
     pub versions: &'a Versions,
     /// The keys, as far as they are known.
     pub keys: &'a ParameterKeys,
+    /// How many keys the Secret holds; `None` if its values were not read now.
+    pub key_count: Option<usize>,
     /// What Parameter Store decrypted although KMS was to do it, and why; `None` if that is not known, after a restart.
     pub detours: Option<&'a Detours>,
 }
@@ -147,13 +149,7 @@ impl Subject<'_> {
     }
 
     fn synced(&self, secret: &str, plan: &Plan, found: Found<'_>) -> Vec<crate::api::Condition> {
-        let is_there = |wanted| found.versions.get(wanted).is_some_and(Option::is_some);
-        let keys = plan.keys.values().filter(|source| is_there(&source.wanted)).count();
-        let holds = format!(
-            "Secret {secret} holds {} from {}.",
-            count(keys, "key"),
-            count(present(found.versions).count(), "parameter")
-        );
+        let holds = self.holds(secret, plan, found);
         let before = find(self.status, ConditionType::Ready)
             .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&holds));
         // Until KMS was asked about every key, what was said of them before stands.
@@ -173,6 +169,21 @@ impl Subject<'_> {
             (None, None) => String::new(),
         };
         self.conditions().ready(Reason::Synced, &format!("{holds}{troubles}{detours}"))
+    }
+
+    /// What the Secret holds. How many keys the values of some parameters become is known only where they were read; what
+    /// was said then stands.
+    fn holds(&self, secret: &str, plan: &Plan, found: Found<'_>) -> String {
+        let is_there = |wanted| found.versions.get(wanted).is_some_and(Option::is_some);
+        let of_entries = || plan.keys.values().filter(|source| is_there(&source.wanted)).count();
+        let keys = found.key_count.or_else(|| plan.sets.is_empty().then(of_entries));
+        let start = format!("Secret {secret} holds ");
+        let before = find(self.status, ConditionType::Ready).and_then(|ready| {
+            let told = ready.message.strip_prefix(&start)?;
+            told.split_once(" from ").map(|(keys, _)| keys.to_owned())
+        });
+        let keys = keys.map(|keys| count(keys, "key")).or(before).unwrap_or_else(|| "keys".to_owned());
+        format!("{start}{keys} from {}.", count(present(found.versions).count(), "parameter"))
     }
 
     fn parameters(&self, found: Found<'_>) -> Vec<ParameterStatus> {

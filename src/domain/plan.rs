@@ -10,13 +10,15 @@ use super::{
     parameter::{ArnParts, Scope, Selector, Wanted},
     policy::Grant,
 };
-use crate::api::{DataEntry, Reason, SecureParameterSpec};
+use crate::api::{DataFromEntry, Decode, Format, KeyMapping, ParameterSource, Reason, SecureParameterSpec};
 
 /// What one object needs from Parameter Store and what becomes of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Per key of the Secret, where its value comes from.
     pub keys: BTreeMap<String, Source>,
+    /// What becomes several keys.
+    pub sets: Vec<Set>,
     /// Digest over everything that shapes the Secret besides the parameters. Of use within one process only.
     pub shape: u64,
 }
@@ -28,6 +30,21 @@ pub struct Source {
     pub wanted: Wanted,
     /// Whether the key may be absent.
     pub optional: bool,
+    /// Where within the value; all of it, if `None`.
+    pub json_path: Option<String>,
+    /// How that is encoded.
+    pub decode: Option<Decode>,
+}
+
+/// A parameter that becomes several keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Set {
+    /// The parameter.
+    pub wanted: Wanted,
+    /// What its value is written in.
+    pub format: Format,
+    /// How the names in it become keys.
+    pub mapping: Option<KeyMapping>,
 }
 
 impl Plan {
@@ -37,6 +54,7 @@ impl Plan {
         for source in self.keys.values() {
             reads.entry(&source.wanted).and_modify(|optional| *optional &= source.optional).or_insert(source.optional);
         }
+        reads.extend(self.sets.iter().map(|set| (&set.wanted, false)));
         reads
     }
 }
@@ -57,42 +75,62 @@ pub fn plan(
 ) -> Result<Plan, Fault> {
     let mut keys = BTreeMap::new();
     for entry in &spec.data {
-        let source = Source { wanted: wanted(entry, scope)?, optional: entry.optional.unwrap_or_default() };
+        let place = || format!("spec.data[{}]", entry.key);
+        let source = Source {
+            wanted: wanted(place, &entry.parameter, entry.version, entry.label.as_ref(), scope)?,
+            optional: entry.optional.unwrap_or_default(),
+            json_path: entry.json_path.clone(),
+            decode: entry.decode,
+        };
         if keys.insert(entry.key.clone(), source).is_some() {
             return Err(Fault::new(Reason::InvalidSpec, format!("spec.data names the key {} twice.", entry.key)));
         }
     }
+    let set = |(index, entry): (usize, &DataFromEntry)| {
+        let ParameterSource { name, version, label, format } = &entry.parameter;
+        let place = || format!("spec.dataFrom[{index}].parameter");
+        let wanted = wanted(place, name, *version, label.as_ref(), scope)?;
+        Ok(Set { wanted, format: *format, mapping: entry.keys.clone() })
+    };
+    let sets = spec.data_from.iter().enumerate().map(set).collect::<Result<Vec<_>, Fault>>()?;
     let denied: BTreeSet<_> = keys
         .values()
         .map(|source: &Source| &source.wanted)
+        .chain(sets.iter().map(|set| &set.wanted))
         .filter(|wanted| grant.is_some_and(|grant| !grant.allows(&wanted.arn, scope)))
         .collect();
     if !denied.is_empty() {
         return Err(policy_denied(&denied, scope, namespace, store));
     }
-    Ok(Plan { keys, shape: shape(spec) })
+    Ok(Plan { keys, sets, shape: shape(spec) })
 }
 
-fn wanted(entry: &DataEntry, scope: &Scope) -> Result<Wanted, Fault> {
-    let selector = match (entry.version, &entry.label) {
+fn wanted(
+    place: impl Fn() -> String,
+    name: &str,
+    version: Option<i64>,
+    label: Option<&String>,
+    scope: &Scope,
+) -> Result<Wanted, Fault> {
+    let selector = match (version, label) {
         (Some(_), Some(_)) => {
-            let message = format!("spec.data[{}] has a version and a label; keep one of them.", entry.key);
+            let message = format!("{} has a version and a label; keep one of them.", place());
             return Err(Fault::new(Reason::InvalidSpec, message));
         }
         (Some(version), None) => Some(Selector::Version(version)),
         (None, Some(label)) => Some(Selector::Label(label.clone())),
         (None, None) => None,
     };
-    if let Some(arn) = ArnParts::parse(&entry.parameter)
+    if let Some(arn) = ArnParts::parse(name)
         && arn.region != scope.region
     {
         let message = format!(
-            "Parameter {} is in region {}, but the store reads region {}; use a store of that region.",
-            entry.parameter, arn.region, scope.region
+            "Parameter {name} is in region {}, but the store reads region {}; use a store of that region.",
+            arn.region, scope.region
         );
         return Err(Fault::new(Reason::InvalidSpec, message));
     }
-    Ok(Wanted::new(&entry.parameter, selector, scope))
+    Ok(Wanted::new(name, selector, scope))
 }
 
 fn policy_denied(denied: &BTreeSet<&Wanted>, scope: &Scope, namespace: &str, store: &str) -> Fault {
@@ -121,7 +159,7 @@ fn shape(spec: &SecureParameterSpec) -> u64 {
     let mut hasher = DefaultHasher::new();
     let target = spec.target.as_ref();
     // Debug forms of plain data: stable within a process, which is all that is asked of them.
-    format!("{:?}{:?}{:?}", spec.data, target, spec.store()).hash(&mut hasher);
+    format!("{:?}{:?}{:?}{:?}", spec.data, spec.data_from, target, spec.store()).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -129,7 +167,7 @@ fn shape(spec: &SecureParameterSpec) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        api::{AccessRule, NamespaceMatch},
+        api::{AccessRule, DataEntry, NamespaceMatch},
         domain::policy::Namespace,
     };
 
@@ -143,6 +181,7 @@ mod tests {
             refresh_interval: None,
             suspend: None,
             data: entries.to_vec(),
+            data_from: Vec::new(),
             target: None,
         }
     }

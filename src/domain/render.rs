@@ -1,11 +1,22 @@
 //! Fourth stage: values become the data of the Secret.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
-use secrecy::{ExposeSecret, SecretString};
+use base64::{
+    Engine,
+    alphabet::URL_SAFE,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
+use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
 
-use super::{Fault, parameter::Wanted, plan::Plan};
-use crate::api::Reason;
+use super::{
+    Fault, dotenv,
+    json::Json,
+    mapping,
+    parameter::Wanted,
+    plan::{Plan, Set, Source, list},
+};
+use crate::api::{Decode, Format, Reason};
 
 /// Most bytes that the values of a Secret may have together (`MaxSecretSize` of the Kubernetes API).
 pub const MAX_SECRET_BYTES: usize = 1_048_576;
@@ -13,17 +24,66 @@ pub const MAX_SECRET_BYTES: usize = 1_048_576;
 /// Values by parameter. Zeroized when dropped, redacted in Debug.
 pub type Values = BTreeMap<Wanted, Arc<SecretString>>;
 
-/// Data of a Secret, borrowed from the values that were read.
-pub type Data<'a> = BTreeMap<&'a str, &'a SecretString>;
+/// Data of a Secret, borrowed from the values that were read where it is all of one.
+pub type Data<'a> = BTreeMap<Cow<'a, str>, Content<'a>>;
+
+/// What a key of the Secret holds. Zeroized when dropped, redacted in Debug.
+pub enum Content<'a> {
+    /// All of a value.
+    Value(&'a SecretString),
+    /// A part of one.
+    Text(SecretString),
+    /// What was encoded.
+    Bytes(SecretSlice<u8>),
+}
+
+impl Content<'_> {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Value(value) => value.expose_secret().as_bytes(),
+            Self::Text(value) => value.expose_secret().as_bytes(),
+            Self::Bytes(bytes) => bytes.expose_secret(),
+        }
+    }
+}
+
+impl fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content([REDACTED])")
+    }
+}
+
+/// Base64 for URLs, with or without padding.
+const ANY_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 
 /// Renders the Secret's data. Keys whose optional parameter is absent are left out.
 ///
 /// # Errors
-/// `SecretTooLarge`, with the size.
+/// `ValueError` for a value that is not what the spec says; `KeyCollision` with both parameters; `SecretTooLarge`, with
+/// the size. Never holds anything of a value.
 pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
-    let data: Data<'_> =
-        plan.keys.iter().filter_map(|(key, source)| Some((key.as_str(), &**values.get(&source.wanted)?))).collect();
-    let size: usize = data.values().map(|value| value.expose_secret().len()).sum();
+    let mut data = Data::new();
+    for (key, source) in &plan.keys {
+        if let Some(value) = values.get(&source.wanted) {
+            data.insert(Cow::Borrowed(key), content(key, source, value)?);
+        }
+    }
+    let mut origins: BTreeMap<Cow<'a, str>, &Wanted> =
+        plan.keys.iter().map(|(key, source)| (Cow::Borrowed(key.as_str()), &source.wanted)).collect();
+    for (index, set) in plan.sets.iter().enumerate() {
+        let Some(value) = values.get(&set.wanted) else { continue };
+        for (name, content) in fields(index, set, value)? {
+            let key = mapping::key(&name, set.mapping.as_ref()).ok_or_else(|| no_key(index, set, &name))?;
+            if let Some(other) = origins.insert(Cow::Owned(key.clone()), &set.wanted) {
+                return Err(collision(index, &key, other, &set.wanted));
+            }
+            data.insert(Cow::Owned(key), Content::Text(content));
+        }
+    }
+    let size: usize = data.values().map(|content| content.bytes().len()).sum();
     if size > MAX_SECRET_BYTES {
         let message = format!(
             "The Secret would hold {size} bytes, more than the {MAX_SECRET_BYTES} that Kubernetes allows; split it into \
@@ -34,37 +94,207 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
     Ok(data)
 }
 
+fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Result<Content<'a>, Fault> {
+    let wrong = |problem: &str| {
+        let message =
+            format!("The value of parameter {} {problem}; correct the parameter, or spec.data[{key}].", source.wanted);
+        Fault::new(Reason::ValueError, message)
+    };
+    let found = match &source.json_path {
+        None => None,
+        Some(path) => {
+            let json = Json::parse(value.expose_secret()).ok_or_else(|| wrong("is no JSON, so jsonPath has no use"))?;
+            let found = json.find(path).map_err(|problem| {
+                let message =
+                    format!("{path} {problem} in parameter {}; correct spec.data[{key}].jsonPath.", source.wanted);
+                Fault::new(Reason::ValueError, message)
+            })?;
+            Some(found)
+        }
+    };
+    let Some(decode) = source.decode else {
+        return Ok(found.map_or(Content::Value(value), Content::Text));
+    };
+    let text = found.as_ref().unwrap_or(value).expose_secret();
+    let compact = Zeroizing::new(text.split_ascii_whitespace().collect::<String>());
+    let bytes = match decode {
+        Decode::Base64 => STANDARD.decode(compact.as_bytes()),
+        Decode::Base64Url => URL.decode(compact.as_bytes()),
+    };
+    // What a decoder says may quote a byte.
+    let bytes = bytes.map_err(|_| wrong(&format!("is no {decode:?}")))?;
+    Ok(Content::Bytes(bytes.into()))
+}
+
+fn fields(index: usize, set: &Set, value: &SecretString) -> Result<Vec<(String, SecretString)>, Fault> {
+    let wrong = |problem: &str| {
+        let message = format!(
+            "The value of parameter {} {problem}; correct the parameter, or spec.dataFrom[{index}].",
+            set.wanted
+        );
+        Fault::new(Reason::ValueError, message)
+    };
+    let text = value.expose_secret();
+    let fields: Vec<_> = match set.format {
+        Format::Json => {
+            let json = Json::parse(text).ok_or_else(|| wrong("is no JSON"))?;
+            let fields = json.fields().ok_or_else(|| wrong("is JSON, but no object"))?;
+            if let Some(name) = Json::repeated_field(text) {
+                return Err(wrong(&format!("has the field {name:?} twice")));
+            }
+            fields.map(|(name, content)| (name.to_owned(), content)).collect()
+        }
+        Format::Dotenv => dotenv::parse(text)
+            .map_err(|(line, problem)| wrong(&format!("is no list of NAME=value: line {line} {problem}")))?
+            .into_iter()
+            .map(|(name, content)| (name.to_owned(), content))
+            .collect(),
+    };
+    Ok(fields)
+}
+
+/// The names of fields are no values, but are written beside them: a line that is no line may be a value.
+fn no_key(index: usize, set: &Set, name: &str) -> Fault {
+    let shown: String = name.chars().take(64).collect();
+    let name = if set.format == Format::Json { format!("Field {shown:?}") } else { "A name".to_owned() };
+    Fault::new(
+        Reason::ValueError,
+        format!(
+            "{name} in parameter {} is no key of a Secret (letters, digits, -, _ and . only); rename it, or set \
+             spec.dataFrom[{index}].keys.",
+            set.wanted
+        ),
+    )
+}
+
+fn collision(index: usize, key: &str, one: &Wanted, other: &Wanted) -> Fault {
+    let whence = if one == other {
+        format!("twice from {one}")
+    } else {
+        format!("from {}", list(&[one.to_string(), other.to_string()]))
+    };
+    Fault::new(
+        Reason::KeyCollision,
+        format!("Key {key} comes {whence}; rename one of them, or set spec.dataFrom[{index}].keys."),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{parameter::Scope, plan::Source};
+    use crate::{
+        api::{KeyFormat, KeyMapping},
+        domain::parameter::Scope,
+    };
 
     fn wanted(name: &str) -> Wanted {
         Wanted::new(name, None, &Scope { partition: "aws".into(), region: "r".into(), account: "1".into() })
     }
 
-    fn plan(keys: &[(&str, &str)]) -> Plan {
-        let source = |name| Source { wanted: wanted(name), optional: true };
-        Plan { keys: keys.iter().map(|(key, name)| ((*key).to_owned(), source(name))).collect(), shape: 0 }
+    fn source(name: &str) -> Source {
+        Source { wanted: wanted(name), optional: true, json_path: None, decode: None }
+    }
+
+    fn plan(keys: &[(&str, Source)], sets: &[Set]) -> Plan {
+        let keys = keys.iter().map(|(key, source)| ((*key).to_owned(), source.clone())).collect();
+        Plan { keys, sets: sets.to_vec(), shape: 0 }
+    }
+
+    fn values(values: &[(&str, &str)]) -> Values {
+        values.iter().map(|(name, value)| (wanted(name), Arc::new((*value).to_owned().into()))).collect()
+    }
+
+    fn set(name: &str, format: Format, mapping: Option<KeyFormat>) -> Set {
+        let mapping = mapping.map(|format| KeyMapping { format: Some(format), prefix: None });
+        Set { wanted: wanted(name), format, mapping }
+    }
+
+    fn rendered(plan: &Plan, values: &Values) -> Result<Vec<(String, String)>, Fault> {
+        let data = render(plan, values)?;
+        let text = |content: Content<'_>| String::from_utf8_lossy(content.bytes()).into_owned();
+        Ok(data.into_iter().map(|(key, content)| (key.into_owned(), text(content))).collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn keys_get_the_value_of_their_parameter() {
-        let values: Values = [(wanted("/a"), Arc::new("1".into())), (wanted("/b"), Arc::new("2".into()))].into();
-        let plan = plan(&[("A", "/a"), ("B", "b"), ("AGAIN", "/a"), ("GONE", "/c")]);
+        let keys = [("A", source("/a")), ("B", source("b")), ("AGAIN", source("/a")), ("GONE", source("/c"))];
+        let data = rendered(&plan(&keys, &[]), &values(&[("/a", "1"), ("/b", "2")]));
+        assert_eq!(data, Ok(pairs(&[("A", "1"), ("AGAIN", "1"), ("B", "2")])));
+    }
+
+    #[test]
+    fn a_part_of_a_value_may_be_decoded() {
+        let path = |path: &str, decode| Source { json_path: Some(path.into()), decode, ..source("/json") };
+        let keys = [
+            ("USER", path("$.user", None)),
+            ("CERT", path("$.cert", Some(Decode::Base64))),
+            ("RAW", Source { decode: Some(Decode::Base64Url), ..source("/raw") }),
+        ];
+        let values = values(&[("/json", r#"{"user": "app", "cert": "aGVs\nbG8="}"#), ("/raw", "_-8")]);
+        let plan = plan(&keys, &[]);
         let data = render(&plan, &values).expect("data");
-        let data: Vec<_> = data.into_iter().map(|(key, value)| (key, value.expose_secret())).collect();
-        assert_eq!(data, [("A", "1"), ("AGAIN", "1"), ("B", "2")]);
+        assert_eq!(data["USER"].bytes(), b"app");
+        assert_eq!(data["CERT"].bytes(), b"hello", "line breaks are ignored");
+        assert_eq!(data["RAW"].bytes(), [0xff, 0xef], "binary, without padding");
+        assert!(!format!("{data:?}").contains("app"));
+    }
+
+    #[test]
+    fn fields_become_keys() {
+        let sets = [set("/json", Format::Json, Some(KeyFormat::EnvVar)), set("/env", Format::Dotenv, None)];
+        let values = values(&[("/json", r#"{"db-user": "app", "port": 5432}"#), ("/env", "# local\nTOKEN='x'\n")]);
+        let data = rendered(&plan(&[], &sets), &values);
+        assert_eq!(data, Ok(pairs(&[("DB_USER", "app"), ("PORT", "5432"), ("TOKEN", "x")])));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_the_value() {
+        let path = |path: &str| Source { json_path: Some(path.into()), ..source("/a") };
+        let decode = Source { decode: Some(Decode::Base64), ..source("/a") };
+        let env = || [set("/a", Format::Dotenv, None)];
+        let json = || [set("/a", Format::Json, None)];
+        let collide = [set("/a", Format::Json, Some(KeyFormat::EnvVar))];
+        let both = [set("/a", Format::Json, None), set("/b", Format::Json, None)];
+        for (plan, value, reason, parts) in [
+            (plan(&[("K", path("$.x"))], &[]), "s3cr3t", Reason::ValueError, &["/a", "no JSON", "spec.data[K]"][..]),
+            (
+                plan(&[("K", path("$.x"))], &[]),
+                r#"{"y": "s3cr3t"}"#,
+                Reason::ValueError,
+                &["$.x", "nothing", "jsonPath"],
+            ),
+            (plan(&[("K", decode)], &[]), "s3cr3t!", Reason::ValueError, &["no Base64", "/a"]),
+            (plan(&[], &json()), r#"{"a": "s3cr3t", "a": 1}"#, Reason::ValueError, &["\"a\" twice"]),
+            (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["no object", "spec.dataFrom[0]"]),
+            (plan(&[], &json()), r#"{"a b": "s3cr3t"}"#, Reason::ValueError, &["\"a b\"", "no key"]),
+            (plan(&[], &env()), "A=1\ns3cr3t", Reason::ValueError, &["line 2", "/a"]),
+            (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["A name", "no key"]),
+            (plan(&[], &env()), "A=s3cr3t\nA=2", Reason::KeyCollision, &["Key A", "twice from /a"]),
+            (plan(&[], &collide), r#"{"a-b": "s3cr3t", "a.b": 1}"#, Reason::KeyCollision, &["Key A_B", "twice"]),
+            (plan(&[], &both), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/a, /b", "dataFrom[1].keys"]),
+            (plan(&[("x", source("/b"))], &json()), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/b, /a"]),
+        ] {
+            let fault = render(&plan, &values(&[("/a", value), ("/b", r#"{"x": 1}"#)])).map(drop).expect_err(value);
+            assert_eq!(fault.reason, reason, "{}", fault.message);
+            for part in parts {
+                assert!(fault.message.contains(part), "{} lacks {part}", fault.message);
+            }
+            assert!(!fault.message.contains("s3cr3t"), "{}", fault.message);
+        }
     }
 
     #[test]
     fn a_secret_over_one_mebibyte_is_refused_before_the_write() {
         let half = "x".repeat(MAX_SECRET_BYTES / 2);
-        let values: Values = [(wanted("/a"), Arc::new(half.into()))].into();
-        assert!(render(&plan(&[("A", "/a"), ("B", "/a")]), &values).is_ok());
-        let three = plan(&[("A", "/a"), ("B", "/a"), ("C", "/a")]);
-        let fault = render(&three, &values).expect_err("too large");
+        let values = values(&[("/a", &half)]);
+        assert!(render(&plan(&[("A", source("/a")), ("B", source("/a"))], &[]), &values).is_ok());
+        let three = plan(&[("A", source("/a")), ("B", source("/a")), ("C", source("/a"))], &[]);
+        let fault = render(&three, &values).map(drop).expect_err("too large");
         assert_eq!(fault.reason, Reason::SecretTooLarge);
-        assert!(!fault.message.contains('x'.to_string().repeat(3).as_str()));
+        assert!(!fault.message.contains("xxx"));
     }
 }

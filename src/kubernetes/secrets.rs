@@ -13,13 +13,15 @@ use kube::{
     Api, Client, Error,
     api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions},
 };
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::field_ownership::field_ownership;
 use crate::{
     api::names,
-    domain::{ownership::SecretFacts, render::Data},
+    domain::{
+        ownership::SecretFacts,
+        render::{Content, Data},
+    },
 };
 
 /// Longest text of the API server's that is passed on, in characters.
@@ -193,7 +195,7 @@ impl Secrets {
 
 fn manifest(desired: &Desired<'_>, uid: Option<&str>) -> Value {
     let data: BTreeMap<_, _> =
-        desired.data.iter().map(|(key, value)| (*key, BASE64.encode(value.expose_secret()))).collect();
+        desired.data.iter().map(|(key, value)| (key.as_ref(), BASE64.encode(value.bytes()))).collect();
     let metadata = ObjectMeta {
         name: Some(desired.name.to_owned()),
         namespace: Some(desired.namespace.to_owned()),
@@ -254,9 +256,10 @@ fn causes(status: &Status) -> impl Iterator<Item = &StatusCause> {
 }
 
 fn mentions(message: &str, data: &Data<'_>) -> bool {
-    data.values()
-        .map(|value| value.expose_secret())
-        .any(|value| !value.is_empty() && (message.contains(value) || message.contains(&BASE64.encode(value))))
+    data.values().map(Content::bytes).filter(|bytes| !bytes.is_empty()).any(|bytes| {
+        let is_quoted = std::str::from_utf8(bytes).is_ok_and(|text| message.contains(text));
+        is_quoted || message.contains(&BASE64.encode(bytes))
+    })
 }
 
 /// Kept small on purpose: the watch of Secrets needs these parts of their metadata and nothing else.

@@ -20,3 +20,4 @@ mod process;
 mod restart;
 mod schema;
 mod support;
+mod values;

@@ -50,9 +50,17 @@ fn entry(more: &Value) -> Value {
     json!({"data": [entry]})
 }
 
+fn from(parameter: &Value, keys: &Value) -> Value {
+    let mut source = json!({"name": "/shop/config", "format": "Json"});
+    for (key, value) in parameter.as_object().into_iter().flatten() {
+        source[key] = value.clone();
+    }
+    json!({"dataFrom": [{"parameter": source, "keys": keys}]})
+}
+
 fn bad_objects() -> Vec<(&'static str, Value, &'static str)> {
     vec![
-        ("no data", json!({"data": []}), "spec.data"),
+        ("no data", json!({"data": []}), "data or dataFrom must have an entry"),
         ("two selectors", entry(&json!({"version": 1, "label": "prod"})), "version and label exclude each other"),
         ("version 0", entry(&json!({"version": 0})), "version"),
         ("a label that starts with a digit", entry(&json!({"label": "1st"})), "label"),
@@ -66,6 +74,14 @@ fn bad_objects() -> Vec<(&'static str, Value, &'static str)> {
             json!({"data": [{"key": "A", "parameter": "/a"}, {"key": "A", "parameter": "/b"}]}),
             "Duplicate",
         ),
+        ("a path that does not begin at the root", entry(&json!({"jsonPath": "user"})), "jsonPath"),
+        ("an encoding of ours", entry(&json!({"decode": "Rot13"})), "decode"),
+        ("fields of nothing", json!({"dataFrom": [{}]}), "parameter"),
+        ("fields without a format", json!({"dataFrom": [{"parameter": {"name": "/a"}}]}), "format"),
+        ("fields in YAML", from(&json!({"format": "Yaml"}), &json!({})), "format"),
+        ("fields with two selectors", from(&json!({"version": 1, "label": "prod"}), &json!({})), "exclude each other"),
+        ("keys in a form that is none", from(&json!({}), &json!({"format": "Kebab"})), "keys.format"),
+        ("a prefix with a slash", from(&json!({}), &json!({"prefix": "a/"})), "keys.prefix"),
         ("an interval of a second", json!({"refreshInterval": "1s"}), "between 10s and 168h"),
         ("an interval of a year", json!({"refreshInterval": "8760h"}), "between 10s and 168h"),
         ("an interval in days", json!({"refreshInterval": "1d"}), "refreshInterval"),
@@ -96,6 +112,9 @@ fn bad_stores() -> Vec<(&'static str, Value, &'static str)> {
         ("an empty selector", access(json!({"namespaces": {"selector": {}}, "parameters": ["/a"]})), "say all: true"),
         ("no parameters", access(json!({"namespaces": all, "parameters": []})), "parameters"),
         ("a glob without slash", access(json!({"namespaces": all, "parameters": ["shop/*"]})), "parameters"),
+        ("a proof of access each second", json!({"revalidateInterval": "1s"}), "between 10s and 720h"),
+        ("a proof of access that is no duration", json!({"revalidateInterval": "daily"}), "between 10s and 720h"),
+        ("decryption by nobody", json!({"decryption": "None"}), "decryption"),
         ("a quota of nothing", json!({"quota": {"requestsPerSecond": 0}}), "requestsPerSecond"),
         ("a region that is none", json!({"region": "Frankfurt"}), "region"),
         (

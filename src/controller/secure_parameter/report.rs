@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// When to look again at what only a change helps.
+const NEVER: Duration = Duration::from_secs(24 * 3_600);
+
 impl Pass<'_> {
     pub(super) async fn succeed(&mut self, done: Done) -> Result<(Action, Reason), kube::Error> {
         if let Some(since) = self.memory.failing_since {
@@ -71,6 +74,8 @@ impl Pass<'_> {
         }
         let wait = match fault.reason {
             Reason::SecretContested => self.memory.until_repair(Instant::now()),
+            // To read the same again is of no use: a change of what it rests on wakes the object.
+            reason if reason.concerns_values() => NEVER,
             reason => backoff::after_failure(reason, attempt, interval, &self.uid),
         };
         let failed_read = || FailedRead {
@@ -80,7 +85,8 @@ impl Pass<'_> {
             retry_at: Instant::now() + wait.saturating_sub(Duration::from_millis(50)),
             reason: fault.reason,
         };
-        self.memory.failed_read = accesses.iter().any(|access| access.failed).then(failed_read);
+        let is_of_a_read = fault.reason.concerns_values() || accesses.iter().any(|access| access.failed);
+        self.memory.failed_read = is_of_a_read.then(failed_read);
         Ok((Action::requeue(wait), fault.reason))
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use super::{Done, LOOK_AGAIN, Pass, Passed};
+use super::{Done, LOOK_AGAIN, Pass, Passed, write::Applied};
 use crate::{
     api::{
         Reason, SecureParameterStatus,
@@ -18,7 +18,6 @@ use crate::{
         event::{self, Event},
         key::ParameterKeys,
         outcome::{Found, Written, troubles},
-        ownership::SecretFacts,
         parameter::Wanted,
         plan::Plan,
         render::render,
@@ -60,7 +59,8 @@ impl Pass<'_> {
         if before.source_revision.as_deref() == Some(revision.as_str()) {
             let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
             let keys = session.reader.keys(&versions);
-            let found = Found { versions: &versions, keys: &keys, detours: self.memory.detours.as_ref() };
+            let found =
+                Found { versions: &versions, keys: &keys, key_count: None, detours: self.memory.detours.as_ref() };
             let status = Box::new(self.subject(&before).verified(secret, plan, found));
             let events = self.key_events(&before, &keys);
             self.memory.absent = absent(&versions);
@@ -110,7 +110,7 @@ impl Pass<'_> {
             // Deleted while AWS was asked: nothing is written any more.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
-        let facts = self.write(render(plan, &reading.values)?, &permit).await?;
+        let applied = self.write(render(plan, &reading.values)?, &permit).await?;
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) {
             self.memory.repaired(Instant::now());
         }
@@ -118,7 +118,7 @@ impl Pass<'_> {
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
             self.retire(former).await?;
         }
-        Ok(Passed::Done(self.written(session, plan, purpose, &reading, facts, former.as_ref())))
+        Ok(Passed::Done(self.written(session, plan, purpose, &reading, applied, former.as_ref())))
     }
 
     /// Reads. What waits for its turn for long says so meanwhile.
@@ -157,7 +157,7 @@ impl Pass<'_> {
         plan: &Plan,
         purpose: Purpose,
         reading: &Reading,
-        facts: SecretFacts,
+        Applied { facts, key_count }: Applied,
         former: Option<&WrittenSecret>,
     ) -> Done {
         let secret = WrittenSecret {
@@ -172,7 +172,8 @@ impl Pass<'_> {
         let revision = source_revision(&session.source, &reading.versions);
         let keys = session.reader.keys(&reading.versions);
         let detours = reading.detours.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
-        let found = Found { versions: &reading.versions, keys: &keys, detours: Some(&detours) };
+        let found =
+            Found { versions: &reading.versions, keys: &keys, key_count: Some(key_count), detours: Some(&detours) };
         let status = Box::new(self.subject(&before).written(written, plan, found, revision));
         let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;
         let mut events = self.key_events(&before, &keys);

@@ -23,6 +23,14 @@ pub(super) struct Permit {
     uid: Option<String>,
 }
 
+/// A Secret after its write.
+pub(super) struct Applied {
+    /// Its metadata.
+    pub facts: SecretFacts,
+    /// How many keys it holds.
+    pub key_count: usize,
+}
+
 impl Pass<'_> {
     /// Judges whether the object may write its Secret.
     pub(super) async fn permit(&self) -> Result<Permit, Fault> {
@@ -52,7 +60,7 @@ impl Pass<'_> {
     }
 
     /// Writes the Secret. If that fails, it is as it was.
-    pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<SecretFacts, Fault> {
+    pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<Applied, Fault> {
         let desired = desired(self.object, &self.namespace, data);
         let facts = match &permit.uid {
             None => self.create(&desired).await?,
@@ -72,7 +80,7 @@ impl Pass<'_> {
         };
         self.context.metrics.secret_written();
         self.audit_write("apply", desired.name, Some(facts.resource_version.clone()));
-        Ok(facts)
+        Ok(Applied { facts, key_count: desired.data.len() })
     }
 
     async fn create(&self, desired: &Desired<'_>) -> Result<SecretFacts, Fault> {

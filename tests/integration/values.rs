@@ -1,0 +1,102 @@
+//! Parts of values, encoded values and values with several fields become keys of the Secret.
+
+use anyhow::{Context, Result};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use secure_parameter_operator::api::SecureParameter;
+use serde_json::{Value, json};
+
+use crate::support::{World, object};
+
+fn message(object: &SecureParameter) -> String {
+    let conditions = object.status.clone().unwrap_or_default().conditions;
+    conditions.into_iter().find(|c| c.type_ == "Ready").map(|c| c.message).unwrap_or_default()
+}
+
+fn data(entries: &Value) -> Value {
+    object("checkout", &[], &json!({"data": entries}))
+}
+
+#[tokio::test]
+async fn a_part_of_a_value_becomes_a_key() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.put("/shop/db", r#"{"user": "app", "port": 5432, "ca": "/w7/"}"#);
+    let entry = |key: &str, path: &str| json!({"key": key, "parameter": "/shop/db", "jsonPath": path});
+    let mut ca = entry("CA", "$.ca");
+    ca["decode"] = json!("Base64");
+    world.apply(&data(&json!([entry("USER", "$.user"), entry("PORT", "$['port']"), ca]))).await?;
+    world.synced("checkout").await?;
+    let secret = world.api::<Secret>().get("checkout").await?.data.context("data")?;
+    let bytes = |key: &str| secret.get(key).map(|ByteString(bytes)| bytes.as_slice());
+    assert_eq!((bytes("USER"), bytes("PORT")), (Some(&b"app"[..]), Some(&b"5432"[..])));
+    assert_eq!(bytes("CA"), Some(&[0xff, 0x0e, 0xff][..]), "binary");
+    assert_eq!(world.aws.decrypts(), 1, "several keys of one parameter read it once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn fields_become_keys_and_follow() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.put("/shop/config", r#"{"db-user": "app", "limits": {"cpu": 2}}"#);
+    world.aws.put("/shop/env", "# local\nexport TOKEN='t$1'\n");
+    let from = json!([
+        {"parameter": {"name": "/shop/config", "format": "Json"}, "keys": {"format": "EnvVar", "prefix": "APP_"}},
+        {"parameter": {"name": "/shop/env", "format": "Dotenv"}},
+    ]);
+    world.apply(&object("checkout", &[], &json!({"data": [], "dataFrom": from}))).await?;
+    let expected = [("APP_DB_USER", "app"), ("APP_LIMITS", r#"{"cpu":2}"#), ("TOKEN", "t$1")];
+    world.wait_for_secret("checkout", &expected).await?;
+    let synced = world.synced("checkout").await?;
+    assert!(message(&synced).contains("holds 3 keys from 2 parameters"), "{}", message(&synced));
+    // A field that goes takes its key along.
+    world.aws.put("/shop/config", r#"{"db-user": "new"}"#);
+    world.wait_for_secret("checkout", &[("APP_DB_USER", "new"), ("TOKEN", "t$1")]).await?;
+    Ok(())
+}
+
+/// A value that is not what the spec says keeps the last Secret, and is not read again before something changes.
+#[tokio::test]
+async fn values_that_are_no_use_keep_the_secret() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.put("/shop/config", r#"{"user": "app"}"#);
+    let from = |keys: &Value| {
+        let entry = json!({"parameter": {"name": "/shop/config", "format": "Json"}, "keys": keys});
+        object("checkout", &[("user", "/shop/user")], &json!({"dataFrom": [entry]}))
+    };
+    world.aws.put("/shop/user", "other");
+    world.apply(&from(&json!({"prefix": "c."}))).await?;
+    world.wait_for_secret("checkout", &[("c.user", "app"), ("user", "other")]).await?;
+    world.synced("checkout").await?;
+    for (what, value, reason, words) in [
+        ("no JSON", "s3cr3t", "ValueError", "/shop/config is no JSON"),
+        ("no object", r#"["s3cr3t"]"#, "ValueError", "no object"),
+        ("a field twice", r#"{"user": "s3cr3t", "user": 1}"#, "ValueError", "\"user\" twice"),
+        ("a field that is no key", r#"{"a b": "s3cr3t"}"#, "ValueError", "no key of a Secret"),
+    ] {
+        world.aws.put("/shop/config", value);
+        let failed = world.wait_for("checkout", "False", reason).await.context(what)?;
+        let failed = world
+            .wait_until("checkout", what, |object| message(object).contains(words))
+            .await
+            .with_context(|| message(&failed))?;
+        assert!(!message(&failed).contains("s3cr3t"), "{}", message(&failed));
+        world.wait_for_secret("checkout", &[("c.user", "app"), ("user", "other")]).await?;
+    }
+    // Colliding keys name both parameters; several intervals later they were read but once.
+    world.aws.put("/shop/config", r#"{"user": "app"}"#);
+    world.synced("checkout").await?;
+    world.apply(&from(&json!({}))).await?;
+    let collides = world.wait_for("checkout", "False", "KeyCollision").await?;
+    for part in ["Key user", "/shop/user", "/shop/config"] {
+        assert!(message(&collides).contains(part), "{}", message(&collides));
+    }
+    let decrypts = world.aws.decrypts();
+    let looks = world.aws.calls("GetParameters");
+    testbed::wait::eventually("looks at two more intervals", crate::support::PATIENCE, async || {
+        Ok((world.aws.calls("GetParameters") >= looks + 2).then_some(()))
+    })
+    .await?;
+    assert_eq!(world.aws.decrypts(), decrypts, "nothing changed, so nothing is read");
+    world.apply(&from(&json!({"format": "EnvVar"}))).await?;
+    world.wait_for_secret("checkout", &[("USER", "app"), ("user", "other")]).await?;
+    Ok(())
+}
