@@ -19,7 +19,7 @@ pub use interval::Interval;
 pub use reason::{Progress, Reason};
 pub use secure_parameter::{
     CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, ReclaimPolicy, SecureParameter, SecureParameterSpec,
-    StoreKind, StoreRef, Target,
+    StoreKind, StoreRef, Target, Template,
 };
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{

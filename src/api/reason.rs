@@ -35,6 +35,8 @@ reasons! {
     InvalidSpec,
     /// Two sources give the same key.
     KeyCollision,
+    /// A template cannot be rendered.
+    TemplateError,
     /// A value is not what the spec says it is.
     ValueError,
     /// The Secret would exceed 1 MiB.
@@ -98,6 +100,7 @@ impl Reason {
             | Self::SecretWriteFailed => Progress::Retrying,
             Self::InvalidSpec
             | Self::KeyCollision
+            | Self::TemplateError
             | Self::ValueError
             | Self::SecretTooLarge
             | Self::PolicyDenied
@@ -112,7 +115,7 @@ impl Reason {
 
     /// Whether what was read is in the way, not the reading: to read the same again does not help.
     pub const fn concerns_values(self) -> bool {
-        matches!(self, Self::KeyCollision | Self::ValueError | Self::SecretTooLarge)
+        matches!(self, Self::KeyCollision | Self::TemplateError | Self::ValueError | Self::SecretTooLarge)
     }
 
     /// Whether the Secret itself is what stands in the way.

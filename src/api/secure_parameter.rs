@@ -145,6 +145,15 @@ pub struct Target {
     #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"))]
     pub annotations: BTreeMap<String, String>,
 
+    /// If true, nobody can change the Secret's data, and Kubernetes need not watch it. A new value then means a new Secret:
+    /// the operator deletes the one there is and creates it again. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub immutable: Option<bool>,
+
+    /// Keys that are composed of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+
     /// How the Secret comes to be. `Owner`: the operator creates it and keeps it whole. Default: `Owner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_policy: Option<CreationPolicy>,
@@ -153,6 +162,44 @@ pub struct Target {
     /// `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<ReclaimPolicy>,
+}
+
+/// Keys of the Secret that are composed of others.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// Per key a template in the syntax of Jinja: `{{ DB_PASSWORD | urlencode }}` stands for the value of the key
+    /// `DB_PASSWORD`, `{{ data["db.password"] }}` for one whose name is no identifier. Filters: `b64encode`, `b64decode`,
+    /// `urlencode`, `tojson`, `fromjson`, `quote`, `indent`.
+    #[schemars(with = "TemplateMap")]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[-._a-zA-Z0-9]{1,253}$') && k != '.' && !k.startsWith('..'))").message("a Secret's key may hold letters, digits, -, _ and . only, and must not be . or begin with .."))]
+    pub data: BTreeMap<String, String>,
+
+    /// If true, only these keys are written, and those that they are composed of are not. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<bool>,
+}
+
+/// Schema of the templates.
+struct TemplateMap;
+
+impl JsonSchema for TemplateMap {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TemplateMap".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 64,
+            "additionalProperties": {"type": "string", "maxLength": 16384},
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
 }
 
 /// Schema of a map of labels: values as Kubernetes takes them.

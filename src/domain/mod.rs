@@ -24,5 +24,6 @@ pub mod plan;
 pub mod policy;
 pub mod render;
 pub mod revision;
+pub mod template;
 
 pub use fault::Fault;

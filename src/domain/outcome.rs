@@ -175,7 +175,8 @@ impl Subject<'_> {
     /// was said then stands.
     fn holds(&self, secret: &str, plan: &Plan, found: Found<'_>) -> String {
         let is_there = |wanted| found.versions.get(wanted).is_some_and(Option::is_some);
-        let of_entries = || plan.keys.values().filter(|source| is_there(&source.wanted)).count();
+        let entries = || plan.keys.values().filter(|source| !plan.only_templates && is_there(&source.wanted)).count();
+        let of_entries = || entries() + plan.templates.len();
         let keys = found.key_count.or_else(|| plan.sets.is_empty().then(of_entries));
         let start = format!("Secret {secret} holds ");
         let before = find(self.status, ConditionType::Ready).and_then(|ready| {

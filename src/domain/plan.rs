@@ -9,6 +9,7 @@ use super::{
     Fault,
     parameter::{ArnParts, Scope, Selector, Wanted},
     policy::Grant,
+    template,
 };
 use crate::api::{DataFromEntry, Decode, Format, KeyMapping, ParameterSource, Reason, SecureParameterSpec};
 
@@ -19,6 +20,10 @@ pub struct Plan {
     pub keys: BTreeMap<String, Source>,
     /// What becomes several keys.
     pub sets: Vec<Set>,
+    /// Keys that are composed of others.
+    pub templates: BTreeMap<String, String>,
+    /// Whether these alone are written.
+    pub only_templates: bool,
     /// Digest over everything that shapes the Secret besides the parameters. Of use within one process only.
     pub shape: u64,
 }
@@ -48,6 +53,12 @@ pub struct Set {
 }
 
 impl Plan {
+    /// The keys that the Secret has in any case, as far as they can be known without values.
+    pub fn required_keys(&self) -> impl Iterator<Item = &String> {
+        let entries = self.keys.iter().filter(|(_, source)| !self.only_templates && !source.optional);
+        entries.map(|(key, _)| key).chain(self.templates.keys())
+    }
+
     /// Every distinct parameter, with whether all keys that want it can do without.
     pub fn reads(&self) -> BTreeMap<&Wanted, bool> {
         let mut reads = BTreeMap::new();
@@ -102,7 +113,11 @@ pub fn plan(
     if !denied.is_empty() {
         return Err(policy_denied(&denied, scope, namespace, store));
     }
-    Ok(Plan { keys, sets, shape: shape(spec) })
+    let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
+    let templates = template.map(|template| template.data.clone()).unwrap_or_default();
+    template::check(&templates)?;
+    let only_templates = template.is_some_and(|template| template.only.unwrap_or_default());
+    Ok(Plan { keys, sets, templates, only_templates, shape: shape(spec) })
 }
 
 fn wanted(

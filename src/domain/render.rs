@@ -15,6 +15,7 @@ use super::{
     mapping,
     parameter::Wanted,
     plan::{Plan, Set, Source, list},
+    template,
 };
 use crate::api::{Decode, Format, Reason};
 
@@ -82,6 +83,18 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
             }
             data.insert(Cow::Owned(key), Content::Text(content));
         }
+    }
+    let mut composed = template::render(&plan.templates, &data)?;
+    if plan.only_templates {
+        data.clear();
+    }
+    for key in plan.templates.keys() {
+        if data.contains_key(key.as_str()) {
+            let parameter = origins.get(key.as_str()).map(ToString::to_string).unwrap_or_default();
+            let message = format!("Key {key} comes from {parameter} and from a template; rename one of them.");
+            return Err(Fault::new(Reason::KeyCollision, message));
+        }
+        data.extend(composed.remove(key).map(|bytes| (Cow::Borrowed(key.as_str()), Content::Bytes(bytes))));
     }
     let size: usize = data.values().map(|content| content.bytes().len()).sum();
     if size > MAX_SECRET_BYTES {
@@ -197,7 +210,7 @@ mod tests {
 
     fn plan(keys: &[(&str, Source)], sets: &[Set]) -> Plan {
         let keys = keys.iter().map(|(key, source)| ((*key).to_owned(), source.clone())).collect();
-        Plan { keys, sets: sets.to_vec(), shape: 0 }
+        Plan { keys, sets: sets.to_vec(), templates: BTreeMap::new(), only_templates: false, shape: 0 }
     }
 
     fn values(values: &[(&str, &str)]) -> Values {
@@ -285,6 +298,20 @@ mod tests {
             }
             assert!(!fault.message.contains("s3cr3t"), "{}", fault.message);
         }
+    }
+
+    #[test]
+    fn templates_are_keys_beside_or_instead_of_the_others() {
+        let templates = |key: &str| BTreeMap::from([(key.to_owned(), "{{ A }}!".to_owned())]);
+        let values = values(&[("/a", "1")]);
+        let plain = plan(&[("A", source("/a"))], &[]);
+        let beside = Plan { templates: templates("T"), ..plain.clone() };
+        assert_eq!(rendered(&beside, &values), Ok(pairs(&[("A", "1"), ("T", "1!")])));
+        let instead = Plan { templates: templates("A"), only_templates: true, ..plain.clone() };
+        assert_eq!(rendered(&instead, &values), Ok(pairs(&[("A", "1!")])));
+        let fault = rendered(&Plan { templates: templates("A"), ..plain }, &values).expect_err("a collision");
+        assert_eq!(fault.reason, Reason::KeyCollision);
+        assert!(fault.message.contains("/a") && fault.message.contains("template"), "{}", fault.message);
     }
 
     #[test]

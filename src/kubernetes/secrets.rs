@@ -39,6 +39,8 @@ pub struct Desired<'a> {
     pub labels: BTreeMap<String, String>,
     /// Annotations, ours included.
     pub annotations: BTreeMap<String, String>,
+    /// Whether its data may change.
+    pub immutable: bool,
     /// The owner for garbage collection; none if the Secret is to outlive it.
     pub owner: Option<OwnerReference>,
     /// Its data.
@@ -205,7 +207,12 @@ fn manifest(desired: &Desired<'_>, uid: Option<&str>) -> Value {
         owner_references: desired.owner.clone().map(|owner| vec![owner]),
         ..ObjectMeta::default()
     };
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": desired.type_, "data": data})
+    let mut manifest =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": desired.type_, "data": data});
+    if desired.immutable {
+        manifest["immutable"] = json!(true);
+    }
+    manifest
 }
 
 /// What ownership needs of a Secret's metadata.

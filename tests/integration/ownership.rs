@@ -142,6 +142,31 @@ async fn another_type_means_another_secret() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_immutable_secret_is_made_anew_for_a_new_value() -> Result<()> {
+    let world = world().await?;
+    world.aws.put("/shop/key", "value");
+    let spec =
+        |immutable: bool| object("checkout", &[("KEY", "/shop/key")], &json!({"target": {"immutable": immutable}}));
+    world.apply(&spec(true)).await?;
+    world.synced("checkout").await?;
+    let before = world.api::<Secret>().get("checkout").await?;
+    assert_eq!(before.immutable, Some(true));
+    world.aws.put("/shop/key", "newer");
+    world.wait_for_secret("checkout", &[("KEY", "newer")]).await?;
+    let after = world.api::<Secret>().get("checkout").await?;
+    assert_eq!(after.immutable, Some(true));
+    assert_ne!(before.uid(), after.uid());
+    world.apply(&spec(false)).await?;
+    eventually("the Secret to be mutable", PATIENCE, async || {
+        let secret = world.api::<Secret>().get_opt("checkout").await?;
+        Ok(secret.filter(|secret| secret.immutable.is_none()))
+    })
+    .await?;
+    world.synced("checkout").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_suspended_object_is_left_alone() -> Result<()> {
     let world = world().await?;
     let spec = |suspend: bool| object("checkout", &[("KEY", "/shop/key")], &json!({"suspend": suspend}));

@@ -53,6 +53,52 @@ async fn fields_become_keys_and_follow() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn keys_are_composed_by_templates() -> Result<()> {
+    let mut world = World::start().await?;
+    world.aws.put("/shop/password", "p@ss/1");
+    world.aws.put("/shop/host", "db");
+    let spec = |template: &Value| {
+        let data = [("PASSWORD", "/shop/password"), ("db.host", "/shop/host")];
+        object("checkout", &data, &json!({"target": {"template": template}}))
+    };
+    let url = "postgres://app:{{ PASSWORD | urlencode }}@{{ data['db.host'] }}/shop";
+    world.apply(&spec(&json!({"data": {"URL": url}}))).await?;
+    let keys = [("PASSWORD", "p@ss/1"), ("db.host", "db"), ("URL", "postgres://app:p%40ss%2F1@db/shop")];
+    world.wait_for_secret("checkout", &keys).await?;
+    assert!(message(&world.synced("checkout").await?).contains("holds 3 keys from 2 parameters"));
+
+    world.apply(&spec(&json!({"data": {"URL": url}, "only": true}))).await?;
+    world.wait_for_secret("checkout", &[("URL", "postgres://app:p%40ss%2F1@db/shop")]).await?;
+    let synced = world.synced("checkout").await?;
+    assert!(message(&synced).contains("holds 1 key from 2 parameters"), "{}", message(&synced));
+    // What is not written is not missed after a restart.
+    world.settled().await?;
+    let before = world.versions().await?;
+    world.stop_operator()?;
+    world.aws.clear_records();
+    world.start_operator().await?;
+    testbed::wait::eventually("a look at the versions", crate::support::PATIENCE, async || {
+        Ok((world.aws.calls("GetParameters") > 0).then_some(()))
+    })
+    .await?;
+    assert_eq!((world.aws.decrypts(), world.versions().await?), (0, before));
+
+    for (what, template, words) in [
+        ("a mistake", "{{ PASSWORD ", "mistake"),
+        ("a filter that is none", "{{ PASSWORD | sha256 }}", "sha256"),
+        ("a name that is none", "\n{{ NONE }}", "line 2 uses NONE"),
+        ("a value that does not fit", "{{ PASSWORD | fromjson }}", "no JSON"),
+    ] {
+        world.apply(&spec(&json!({"data": {"URL": template}}))).await?;
+        world.wait_for("checkout", "False", "TemplateError").await.context(what)?;
+        let failed = world.wait_until("checkout", what, |object| message(object).contains(words)).await?;
+        assert!(!message(&failed).contains("p@ss"), "{}", message(&failed));
+        world.wait_for_secret("checkout", &[("URL", "postgres://app:p%40ss%2F1@db/shop")]).await?;
+    }
+    Ok(())
+}
+
 /// A value that is not what the spec says keeps the last Secret, and is not read again before something changes.
 #[tokio::test]
 async fn values_that_are_no_use_keep_the_secret() -> Result<()> {

@@ -84,8 +84,7 @@ impl Pass<'_> {
             // After a restart, of a Secret that somebody touched meanwhile: nothing of ours may be missing or foreign.
             None => {
                 let is_ours = |key: &String| facts.fields.ours.contains(&format!("data/{key}"));
-                let required = plan.keys.iter().filter(|(_, source)| !source.optional);
-                facts.fields.foreign.is_empty() && required.into_iter().all(|(key, _)| is_ours(key))
+                facts.fields.foreign.is_empty() && plan.required_keys().all(is_ours)
             }
         }
     }
