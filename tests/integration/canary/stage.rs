@@ -41,6 +41,14 @@ pub const ENDS: &[(&str, &str, &str)] = &[
     ("docker", "False", "InvalidSpec"),
     ("tls", "False", "InvalidSpec"),
     ("taken", "False", "SecretConflict"),
+    ("direct", "True", "Synced"),
+    ("path", "False", "ValueError"),
+    ("encoded", "False", "ValueError"),
+    ("fields", "False", "ValueError"),
+    ("lines", "False", "ValueError"),
+    ("composed", "True", "Synced"),
+    ("template", "False", "TemplateError"),
+    ("undefined", "False", "TemplateError"),
 ];
 
 /// Sets the stage. Answers with the world, its operator still to be started, and with all that must not show.
@@ -63,6 +71,9 @@ fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
     for (name, value) in VALUES {
         aws.put(&format!("/shop/{name}"), value);
     }
+    aws.create_key("direct");
+    let direct = PutOptions { key: Some("alias/direct".to_owned()), ..PutOptions::default() };
+    aws.put_with("/shop/direct", "canary-direct-3491", direct);
     aws.put("/shop/long", &long);
     aws.put_with("/shop/large", &large, advanced);
     aws.put_with("/shop/disabled", "canary-disabled-1198", keyed);
@@ -73,6 +84,7 @@ fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
         ("long", long.as_str()),
         ("large", &large),
         ("disabled", "canary-disabled-1198"),
+        ("direct", "canary-direct-3491"),
         ("rotated", ROTATED),
         ("the password within json", "canary-json-pass-2245"),
     ];
@@ -146,6 +158,30 @@ pub fn manifests() -> Vec<Value> {
         object("docker", &[(".dockerconfigjson", "/shop/docker")], &typed("kubernetes.io/dockerconfigjson")),
         object("tls", &[("tls.crt", "/shop/long")], &typed("kubernetes.io/tls")),
         object("taken", &[("VALUE", "/shop/plain")], &json!({})),
+        store("direct", &json!({"decryption": "Direct", "revalidateInterval": "10s"})),
+    ]
+    .into_iter()
+    .chain(parts())
+    .collect()
+}
+
+/// Objects that look into values: on good ways, and where a value is not what they say.
+fn parts() -> Vec<Value> {
+    let entry = |more: &Value| json!({"data": [merged(&json!({"key": "VALUE", "parameter": "/shop/plain"}), more)]});
+    let from =
+        |format: &str| json!({"data": [], "dataFrom": [{"parameter": {"name": "/shop/plain", "format": format}}]});
+    let template = |template: &str| json!({"target": {"template": {"data": {"COMPOSED": template}}}});
+    let plain = [("VALUE", "/shop/plain")];
+    let direct = [("DIRECT", "/shop/direct"), ("MANAGED", "/shop/unicode"), ("ADVANCED", "/shop/large")];
+    vec![
+        object("direct", &direct, &json!({"storeRef": {"name": "direct"}})),
+        object("path", &[], &entry(&json!({"jsonPath": "$.user"}))),
+        object("encoded", &[], &entry(&json!({"decode": "Base64"}))),
+        object("fields", &[], &from("Json")),
+        object("lines", &[], &from("Dotenv")),
+        object("composed", &plain, &template("{{ VALUE | urlencode }}{{ VALUE | quote }}{{ VALUE | b64encode }}")),
+        object("template", &plain, &template("{{ VALUE | fromjson }}")),
+        object("undefined", &plain, &template("{{ VALUE }}{{ VALUE.none.none }}")),
     ]
 }
 
