@@ -280,6 +280,11 @@ impl SecureParameterSpec {
         Some(interval.unwrap_or(DEFAULT_REFRESH_INTERVAL)).filter(|d| !d.is_zero())
     }
 
+    /// Type of the Secret, default filled in.
+    pub fn secret_type(&self) -> &str {
+        self.target.as_ref().and_then(|target| target.type_.as_deref()).unwrap_or("Opaque")
+    }
+
     /// Whether reconciling is suspended.
     pub fn is_suspended(&self) -> bool {
         self.suspend.unwrap_or_default()

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod policy;
 pub mod render;
 pub mod revision;
+pub mod secret_type;
 pub mod template;
 
 pub use fault::Fault;

@@ -51,6 +51,9 @@ pub struct Found<'a> {
 /// Parameters that took the detour through Parameter Store, each with the reason.
 pub type Detours = BTreeMap<Wanted, String>;
 
+/// Begins the sentence about parameters that anybody who may read them reads in clear.
+const OPEN: &str = " Not encrypted in Parameter Store, since of type String or StringList: ";
+
 /// Begins the sentence about detours, the last of a message.
 const DETOUR: &str = " Decrypted by Parameter Store, since KMS refuses them: ";
 
@@ -156,6 +159,11 @@ impl Subject<'_> {
         if let Some(before) = before.filter(|_| found.keys.values().any(|key| key.state.is_none())) {
             return self.conditions().ready(Reason::Synced, &before.message);
         }
+        let open: Vec<_> = present(found.versions)
+            .filter(|(_, metadata)| metadata.type_ != "SecureString")
+            .map(|(wanted, _)| wanted.to_string())
+            .collect();
+        let open = if open.is_empty() { String::new() } else { format!("{OPEN}{}.", list(&open)) };
         let troubles: String = troubles(found.keys).flat_map(|(_, trouble)| [" ".to_owned(), trouble]).collect();
         let detours = match (found.detours, before) {
             (Some(detours), _) if detours.is_empty() => String::new(),
@@ -168,7 +176,7 @@ impl Subject<'_> {
             }
             (None, None) => String::new(),
         };
-        self.conditions().ready(Reason::Synced, &format!("{holds}{troubles}{detours}"))
+        self.conditions().ready(Reason::Synced, &format!("{holds}{open}{troubles}{detours}"))
     }
 
     /// What the Secret holds. How many keys the values of some parameters become is known only where they were read; what

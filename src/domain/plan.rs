@@ -9,7 +9,7 @@ use super::{
     Fault,
     parameter::{ArnParts, Scope, Selector, Wanted},
     policy::Grant,
-    template,
+    secret_type, template,
 };
 use crate::api::{DataFromEntry, Decode, Format, KeyMapping, ParameterSource, Reason, SecureParameterSpec};
 
@@ -24,6 +24,8 @@ pub struct Plan {
     pub templates: BTreeMap<String, String>,
     /// Whether these alone are written.
     pub only_templates: bool,
+    /// Type of the Secret.
+    pub secret_type: String,
     /// Digest over everything that shapes the Secret besides the parameters. Of use within one process only.
     pub shape: u64,
 }
@@ -117,7 +119,11 @@ pub fn plan(
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();
     template::check(&templates)?;
     let only_templates = template.is_some_and(|template| template.only.unwrap_or_default());
-    Ok(Plan { keys, sets, templates, only_templates, shape: shape(spec) })
+    let secret_type = spec.secret_type().to_owned();
+    let may_come =
+        |key: &str| templates.contains_key(key) || !only_templates && (keys.contains_key(key) || !sets.is_empty());
+    secret_type::check_keys(&secret_type, may_come)?;
+    Ok(Plan { keys, sets, templates, only_templates, secret_type, shape: shape(spec) })
 }
 
 fn wanted(

@@ -15,7 +15,7 @@ use super::{
     mapping,
     parameter::Wanted,
     plan::{Plan, Set, Source, list},
-    template,
+    secret_type, template,
 };
 use crate::api::{Decode, Format, Reason};
 
@@ -95,6 +95,10 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
             return Err(Fault::new(Reason::KeyCollision, message));
         }
         data.extend(composed.remove(key).map(|bytes| (Cow::Borrowed(key.as_str()), Content::Bytes(bytes))));
+    }
+    secret_type::check_keys(&plan.secret_type, |key| data.contains_key(key))?;
+    for (key, content) in &data {
+        secret_type::check_value(&plan.secret_type, key, content.bytes())?;
     }
     let size: usize = data.values().map(|content| content.bytes().len()).sum();
     if size > MAX_SECRET_BYTES {
@@ -210,7 +214,14 @@ mod tests {
 
     fn plan(keys: &[(&str, Source)], sets: &[Set]) -> Plan {
         let keys = keys.iter().map(|(key, source)| ((*key).to_owned(), source.clone())).collect();
-        Plan { keys, sets: sets.to_vec(), templates: BTreeMap::new(), only_templates: false, shape: 0 }
+        Plan {
+            keys,
+            sets: sets.to_vec(),
+            templates: BTreeMap::new(),
+            only_templates: false,
+            secret_type: "Opaque".into(),
+            shape: 0,
+        }
     }
 
     fn values(values: &[(&str, &str)]) -> Values {

@@ -141,7 +141,7 @@ fn desired<'a>(object: &'a SecureParameter, namespace: &'a str, data: Data<'a>) 
     Desired {
         namespace,
         name: object.secret_name(),
-        type_: target.and_then(|target| target.type_.as_deref()).unwrap_or("Opaque"),
+        type_: object.spec.secret_type(),
         immutable: target.and_then(|target| target.immutable).unwrap_or_default(),
         labels: with(&labels, target.map(|target| &target.labels)),
         annotations: with(&[(names::OWNER_ANNOTATION, object.name_any())], target.map(|target| &target.annotations)),

@@ -38,7 +38,7 @@ pub const ENDS: &[(&str, &str, &str)] = &[
     ("denied", "False", "AccessDenied"),
     ("disabled", "False", "KeyUnavailable"),
     ("huge", "False", "SecretTooLarge"),
-    ("docker", "False", "InvalidSpec"),
+    ("docker", "False", "ValueError"),
     ("tls", "False", "InvalidSpec"),
     ("taken", "False", "SecretConflict"),
     ("direct", "True", "Synced"),
