@@ -13,6 +13,7 @@ pub mod decide;
 mod digest;
 pub mod dotenv;
 pub mod event;
+mod extract;
 pub mod fault;
 pub mod json;
 pub mod key;

@@ -2,22 +2,17 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
-use base64::{
-    Engine,
-    alphabet::URL_SAFE,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
-};
-use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{
-    Fault, dotenv,
-    json::Json,
+    Fault,
+    extract::{content, fields},
     mapping,
     parameter::Wanted,
-    plan::{Plan, Set, Source, list},
+    plan::{Plan, Set, list},
     secret_type, template,
 };
-use crate::api::{Decode, Format, Reason};
+use crate::api::{Format, Reason};
 
 /// Most bytes that the values of a Secret may have together (`MaxSecretSize` of the Kubernetes API).
 pub const MAX_SECRET_BYTES: usize = 1_048_576;
@@ -54,11 +49,6 @@ impl fmt::Debug for Content<'_> {
         f.write_str("Content([REDACTED])")
     }
 }
-
-/// Base64 for URLs, with or without padding.
-const ANY_PADDING: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 
 /// Renders the Secret's data. Keys whose optional parameter is absent are left out.
 ///
@@ -111,65 +101,6 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
     Ok(data)
 }
 
-fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Result<Content<'a>, Fault> {
-    let wrong = |problem: &str| {
-        let message =
-            format!("The value of parameter {} {problem}; correct the parameter, or spec.data[{key}].", source.wanted);
-        Fault::new(Reason::ValueError, message)
-    };
-    let found = match &source.json_path {
-        None => None,
-        Some(path) => {
-            let json = Json::parse(value.expose_secret()).ok_or_else(|| wrong("is no JSON, so jsonPath has no use"))?;
-            let found = json.find(path).map_err(|problem| {
-                let message =
-                    format!("{path} {problem} in parameter {}; correct spec.data[{key}].jsonPath.", source.wanted);
-                Fault::new(Reason::ValueError, message)
-            })?;
-            Some(found)
-        }
-    };
-    let Some(decode) = source.decode else {
-        return Ok(found.map_or(Content::Value(value), Content::Text));
-    };
-    let text = found.as_ref().unwrap_or(value).expose_secret();
-    let compact = Zeroizing::new(text.split_ascii_whitespace().collect::<String>());
-    let bytes = match decode {
-        Decode::Base64 => STANDARD.decode(compact.as_bytes()),
-        Decode::Base64Url => URL.decode(compact.as_bytes()),
-    };
-    // What a decoder says may quote a byte.
-    let bytes = bytes.map_err(|_| wrong(&format!("is no {decode:?}")))?;
-    Ok(Content::Bytes(bytes.into()))
-}
-
-fn fields(index: usize, set: &Set, value: &SecretString) -> Result<Vec<(String, SecretString)>, Fault> {
-    let wrong = |problem: &str| {
-        let message = format!(
-            "The value of parameter {} {problem}; correct the parameter, or spec.dataFrom[{index}].",
-            set.wanted
-        );
-        Fault::new(Reason::ValueError, message)
-    };
-    let text = value.expose_secret();
-    let fields: Vec<_> = match set.format {
-        Format::Json => {
-            let json = Json::parse(text).ok_or_else(|| wrong("is no JSON"))?;
-            let fields = json.fields().ok_or_else(|| wrong("is JSON, but no object"))?;
-            if let Some(name) = Json::repeated_field(text) {
-                return Err(wrong(&format!("has the field {name:?} twice")));
-            }
-            fields.map(|(name, content)| (name.to_owned(), content)).collect()
-        }
-        Format::Dotenv => dotenv::parse(text)
-            .map_err(|(line, problem)| wrong(&format!("is no list of NAME=value: line {line} {problem}")))?
-            .into_iter()
-            .map(|(name, content)| (name.to_owned(), content))
-            .collect(),
-    };
-    Ok(fields)
-}
-
 /// The names of fields are no values, but are written beside them: a line that is no line may be a value.
 fn no_key(index: usize, set: &Set, name: &str) -> Fault {
     let shown: String = name.chars().take(64).collect();
@@ -200,8 +131,8 @@ fn collision(index: usize, key: &str, one: &Wanted, other: &Wanted) -> Fault {
 mod tests {
     use super::*;
     use crate::{
-        api::{KeyFormat, KeyMapping},
-        domain::parameter::Scope,
+        api::{Decode, KeyFormat, KeyMapping},
+        domain::{parameter::Scope, plan::Source},
     };
 
     fn wanted(name: &str) -> Wanted {

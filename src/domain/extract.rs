@@ -1,0 +1,88 @@
+//! Takes values apart: a part by JSONPath, what is encoded, several fields. Whatever is wrong is told without the value.
+
+use base64::{
+    Engine,
+    alphabet::URL_SAFE,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+
+use super::{
+    Fault, dotenv,
+    json::Json,
+    plan::{Set, Source},
+    render::Content,
+};
+use crate::api::{Decode, Format, Reason};
+
+/// Base64 for URLs, with or without padding.
+const ANY_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
+
+/// What a key gets of a value: all of it, a part, or what is encoded in it.
+///
+/// # Errors
+/// `ValueError` with parameter and place.
+pub fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Result<Content<'a>, Fault> {
+    let wrong = |problem: &str| {
+        let message =
+            format!("The value of parameter {} {problem}; correct the parameter, or spec.data[{key}].", source.wanted);
+        Fault::new(Reason::ValueError, message)
+    };
+    let found = match &source.json_path {
+        None => None,
+        Some(path) => {
+            let json = Json::parse(value.expose_secret()).ok_or_else(|| wrong("is no JSON, so jsonPath has no use"))?;
+            let found = json.find(path).map_err(|problem| {
+                let message =
+                    format!("{path} {problem} in parameter {}; correct spec.data[{key}].jsonPath.", source.wanted);
+                Fault::new(Reason::ValueError, message)
+            })?;
+            Some(found)
+        }
+    };
+    let Some(decode) = source.decode else {
+        return Ok(found.map_or(Content::Value(value), Content::Text));
+    };
+    let text = found.as_ref().unwrap_or(value).expose_secret();
+    let compact = Zeroizing::new(text.split_ascii_whitespace().collect::<String>());
+    let bytes = match decode {
+        Decode::Base64 => STANDARD.decode(compact.as_bytes()),
+        Decode::Base64Url => URL.decode(compact.as_bytes()),
+    };
+    // What a decoder says may quote a byte.
+    let bytes = bytes.map_err(|_| wrong(&format!("is no {decode:?}")))?;
+    Ok(Content::Bytes(bytes.into()))
+}
+
+/// The fields of a value that holds several. Names may repeat.
+///
+/// # Errors
+/// `ValueError` with parameter and place.
+pub fn fields(index: usize, set: &Set, value: &SecretString) -> Result<Vec<(String, SecretString)>, Fault> {
+    let wrong = |problem: &str| {
+        let message = format!(
+            "The value of parameter {} {problem}; correct the parameter, or spec.dataFrom[{index}].",
+            set.wanted
+        );
+        Fault::new(Reason::ValueError, message)
+    };
+    let text = value.expose_secret();
+    let fields: Vec<_> = match set.format {
+        Format::Json => {
+            let json = Json::parse(text).ok_or_else(|| wrong("is no JSON"))?;
+            let fields = json.fields().ok_or_else(|| wrong("is JSON, but no object"))?;
+            if let Some(name) = Json::repeated_field(text) {
+                return Err(wrong(&format!("has the field {name:?} twice")));
+            }
+            fields.map(|(name, content)| (name.to_owned(), content)).collect()
+        }
+        Format::Dotenv => dotenv::parse(text)
+            .map_err(|(line, problem)| wrong(&format!("is no list of NAME=value: line {line} {problem}")))?
+            .into_iter()
+            .map(|(name, content)| (name.to_owned(), content))
+            .collect(),
+    };
+    Ok(fields)
+}
