@@ -71,6 +71,7 @@ impl Fleet {
         let mut world = self.world().await?;
         world.start_operator().await?;
         reasons(&world, &[("Synced", self.objects)]).await?;
+        settled(&world).await?;
         Ok(world)
     }
 
@@ -134,6 +135,22 @@ pub async fn reasons(world: &World, expected: &[(&str, usize)]) -> Result<()> {
     });
     let waited = waited.await;
     waited.map_err(|error| error.context(format!("objects by reason: {seen:?}")))
+}
+
+/// Waits until the status of every object in sync names its keys, which the operator learns when it has nothing else to do.
+pub async fn settled(world: &World) -> Result<()> {
+    let is_settled = |object: &SecureParameter| {
+        let parameters = object.status.iter().flat_map(|status| &status.parameters);
+        !is_synced(object) || parameters.into_iter().all(|parameter| parameter.key_arn.is_some())
+    };
+    let wait = async {
+        while !world.api::<SecureParameter>().list(&ListParams::default()).await?.iter().all(is_settled) {
+            // Rarely: the list is long.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, wait).await?
 }
 
 /// Waits until the operator has reconciled so many times with success.

@@ -132,6 +132,7 @@ pub async fn start(world: &mut World, fleet: Fleet, name: &str) -> Result<Row> {
 }
 
 async fn idle(world: &mut World, fleet: Fleet, name: &str, length: Duration) -> Result<Row> {
+    fleet::settled(world).await?;
     let phase = Phase::begin(world, name).await?;
     tokio::time::sleep(length).await;
     let row = phase.end(world).await?;

@@ -34,6 +34,7 @@ pub async fn broken() -> Result<Vec<Row>> {
     let expected = [("Synced", fleet.objects - count), ("ParameterNotFound", count / 2), ("AccessDenied", count / 2)];
     fleet::reasons(&world, &expected).await?;
     let start = phase.end(&mut world).await?;
+    fleet::settled(&world).await?;
     let phase = Phase::begin(&mut world, "broken, 2 min").await?;
     tokio::time::sleep(Duration::from_mins(2)).await;
     let later = phase.end(&mut world).await?;
