@@ -84,6 +84,9 @@ pub struct WrittenSecret {
     /// Its resource version right after the operator's last write.
     #[schemars(length(max = 64))]
     pub resource_version: String,
+    /// How many keys it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_count: Option<i32>,
 }
 
 /// One parameter behind the Secret.

@@ -26,9 +26,10 @@ pub fn parse(text: &str) -> Result<Vec<(&str, SecretString)>, (usize, &'static s
         let at = |problem| (line, problem);
         let (name, _) = statement.split_once('=').ok_or_else(|| at("has no ="))?;
         let value_start = &rest[name.len() + 1..];
-        let name = name.trim().strip_prefix("export ").unwrap_or(name).trim();
+        let exported = name.trim_start().strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+        let name = exported.unwrap_or(name).trim();
         if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(at("has no name before the ="));
+            return Err(at("has no name before the =, or one with white space in it"));
         }
         let (value, after) = value(value_start).map_err(at)?;
         fields.push((name, value));
@@ -106,6 +107,7 @@ mod tests {
             ("A='$B \\n # x' # y\nB=2", vec![("A", "$B \\n # x"), ("B", "2")]),
             (r#"A="a\nb\"c\\d\$e""#, vec![("A", "a\nb\"c\\d$e")]),
             ("A=\"one\ntwo\"\nB='three\nfour'\n", vec![("A", "one\ntwo"), ("B", "three\nfour")]),
+            ("export\tA=1", vec![("A", "1")]),
             ("A=x=y", vec![("A", "x=y")]),
             ("A=$HOME", vec![("A", "$HOME")]),
             ("exported=1", vec![("exported", "1")]),

@@ -88,10 +88,12 @@ pub fn of_access(
 }
 
 /// The Event of a fault that no AWS call caused.
-pub fn of_fault(object: &str, uid: &str, generation: i64, fault: &Fault) -> Event {
+///
+/// `since` is when it began, in seconds: the same fault at another time is told again.
+pub fn of_fault(object: &str, uid: &str, since: i64, fault: &Fault) -> Event {
     let reason = fault.reason.as_str();
     Event {
-        name: name(object, &[uid, &generation.to_string(), reason, &fault.message]),
+        name: name(object, &[uid, &since.to_string(), reason, &fault.message]),
         warning: true,
         reason,
         action: "Reconcile",
@@ -113,10 +115,11 @@ pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &st
 }
 
 /// The Event of a key that cannot be used, although nothing needed it yet.
-pub fn of_key(object: &str, uid: &str, key: &KeyState, trouble: &str) -> Event {
-    let date = key.deletion_date.as_deref().unwrap_or_default();
+///
+/// `since` is when that was noticed, in seconds.
+pub fn of_key(object: &str, uid: &str, since: i64, key: &KeyState, trouble: &str) -> Event {
     Event {
-        name: name(object, &[uid, "key", &key.arn, &key.state, date]),
+        name: name(object, &[uid, "key", &since.to_string(), &key.arn, &key.state]),
         warning: true,
         reason: Reason::KeyUnavailable.as_str(),
         action: "DescribeKey",

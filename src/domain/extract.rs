@@ -8,9 +8,8 @@ use base64::{
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
-    Fault, dotenv,
-    json::Json,
-    plan::{Set, Source},
+    Fault, dotenv, json,
+    plan::{Set, Source, shortened},
     render::Content,
 };
 use crate::api::{Decode, Format, Reason};
@@ -33,10 +32,12 @@ pub fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Resul
     let found = match &source.json_path {
         None => None,
         Some(path) => {
-            let json = Json::parse(value.expose_secret()).ok_or_else(|| wrong("is no JSON, so jsonPath has no use"))?;
-            let found = json.find(path).map_err(|problem| {
-                let message =
-                    format!("{path} {problem} in parameter {}; correct spec.data[{key}].jsonPath.", source.wanted);
+            let found = json::find(value.expose_secret(), path).map_err(|problem| {
+                let message = format!(
+                    "{} {problem} in parameter {}; correct the parameter, or spec.data[{key}].jsonPath.",
+                    shortened(path),
+                    source.wanted
+                );
                 Fault::new(Reason::ValueError, message)
             })?;
             Some(found)
@@ -70,14 +71,7 @@ pub fn fields(index: usize, set: &Set, value: &SecretString) -> Result<Vec<(Stri
     };
     let text = value.expose_secret();
     let fields: Vec<_> = match set.format {
-        Format::Json => {
-            let json = Json::parse(text).ok_or_else(|| wrong("is no JSON"))?;
-            let fields = json.fields().ok_or_else(|| wrong("is JSON, but no object"))?;
-            if let Some(name) = Json::repeated_field(text) {
-                return Err(wrong(&format!("has the field {name:?} twice")));
-            }
-            fields.map(|(name, content)| (name.to_owned(), content)).collect()
-        }
+        Format::Json => json::fields(text).map_err(|problem| wrong(&problem))?,
         Format::Dotenv => dotenv::parse(text)
             .map_err(|(line, problem)| wrong(&format!("is no list of NAME=value: line {line} {problem}")))?
             .into_iter()

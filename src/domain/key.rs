@@ -24,7 +24,9 @@ pub struct ParameterKey {
     pub arn: Option<String>,
     /// `AWS` or `CUSTOMER`.
     pub manager: Option<String>,
-    /// What KMS said of the key last; none if it was not asked or did not say.
+    /// Whether KMS was asked about the key.
+    pub asked: bool,
+    /// What it said last; none if it did not say.
     pub state: Option<KeyState>,
 }
 
@@ -35,12 +37,13 @@ pub type ParameterKeys = BTreeMap<Wanted, ParameterKey>;
 const AWS_ALIAS: &str = "alias/aws/";
 
 impl ParameterKey {
-    /// The key with this id, in any of KMS' formats, and what KMS said of it.
-    pub fn new(id: &str, state: Option<KeyState>) -> Self {
+    /// The key with this id, in any of KMS' formats, and what KMS said of it if it was `asked`.
+    pub fn new(id: &str, asked: bool, state: Option<KeyState>) -> Self {
         let arn = Some(id).filter(|id| key_arn(id).is_some_and(|arn| arn == *id));
         let manager = (id.starts_with(AWS_ALIAS) || id.contains(&format!(":{AWS_ALIAS}"))).then_some("AWS");
         Self {
             arn: state.as_ref().map(|state| state.arn.clone()).or_else(|| arn.map(str::to_owned)),
+            asked,
             manager: state.as_ref().and_then(|s| s.manager.clone()).or_else(|| manager.map(str::to_owned)),
             state,
         }
@@ -55,7 +58,7 @@ impl KeyState {
         }
         let until = self.deletion_date.as_ref().map(|date| format!(", to be deleted on {date}")).unwrap_or_default();
         let remedy = match self.state.as_str() {
-            "PendingDeletion" => "cancel the deletion, or write the parameters anew with another key",
+            "PendingDeletion" => "cancel the deletion and enable it, or write the parameters anew with another key",
             "Disabled" => "enable it, or write the parameters anew with another key",
             _ => "see to the key, or write the parameters anew with another one",
         };
@@ -79,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_not_described_is_known_only_as_far_as_its_id_says() {
-        let key = |id| ParameterKey::new(id, None);
+        let key = |id| ParameterKey::new(id, false, None);
         assert_eq!(key(ARN), ParameterKey { arn: Some(ARN.into()), ..ParameterKey::default() });
         assert_eq!(key("alias/aws/ssm"), ParameterKey { manager: Some("AWS".into()), ..ParameterKey::default() });
         for id in ["alias/shop", "0d9f", "alias/shop/alias/aws/"] {

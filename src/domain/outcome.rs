@@ -9,7 +9,7 @@ use super::{
     audit::to_seconds,
     key::{KeyState, ParameterKeys},
     parameter::{Selector, Wanted},
-    plan::{Plan, list},
+    plan::list,
     revision::{Metadata, Versions},
 };
 use crate::api::{
@@ -42,8 +42,6 @@ pub struct Found<'a> {
     pub versions: &'a Versions,
     /// The keys, as far as they are known.
     pub keys: &'a ParameterKeys,
-    /// How many keys the Secret holds; `None` if its values were not read now.
-    pub key_count: Option<usize>,
     /// What Parameter Store decrypted although KMS was to do it, and why; `None` if that is not known, after a restart.
     pub detours: Option<&'a Detours>,
 }
@@ -87,11 +85,11 @@ impl Subject<'_> {
     }
 
     /// Status after parameters were read and the Secret was written.
-    pub fn written(&self, written: Written, plan: &Plan, found: Found<'_>, revision: String) -> SecureParameterStatus {
+    pub fn written(&self, written: Written, found: Found<'_>, revision: String) -> SecureParameterStatus {
         let last_change_time =
             if written.changed { Some(to_time(self.now)) } else { self.status.last_change_time.clone() };
         SecureParameterStatus {
-            conditions: self.synced(&written.secret.name, plan, found),
+            conditions: self.synced(&written.secret, found),
             secret: Some(written.secret),
             source_revision: Some(revision),
             parameters: self.parameters(found),
@@ -103,8 +101,8 @@ impl Subject<'_> {
     }
 
     /// Status after a look found everything as recorded.
-    pub fn verified(&self, secret: &str, plan: &Plan, found: Found<'_>) -> SecureParameterStatus {
-        let conditions = self.synced(secret, plan, found);
+    pub fn verified(&self, secret: &WrittenSecret, found: Found<'_>) -> SecureParameterStatus {
+        let conditions = self.synced(secret, found);
         SecureParameterStatus { conditions, parameters: self.parameters(found), ..self.base() }
     }
 
@@ -151,12 +149,14 @@ impl Subject<'_> {
         SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
     }
 
-    fn synced(&self, secret: &str, plan: &Plan, found: Found<'_>) -> Vec<crate::api::Condition> {
-        let holds = self.holds(secret, plan, found);
+    fn synced(&self, secret: &WrittenSecret, found: Found<'_>) -> Vec<crate::api::Condition> {
+        let keys = secret.key_count.map_or_else(|| "keys".to_owned(), |keys| count(keys, "key"));
+        let parameters = i32::try_from(present(found.versions).count()).unwrap_or(i32::MAX);
+        let holds = format!("Secret {} holds {keys} from {}.", secret.name, count(parameters, "parameter"));
         let before = find(self.status, ConditionType::Ready)
             .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&holds));
         // Until KMS was asked about every key, what was said of them before stands.
-        if let Some(before) = before.filter(|_| found.keys.values().any(|key| key.state.is_none())) {
+        if let Some(before) = before.filter(|_| found.keys.values().any(|key| !key.asked)) {
             return self.conditions().ready(Reason::Synced, &before.message);
         }
         let open: Vec<_> = present(found.versions)
@@ -177,22 +177,6 @@ impl Subject<'_> {
             (None, None) => String::new(),
         };
         self.conditions().ready(Reason::Synced, &format!("{holds}{open}{troubles}{detours}"))
-    }
-
-    /// What the Secret holds. How many keys the values of some parameters become is known only where they were read; what
-    /// was said then stands.
-    fn holds(&self, secret: &str, plan: &Plan, found: Found<'_>) -> String {
-        let is_there = |wanted| found.versions.get(wanted).is_some_and(Option::is_some);
-        let entries = || plan.keys.values().filter(|source| !plan.only_templates && is_there(&source.wanted)).count();
-        let of_entries = || entries() + plan.templates.len();
-        let keys = found.key_count.or_else(|| plan.sets.is_empty().then(of_entries));
-        let start = format!("Secret {secret} holds ");
-        let before = find(self.status, ConditionType::Ready).and_then(|ready| {
-            let told = ready.message.strip_prefix(&start)?;
-            told.split_once(" from ").map(|(keys, _)| keys.to_owned())
-        });
-        let keys = keys.map(|keys| count(keys, "key")).or(before).unwrap_or_else(|| "keys".to_owned());
-        format!("{start}{keys} from {}.", count(present(found.versions).count(), "parameter"))
     }
 
     fn parameters(&self, found: Found<'_>) -> Vec<ParameterStatus> {
@@ -253,7 +237,7 @@ pub fn troubles(keys: &ParameterKeys) -> impl Iterator<Item = (&KeyState, String
     states.into_values().filter_map(|state| Some((state, state.trouble()?)))
 }
 
-fn count(number: usize, noun: &str) -> String {
+fn count(number: i32, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -277,7 +261,12 @@ mod tests {
         SecureParameterStatus {
             observed_generation: Some(1),
             conditions: Conditions::new(&[], Some(1), at(0)).ready(Reason::Synced, "fine"),
-            secret: Some(WrittenSecret { name: "s".into(), uid: "u".into(), resource_version: "1".into() }),
+            secret: Some(WrittenSecret {
+                name: "s".into(),
+                uid: "u".into(),
+                resource_version: "1".into(),
+                key_count: Some(1),
+            }),
             ..SecureParameterStatus::default()
         }
     }

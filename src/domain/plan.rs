@@ -1,12 +1,13 @@
 //! First stage: spec and store policy become the reads that an object needs, or a typed refusal.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
 use super::{
-    Fault,
+    Fault, json,
     parameter::{ArnParts, Scope, Selector, Wanted},
     policy::Grant,
     secret_type, template,
@@ -89,6 +90,10 @@ pub fn plan(
     let mut keys = BTreeMap::new();
     for entry in &spec.data {
         let place = || format!("spec.data[{}]", entry.key);
+        if let Some(path) = &entry.json_path {
+            let wrong = |problem| format!("{}.jsonPath: {} {problem}; correct it.", place(), shortened(path));
+            json::check_path(path).map_err(|problem| Fault::new(Reason::InvalidSpec, wrong(problem)))?;
+        }
         let source = Source {
             wanted: wanted(place, &entry.parameter, entry.version, entry.label.as_ref(), scope)?,
             optional: entry.optional.unwrap_or_default(),
@@ -164,6 +169,15 @@ fn policy_denied(denied: &BTreeSet<&Wanted>, scope: &Scope, namespace: &str, sto
             list(&subjects)
         ),
     )
+}
+
+/// A long text by its beginning.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+    }
 }
 
 /// Names as a person lists them, cut after ten.

@@ -12,7 +12,7 @@ use super::{
     plan::{Plan, Set, list},
     secret_type, template,
 };
-use crate::api::{Format, Reason};
+use crate::api::Reason;
 
 /// Most bytes that the values of a Secret may have together (`MaxSecretSize` of the Kubernetes API).
 pub const MAX_SECRET_BYTES: usize = 1_048_576;
@@ -66,8 +66,8 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
         plan.keys.iter().map(|(key, source)| (Cow::Borrowed(key.as_str()), &source.wanted)).collect();
     for (index, set) in plan.sets.iter().enumerate() {
         let Some(value) = values.get(&set.wanted) else { continue };
-        for (name, content) in fields(index, set, value)? {
-            let key = mapping::key(&name, set.mapping.as_ref()).ok_or_else(|| no_key(index, set, &name))?;
+        for (place, (name, content)) in fields(index, set, value)?.into_iter().enumerate() {
+            let key = mapping::key(&name, set.mapping.as_ref()).ok_or_else(|| no_key(index, set, place + 1))?;
             if let Some(other) = origins.insert(Cow::Owned(key.clone()), &set.wanted) {
                 return Err(collision(index, &key, other, &set.wanted));
             }
@@ -101,15 +101,13 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
     Ok(data)
 }
 
-/// The names of fields are no values, but are written beside them: a line that is no line may be a value.
-fn no_key(index: usize, set: &Set, name: &str) -> Fault {
-    let shown: String = name.chars().take(64).collect();
-    let name = if set.format == Format::Json { format!("Field {shown:?}") } else { "A name".to_owned() };
+/// Names of fields are a part of the value: which one it is, is told by its place.
+fn no_key(index: usize, set: &Set, place: usize) -> Fault {
     Fault::new(
         Reason::ValueError,
         format!(
-            "{name} in parameter {} is no key of a Secret (letters, digits, -, _ and . only); rename it, or set \
-             spec.dataFrom[{index}].keys.",
+            "The name of field {place} in parameter {} becomes no key of a Secret (1 to 253 letters, digits, -, _ and ., not \
+             beginning with ..); rename it, or set spec.dataFrom[{index}].keys.",
             set.wanted
         ),
     )
@@ -131,7 +129,7 @@ fn collision(index: usize, key: &str, one: &Wanted, other: &Wanted) -> Fault {
 mod tests {
     use super::*;
     use crate::{
-        api::{Decode, KeyFormat, KeyMapping},
+        api::{Decode, Format, KeyFormat, KeyMapping},
         domain::{parameter::Scope, plan::Source},
     };
 
@@ -223,11 +221,11 @@ mod tests {
                 &["$.x", "nothing", "jsonPath"],
             ),
             (plan(&[("K", decode)], &[]), "s3cr3t!", Reason::ValueError, &["no Base64", "/a"]),
-            (plan(&[], &json()), r#"{"a": "s3cr3t", "a": 1}"#, Reason::ValueError, &["\"a\" twice"]),
+            (plan(&[], &json()), r#"{"s3cr3t": 1, "s3cr3t": 2}"#, Reason::ValueError, &["twice (field 2)"]),
             (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["no object", "spec.dataFrom[0]"]),
-            (plan(&[], &json()), r#"{"a b": "s3cr3t"}"#, Reason::ValueError, &["\"a b\"", "no key"]),
+            (plan(&[], &json()), r#"{"s3cr3t b": 1}"#, Reason::ValueError, &["field 1", "no key"]),
             (plan(&[], &env()), "A=1\ns3cr3t", Reason::ValueError, &["line 2", "/a"]),
-            (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["A name", "no key"]),
+            (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["field 1", "no key"]),
             (plan(&[], &env()), "A=s3cr3t\nA=2", Reason::KeyCollision, &["Key A", "twice from /a"]),
             (plan(&[], &collide), r#"{"a-b": "s3cr3t", "a.b": 1}"#, Reason::KeyCollision, &["Key A_B", "twice"]),
             (plan(&[], &both), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/a, /b", "dataFrom[1].keys"]),

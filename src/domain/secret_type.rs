@@ -1,6 +1,6 @@
 //! Types of Secrets that need certain keys: the API server refuses them without (validation of `core/v1` Secrets).
 
-use super::{Fault, json::Json, plan::list};
+use super::{Fault, json, plan::list};
 use crate::api::Reason;
 
 /// Types, each with the keys that it needs. `basic-auth` needs one of two, and is left to the API server.
@@ -34,7 +34,7 @@ pub fn check_keys(type_: &str, has: impl Fn(&str) -> bool) -> Result<(), Fault> 
 /// `ValueError` with the key; never with anything of the value.
 pub fn check_value(type_: &str, key: &str, value: &[u8]) -> Result<(), Fault> {
     let is_json = type_.starts_with("kubernetes.io/dockerc") && required(type_).contains(&key);
-    if !is_json || std::str::from_utf8(value).is_ok_and(|text| Json::parse(text).is_some()) {
+    if !is_json || std::str::from_utf8(value).is_ok_and(json::is_json) {
         return Ok(());
     }
     let message = format!("Key {key} of a Secret of type {type_} must be JSON and is not; correct its parameter.");

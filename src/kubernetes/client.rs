@@ -7,8 +7,9 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 
 /// Longest wait for the answer to a request. Without it a black-holed request would hang for ever.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most requests at a time: the API server is no faster with more, and each has a connection of its own.
-const REQUESTS: usize = 10;
+/// Most requests at a time. Each has a connection of its own, and the API server, which writes in batches, is hardly faster
+/// with more.
+const REQUESTS: usize = 32;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

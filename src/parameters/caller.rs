@@ -82,6 +82,11 @@ impl<A: ParameterApi> Caller<A> {
         state
     }
 
+    /// Whether KMS was asked about a key.
+    pub fn was_asked(&self, key: &str) -> bool {
+        self.keys().contains_key(key)
+    }
+
     /// Forgets what KMS said of a key, since it turned out otherwise.
     pub fn forget_key(&self, key: &str) {
         let state = self.known_key(key);

@@ -207,7 +207,13 @@ impl Index {
             let terms = self.names.get(wanted)?.subscribers.values().filter(|terms| terms.revalidate.is_some());
             terms.min_by_key(|terms| (terms.revalidate, terms.mode)).map(|terms| terms.mode)
         };
-        let due = due.into_iter().filter_map(|wanted| mode(&wanted).map(|mode| (wanted, mode))).collect();
+        // What is not encrypted proves nothing.
+        let is_encrypted = |wanted: &Wanted| {
+            let seen = self.names.get(wanted).and_then(|tracked| tracked.seen.as_ref());
+            !seen.is_some_and(|seen| seen.result.as_ref().is_ok_and(|metadata| metadata.type_ != "SecureString"))
+        };
+        let due = due.into_iter().filter(is_encrypted);
+        let due = due.filter_map(|wanted| mode(&wanted).map(|mode| (wanted, mode))).collect();
         (due, self.revalidations.next())
     }
 
@@ -291,6 +297,7 @@ impl Index {
         let Some(tracked) = self.names.get_mut(name) else { return };
         tracked.subscribers.remove(subscriber);
         self.reclassify(name);
+        self.relax(name);
         if self.names.get(name).is_some_and(|tracked| tracked.subscribers.is_empty()) {
             self.names.remove(name);
             self.revalidations.forget(name);
@@ -299,6 +306,15 @@ impl Index {
             if let Some(Some(look)) = self.looking.remove(name) {
                 look.abort();
             }
+        }
+    }
+
+    /// Has the value of a name decrypted again less often where nobody wants it as often any more.
+    fn relax(&mut self, name: &Wanted) {
+        let Some(tracked) = self.names.get(name) else { return };
+        match tracked.subscribers.values().filter_map(|terms| terms.revalidate).min() {
+            None => self.revalidations.forget(name),
+            Some(interval) => self.revalidations.change_interval(name, interval),
         }
     }
 

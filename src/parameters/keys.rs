@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::port::Description;
-use crate::domain::parameter::Wanted;
+use crate::domain::{key::KeyState, parameter::Wanted};
 
 /// Most names that one `DescribeParameters` takes (Systems Manager API reference, ParameterStringFilter).
 const NAMES_PER_DESCRIPTION: usize = 50;
@@ -22,6 +22,8 @@ pub struct Keys {
     unknown: BTreeSet<Wanted>,
     /// Keys that KMS is to be asked about.
     undescribed: BTreeSet<Arc<str>>,
+    /// What the objects were last told of each key.
+    told: HashMap<Arc<str>, Option<KeyState>>,
 }
 
 impl Keys {
@@ -69,6 +71,12 @@ impl Keys {
     /// The id of the key of a version, if it is known.
     pub fn id(&self, wanted: &Wanted, version: i64) -> Option<&Arc<str>> {
         self.known.get(wanted).filter(|(known, _)| *known == version)?.1.as_ref()
+    }
+
+    /// Notes what the objects are told of a key. Answers whether that is news to them.
+    pub fn tell(&mut self, key: &Arc<str>, state: Option<&KeyState>) -> bool {
+        let before = self.told.insert(Arc::clone(key), state.cloned());
+        before.is_none_or(|before| before.as_ref() != state)
     }
 
     /// Has KMS asked about a key again.

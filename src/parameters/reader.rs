@@ -161,6 +161,7 @@ impl<A: ParameterApi> Reader<A> {
                     tenant: object.namespace.clone().unwrap_or_default(),
                     objects: vec![object.because(purpose)],
                     since: since.flatten(),
+                    changed_at: self.informer.changed_at(std::iter::once(*wanted)),
                 };
                 (*wanted, self.batcher.ask(question))
             })
@@ -187,7 +188,10 @@ impl<A: ParameterApi> Reader<A> {
             Ok(Some(parameter)) => {
                 self.informer.observe(wanted, Ok(parameter.metadata()), None);
                 self.informer.decrypted(wanted, parameter.version, parameter.key.as_deref());
-                reading.detours.extend(reply.detour.map(|detour| (wanted.clone(), detour)));
+                if let Some(detour) = reply.detour {
+                    self.batcher.confirm_detour(&wanted.arn);
+                    reading.detours.insert(wanted.clone(), detour);
+                }
                 reading.versions.insert(wanted.clone(), Some(parameter.metadata()));
                 reading.values.extend(parameter.value.clone().map(|value| (wanted.clone(), value)));
             }

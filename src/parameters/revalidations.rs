@@ -33,6 +33,13 @@ impl Revalidations {
         self.times.get(wanted).map(|(_, interval)| *interval)
     }
 
+    /// Changes how often a planned name is due, from its next time on.
+    pub fn change_interval(&mut self, wanted: &Wanted, interval: Duration) {
+        if let Some((_, planned)) = self.times.get_mut(wanted) {
+            *planned = interval;
+        }
+    }
+
     /// Forgets a name.
     pub fn forget(&mut self, wanted: &Wanted) {
         if let Some((at, _)) = self.times.remove(wanted) {

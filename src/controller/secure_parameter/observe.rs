@@ -84,7 +84,10 @@ impl Pass<'_> {
             // After a restart, of a Secret that somebody touched meanwhile: nothing of ours may be missing or foreign.
             None => {
                 let is_ours = |key: &String| facts.fields.ours.contains(&format!("data/{key}"));
-                facts.fields.foreign.is_empty() && plan.required_keys().all(is_ours)
+                let ours = facts.fields.ours.iter().filter(|field| field.starts_with("data/")).count();
+                // Also of keys that the spec does not name none may be missing.
+                let is_whole = recorded.key_count.is_some_and(|count| usize::try_from(count) == Ok(ours));
+                facts.fields.foreign.is_empty() && is_whole && plan.required_keys().all(is_ours)
             }
         }
     }

@@ -58,8 +58,8 @@ impl Pass<'_> {
         self.memory.told = accesses.last().map(|access| access.audit_id.clone());
         let is_news = before.conditions != self.memory.status.conditions;
         if is_news && accesses.iter().all(|access| !access.failed) {
-            let generation = self.object.metadata.generation.unwrap_or_default();
-            self.emit(Some(event::of_fault(&self.name, &self.uid, generation, fault)), self.now).await;
+            let event = event::of_fault(&self.name, &self.uid, self.now.as_second(), fault);
+            self.emit(Some(event), self.now).await;
         }
         if fault.reason == Reason::CredentialsInvalid {
             // The store asks again who it is, and shows the failure itself.

@@ -17,13 +17,13 @@ use crate::{
         decide::{Purpose, SecretState},
         event::{self, Event},
         key::ParameterKeys,
-        outcome::{Found, Written, troubles},
+        outcome::{Detours, Found, Written, troubles},
         parameter::Wanted,
         plan::Plan,
         render::render,
         revision::{Versions, source_revision},
     },
-    parameters::{Known, Reading, Reads},
+    parameters::{Known, Mode, Reading, Reads},
 };
 
 /// How soon an absence of an optional parameter is confirmed.
@@ -57,11 +57,10 @@ impl Pass<'_> {
         };
         let revision = source_revision(&session.source, &versions);
         if before.source_revision.as_deref() == Some(revision.as_str()) {
-            let secret = before.secret.as_ref().map(|secret| secret.name.as_str()).unwrap_or_default();
             let keys = session.reader.keys(&versions);
-            let found =
-                Found { versions: &versions, keys: &keys, key_count: None, detours: self.memory.detours.as_ref() };
-            let status = Box::new(self.subject(&before).verified(secret, plan, found));
+            let found = Found { versions: &versions, keys: &keys, detours: self.detours(session) };
+            let Some(secret) = &before.secret else { return unchanged(self, None) };
+            let status = Box::new(self.subject(&before).verified(secret, found));
             let events = self.key_events(&before, &keys);
             self.memory.absent = absent(&versions);
             self.memory.shape = Some(plan.shape);
@@ -144,11 +143,18 @@ impl Pass<'_> {
         read.await
     }
 
+    /// What took the detour through Parameter Store, as far as that is known.
+    fn detours(&self, session: &Session) -> Option<&Detours> {
+        static NONE: Detours = Detours::new();
+        // Where Parameter Store is to decrypt, that is no detour.
+        if session.mode == Mode::Direct { self.memory.detours.as_ref() } else { Some(&NONE) }
+    }
+
     /// Warnings about keys that are news to the status.
     fn key_events(&self, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<Event> {
         let told = |trouble: &str| before.conditions.iter().any(|condition| condition.message.contains(trouble));
         let news = troubles(keys).filter(|(_, trouble)| !told(trouble));
-        news.map(|(key, trouble)| event::of_key(&self.name, &self.uid, key, &trouble)).collect()
+        news.map(|(key, trouble)| event::of_key(&self.name, &self.uid, self.now.as_second(), key, &trouble)).collect()
     }
 
     fn written(
@@ -164,6 +170,7 @@ impl Pass<'_> {
             name: self.object.secret_name().to_owned(),
             uid: facts.uid.clone(),
             resource_version: facts.resource_version.clone(),
+            key_count: Some(i32::try_from(key_count).unwrap_or(i32::MAX)),
         };
         // Applying what is there already does not move the resource version.
         let changed = former != Some(&secret);
@@ -172,9 +179,8 @@ impl Pass<'_> {
         let revision = source_revision(&session.source, &reading.versions);
         let keys = session.reader.keys(&reading.versions);
         let detours = reading.detours.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
-        let found =
-            Found { versions: &reading.versions, keys: &keys, key_count: Some(key_count), detours: Some(&detours) };
-        let status = Box::new(self.subject(&before).written(written, plan, found, revision));
+        let found = Found { versions: &reading.versions, keys: &keys, detours: Some(&detours) };
+        let status = Box::new(self.subject(&before).written(written, found, revision));
         let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;
         let mut events = self.key_events(&before, &keys);
         events.extend(repaired.then(|| self.repair_event(purpose, &facts)));

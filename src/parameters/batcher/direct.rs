@@ -58,14 +58,21 @@ impl fmt::Display for Detour {
 pub struct Detours(HashMap<String, (Detour, Instant)>);
 
 impl Detours {
-    /// Whether a parameter takes the detour for now.
-    pub fn of(&mut self, arn: &str) -> Option<Detour> {
+    /// Whether a parameter takes the detour for now: not if it changed since.
+    pub fn of(&mut self, arn: &str, changed_at: Option<Instant>) -> Option<Detour> {
         let (detour, since) = self.0.get(arn)?;
-        if since.elapsed() < DETOUR {
+        if since.elapsed() < DETOUR && changed_at.is_none_or(|changed_at| changed_at <= *since) {
             return Some(*detour);
         }
         self.0.remove(arn);
         None
+    }
+
+    /// Notes that what was seen to change is what took the detour.
+    pub fn confirm(&mut self, arn: &str) {
+        if let Some((_, since)) = self.0.get_mut(arn) {
+            *since = Instant::now();
+        }
     }
 }
 

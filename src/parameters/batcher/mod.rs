@@ -38,6 +38,8 @@ use crate::domain::{audit::ObjectRef, event::Access, parameter::Wanted};
 
 /// How long a read waits for company.
 const LINGER: Duration = Duration::from_millis(25);
+/// So long after values were asked for there is nothing more urgent than anything else.
+const CALM: Duration = Duration::from_secs(2);
 /// Most calls under way at a time.
 const UNDER_WAY: usize = 10;
 
@@ -58,12 +60,23 @@ pub struct Question {
     /// How old the answer may be: one of a call that is under way will do if it began after this. None: one that is
     /// yet to begin.
     pub since: Option<Instant>,
+    /// When the name was last seen to be another than before.
+    pub changed_at: Option<Instant>,
 }
 
 impl Question {
     /// A question for the version of a name that must exist, on behalf of nobody in particular.
     pub const fn new(wanted: Wanted, priority: Priority, objects: Vec<ObjectRef>) -> Self {
-        Self { wanted, mode: Mode::Look, optional: false, priority, tenant: String::new(), objects, since: None }
+        Self {
+            wanted,
+            mode: Mode::Look,
+            optional: false,
+            priority,
+            tenant: String::new(),
+            objects,
+            since: None,
+            changed_at: None,
+        }
     }
 }
 
@@ -92,6 +105,8 @@ struct Shared<A> {
     directs: Mutex<Pending>,
     under_way: Mutex<UnderWay>,
     detours: Mutex<Detours>,
+    /// When values were last asked for.
+    asked_at: Mutex<Option<Instant>>,
     added: Notify,
     room: Arc<Semaphore>,
 }
@@ -112,6 +127,7 @@ impl<A: ParameterApi> Batcher<A> {
             directs: Mutex::default(),
             under_way: Mutex::default(),
             detours: Mutex::default(),
+            asked_at: Mutex::default(),
             added: Notify::new(),
             room: Arc::new(Semaphore::new(UNDER_WAY)),
         });
@@ -121,10 +137,13 @@ impl<A: ParameterApi> Batcher<A> {
 
     /// Asks for a name. The answer comes through the receiver; dropping it withdraws the question.
     pub fn ask(&self, question: Question) -> oneshot::Receiver<Reply> {
-        let Question { wanted, mode, optional, priority, tenant, objects, since } = question;
+        let Question { wanted, mode, optional, priority, tenant, objects, since, changed_at } = question;
         let (reply, receiver) = oneshot::channel();
-        let detour = if mode == Mode::Direct { locked(&self.shared.detours).of(&wanted.arn) } else { None };
+        let detour = if mode == Mode::Direct { locked(&self.shared.detours).of(&wanted.arn, changed_at) } else { None };
         let mode = if detour.is_some() { Mode::Decrypt } else { mode };
+        if mode != Mode::Look {
+            *locked(&self.shared.asked_at) = Some(Instant::now());
+        }
         let waiter = Waiter { reply, objects, optional, since: Instant::now(), detour };
         // Under one lock with what takes names into a call: a name is either waiting or under way.
         let mut pending = self.shared.pending(mode);
@@ -139,9 +158,16 @@ impl<A: ParameterApi> Batcher<A> {
         receiver
     }
 
-    /// Whether somebody waits for values.
+    /// Notes that a parameter that took the detour is now known in the version that did.
+    pub fn confirm_detour(&self, arn: &str) {
+        locked(&self.shared.detours).confirm(arn);
+    }
+
+    /// Whether somebody waits for values, or did a moment ago.
     pub fn is_busy(&self) -> bool {
-        [Mode::Decrypt, Mode::Direct].into_iter().any(|mode| self.shared.pending(mode).deadline().is_some())
+        let waits = |mode| self.shared.pending(mode).deadline().is_some();
+        let asked_just_now = || locked(&self.shared.asked_at).is_some_and(|at| at.elapsed() < CALM);
+        asked_just_now() || [Mode::Decrypt, Mode::Direct].into_iter().any(waits)
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
 
 /// How long to wait for company, and for what is more urgent.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long what is more urgent may be in the way.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How often the states of all keys are asked for.
 const KEY_CHECK: Duration = Duration::from_secs(3_600);
 /// How long an identity that may not describe parameters does not try again.
@@ -52,7 +54,9 @@ impl<A: ParameterApi> Shared<A> {
         }
         // Others come along.
         sleep(PATIENCE).await;
-        while self.batcher.is_busy() {
+        // Not for ever: where values are asked for all the time, this is as much a part of it.
+        let begun = Instant::now();
+        while self.batcher.is_busy() && begun.elapsed() < LONGEST {
             sleep(PATIENCE).await;
         }
     }
@@ -100,8 +104,9 @@ impl<A: ParameterApi> Shared<A> {
         let mut news = Vec::new();
         for key in keys {
             let wanted: Vec<_> = self.index().keys.encrypted_by(&key).cloned().collect();
-            let before = self.caller.known_key(&key);
-            if self.caller.key_state(&key, "", &self.because(&wanted)).await != before {
+            // Against what was told, not what is known: a read that failed may have asked before.
+            let state = self.caller.key_state(&key, "", &self.because(&wanted)).await;
+            if self.index().keys.tell(&key, state.as_ref()) {
                 news.extend(wanted);
             }
         }

@@ -172,7 +172,8 @@ impl<A: ParameterApi> Informer<A> {
         let index = self.shared.index();
         let key = |(wanted, metadata): (&Wanted, &Option<Metadata>)| {
             let id = index.keys.id(wanted, metadata.as_ref()?.version)?;
-            Some((wanted.clone(), ParameterKey::new(id, self.shared.caller.known_key(id))))
+            let (asked, state) = (self.shared.caller.was_asked(id), self.shared.caller.known_key(id));
+            Some((wanted.clone(), ParameterKey::new(id, asked, state)))
         };
         versions.iter().filter_map(key).collect()
     }

@@ -76,6 +76,24 @@ async fn what_becomes_of_a_key_is_told_within_an_hour() {
     assert_eq!(bench.store.state().described, 5, "once an hour");
 }
 
+/// A read that failed asks about the key before anybody else; those whose reads are yet to fail are told all the same.
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_keeps_no_news_from_others() {
+    let mut bench = curious().await;
+    bench.store.write("/a");
+    bench.store.write("/b");
+    bench.watch("one", &[wanted("/a")], 60, true);
+    bench.watch("other", &[wanted("/b")], 60, true);
+    sleep(10 * SECOND).await;
+    bench.told();
+    bench.store.state().described_as = Some("Disabled");
+    bench.store.state().bad_keys.insert("/a".into());
+    let failed = bench.read("shop", &[wanted("/a")]).await.expect("a reading");
+    assert_eq!(failed.errors.len(), 1);
+    sleep(HOUR).await;
+    assert!(bench.told().contains(&"other".to_owned()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_status_knows_is_not_learnt_again() {
     let bench = curious().await;

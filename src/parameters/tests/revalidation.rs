@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::parameters::{
     Known, Mode, Terms,
-    testing::{Bench, needed, wanted},
+    testing::{Bench, needed, subscriber, wanted},
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -59,6 +59,20 @@ async fn who_lost_access_is_told() {
     assert_eq!(bench.told(), ["object"], "only those whom it concerns");
     let Known::Seen { errors, .. } = bench.reader.known(&needed(&names)) else { unreachable!("all were read") };
     assert_eq!(errors.keys().map(|wanted| wanted.name.as_str()).collect::<Vec<_>>(), ["/0007"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_takes_the_short_interval_along() {
+    let bench = Bench::new(10).await;
+    bench.store.write("/a");
+    bench.watch_on("object", &[wanted("/a")], TERMS, false);
+    let often = Terms { revalidate: Some(Duration::from_secs(10)), ..TERMS };
+    bench.watch_on("anxious", &[wanted("/a")], often, false);
+    sleep(HOUR).await;
+    assert!(bench.store.calls().len() > 300);
+    bench.reader.forget(&subscriber("anxious"));
+    sleep(HOUR).await;
+    assert!(bench.store.calls().len() <= 1, "what was planned, and then once a day");
 }
 
 /// That AWS is out of reach says nothing of access.
