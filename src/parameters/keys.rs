@@ -41,7 +41,7 @@ impl Keys {
         self.ids.extend(key.clone());
         self.undescribed.extend(key.clone());
         let before = self.known.insert(wanted.clone(), (version, key.clone()));
-        before.and_then(|(_, key)| key) != key
+        key.is_some() && before != Some((version, key))
     }
 
     /// Takes the names for the next call.

@@ -43,7 +43,7 @@ async fn fields_become_keys_and_follow() -> Result<()> {
         {"parameter": {"name": "/shop/env", "format": "Dotenv"}},
     ]);
     world.apply(&object("checkout", &[], &json!({"data": [], "dataFrom": from}))).await?;
-    let expected = [("APP_DB_USER", "app"), ("APP_LIMITS", r#"{"cpu":2}"#), ("TOKEN", "t$1")];
+    let expected = [("APP_DB_USER", "app"), ("APP_LIMITS", r#"{"cpu": 2}"#), ("TOKEN", "t$1")];
     world.wait_for_secret("checkout", &expected).await?;
     let synced = world.synced("checkout").await?;
     assert!(message(&synced).contains("holds 3 keys from 2 parameters"), "{}", message(&synced));

@@ -192,6 +192,11 @@ fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
     Ok(records)
 }
 
+/// How many of these calls are of `GetParameters`: which keys there are is learnt when there is time.
+fn reads(calls: &[Value]) -> usize {
+    calls.iter().filter(|call| call["cloudtrail"]["eventName"] == "GetParameters").count()
+}
+
 /// How many of these calls asked for decrypted values, and did not fail as a whole: a call that failed for the sake of
 /// another object's parameter is made again in parts.
 fn decrypting(calls: &[Value]) -> usize {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 use testbed::wait::eventually;
 
-use super::{annotate, calls, fails};
+use super::{annotate, calls, fails, reads};
 use crate::support::{PATIENCE, World, object};
 
 /// How often the healthy object is looked at while the others are counted.
@@ -27,7 +27,7 @@ pub async fn are_bounded(world: &World) -> Result<()> {
 
     // The healthy object is the clock: it is looked at once an interval too.
     let failing = [("absent", 1), ("versionless", 2), ("forbidden", 1)];
-    let count = |name: &str| anyhow::Ok(calls(world, name)?.len());
+    let count = |name: &str| anyhow::Ok(reads(&calls(world, name)?));
     let start = count("healthy")?;
     let before = failing.iter().map(|(name, _)| count(name)).collect::<Result<Vec<_>>>()?;
     for look in 1..=LOOKS {
