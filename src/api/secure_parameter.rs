@@ -193,7 +193,7 @@ impl JsonSchema for TemplateMap {
             "type": "object",
             "minProperties": 1,
             "maxProperties": 64,
-            "additionalProperties": {"type": "string", "maxLength": 16384},
+            "additionalProperties": {"type": "string", "maxLength": 4096},
         })
     }
 

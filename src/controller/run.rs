@@ -132,7 +132,8 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
                 biased;
                 () = stop.cancelled() => {}
                 () = context.filled.cancelled() => {
-                    run_objects(store, events.boxed(), woken.objects, settings.concurrency, context.clone(), stop.clone()).await;
+                    let (context, stop) = (context.clone(), stop.clone());
+                    run_objects(store, events.boxed(), woken.objects, settings.concurrency, context, stop).await;
                 }
             }
         }

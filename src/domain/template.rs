@@ -18,8 +18,11 @@ use super::{
 };
 use crate::api::Reason;
 
-/// Steps that one template may take.
+/// Steps that one template may take. The library charges for data as well, 64 bytes a step, so that neither loops nor
+/// concatenation outgrow it; what our filters make is bounded by themselves.
 const FUEL: u64 = 100_000;
+/// Statements that there are.
+const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 /// Name of the map of all keys.
 const ALL: &str = "data";
 /// What may stand in any part of a URL (RFC 3986, unreserved characters).
@@ -33,6 +36,31 @@ pub fn check(templates: &BTreeMap<String, String>) -> Result<(), Fault> {
     let environment = environment();
     for (key, source) in templates {
         environment.template_from_str(source).map_err(|error| fault(key, &error, &[]))?;
+        bounded(source).map_err(|problem| {
+            let message = format!("spec.target.template.data[{key}] {problem}; correct the template.");
+            Fault::new(Reason::TemplateError, message)
+        })?;
+    }
+    Ok(())
+}
+
+/// Refuses what makes lists of lists that share their items: comparing two of them takes for ever, and no step counts it.
+/// Every statement begins with `{%`, so none that binds a name is missed; a `*` repeats.
+fn bounded(source: &str) -> Result<(), String> {
+    for statement in source.split("{%").skip(1) {
+        let statement = statement.trim_start_matches(['-', '+']).trim_start();
+        let word = statement.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        if !STATEMENTS.contains(&word) {
+            return Err(format!("has a statement {word}, and only {} are there", STATEMENTS.join(", ")));
+        }
+    }
+    for code in source.split("{{").skip(1).chain(source.split("{%").skip(1)) {
+        // To the last end before the next beginning: an end within quotes is none.
+        let code = code.split("{{").next().unwrap_or_default();
+        let end = code.rfind("}}").max(code.rfind("%}")).unwrap_or(code.len());
+        if code[..end].contains('*') {
+            return Err("has a * within braces, and nothing can be repeated".to_owned());
+        }
     }
     Ok(())
 }
@@ -67,12 +95,12 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
-    environment.add_filter("b64encode", |value: Value| BASE64.encode(bytes(&value)));
+    environment.add_filter("b64encode", b64encode);
     environment.add_filter("b64decode", b64decode);
-    environment.add_filter("urlencode", |text: &str| utf8_percent_encode(text, UNRESERVED).to_string());
-    environment.add_filter("tojson", |value: Value| serde_json::to_string(&value).map_err(|_| wrong("no JSON")));
+    environment.add_filter("urlencode", |text: &str| limited(utf8_percent_encode(text, UNRESERVED).to_string()));
+    environment.add_filter("tojson", |value: Value| tojson(&value));
     environment.add_filter("fromjson", fromjson);
-    environment.add_filter("quote", |text: &str| serde_json::to_string(text).map_err(|_| wrong("no text")));
+    environment.add_filter("quote", |text: &str| tojson(&Value::from(text)));
     environment.add_filter("indent", indent);
     environment.add_test("defined", |value: &Value| !value.is_undefined());
     environment
@@ -91,8 +119,20 @@ fn values(data: &Data<'_>) -> BTreeMap<String, Value> {
     values
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
-    value.as_bytes().map_or_else(|| value.to_string().into_bytes(), <[u8]>::to_vec)
+/// Filters may follow each other: none gives more than a Secret may hold.
+fn limited(text: String) -> Result<String, Error> {
+    if text.len() > MAX_SECRET_BYTES { Err(wrong(TOO_LARGE)) } else { Ok(text) }
+}
+
+fn b64encode(value: Value) -> Result<String, Error> {
+    let bytes = value.as_bytes().or_else(|| value.as_str().map(str::as_bytes));
+    limited(BASE64.encode(bytes.ok_or_else(|| wrong(NO_BYTES))?))
+}
+
+fn tojson(value: &Value) -> Result<String, Error> {
+    let mut output = Output::default();
+    serde_json::to_writer(&mut output, value).map_err(|_| wrong(TOO_LARGE))?;
+    String::from_utf8(std::mem::take(&mut output.0)).map_err(|_| wrong(TOO_LARGE))
 }
 
 fn b64decode(text: &str) -> Result<Value, Error> {
@@ -110,6 +150,9 @@ fn fromjson(text: &str) -> Result<Value, Error> {
 fn indent(text: &str, width: usize) -> Result<String, Error> {
     if width > 100 {
         return Err(wrong("indent goes no further than 100"));
+    }
+    if text.len() + text.matches('\n').count() * width > MAX_SECRET_BYTES {
+        return Err(wrong(TOO_LARGE));
     }
     let mut lines = text.split('\n');
     let mut indented = lines.next().unwrap_or_default().to_owned();
@@ -150,8 +193,15 @@ fn fault(key: &str, error: &Error, unknown: &[String]) -> Fault {
 }
 
 /// What our own filters say, which holds nothing of a value.
-const OWN: &[&str] =
-    &["b64decode was given what is no base64", "fromjson was given what is no JSON", "indent goes no further than 100"];
+const OWN: &[&str] = &[
+    TOO_LARGE,
+    NO_BYTES,
+    "b64decode was given what is no base64",
+    "fromjson was given what is no JSON",
+    "indent goes no further than 100",
+];
+const TOO_LARGE: &str = "a filter would give more than a Secret may hold";
+const NO_BYTES: &str = "b64encode takes texts and bytes only";
 
 /// What a template renders, up to the size of a Secret. Wiped when dropped.
 #[derive(Default)]
@@ -214,7 +264,9 @@ mod tests {
             ("{{ B64 | b64decode }}", "hi"),
             ("{{ BINARY | b64encode }}", "/wA="),
             ("{{ (JSON | fromjson).host }}", "db"),
-            ("{% for p in (JSON | fromjson).ports %}{{ p }};{% endfor %}", "1;2;"),
+            ("{{ (JSON | fromjson).ports[1] }}", "2"),
+            ("{{ (JSON | fromjson).ports[1] }}", "2"),
+            ("* {{ B64 }} * {{ B64 }} *", "* aGk= * aGk= *"),
             ("{{ (JSON | fromjson).ports | tojson }}", "[1,2]"),
             ("{{ PASSWORD | quote }}", "\"p@ss/word é\""),
             ("a: |\n  {{ LINES | indent(2) }}", "a: |\n  one\n  two\n\n  three"),
@@ -237,7 +289,11 @@ mod tests {
             ("{{ PASSWORD | b64decode }}", &["no base64"]),
             ("{{ PASSWORD + 1 }}", &["does not go with"]),
             ("{% include 'x' %}", &["mistake"]),
-            ("{% for a in range(9) %}{% endfor %}", &["range"]),
+            ("{% for a in [1] %}{% endfor %}", &["statement for", "if, elif, else, endif"]),
+            ("{%- set a = 1 %}", &["statement set"]),
+            ("{{ ['a'] * 9 }}", &["* within braces"]),
+            ("{{ '}}' ~ 'a' * 9 }}", &["* within braces"]),
+            ("{{ [1] | b64encode }}", &["texts and bytes"]),
         ] {
             let message = rendered(source).expect_err(source);
             for part in parts {
@@ -247,16 +303,20 @@ mod tests {
         }
     }
 
+    /// A tenant's template must not cost others their operator, however it is written.
     #[test]
     fn work_and_size_are_bounded() {
-        let digits = "[0,1,2,3,4,5,6,7,8,9]";
-        let nested = |depth: usize, inner: &str| {
-            let open: Vec<_> = (0..depth).map(|n| format!("{{% for v{n} in {digits} %}}")).collect();
-            format!("{}{inner}{}", open.concat(), "{% endfor %}".repeat(depth))
-        };
-        let message = rendered(&nested(6, "")).expect_err("a million steps");
-        assert!(message.contains("too many steps"), "{message}");
-        let message = rendered(&nested(3, &"x".repeat(4_000))).expect_err("four megabytes");
-        assert!(message.contains("renders more than"), "{message}");
+        let filters = |filter: &str| format!("{{{{ PASSWORD{} }}}}", format!(" | {filter}").repeat(200));
+        for template in [
+            filters("b64encode"),
+            filters("quote"),
+            filters("tojson"),
+            "{{ LINES | indent(100) }}".repeat(20_000),
+            "{{ [[1]] | b64encode }}".to_owned(),
+        ] {
+            let message = rendered(&template).map(|text| text.len()).expect_err(&template[..20]);
+            let words = ["too many steps", "more than", "texts and bytes"];
+            assert!(words.iter().any(|word| message.contains(word)), "{}: {message}", &template[..20]);
+        }
     }
 }
