@@ -95,7 +95,7 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(FUEL));
-    environment.add_filter("b64encode", b64encode);
+    environment.add_filter("b64encode", |value: Value| b64encode(&value));
     environment.add_filter("b64decode", b64decode);
     environment.add_filter("urlencode", |text: &str| limited(utf8_percent_encode(text, UNRESERVED).to_string()));
     environment.add_filter("tojson", |value: Value| tojson(&value));
@@ -124,7 +124,7 @@ fn limited(text: String) -> Result<String, Error> {
     if text.len() > MAX_SECRET_BYTES { Err(wrong(TOO_LARGE)) } else { Ok(text) }
 }
 
-fn b64encode(value: Value) -> Result<String, Error> {
+fn b64encode(value: &Value) -> Result<String, Error> {
     let bytes = value.as_bytes().or_else(|| value.as_str().map(str::as_bytes));
     limited(BASE64.encode(bytes.ok_or_else(|| wrong(NO_BYTES))?))
 }
