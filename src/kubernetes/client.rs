@@ -7,9 +7,9 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 
 /// Longest wait for the answer to a request. Without it a black-holed request would hang for ever.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most requests at a time. Each has a connection of its own, and the API server, which writes in batches, is hardly faster
-/// with more.
-const REQUESTS: usize = 32;
+/// Most requests at a time. Each has a connection of its own, and a cold start is not faster with 32 than with these: the
+/// API server writes one after another.
+const REQUESTS: usize = 12;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
