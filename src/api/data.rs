@@ -1,14 +1,19 @@
 //! Where the keys of a Secret come from.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::secure_parameter::BoundedMap;
 
 /// One key of the Secret and the parameter behind it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(has(self.version) && has(self.label))").message("version and label exclude each other"),
+    validation = Rule::new("[has(self.version), has(self.label), has(self.previous) && self.previous].filter(x, x).size() <= 1").message("version, label and previous exclude each other"),
+    validation = Rule::new("!self.parameter.matches('^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?aws/reference/secretsmanager/') || !(has(self.version) || has(self.previous) && self.previous)").message("a secret of Secrets Manager has no version numbers; use label for one of its stages"),
 )]
 pub struct DataEntry {
     /// Key in the Secret.
@@ -36,6 +41,16 @@ pub struct DataEntry {
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
     pub label: Option<String>,
 
+    /// If true, the version before the newest one, so that both are there while a value is rotated. A parameter that has
+    /// only one version has none. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<bool>,
+
+    /// Says that the value is base64 of what was encrypted with KMS by hand before it was stored: it is decrypted once
+    /// more, before all else. `{}` if the ciphertext itself says which key it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_decrypt: Option<KmsDecrypt>,
+
     /// A JSONPath (RFC 9535) into the value, which must be JSON: what exactly one match holds becomes the value of the
     /// key, strings as they are and everything else as JSON text. Default: the value as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +67,28 @@ pub struct DataEntry {
     pub optional: Option<bool>,
 }
 
+/// How a value was encrypted by hand.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsDecrypt {
+    /// The key: its ARN, its id, or the ARN or name of an alias. Nothing that another key encrypted is taken then.
+    /// Default: the key that the ciphertext names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(
+            pattern = r"^((arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?alias/[a-zA-Z0-9/_-]{1,250}|(arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}))$"
+        )
+    )]
+    pub key_id: Option<String>,
+
+    /// The encryption context that was given to KMS. Default: none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BoundedMap<2048>")]
+    #[x_kube(validation = Rule::new("!('PARAMETER_ARN' in self || 'SecretARN' in self)").message("PARAMETER_ARN and SecretARN bind what AWS itself encrypts; name the parameter or secret instead"))]
+    pub encryption_context: BTreeMap<String, String>,
+}
+
 /// An encoding of a value.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decode {
@@ -62,15 +99,51 @@ pub enum Decode {
 }
 
 /// A source of several keys.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.path) != has(self.parameter)").message("exactly one of path and parameter must be set"))]
 pub struct DataFromEntry {
-    /// One parameter whose value holds several fields.
-    pub parameter: ParameterSource,
+    /// All parameters below a path, a key each. This or `parameter` must be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathSource>,
 
-    /// How the names of fields become keys of the Secret. Default: as they are.
+    /// One parameter whose value holds several fields, a key each. This or `path` must be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<ParameterSource>,
+
+    /// How the names of parameters or fields become keys of the Secret. Default: as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyMapping>,
+}
+
+/// The parameters below a path.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathSource {
+    /// The path, for example `/shop/checkout`. Keys are made of what follows it in the names. Not `/` itself.
+    #[schemars(length(min = 1, max = 1011), regex(pattern = r"^(/[a-zA-Z0-9_.-]+)+/?$"))]
+    pub prefix: String,
+
+    /// If true, also parameters further down, not only those directly below. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recursive: Option<bool>,
+
+    /// Globs for the names relative to the path, for example `db/*`: only parameters that one of them matches. `*` stops
+    /// at `/`, `**` does not. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = r"^[^/{}]([^{}]*[^/{}])?$")))]
+    pub include: Vec<String>,
+
+    /// Globs for the names relative to the path: no parameters that one of them matches, whatever `include` says.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = r"^[^/{}]([^{}]*[^/{}])?$")))]
+    pub exclude: Vec<String>,
+
+    /// Only versions that carry this label, and only parameters that have one. Default: the newest of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
+    pub label: Option<String>,
 }
 
 /// A parameter whose value holds several fields.
@@ -78,6 +151,7 @@ pub struct DataFromEntry {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!(has(self.version) && has(self.label))").message("version and label exclude each other"),
+    validation = Rule::new("!self.name.matches('^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?aws/reference/secretsmanager/') || !has(self.version)").message("a secret of Secrets Manager has no version numbers; use label for one of its stages"),
 )]
 pub struct ParameterSource {
     /// Name of the parameter, or its full ARN if another account shares it.

@@ -14,12 +14,14 @@ mod store;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
 pub use crds::crds;
-pub use data::{DataEntry, DataFromEntry, Decode, Format, KeyFormat, KeyMapping, ParameterSource};
+pub use data::{
+    DataEntry, DataFromEntry, Decode, Format, KeyFormat, KeyMapping, KmsDecrypt, ParameterSource, PathSource,
+};
 pub use interval::Interval;
 pub use reason::{Progress, Reason};
 pub use secure_parameter::{
-    CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, ReclaimPolicy, SecureParameter, SecureParameterSpec,
-    StoreKind, StoreRef, Target, Template,
+    CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, ReclaimPolicy, RestartTarget, SecureParameter,
+    SecureParameterSpec, StoreKind, StoreRef, Target, Template, WorkloadKind,
 };
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{

@@ -39,6 +39,10 @@ reasons! {
     TemplateError,
     /// A value is not what the spec says it is.
     ValueError,
+    /// KMS does not take a value for what was encrypted by hand.
+    CiphertextInvalid,
+    /// Nothing is left below a path.
+    PathEmpty,
     /// The Secret would exceed 1 MiB.
     SecretTooLarge,
     /// `spec.storeRef` names a store that does not exist.
@@ -102,6 +106,8 @@ impl Reason {
             | Self::KeyCollision
             | Self::TemplateError
             | Self::ValueError
+            | Self::CiphertextInvalid
+            | Self::PathEmpty
             | Self::SecretTooLarge
             | Self::PolicyDenied
             | Self::ParameterNotFound
@@ -115,7 +121,15 @@ impl Reason {
 
     /// Whether what was read is in the way, not the reading: to read the same again does not help.
     pub const fn concerns_values(self) -> bool {
-        matches!(self, Self::KeyCollision | Self::TemplateError | Self::ValueError | Self::SecretTooLarge)
+        matches!(
+            self,
+            Self::KeyCollision
+                | Self::TemplateError
+                | Self::ValueError
+                | Self::CiphertextInvalid
+                | Self::PathEmpty
+                | Self::SecretTooLarge
+        )
     }
 
     /// Whether the Secret itself is what stands in the way.

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataEntry, DataFromEntry, Interval, status::SecureParameterStatus};
+use super::{DataEntry, DataFromEntry, Interval, status::SecureParameterStatus, store::LabelSelector};
 
 /// How stale a change may be noticed by polling where the spec does not say.
 pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
@@ -14,8 +14,12 @@ pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 /// Name of the store that is used where the spec names none.
 pub const DEFAULT_STORE: &str = "default";
 
+/// CEL: all keys of a map are qualified names, as the Kubernetes API wants them of labels and annotations.
+const QUALIFIED_KEYS: &str =
+    "self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))";
+
 /// Parameters of AWS Parameter Store that become one native Secret.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "secureparameter.io",
     version = "v1alpha1",
@@ -78,6 +82,12 @@ pub struct SecureParameterSpec {
     /// The Secret to write. Default: an `Opaque` Secret with the name of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+
+    /// Workloads of this namespace whose pods are replaced when the content of the Secret changed: not when it is written
+    /// for the first time, and once for changes that follow each other closely. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub restart: Vec<RestartTarget>,
 }
 
 /// Reference to the store of a `SecureParameter`.
@@ -118,6 +128,7 @@ impl StoreKind {
 /// The Secret to write.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !(has(self.type) || has(self.labels) || has(self.annotations) || has(self.immutable))").message("with creationPolicy Merge type, labels, annotations and immutable are those of the Secret that is there"))]
 pub struct Target {
     /// Name of the Secret. Default: the name of the SecureParameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,13 +147,13 @@ pub struct Target {
     /// Labels for the Secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "LabelMap")]
-    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"))]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"), validation = Rule::new(QUALIFIED_KEYS).message("the keys of labels are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
     pub labels: BTreeMap<String, String>,
 
     /// Annotations for the Secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BoundedMap<4096>")]
-    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"))]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"), validation = Rule::new(QUALIFIED_KEYS).message("the keys of annotations are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
     pub annotations: BTreeMap<String, String>,
 
     /// If true, nobody can change the Secret's data, and Kubernetes need not watch it. A new value then means a new Secret:
@@ -154,12 +165,13 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
 
-    /// How the Secret comes to be. `Owner`: the operator creates it and keeps it whole. Default: `Owner`.
+    /// How the Secret comes to be. `Owner`: the operator creates it and keeps it whole. `Merge`: the operator puts its keys
+    /// into a Secret that others made, and that consents by the annotation `secureparameter.io/allow`. Default: `Owner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_policy: Option<CreationPolicy>,
 
-    /// What becomes of the Secret when this object is deleted. `Delete`: it goes too. `Retain`: it stays. Default:
-    /// `Delete`.
+    /// What becomes of the Secret when this object is deleted, or with `Merge` of its keys. `Delete`: they go too.
+    /// `Retain`: they stay. Default: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<ReclaimPolicy>,
 }
@@ -228,7 +240,7 @@ impl JsonSchema for LabelMap {
 }
 
 /// Schema of a map with bounded size and values of at most `LENGTH` characters.
-struct BoundedMap<const LENGTH: usize>;
+pub(super) struct BoundedMap<const LENGTH: usize>;
 
 impl<const LENGTH: usize> JsonSchema for BoundedMap<LENGTH> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -254,6 +266,40 @@ pub enum CreationPolicy {
     /// The operator creates the Secret and keeps it whole.
     #[default]
     Owner,
+    /// The operator puts keys into a Secret that exists and consents, and leaves all others alone.
+    Merge,
+}
+
+/// Workloads to restart.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.name) != has(self.selector)").message("exactly one of name and selector must be set"))]
+pub struct RestartTarget {
+    /// Kind of the workloads.
+    pub kind: WorkloadKind,
+
+    /// Name of the workload. This or `selector` must be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: Option<String>,
+
+    /// Labels of the workloads. This or `name` must be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// The kinds of workloads that can be restarted.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    /// `apps/v1` Deployment.
+    Deployment,
+    /// `apps/v1` StatefulSet.
+    StatefulSet,
+    /// `apps/v1` DaemonSet.
+    DaemonSet,
 }
 
 /// What becomes of the Secret when its `SecureParameter` is deleted.
@@ -288,6 +334,11 @@ impl SecureParameterSpec {
     /// Whether reconciling is suspended.
     pub fn is_suspended(&self) -> bool {
         self.suspend.unwrap_or_default()
+    }
+
+    /// Whether the Secret is one that others made.
+    pub fn merges(&self) -> bool {
+        self.target.as_ref().and_then(|target| target.creation_policy) == Some(CreationPolicy::Merge)
     }
 
     /// What becomes of the Secret when the object goes.

@@ -222,7 +222,7 @@ pub struct NamespaceMatch {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)")
-        .message("an empty selector selects nothing: say all: true to grant every namespace"),
+        .message("an empty selector selects nothing; where everything is meant, all: true says so"),
 )]
 pub struct LabelSelector {
     /// Labels that must all have these values.

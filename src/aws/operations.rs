@@ -8,22 +8,23 @@ use aws_sdk_ssm::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::Blob;
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use k8s_openapi::jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
+use secrecy::zeroize::Zeroizing;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{capture::Capture, client::AwsApi, error::convert};
 use crate::{
     domain::{
         audit::{Principal, to_seconds},
-        aws_error::{AwsError, AwsErrorKind},
         key::KeyState,
+        listing::Listing,
     },
-    parameters::{Answer, Call, Description, Descriptions, Mode, Parameter, ParameterApi, Plaintext},
+    parameters::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext},
 };
 
 const GET_PARAMETERS: (&str, &str) = ("ssm.amazonaws.com", "GetParameters");
+const GET_PARAMETERS_BY_PATH: (&str, &str) = ("ssm.amazonaws.com", "GetParametersByPath");
 const DESCRIBE_PARAMETERS: (&str, &str) = ("ssm.amazonaws.com", "DescribeParameters");
 const DECRYPT: (&str, &str) = ("kms.amazonaws.com", "Decrypt");
 const DESCRIBE_KEY: (&str, &str) = ("kms.amazonaws.com", "DescribeKey");
@@ -31,8 +32,8 @@ const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdenti
 
 /// Most names in a call of `DescribeParameters`, and most results on a page (Systems Manager API reference).
 const DESCRIBED_NAMES: i32 = 50;
-/// Key of the encryption context that binds a value to its parameter (Systems Manager User Guide, SecureString).
-const PARAMETER_ARN: &str = "PARAMETER_ARN";
+/// Most results on a page of `GetParametersByPath` (Systems Manager API reference).
+const LISTED_NAMES: i32 = 10;
 
 impl ParameterApi for AwsApi {
     async fn get_parameters(&self, names: &[String], mode: Mode) -> Call<Answer> {
@@ -66,20 +67,49 @@ impl ParameterApi for AwsApi {
         self.call(DESCRIBE_PARAMETERS, parameters, &capture, result)
     }
 
-    async fn decrypt(&self, ciphertext: &SecretString, arn: &str) -> Call<Plaintext> {
+    async fn get_parameters_by_path(&self, listing: &Listing, page: Option<&str>) -> Call<Page> {
         let capture = Capture::default();
-        // What is no base64 KMS refuses as it refuses any other text that it did not make.
-        let blob = BASE64.decode(ciphertext.expose_secret()).unwrap_or_default();
-        let request = self.kms.decrypt().ciphertext_blob(Blob::new(blob)).encryption_context(PARAMETER_ARN, arn);
-        let result = request.customize().interceptor(capture.clone()).send().await;
-        let parameters = json!({"encryptionContext": {PARAMETER_ARN: arn}, "encryptionAlgorithm": "SYMMETRIC_DEFAULT"});
-        let Call { facts, result } = self.call(DECRYPT, parameters, &capture, result);
-        let result = result.and_then(|output| {
-            let key = output.key_id;
-            let value = text(output.plaintext.map(Blob::into_inner).unwrap_or_default())?;
-            Ok(Plaintext { value, key })
+        let mut parameters = json!({
+            "path": listing.path,
+            "recursive": listing.recursive,
+            "withDecryption": false,
+            "maxResults": LISTED_NAMES,
         });
-        Call { facts, result }
+        let mut request = self.ssm.get_parameters_by_path().path(&listing.path).recursive(listing.recursive);
+        request = request.with_decryption(false).max_results(LISTED_NAMES).set_next_token(page.map(str::to_owned));
+        if let Some(label) = &listing.label {
+            parameters["parameterFilters"] = json!([{"key": "Label", "option": "Equals", "values": [label]}]);
+            let filter = ParameterStringFilter::builder().key("Label").option("Equals").values(label).build();
+            request = request.set_parameter_filters(filter.ok().map(|filter| vec![filter]));
+        }
+        if let Some(page) = page {
+            parameters["nextToken"] = json!(page);
+        }
+        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Page {
+            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, Mode::Look)).collect(),
+            next: output.next_token.filter(|token| !token.is_empty()),
+        });
+        self.call(GET_PARAMETERS_BY_PATH, parameters, &capture, result)
+    }
+
+    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Call<Plaintext> {
+        let Ciphertext { blob, key_id, context } = ciphertext;
+        let capture = Capture::default();
+        let request = self.kms.decrypt().ciphertext_blob(Blob::new(blob)).set_key_id(key_id.map(str::to_owned));
+        let pairs = context.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let request = request.set_encryption_context(Some(pairs).filter(|_| !context.is_empty()));
+        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Plaintext {
+            value: output.plaintext.map(Blob::into_inner).unwrap_or_default().into(),
+            key: output.key_id,
+        });
+        let mut parameters = json!({"encryptionAlgorithm": "SYMMETRIC_DEFAULT"});
+        if !context.is_empty() {
+            parameters["encryptionContext"] = json!(context);
+        }
+        if let Some(key_id) = key_id {
+            parameters["keyId"] = json!(key_id);
+        }
+        self.call(DECRYPT, parameters, &capture, result)
     }
 
     async fn describe_key(&self, key: &str) -> Call<KeyState> {
@@ -137,15 +167,6 @@ impl AwsApi {
     }
 }
 
-/// A value is text: Parameter Store takes nothing else. What is not is wiped.
-fn text(bytes: Vec<u8>) -> Result<SecretString, AwsError> {
-    String::from_utf8(bytes).map(SecretString::from).map_err(|error| {
-        error.into_bytes().zeroize();
-        let message = "what KMS decrypted is not text".to_owned();
-        AwsError { kind: AwsErrorKind::ServiceUnavailable, code: None, message, request_id: None }
-    })
-}
-
 fn description(metadata: ParameterMetadata) -> Option<Description> {
     Some(Description { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
 }
@@ -153,6 +174,7 @@ fn description(metadata: ParameterMetadata) -> Option<Description> {
 /// Takes over what the reader needs; everything else of the answer (ciphertext that nobody asked for, `SourceResult`) is
 /// dropped here.
 fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
+    let source = parameter.source_result.map(Zeroizing::new);
     Some(Parameter {
         arn: parameter.arn?,
         name: parameter.name?,
@@ -164,5 +186,32 @@ fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
         value: parameter.value.filter(|_| mode != Mode::Look).map(|value| Arc::new(value.into())),
         key: None,
+        secret_version: source.and_then(|source| secret_version(&source)),
     })
+}
+
+/// The version of a secret in what Secrets Manager said of it: all that is taken from there, since the secret itself is
+/// in there too.
+fn secret_version(source: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Source {
+        #[serde(rename = "versionId", alias = "VersionId")]
+        version_id: String,
+    }
+    serde_json::from_str::<Source>(source).ok().map(|source| source.version_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_secret_nothing_but_the_version_is_taken() {
+        let source = r#"{"ARN": "arn", "name": "db", "versionId": "v-1", "secretString": "s3cr3t"}"#;
+        assert_eq!(secret_version(source).as_deref(), Some("v-1"));
+        assert_eq!(secret_version("s3cr3t"), None);
+        let answer = SsmParameter::builder().arn("arn").name("n").value("s3cr3t").source_result(source).build();
+        let taken = parameter(answer, Mode::Decrypt).expect("a parameter");
+        assert!(!format!("{taken:?}").contains("s3cr3t"), "{taken:?}");
+    }
 }

@@ -233,12 +233,9 @@ mod tests {
                 ..ObjectMeta::default()
             },
             spec: SecureParameterSpec {
-                data_from: Vec::new(),
                 store_ref: Some(StoreRef { kind: None, name: Some(store.into()) }),
-                refresh_interval: None,
-                suspend: None,
-                data: Vec::new(),
                 target: Some(Target { name: Some(secret.into()), ..Target::default() }),
+                ..SecureParameterSpec::default()
             },
             status: None,
         }

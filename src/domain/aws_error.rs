@@ -33,6 +33,8 @@ pub enum AwsErrorKind {
     DecryptDenied,
     /// KMS cannot use the key: disabled, pending deletion, gone.
     KeyUnavailable,
+    /// KMS does not take a ciphertext: not its own, or with another key or encryption context.
+    CiphertextInvalid,
     /// AWS does not accept the credentials, or none could be found.
     CredentialsInvalid,
     /// No connection, or no answer in time.
@@ -52,6 +54,7 @@ impl AwsErrorKind {
             Self::AccessDenied => Reason::AccessDenied,
             Self::DecryptDenied => Reason::DecryptDenied,
             Self::KeyUnavailable => Reason::KeyUnavailable,
+            Self::CiphertextInvalid => Reason::CiphertextInvalid,
             Self::CredentialsInvalid => Reason::CredentialsInvalid,
             Self::EndpointUnreachable => Reason::EndpointUnreachable,
             Self::Throttled => Reason::Throttled,
@@ -74,6 +77,7 @@ impl AwsErrorKind {
             | "KMSInvalidStateException"
             | "NotFoundException"
             | "InvalidKeyUsageException" => Self::KeyUnavailable,
+            "InvalidCiphertextException" | "IncorrectKeyException" => Self::CiphertextInvalid,
             "ThrottlingException"
             | "Throttling"
             | "ThrottledException"
@@ -169,6 +173,15 @@ impl AwsError {
                 denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters")
             ),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
+            AwsErrorKind::CiphertextInvalid if self.code.as_deref() == Some("IncorrectKeyException") => format!(
+                "The value of {} was encrypted by another key than kmsDecrypt.keyId names; correct it, or leave it out.",
+                list(names)
+            ),
+            AwsErrorKind::CiphertextInvalid => format!(
+                "KMS cannot decrypt the value of {}: it is not what KMS made, or was made with another \
+                 kmsDecrypt.encryptionContext; correct that, or the parameter.",
+                list(names)
+            ),
             AwsErrorKind::CredentialsInvalid if self.is_skewed() => format!(
                 "AWS does not accept the operator's signature ({}): their clocks are more than five minutes apart; set \
                  the clock of the operator's node right.",
@@ -255,6 +268,8 @@ mod tests {
                 DecryptDenied,
             ),
             ("InvalidKeyId", DISABLED, KeyUnavailable),
+            ("InvalidCiphertextException", "", CiphertextInvalid),
+            ("IncorrectKeyException", "", CiphertextInvalid),
             ("ThrottlingException", "Rate exceeded", Throttled),
             ("ExpiredTokenException", "", CredentialsInvalid),
             ("UnrecognizedClientException", "", CredentialsInvalid),

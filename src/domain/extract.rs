@@ -23,16 +23,18 @@ const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 ///
 /// # Errors
 /// `ValueError` with parameter and place.
-pub fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Result<Content<'a>, Fault> {
+pub fn part<'a>(key: &str, source: &Source, value: Content<'a>) -> Result<Content<'a>, Fault> {
     let wrong = |problem: &str| {
         let message =
             format!("The value of parameter {} {problem}; correct the parameter, or spec.data[{key}].", source.wanted);
         Fault::new(Reason::ValueError, message)
     };
-    let found = match &source.json_path {
-        None => None,
+    // What a decoder says may quote a byte.
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| wrong("is no text"));
+    let value = match &source.json_path {
+        None => value,
         Some(path) => {
-            let found = json::find(value.expose_secret(), path).map_err(|problem| {
+            let found = json::find(text(value.bytes())?, path).map_err(|problem| {
                 let message = format!(
                     "{} {problem} in parameter {}; correct the parameter, or spec.data[{key}].jsonPath.",
                     shortened(path),
@@ -40,19 +42,15 @@ pub fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Resul
                 );
                 Fault::new(Reason::ValueError, message)
             })?;
-            Some(found)
+            Content::Text(found)
         }
     };
-    let Some(decode) = source.decode else {
-        return Ok(found.map_or(Content::Value(value), Content::Text));
-    };
-    let text = found.as_ref().unwrap_or(value).expose_secret();
-    let compact = Zeroizing::new(text.split_ascii_whitespace().collect::<String>());
+    let Some(decode) = source.decode else { return Ok(value) };
+    let compact = Zeroizing::new(text(value.bytes())?.split_ascii_whitespace().collect::<String>());
     let bytes = match decode {
         Decode::Base64 => STANDARD.decode(compact.as_bytes()),
         Decode::Base64Url => URL.decode(compact.as_bytes()),
     };
-    // What a decoder says may quote a byte.
     let bytes = bytes.map_err(|_| wrong(&format!("is no {decode:?}")))?;
     Ok(Content::Bytes(bytes.into()))
 }
@@ -61,11 +59,11 @@ pub fn content<'a>(key: &str, source: &Source, value: &'a SecretString) -> Resul
 ///
 /// # Errors
 /// `ValueError` with parameter and place.
-pub fn fields(index: usize, set: &Set, value: &SecretString) -> Result<Vec<(String, SecretString)>, Fault> {
+pub fn fields(set: &Set, value: &SecretString) -> Result<Vec<(String, SecretString)>, Fault> {
     let wrong = |problem: &str| {
         let message = format!(
-            "The value of parameter {} {problem}; correct the parameter, or spec.dataFrom[{index}].",
-            set.wanted
+            "The value of parameter {} {problem}; correct the parameter, or spec.dataFrom[{}].",
+            set.wanted, set.index
         );
         Fault::new(Reason::ValueError, message)
     };

@@ -2,7 +2,7 @@
 //! from values to values with a table of tests.
 //!
 //! ```text
-//! spec + policy ──plan──> Plan ──decide──> Decision ──(read)──> values ──render──> Desired
+//! spec + policy ──plan──> Plan ──decide──> Decision ──(look up)──resolve──(read)──> values ──render──> Desired
 //!     existing Secret ──ownership──> Verdict ──(apply)──> outcome ──> status, next wake-up
 //! ```
 
@@ -15,8 +15,10 @@ pub mod dotenv;
 pub mod event;
 mod extract;
 pub mod fault;
+mod glob;
 pub mod json;
 pub mod key;
+pub mod listing;
 pub mod mapping;
 pub mod outcome;
 pub mod ownership;
@@ -24,6 +26,7 @@ pub mod parameter;
 pub mod plan;
 pub mod policy;
 pub mod render;
+pub mod resolve;
 pub mod revision;
 pub mod secret_type;
 pub mod template;

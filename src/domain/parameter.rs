@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::audit::Principal;
+
 /// Where a store reads: the scope that plain names belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
@@ -12,6 +14,9 @@ pub struct Scope {
     /// Account of the caller.
     pub account: String,
 }
+
+/// Where the names of references to Secrets Manager begin.
+const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
 
 /// Which version of a parameter is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +53,12 @@ impl Wanted {
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
         Self { arn, name: name.to_owned(), selector }
+    }
+
+    /// Whether this is a secret of Secrets Manager that Parameter Store hands through. It has no versions of its own, and
+    /// cannot be asked for without being decrypted (Systems Manager User Guide, "Referencing Secrets Manager secrets").
+    pub fn is_reference(&self) -> bool {
+        self.arn.split_once(":parameter").is_some_and(|(_, name)| name.starts_with(SECRETS_MANAGER))
     }
 
     /// The name as `GetParameters` takes it: `name`, `name:3` or `name:label`.
@@ -96,6 +107,15 @@ impl fmt::Display for Wanted {
 }
 
 impl Scope {
+    /// Where a principal reads.
+    pub fn of(principal: &Principal, region: &str) -> Self {
+        Self {
+            partition: principal.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            region: region.to_owned(),
+            account: principal.account.clone(),
+        }
+    }
+
     /// The ARN of a parameter name in this scope: `arn:<partition>:ssm:<region>:<account>:parameter/<name>`, the name
     /// without its leading slash (AWS Service Authorization Reference, Systems Manager).
     pub fn parameter_arn(&self, name: &str) -> String {

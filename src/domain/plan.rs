@@ -8,19 +8,24 @@ use std::{
 
 use super::{
     Fault, json,
+    listing::Path,
     parameter::{ArnParts, Scope, Selector, Wanted},
     policy::Grant,
     secret_type, template,
 };
-use crate::api::{DataFromEntry, Decode, Format, KeyMapping, ParameterSource, Reason, SecureParameterSpec};
+use crate::api::{DataEntry, Decode, Format, KeyMapping, KmsDecrypt, ParameterSource, Reason, SecureParameterSpec};
 
 /// What one object needs from Parameter Store and what becomes of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// Per key of the Secret, where its value comes from.
     pub keys: BTreeMap<String, Source>,
     /// What becomes several keys.
     pub sets: Vec<Set>,
+    /// Paths whose parameters become keys, once it is known what there is.
+    pub paths: Vec<Path>,
+    /// Per key of the Secret the parameter whose version before the newest one it gets, once it is known which that is.
+    pub previous: BTreeMap<String, Source>,
     /// Keys that are composed of others.
     pub templates: BTreeMap<String, String>,
     /// Whether these alone are written.
@@ -38,15 +43,40 @@ pub struct Source {
     pub wanted: Wanted,
     /// Whether the key may be absent.
     pub optional: bool,
+    /// Whether a listing brought it here, and tells of its changes.
+    pub listed: bool,
+    /// How the value was encrypted by hand.
+    pub kms_decrypt: Option<KmsDecrypt>,
     /// Where within the value; all of it, if `None`.
     pub json_path: Option<String>,
     /// How that is encoded.
     pub decode: Option<Decode>,
 }
 
+impl Source {
+    /// All of a parameter that must exist.
+    pub const fn of(wanted: Wanted) -> Self {
+        Self { wanted, optional: false, listed: false, kms_decrypt: None, json_path: None, decode: None }
+    }
+}
+
+/// How a parameter is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Whether all keys that want it can do without.
+    pub optional: bool,
+    /// Whether nothing but listings wants it, which tell of its changes.
+    pub listed: bool,
+}
+
+/// Every distinct parameter that is to be read.
+pub type Reads<'a> = BTreeMap<&'a Wanted, Read>;
+
 /// A parameter that becomes several keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Set {
+    /// Its place in `spec.dataFrom`.
+    pub index: usize,
     /// The parameter.
     pub wanted: Wanted,
     /// What its value is written in.
@@ -58,77 +88,142 @@ pub struct Set {
 impl Plan {
     /// The keys that the Secret has in any case, as far as they can be known without values.
     pub fn required_keys(&self) -> impl Iterator<Item = &String> {
-        let entries = self.keys.iter().filter(|(_, source)| !self.only_templates && !source.optional);
+        let entries = self.keys.iter().chain(&self.previous);
+        let entries = entries.filter(|(_, source)| !self.only_templates && !source.optional);
         entries.map(|(key, _)| key).chain(self.templates.keys())
     }
 
-    /// Every distinct parameter, with whether all keys that want it can do without.
-    pub fn reads(&self) -> BTreeMap<&Wanted, bool> {
-        let mut reads = BTreeMap::new();
+    /// Every distinct parameter, as far as it is known which there are.
+    pub fn reads(&self) -> Reads<'_> {
+        let mut reads = Reads::new();
         for source in self.keys.values() {
-            reads.entry(&source.wanted).and_modify(|optional| *optional &= source.optional).or_insert(source.optional);
+            let read = Read { optional: source.optional, listed: source.listed };
+            let known = reads.entry(&source.wanted).or_insert(read);
+            known.optional &= read.optional;
+            known.listed &= read.listed;
         }
-        reads.extend(self.sets.iter().map(|set| (&set.wanted, false)));
+        reads.extend(self.sets.iter().map(|set| (&set.wanted, Read { optional: false, listed: false })));
         reads
+    }
+}
+
+/// Who reads where, and what is granted.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'a> {
+    /// Where plain names belong.
+    pub scope: &'a Scope,
+    /// What the store grants the object's namespace; `None` for a namespaced store, whose own identity is the boundary.
+    pub grant: Option<&'a Grant>,
+    /// The object's namespace, for messages.
+    pub namespace: &'a str,
+    /// Kind and name of the store, for messages.
+    pub store: &'a str,
+}
+
+impl Bounds<'_> {
+    /// Checks that all these may be read.
+    ///
+    /// # Errors
+    /// `PolicyDenied` with all that no rule grants.
+    pub fn check<'w>(&self, wanted: impl Iterator<Item = &'w Wanted>) -> Result<(), Fault> {
+        let is_denied = |wanted: &&Wanted| self.grant.is_some_and(|grant| !grant.allows(&wanted.arn, self.scope));
+        let denied: BTreeSet<_> = wanted.filter(is_denied).collect();
+        let subjects: Vec<_> = denied.iter().map(|w| self.scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
+        if denied.is_empty() { Ok(()) } else { Err(self.denied(&list(&subjects), "")) }
+    }
+
+    fn check_path(&self, path: &Path) -> Result<(), Fault> {
+        let listing = &path.listing;
+        if self.grant.is_none_or(|grant| grant.allows_listing(listing, self.scope)) {
+            return Ok(());
+        }
+        let below = if listing.recursive { "**" } else { "*" };
+        Err(self.denied(&format!("all of {0}/{below}", listing.path), ", a path for all that is below it"))
+    }
+
+    fn denied(&self, what: &str, how: &str) -> Fault {
+        let Self { namespace, store, .. } = self;
+        let message = format!(
+            "Namespace {namespace} may not read {what}: no rule in spec.access of {store} grants it; add a rule for this \
+             namespace with a glob that matches{how}."
+        );
+        Fault::new(Reason::PolicyDenied, message)
     }
 }
 
 /// Plans the reads of an object.
 ///
-/// `grant` is what the store grants the object's namespace; `None` for a namespaced store, whose own identity is the
-/// boundary. `namespace` and `store` are for the messages.
-///
 /// # Errors
 /// `PolicyDenied` with all names that no rule grants; `InvalidSpec` for what no schema can refuse.
-pub fn plan(
-    spec: &SecureParameterSpec,
-    scope: &Scope,
-    grant: Option<&Grant>,
-    namespace: &str,
-    store: &str,
-) -> Result<Plan, Fault> {
-    let mut keys = BTreeMap::new();
+pub fn plan(spec: &SecureParameterSpec, bounds: &Bounds<'_>) -> Result<Plan, Fault> {
+    let (mut keys, mut previous) = (BTreeMap::new(), BTreeMap::new());
     for entry in &spec.data {
-        let place = || format!("spec.data[{}]", entry.key);
-        if let Some(path) = &entry.json_path {
-            let wrong = |problem| format!("{}.jsonPath: {} {problem}; correct it.", place(), shortened(path));
-            json::check_path(path).map_err(|problem| Fault::new(Reason::InvalidSpec, wrong(problem)))?;
-        }
-        let source = Source {
-            wanted: wanted(place, &entry.parameter, entry.version, entry.label.as_ref(), scope)?,
-            optional: entry.optional.unwrap_or_default(),
-            json_path: entry.json_path.clone(),
-            decode: entry.decode,
-        };
-        if keys.insert(entry.key.clone(), source).is_some() {
+        let source = source(entry, bounds.scope)?;
+        let twice = keys.contains_key(&entry.key) || previous.contains_key(&entry.key);
+        if twice {
             return Err(Fault::new(Reason::InvalidSpec, format!("spec.data names the key {} twice.", entry.key)));
         }
+        let sources = if entry.previous.unwrap_or_default() { &mut previous } else { &mut keys };
+        sources.insert(entry.key.clone(), source);
     }
-    let set = |(index, entry): (usize, &DataFromEntry)| {
-        let ParameterSource { name, version, label, format } = &entry.parameter;
-        let place = || format!("spec.dataFrom[{index}].parameter");
-        let wanted = wanted(place, name, *version, label.as_ref(), scope)?;
-        Ok(Set { wanted, format: *format, mapping: entry.keys.clone() })
-    };
-    let sets = spec.data_from.iter().enumerate().map(set).collect::<Result<Vec<_>, Fault>>()?;
-    let denied: BTreeSet<_> = keys
-        .values()
-        .map(|source: &Source| &source.wanted)
-        .chain(sets.iter().map(|set| &set.wanted))
-        .filter(|wanted| grant.is_some_and(|grant| !grant.allows(&wanted.arn, scope)))
-        .collect();
-    if !denied.is_empty() {
-        return Err(policy_denied(&denied, scope, namespace, store));
+    let (mut sets, mut paths) = (Vec::new(), Vec::new());
+    for (index, entry) in spec.data_from.iter().enumerate() {
+        match (&entry.parameter, &entry.path) {
+            (Some(parameter), None) => sets.push(set(index, parameter, entry.keys.as_ref(), bounds.scope)?),
+            (None, Some(path)) => paths.push(Path::new(index, path, entry.keys.as_ref())?),
+            _ => {
+                let message = format!("spec.dataFrom[{index}] must have either path or parameter.");
+                return Err(Fault::new(Reason::InvalidSpec, message));
+            }
+        }
     }
+    let named = keys.values().chain(previous.values()).map(|source| &source.wanted);
+    bounds.check(named.chain(sets.iter().map(|set| &set.wanted)))?;
+    paths.iter().try_for_each(|path| bounds.check_path(path))?;
     let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();
     template::check(&templates)?;
     let only_templates = template.is_some_and(|template| template.only.unwrap_or_default());
     let secret_type = spec.secret_type().to_owned();
-    let may_come =
-        |key: &str| templates.contains_key(key) || !only_templates && (keys.contains_key(key) || !sets.is_empty());
-    secret_type::check_keys(&secret_type, may_come)?;
-    Ok(Plan { keys, sets, templates, only_templates, secret_type, shape: shape(spec) })
+    let plan = Plan { keys, sets, paths, previous, templates, only_templates, secret_type, shape: shape(spec) };
+    secret_type::check_keys(&plan.secret_type, |key| plan.may_hold(key))?;
+    Ok(plan)
+}
+
+impl Plan {
+    /// Whether the Secret may come to hold a key.
+    fn may_hold(&self, key: &str) -> bool {
+        let is_open = !self.sets.is_empty() || !self.paths.is_empty();
+        let is_named = self.keys.contains_key(key) || self.previous.contains_key(key);
+        self.templates.contains_key(key) || !self.only_templates && (is_named || is_open)
+    }
+}
+
+fn source(entry: &DataEntry, scope: &Scope) -> Result<Source, Fault> {
+    let place = || format!("spec.data[{}]", entry.key);
+    if let Some(path) = &entry.json_path {
+        let wrong = |problem| format!("{}.jsonPath: {} {problem}; correct it.", place(), shortened(path));
+        json::check_path(path).map_err(|problem| Fault::new(Reason::InvalidSpec, wrong(problem)))?;
+    }
+    let wanted = wanted(place, &entry.parameter, entry.version, entry.label.as_ref(), scope)?;
+    if entry.previous.unwrap_or_default() && (wanted.selector.is_some() || wanted.is_reference()) {
+        let message = format!("{} has previous beside a version, a label or a secret of Secrets Manager.", place());
+        return Err(Fault::new(Reason::InvalidSpec, message));
+    }
+    Ok(Source {
+        optional: entry.optional.unwrap_or_default(),
+        kms_decrypt: entry.kms_decrypt.clone(),
+        json_path: entry.json_path.clone(),
+        decode: entry.decode,
+        ..Source::of(wanted)
+    })
+}
+
+fn set(index: usize, source: &ParameterSource, keys: Option<&KeyMapping>, scope: &Scope) -> Result<Set, Fault> {
+    let ParameterSource { name, version, label, format } = source;
+    let place = || format!("spec.dataFrom[{index}].parameter");
+    let wanted = wanted(place, name, *version, label.as_ref(), scope)?;
+    Ok(Set { wanted, index, format: *format, mapping: keys.cloned() })
 }
 
 fn wanted(
@@ -138,11 +233,9 @@ fn wanted(
     label: Option<&String>,
     scope: &Scope,
 ) -> Result<Wanted, Fault> {
+    let invalid = |message| Err(Fault::new(Reason::InvalidSpec, message));
     let selector = match (version, label) {
-        (Some(_), Some(_)) => {
-            let message = format!("{} has a version and a label; keep one of them.", place());
-            return Err(Fault::new(Reason::InvalidSpec, message));
-        }
+        (Some(_), Some(_)) => return invalid(format!("{} has a version and a label; keep one of them.", place())),
         (Some(version), None) => Some(Selector::Version(version)),
         (None, Some(label)) => Some(Selector::Label(label.clone())),
         (None, None) => None,
@@ -150,25 +243,27 @@ fn wanted(
     if let Some(arn) = ArnParts::parse(name)
         && arn.region != scope.region
     {
-        let message = format!(
+        return invalid(format!(
             "Parameter {name} is in region {}, but the store reads region {}; use a store of that region.",
             arn.region, scope.region
-        );
-        return Err(Fault::new(Reason::InvalidSpec, message));
+        ));
     }
-    Ok(Wanted::new(name, selector, scope))
-}
-
-fn policy_denied(denied: &BTreeSet<&Wanted>, scope: &Scope, namespace: &str, store: &str) -> Fault {
-    let subjects: Vec<_> = denied.iter().map(|w| scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
-    Fault::new(
-        Reason::PolicyDenied,
-        format!(
-            "Namespace {namespace} may not read {}: no rule in spec.access of {store} grants it; add a rule for this \
-             namespace with a glob that matches.",
-            list(&subjects)
-        ),
-    )
+    let wanted = Wanted::new(name, selector, scope);
+    if !wanted.is_reference() {
+        return Ok(wanted);
+    }
+    match (scope.own_name(&wanted.arn), &wanted.selector) {
+        (_, Some(Selector::Version(_))) => invalid(format!(
+            "{}: secret {name} of Secrets Manager has no version numbers; use label for one of its stages.",
+            place()
+        )),
+        // AWS takes such a name, but no ARN made of it.
+        (Some(own), selector) => Ok(Wanted::new(own, selector.clone(), scope)),
+        (None, _) => invalid(format!(
+            "{}: {name} is a secret of Secrets Manager in another account, which Parameter Store does not hand through.",
+            place()
+        )),
+    }
 }
 
 /// A long text by its beginning.
@@ -202,7 +297,7 @@ fn shape(spec: &SecureParameterSpec) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        api::{AccessRule, DataEntry, NamespaceMatch},
+        api::{AccessRule, NamespaceMatch},
         domain::policy::Namespace,
     };
 
@@ -211,14 +306,11 @@ mod tests {
     }
 
     fn spec(entries: &[DataEntry]) -> SecureParameterSpec {
-        SecureParameterSpec {
-            store_ref: None,
-            refresh_interval: None,
-            suspend: None,
-            data: entries.to_vec(),
-            data_from: Vec::new(),
-            target: None,
-        }
+        SecureParameterSpec { data: entries.to_vec(), ..SecureParameterSpec::default() }
+    }
+
+    fn plan(spec: &SecureParameterSpec, grant: Option<&Grant>) -> Result<Plan, Fault> {
+        super::plan(spec, &Bounds { scope: &scope(), grant, namespace: "shop", store: "ClusterParameterStore default" })
     }
 
     fn entry(key: &str, parameter: &str) -> DataEntry {
@@ -235,7 +327,7 @@ mod tests {
     fn one_parameter_under_several_spellings_is_read_once() {
         let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/x";
         let spec = spec(&[entry("a", "x"), entry("b", "/x"), entry("c", arn)]);
-        let plan = plan(&spec, &scope(), None, "shop", "store").expect("a plan");
+        let plan = plan(&spec, None).expect("a plan");
         assert_eq!(plan.reads().len(), 1);
         assert_eq!(plan.keys.len(), 3);
     }
@@ -243,16 +335,16 @@ mod tests {
     #[test]
     fn a_read_is_optional_only_if_all_its_keys_are() {
         let optional = DataEntry { optional: Some(true), ..entry("a", "/x") };
-        let only = plan(&spec(std::slice::from_ref(&optional)), &scope(), None, "shop", "store").expect("a plan");
-        assert_eq!(only.reads().into_values().collect::<Vec<_>>(), [true]);
-        let both = plan(&spec(&[optional, entry("b", "/x")]), &scope(), None, "shop", "store").expect("a plan");
-        assert_eq!(both.reads().into_values().collect::<Vec<_>>(), [false]);
+        let only = plan(&spec(std::slice::from_ref(&optional)), None).expect("a plan");
+        assert_eq!(only.reads().into_values().map(|read| read.optional).collect::<Vec<_>>(), [true]);
+        let both = plan(&spec(&[optional, entry("b", "/x")]), None).expect("a plan");
+        assert_eq!(both.reads().into_values().map(|read| read.optional).collect::<Vec<_>>(), [false]);
     }
 
     #[test]
     fn all_denied_names_are_listed_at_once() {
         let spec = spec(&[entry("a", "/shop/a"), entry("b", "/other/b"), entry("c", "/other/c")]);
-        let fault = plan(&spec, &scope(), Some(&grant("/shop/**")), "shop", "ClusterParameterStore default");
+        let fault = plan(&spec, Some(&grant("/shop/**")));
         let fault = fault.expect_err("a refusal");
         assert_eq!(fault.reason, Reason::PolicyDenied);
         for part in ["/other/b, /other/c", "Namespace shop", "ClusterParameterStore default"] {
@@ -264,7 +356,7 @@ mod tests {
     #[test]
     fn a_parameter_of_another_region_is_refused() {
         let spec = spec(&[entry("a", "arn:aws:ssm:us-east-1:111122223333:parameter/x")]);
-        let fault = plan(&spec, &scope(), None, "shop", "store").expect_err("a refusal");
+        let fault = plan(&spec, None).expect_err("a refusal");
         assert_eq!(fault.reason, Reason::InvalidSpec);
         assert!(fault.message.contains("us-east-1"));
     }
@@ -274,7 +366,7 @@ mod tests {
         let plain = spec(&[entry("a", "/x")]);
         let suspended = SecureParameterSpec { suspend: Some(true), ..plain.clone() };
         let other = spec(&[entry("b", "/x")]);
-        let shape_of = |spec: &SecureParameterSpec| plan(spec, &scope(), None, "n", "s").expect("a plan").shape;
+        let shape_of = |spec: &SecureParameterSpec| plan(spec, None).expect("a plan").shape;
         assert_eq!(shape_of(&plain), shape_of(&suspended));
         assert_ne!(shape_of(&plain), shape_of(&other));
     }

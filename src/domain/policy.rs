@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 
-use super::parameter::Scope;
+use super::{glob, listing::Listing, parameter::Scope};
 use crate::api::{AccessRule, LabelRequirement, LabelSelector, NamespaceMatch, SelectorOperator};
 
 /// A namespace as policies see it.
@@ -46,6 +46,16 @@ impl Grant {
         let by_name = scope.own_name(arn).is_some_and(|name| self.names.iter().any(|glob| glob.is_match(name)));
         by_name || self.arns.iter().any(|glob| glob.is_match(arn))
     }
+
+    /// Whether everything that may lie below a path may be read. Else not even the names there are shown.
+    pub fn allows_listing(&self, listing: &Listing, scope: &Scope) -> bool {
+        // No name of a parameter holds this: only wildcards match it.
+        const ANY: &str = "\u{fffc}\u{fffc}\u{fffc}";
+        let below = format!("{}/{ANY}", listing.path);
+        let further_down = format!("{below}/{ANY}");
+        let allows = |name: &str| self.allows(&scope.parameter_arn(name), scope);
+        allows(&below) && (!listing.recursive || allows(&further_down))
+    }
 }
 
 /// Checks the globs of all rules, whoever they are for.
@@ -65,12 +75,7 @@ fn compile(glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
         .map(|segment| segment.filter(|s| !s.contains(['{', '}'])))
         .collect::<Option<_>>()
         .ok_or_else(|| format!("glob {glob} may use braces only for {PLACEHOLDER} as a whole path segment"))?;
-    GlobBuilder::new(&segments.join("/"))
-        .literal_separator(true)
-        .backslash_escape(false)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| format!("glob {glob} is not valid: {}", error.kind()))
+    glob::compile(&segments.join("/"))
 }
 
 fn selects(matcher: &NamespaceMatch, namespace: &Namespace) -> bool {
@@ -154,6 +159,28 @@ mod tests {
             ("/shop/**", "arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a", true),
         ] {
             assert_eq!(allows(&[rule(all(), &[glob])], "shop", &[], name), expected, "{glob} {name}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_listed_only_where_all_below_it_is_granted() {
+        for (glob, path, recursive, expected) in [
+            ("/shop/**", "/shop", true, true),
+            ("/shop/**", "/shop/db", true, true),
+            ("/shop/**", "/", true, false),
+            ("/shop/*", "/shop", false, true),
+            ("/shop/*", "/shop", true, false),
+            ("/shop/db-*", "/shop", false, false),
+            ("/shop/**", "/shopping", true, false),
+            ("/*/db/**", "/shop/db", true, true),
+            ("/**", "/shop", true, true),
+            ("arn:aws:ssm:eu-central-1:111122223333:parameter/shop/**", "/shop", true, true),
+            ("arn:aws:ssm:eu-central-1:999999999999:parameter/**", "/shop", true, false),
+        ] {
+            let namespace = Namespace { name: "shop".into(), ..Namespace::default() };
+            let grant = Grant::new(&[rule(all(), &[glob])], &namespace).expect("a valid glob");
+            let listing = Listing { path: path.trim_end_matches('/').into(), recursive, label: None };
+            assert_eq!(grant.allows_listing(&listing, &scope()), expected, "{glob} {path} {recursive}");
         }
     }
 

@@ -6,19 +6,23 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{
     Fault,
-    extract::{content, fields},
+    extract::{fields, part},
     mapping,
     parameter::Wanted,
     plan::{Plan, Set, list},
     secret_type, template,
 };
-use crate::api::Reason;
+use crate::api::{KmsDecrypt, Reason};
 
 /// Most bytes that the values of a Secret may have together (`MaxSecretSize` of the Kubernetes API).
 pub const MAX_SECRET_BYTES: usize = 1_048_576;
 
 /// Values by parameter. Zeroized when dropped, redacted in Debug.
 pub type Values = BTreeMap<Wanted, Arc<SecretString>>;
+
+/// What KMS made of values that were encrypted by hand, by parameter and the way it was asked. Zeroized when dropped,
+/// redacted in Debug.
+pub type Opened = BTreeMap<(Wanted, KmsDecrypt), SecretSlice<u8>>;
 
 /// Data of a Secret, borrowed from the values that were read where it is all of one.
 pub type Data<'a> = BTreeMap<Cow<'a, str>, Content<'a>>;
@@ -31,6 +35,8 @@ pub enum Content<'a> {
     Text(SecretString),
     /// What was encoded.
     Bytes(SecretSlice<u8>),
+    /// What was encrypted by hand.
+    Opened(&'a SecretSlice<u8>),
 }
 
 impl Content<'_> {
@@ -40,6 +46,7 @@ impl Content<'_> {
             Self::Value(value) => value.expose_secret().as_bytes(),
             Self::Text(value) => value.expose_secret().as_bytes(),
             Self::Bytes(bytes) => bytes.expose_secret(),
+            Self::Opened(bytes) => bytes.expose_secret(),
         }
     }
 }
@@ -55,21 +62,25 @@ impl fmt::Debug for Content<'_> {
 /// # Errors
 /// `ValueError` for a value that is not what the spec says; `KeyCollision` with both parameters; `SecretTooLarge`, with
 /// the size. Never holds anything of a value.
-pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
+pub fn render<'a>(plan: &'a Plan, values: &'a Values, opened: &'a Opened) -> Result<Data<'a>, Fault> {
     let mut data = Data::new();
     for (key, source) in &plan.keys {
-        if let Some(value) = values.get(&source.wanted) {
-            data.insert(Cow::Borrowed(key), content(key, source, value)?);
+        let content = match &source.kms_decrypt {
+            None => values.get(&source.wanted).map(|value| Content::Value(value)),
+            Some(by_hand) => opened.get(&(source.wanted.clone(), by_hand.clone())).map(Content::Opened),
+        };
+        if let Some(content) = content {
+            data.insert(Cow::Borrowed(key), part(key, source, content)?);
         }
     }
     let mut origins: BTreeMap<Cow<'a, str>, &Wanted> =
         plan.keys.iter().map(|(key, source)| (Cow::Borrowed(key.as_str()), &source.wanted)).collect();
-    for (index, set) in plan.sets.iter().enumerate() {
+    for set in &plan.sets {
         let Some(value) = values.get(&set.wanted) else { continue };
-        for (place, (name, content)) in fields(index, set, value)?.into_iter().enumerate() {
-            let key = mapping::key(&name, set.mapping.as_ref()).ok_or_else(|| no_key(index, set, place + 1))?;
+        for (place, (name, content)) in fields(set, value)?.into_iter().enumerate() {
+            let key = mapping::key(&name, set.mapping.as_ref()).ok_or_else(|| no_key(set, place + 1))?;
             if let Some(other) = origins.insert(Cow::Owned(key.clone()), &set.wanted) {
-                return Err(collision(index, &key, other, &set.wanted));
+                return Err(collision(set, &key, other));
             }
             data.insert(Cow::Owned(key), Content::Text(content));
         }
@@ -102,26 +113,26 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault>
 }
 
 /// Names of fields are a part of the value: which one it is, is told by its place.
-fn no_key(index: usize, set: &Set, place: usize) -> Fault {
+fn no_key(set: &Set, place: usize) -> Fault {
     Fault::new(
         Reason::ValueError,
         format!(
             "The name of field {place} in parameter {} becomes no key of a Secret (1 to 253 letters, digits, -, _ and ., not \
-             beginning with ..); rename it, or set spec.dataFrom[{index}].keys.",
-            set.wanted
+             beginning with ..); rename it, or set spec.dataFrom[{}].keys.",
+            set.wanted, set.index
         ),
     )
 }
 
-fn collision(index: usize, key: &str, one: &Wanted, other: &Wanted) -> Fault {
-    let whence = if one == other {
+fn collision(set: &Set, key: &str, one: &Wanted) -> Fault {
+    let whence = if *one == set.wanted {
         format!("twice from {one}")
     } else {
-        format!("from {}", list(&[one.to_string(), other.to_string()]))
+        format!("from {}", list(&[one.to_string(), set.wanted.to_string()]))
     };
     Fault::new(
         Reason::KeyCollision,
-        format!("Key {key} comes {whence}; rename one of them, or set spec.dataFrom[{index}].keys."),
+        format!("Key {key} comes {whence}; rename one of them, or set spec.dataFrom[{}].keys.", set.index),
     )
 }
 
@@ -138,19 +149,13 @@ mod tests {
     }
 
     fn source(name: &str) -> Source {
-        Source { wanted: wanted(name), optional: true, json_path: None, decode: None }
+        Source { optional: true, ..Source::of(wanted(name)) }
     }
 
     fn plan(keys: &[(&str, Source)], sets: &[Set]) -> Plan {
         let keys = keys.iter().map(|(key, source)| ((*key).to_owned(), source.clone())).collect();
-        Plan {
-            keys,
-            sets: sets.to_vec(),
-            templates: BTreeMap::new(),
-            only_templates: false,
-            secret_type: "Opaque".into(),
-            shape: 0,
-        }
+        let sets = sets.iter().cloned().enumerate().map(|(index, set)| Set { index, ..set }).collect();
+        Plan { keys, sets, secret_type: "Opaque".into(), ..Plan::default() }
     }
 
     fn values(values: &[(&str, &str)]) -> Values {
@@ -159,7 +164,12 @@ mod tests {
 
     fn set(name: &str, format: Format, mapping: Option<KeyFormat>) -> Set {
         let mapping = mapping.map(|format| KeyMapping { format: Some(format), prefix: None });
-        Set { wanted: wanted(name), format, mapping }
+        Set { wanted: wanted(name), index: 0, format, mapping }
+    }
+
+    fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
+        static NOTHING: Opened = Opened::new();
+        super::render(plan, values, &NOTHING)
     }
 
     fn rendered(plan: &Plan, values: &Values) -> Result<Vec<(String, String)>, Fault> {

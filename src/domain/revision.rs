@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::{digest::TextDigest, parameter::Wanted};
 
 /// What Parameter Store says of one version of a parameter besides its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// ARN.
     pub arn: String,
@@ -17,6 +17,8 @@ pub struct Metadata {
     pub last_modified: Option<Timestamp>,
     /// `SecureString`, `String` or `StringList`.
     pub type_: String,
+    /// Version of the secret that a reference to Secrets Manager leads to; the parameter's own is always 0.
+    pub secret_version: Option<String>,
 }
 
 /// The state of an object's parameters; `None` marks one that does not exist.
@@ -37,6 +39,7 @@ pub fn source_revision(source: &str, versions: &Versions) -> String {
             Some(metadata) => {
                 digest.add(&metadata.version.to_string());
                 digest.add(&metadata.last_modified.map(|t| t.as_millisecond().to_string()).unwrap_or_default());
+                metadata.secret_version.iter().for_each(|version| digest.add(version));
             }
         }
     }
@@ -59,6 +62,7 @@ mod tests {
                 version,
                 last_modified: Timestamp::from_millisecond(modified).ok(),
                 type_: "SecureString".into(),
+                secret_version: None,
             });
             (wanted, metadata)
         };

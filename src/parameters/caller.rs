@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     Budgets,
-    port::{Call, Descriptions, ParameterApi, Plaintext},
+    port::{Call, Ciphertext, Descriptions, Page, ParameterApi, Plaintext},
 };
 use crate::domain::{
     audit::{AuditRecord, CallFacts, ObjectRef, ParameterOutcome, Principal, Resource, Trail},
@@ -19,8 +18,16 @@ use crate::domain::{
     decide::Purpose,
     event::Access,
     key::{KeyState, key_arn},
-    parameter::Wanted,
+    listing::Listing,
+    parameter::{Scope, Wanted},
 };
+
+/// How long throttled calls are tried again before their object is told.
+pub const THROTTLED_PATIENCE: Duration = Duration::from_secs(30);
+/// How often a call is tried again after AWS failed or could not be reached.
+pub const RETRIES: u32 = 1;
+/// How long that waits.
+pub const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// How long what KMS said of a key counts.
 const KEY_STATE_COUNTS: Duration = Duration::from_secs(300);
@@ -119,39 +126,89 @@ impl<A: ParameterApi> Caller<A> {
         result
     }
 
-    /// Has KMS decrypt a stored value.
+    /// One page of `GetParametersByPath`, on behalf of objects that want it by `deadline`.
+    pub async fn list(
+        &self,
+        listing: &Listing,
+        page: Option<&str>,
+        deadline: Instant,
+        objects: Vec<ObjectRef>,
+    ) -> (Result<Page, AwsError>, Access) {
+        self.budgets.parameters.acquire(deadline).await;
+        let Call { mut facts, result } = self.api.get_parameters_by_path(listing, page).await;
+        let scope = Scope::of(&self.principal, self.api.region());
+        let path = listing.wanted(&scope);
+        facts.resources = vec![Resource::parameter(&path.arn)];
+        let outcome = if result.is_ok() { "Read" } else { "Failed" };
+        let outcome = ParameterOutcome { outcome, ..super::answer::failed(&path) };
+        if result.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Throttled) {
+            self.budgets.parameters.throttled();
+        }
+        let access = self.access(facts, outcome, objects, false, result.is_err());
+        (result, access)
+    }
+
+    /// Has KMS decrypt a value of a parameter. What passes by itself is tried again.
     pub async fn decrypt(
         &self,
         wanted: &Wanted,
-        version: i64,
-        ciphertext: &SecretString,
-        objects: Vec<ObjectRef>,
+        (version, type_): (i64, &str),
+        ciphertext: Ciphertext<'_>,
+        objects: &[ObjectRef],
     ) -> (Result<Plaintext, AwsError>, Access) {
-        self.budgets.keys.acquire(Instant::now()).await;
-        let Call { mut facts, result } = self.api.decrypt(ciphertext, &wanted.arn).await;
-        let key = match &result {
-            Ok(plaintext) => plaintext.key.as_deref(),
-            Err(error) => Denial::parse(&error.message).resource.or_else(|| key_arn(&error.message)),
-        };
-        facts.resources = key.map(Resource::key).into_iter().collect();
-        let outcome = ParameterOutcome {
-            version: Some(version).filter(|_| result.is_ok()),
-            outcome: if result.is_ok() { "Decrypted" } else { "Failed" },
-            type_: Some("SecureString".to_owned()),
-            key: key.map(str::to_owned),
-            ..super::answer::failed(wanted)
-        };
+        let (began, mut attempts) = (Instant::now(), 0);
+        loop {
+            self.budgets.keys.acquire(Instant::now()).await;
+            let Call { mut facts, result } = self.api.decrypt(ciphertext).await;
+            let key = match &result {
+                Ok(plaintext) => plaintext.key.as_deref(),
+                Err(error) => Denial::parse(&error.message).resource.or_else(|| key_arn(&error.message)),
+            };
+            facts.resources = key.map(Resource::key).into_iter().collect();
+            let outcome = ParameterOutcome {
+                version: Some(version).filter(|_| result.is_ok()),
+                outcome: if result.is_ok() { "Decrypted" } else { "Failed" },
+                type_: Some(type_.to_owned()),
+                key: key.map(str::to_owned),
+                ..super::answer::failed(wanted)
+            };
+            let access = self.access(facts, outcome, objects.to_vec(), true, result.is_err());
+            match result.as_ref().map_err(|error| error.kind) {
+                Err(AwsErrorKind::Throttled) if began.elapsed() < THROTTLED_PATIENCE => self.budgets.keys.throttled(),
+                Err(AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable) if attempts < RETRIES => {
+                    attempts += 1;
+                    sleep(RETRY_AFTER).await;
+                }
+                _ => return (result, access),
+            }
+        }
+    }
+
+    /// Asks KMS about the key that a failed call names, for the message; no answer is no harm.
+    pub async fn key_in_the_way(&self, error: &AwsError, objects: &[ObjectRef]) -> Option<KeyState> {
+        let arn = key_arn(&error.message).filter(|_| error.kind == AwsErrorKind::KeyUnavailable)?;
+        self.key_state(arn, error.sentence(), objects).await
+    }
+
+    /// Audits a call for one parameter or path.
+    fn access(
+        &self,
+        facts: CallFacts,
+        outcome: ParameterOutcome,
+        objects: Vec<ObjectRef>,
+        decrypting: bool,
+        failed: bool,
+    ) -> Access {
         let audit_id = self.record(&facts, vec![outcome.clone()], objects);
-        let access = Access {
+        Access {
             event_name: facts.event_name,
             request_id: facts.request_id,
             audit_id,
             time: facts.event_time,
-            decrypting: true,
+            decrypting,
             parameters: vec![outcome],
-            failed: result.is_err(),
-        };
-        (result, access)
+            failed,
+        }
     }
 
     fn keys(&self) -> MutexGuard<'_, HashMap<String, Described>> {

@@ -9,16 +9,22 @@ use std::{
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{error::ReadError, keys::Keys, pending::NAMES_PER_CALL, port::Mode, revalidations::Revalidations};
+use super::{
+    error::ReadError, keys::Keys, listings::Listings, pending::NAMES_PER_CALL, port::Mode, revalidations::Revalidations,
+};
 use crate::domain::{
     audit::ObjectRef,
     event::Access,
+    listing::Listing,
     parameter::{Selector, Wanted},
     revision::Metadata,
 };
 
 /// How often a fixed version is looked at, which can vanish but not change.
 const FIXED_VERSION_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often a secret of Secrets Manager is looked at, which cannot be done without decrypting it.
+const REFERENCE_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// An object that wants names: its namespace and name.
 pub type Subscriber = (String, String);
@@ -82,6 +88,8 @@ pub struct Index {
     offset: f64,
     /// Which keys encrypt them.
     pub keys: Keys,
+    /// The paths that bring names along.
+    pub listings: Listings,
     revalidations: Revalidations,
     names: HashMap<Wanted, Tracked>,
     classes: BTreeMap<Duration, Class>,
@@ -94,9 +102,17 @@ pub struct Index {
 
 #[derive(Debug)]
 struct Subscription {
-    wanted: BTreeSet<Wanted>,
-    terms: Terms,
+    wants: Wants,
     object: ObjectRef,
+}
+
+/// What an object wants watched.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Names, each on its terms.
+    pub names: BTreeMap<Wanted, Terms>,
+    /// Paths, each with the interval at which it is listed.
+    pub listings: BTreeMap<Listing, Option<Duration>>,
 }
 
 impl Index {
@@ -105,6 +121,7 @@ impl Index {
         Self {
             offset,
             keys: Keys::default(),
+            listings: Listings::default(),
             revalidations: Revalidations::default(),
             names: HashMap::new(),
             classes: BTreeMap::new(),
@@ -114,45 +131,60 @@ impl Index {
         }
     }
 
-    /// Makes `subscriber` want exactly these names on these terms. Names that were never seen are to be looked at as
-    /// soon as possible if `look` says so; else they are about to be read, and count as asked for `now`.
-    pub fn subscribe(
-        &mut self,
-        subscriber: &Subscriber,
-        object: ObjectRef,
-        wanted: BTreeSet<Wanted>,
-        terms: Terms,
-        look: bool,
-        now: Instant,
-    ) {
-        let unchanged = self.subscriptions.get(subscriber).is_some_and(|s| s.wanted == wanted && s.terms == terms);
-        if !unchanged {
-            let dropped =
-                self.subscriptions.get(subscriber).map(|s| s.wanted.difference(&wanted).cloned().collect::<Vec<_>>());
-            for name in dropped.unwrap_or_default() {
-                self.leave(subscriber, &name);
+    /// Makes `subscriber` want exactly this. Names and paths that were never seen are to be looked at as soon as possible
+    /// if `look` says so; else they are about to be read, and count as asked for `now`.
+    pub fn subscribe(&mut self, subscriber: &Subscriber, object: ObjectRef, wants: Wants, look: bool, now: Instant) {
+        let before = self.subscriptions.remove(subscriber).map(|subscription| subscription.wants);
+        if before.as_ref() != Some(&wants) {
+            let before = before.unwrap_or_default();
+            for name in before.names.keys().filter(|name| !wants.names.contains_key(*name)) {
+                self.leave(subscriber, name);
             }
-            for name in &wanted {
+            for listing in before.listings.keys().filter(|listing| !wants.listings.contains_key(*listing)) {
+                self.listings.unsubscribe(listing, subscriber);
+            }
+            for (name, terms) in &wants.names {
                 let asked_at = Some(now).filter(|_| !look);
                 let new = || Tracked { asked_at, ..Tracked::default() };
-                self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), terms);
+                self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), *terms);
                 self.reclassify(name);
                 self.replan(name, now);
             }
         }
-        if look {
-            let unseen =
-                wanted.iter().filter(|name| self.names.get(*name).is_some_and(|tracked| tracked.seen.is_none()));
-            self.urgent.extend(unseen.cloned());
+        for (listing, interval) in &wants.listings {
+            let share = fraction(listing, self.offset);
+            self.listings.subscribe(listing, subscriber, *interval, (look, share), now);
         }
-        self.subscriptions.insert(subscriber.clone(), Subscription { wanted, terms, object });
+        self.take_from_listings(&wants, now);
+        if look {
+            let is_unseen = |name: &&Wanted| self.names.get(*name).is_some_and(|tracked| tracked.seen.is_none());
+            let unseen: Vec<_> = wants.names.keys().filter(is_unseen).cloned().collect();
+            self.urgent.extend(unseen);
+        }
+        self.subscriptions.insert(subscriber.clone(), Subscription { wants, object });
+    }
+
+    /// What a listing has shown already need not be looked at.
+    fn take_from_listings(&mut self, wants: &Wants, now: Instant) {
+        if wants.listings.is_empty() {
+            return;
+        }
+        let unseen = |name: &&Wanted| self.names.get(*name).is_some_and(|tracked| tracked.seen.is_none());
+        let shown = |name: &Wanted| Some((name.clone(), self.listings.child(wants.listings.keys(), name)?.clone()));
+        let shown: Vec<_> = wants.names.keys().filter(unseen).filter_map(shown).collect();
+        for (name, metadata) in shown {
+            self.observe(&name, Seen { result: Ok(metadata), access: None }, now);
+        }
     }
 
     /// Forgets a subscriber, and the names that only it wanted.
     pub fn unsubscribe(&mut self, subscriber: &Subscriber) {
-        let names = self.subscriptions.remove(subscriber).map(|subscription| subscription.wanted);
-        for name in names.unwrap_or_default() {
-            self.leave(subscriber, &name);
+        let wants = self.subscriptions.remove(subscriber).map(|subscription| subscription.wants).unwrap_or_default();
+        for name in wants.names.keys() {
+            self.leave(subscriber, name);
+        }
+        for listing in wants.listings.keys() {
+            self.listings.unsubscribe(listing, subscriber);
         }
     }
 
@@ -169,6 +201,7 @@ impl Index {
         if let Ok(metadata) = &seen.result
             && news
             && metadata.type_ == "SecureString"
+            && !wanted.is_reference()
         {
             self.keys.seen(wanted, metadata.version);
         }
@@ -290,7 +323,8 @@ impl Index {
 
     /// Calls a second that sweeping takes at the wanted intervals.
     pub fn load(&self) -> f64 {
-        self.classes.iter().map(|(interval, class)| calls(class.order.len()) / interval.as_secs_f64()).sum()
+        let load = |(interval, class): (&Duration, &Class)| calls(class.order.len()) / interval.as_secs_f64();
+        self.classes.iter().map(load).sum::<f64>() + self.listings.load()
     }
 
     fn leave(&mut self, subscriber: &Subscriber, name: &Wanted) {
@@ -339,6 +373,7 @@ impl Index {
         let shortest = tracked.subscribers.values().filter_map(|terms| terms.interval).min();
         let interval = match name.selector {
             Some(Selector::Version(_)) => shortest.map(|interval| interval.max(FIXED_VERSION_INTERVAL)),
+            _ if name.is_reference() => shortest.map(|interval| interval.max(REFERENCE_INTERVAL)),
             _ => shortest,
         };
         if interval == tracked.interval {
@@ -360,7 +395,7 @@ impl Index {
 }
 
 /// A number from 0 to 1 that is fixed by a name and `offset`.
-fn fraction(wanted: &Wanted, offset: f64) -> f64 {
+fn fraction(wanted: &impl Hash, offset: f64) -> f64 {
     let mut hasher = DefaultHasher::new();
     wanted.hash(&mut hasher);
     let bits = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
@@ -368,7 +403,7 @@ fn fraction(wanted: &Wanted, offset: f64) -> f64 {
 }
 
 /// How many calls it takes to look at so many names.
-fn calls(names: usize) -> f64 {
+pub fn calls(names: usize) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "far fewer names than a float counts")]
     let calls = names.div_ceil(NAMES_PER_CALL).max(1) as f64;
     calls

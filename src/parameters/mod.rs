@@ -12,11 +12,13 @@
 mod answer;
 mod batcher;
 mod budget;
+mod by_hand;
 mod caller;
 mod error;
 mod index;
 mod informer;
 mod keys;
+mod listings;
 mod pending;
 mod port;
 mod priority;
@@ -30,13 +32,14 @@ mod tests;
 
 pub use batcher::Detour;
 pub use budget::Budget;
+pub use by_hand::Opening;
 pub use error::ReadError;
 pub use index::{Subscriber, Terms};
-pub use informer::Known;
-pub use port::{Answer, Call, Description, Descriptions, Mode, Parameter, ParameterApi, Plaintext};
+pub use informer::{Known, LookUp};
+pub use port::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext};
 use priority::Priority;
 pub use quota::{Budgets, Quotas};
-pub use reader::{Reader, Reading, Reads};
+pub use reader::{Reader, Reading};
 
 /// A new random id.
 fn new_id() -> String {

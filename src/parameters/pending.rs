@@ -17,7 +17,7 @@ use crate::domain::{audit::ObjectRef, parameter::Wanted};
 pub const NAMES_PER_CALL: usize = 10;
 
 /// How much waiting makes up for one step of priority.
-const AGING: Duration = Duration::from_secs(10);
+pub const AGING: Duration = Duration::from_secs(10);
 
 /// How far apart, for each step of priority, the calls are that items get which aged while more urgent ones wait: a
 /// long line of old items has its share, but does not hold up what is new.

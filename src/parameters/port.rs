@@ -1,14 +1,15 @@
 //! What the reader needs of AWS. Implemented by `aws::AwsApi`, and by scripts in tests.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use k8s_openapi::jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 
 use crate::domain::{
     audit::{CallFacts, Principal},
     aws_error::AwsError,
     key::KeyState,
+    listing::Listing,
     revision::Metadata,
 };
 
@@ -58,6 +59,8 @@ pub struct Parameter {
     pub value: Option<Arc<SecretString>>,
     /// ARN of the key that encrypts it, where the answer says so.
     pub key: Option<String>,
+    /// Version of the secret, where the parameter is a reference to Secrets Manager.
+    pub secret_version: Option<String>,
 }
 
 impl Parameter {
@@ -68,6 +71,7 @@ impl Parameter {
             version: self.version,
             last_modified: self.last_modified,
             type_: self.type_.clone(),
+            secret_version: self.secret_version.clone(),
         }
     }
 }
@@ -92,11 +96,31 @@ pub struct Descriptions {
     pub next: Option<String>,
 }
 
+/// A page of `GetParametersByPath`.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What is on it, maybe nothing although others follow. Without values.
+    pub found: Vec<Parameter>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What KMS is to decrypt.
+#[derive(Clone, Copy, Debug)]
+pub struct Ciphertext<'a> {
+    /// As KMS made it.
+    pub blob: &'a [u8],
+    /// The only key that may have made it, in any of the four formats; any, if `None`.
+    pub key_id: Option<&'a str>,
+    /// The encryption context that it was made with.
+    pub context: &'a BTreeMap<String, String>,
+}
+
 /// A value that KMS decrypted.
 #[derive(Debug)]
 pub struct Plaintext {
     /// The value.
-    pub value: SecretString,
+    pub value: SecretSlice<u8>,
     /// ARN of the key that encrypted it.
     pub key: Option<String>,
 }
@@ -113,8 +137,11 @@ pub trait ParameterApi: Send + Sync + 'static {
         page: Option<&str>,
     ) -> impl Future<Output = Call<Descriptions>> + Send;
 
-    /// KMS `Decrypt` of the value that is stored under this ARN: base64, bound to the ARN by its encryption context.
-    fn decrypt(&self, ciphertext: &SecretString, arn: &str) -> impl Future<Output = Call<Plaintext>> + Send;
+    /// SSM `GetParametersByPath` without decryption, from a page on.
+    fn get_parameters_by_path(&self, listing: &Listing, page: Option<&str>) -> impl Future<Output = Call<Page>> + Send;
+
+    /// KMS `Decrypt`.
+    fn decrypt(&self, ciphertext: Ciphertext<'_>) -> impl Future<Output = Call<Plaintext>> + Send;
 
     /// KMS `DescribeKey`.
     fn describe_key(&self, key: &str) -> impl Future<Output = Call<KeyState>> + Send;

@@ -1,6 +1,10 @@
 //! What the controller asks: one reader per identity and region, with its batcher and its informer.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
@@ -9,8 +13,8 @@ use super::{
     batcher::{Batcher, Detour, Question, Reply},
     caller::Caller,
     error::{self, ReadError},
-    index::{Subscriber, Terms},
-    informer::{Informer, Known},
+    index::{Subscriber, Terms, Wants},
+    informer::{Informer, Known, LookUp},
     port::{Call, Mode, ParameterApi},
 };
 use crate::domain::{
@@ -21,16 +25,15 @@ use crate::domain::{
     event::Access,
     key::ParameterKeys,
     parameter::{Scope, Wanted},
+    plan::{Plan, Reads},
     render::Values,
+    resolve::Lookups,
     revision::Versions,
 };
 
-/// Names to read, each with whether it may be absent.
-pub type Reads<'a> = BTreeMap<&'a Wanted, bool>;
-
 /// Reads Parameter Store as one identity in one region.
 pub struct Reader<A> {
-    caller: Arc<Caller<A>>,
+    pub(super) caller: Arc<Caller<A>>,
     batcher: Arc<Batcher<A>>,
     informer: Informer<A>,
     scope: Scope,
@@ -71,11 +74,7 @@ impl<A: ParameterApi> Reader<A> {
         object: &ObjectRef,
     ) -> Result<Self, AwsError> {
         let principal = identify(&api, &*trail, object).await?;
-        let scope = Scope {
-            partition: principal.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
-            region: api.region().to_owned(),
-            account: principal.account.clone(),
-        };
+        let scope = Scope::of(&principal, api.region());
         let budgets = quotas.budgets(&scope.account, &scope.region);
         let caller = Arc::new(Caller::new(api, principal, budgets, trail));
         let batcher = Arc::new(Batcher::new(Arc::clone(&caller)));
@@ -114,11 +113,54 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.load()
     }
 
-    /// Makes an object watch these names on these terms, and looked at as soon as possible if they were never seen and
-    /// `look` says so.
-    pub fn watch(&self, subscriber: &Subscriber, object: &ObjectRef, reads: &Reads<'_>, terms: Terms, look: bool) {
-        let wanted = reads.keys().map(|wanted| (*wanted).clone()).collect();
-        self.informer.subscribe(subscriber, object.clone(), wanted, terms, look);
+    /// Makes an object watch what its plan wants on these terms, and has it looked at as soon as possible if it was never
+    /// seen and `look` says so.
+    pub fn watch(&self, subscriber: &Subscriber, object: &ObjectRef, plan: &Plan, terms: Terms, look: bool) {
+        let lookups = plan.lookups();
+        // Of whose newest version counts nothing is decrypted.
+        let newest = Terms { revalidate: None, ..terms };
+        let mut names: BTreeMap<_, _> = lookups.newest.into_keys().map(|wanted| (wanted, newest)).collect();
+        for (wanted, read) in plan.reads() {
+            let revalidate = terms.revalidate.filter(|_| !wanted.is_reference());
+            let interval = terms.interval.filter(|_| !read.listed);
+            names.insert(wanted.clone(), Terms { interval, revalidate, ..terms });
+        }
+        let listings = lookups.listings.into_iter().map(|listing| (listing, terms.interval)).collect();
+        self.informer.subscribe(subscriber, object.clone(), Wants { names, listings }, look);
+    }
+
+    /// What is known, without asking, of what has to be looked up; `None` if something was never seen.
+    pub fn looked_up(&self, lookups: &Lookups) -> Option<LookUp> {
+        self.informer.looked_up(lookups)
+    }
+
+    /// Looks up: what is not known yet, or all of it `anew`. For an object that watches it.
+    pub async fn look_up<'a>(&self, lookups: &'a Lookups, purpose: Purpose, anew: bool, object: &ObjectRef) -> LookUp {
+        let priority = Priority::of(purpose);
+        self.informer.list(&lookups.listings, priority, anew).await;
+        let is_known = |wanted: &Wanted| {
+            let newest = BTreeMap::from([(wanted.clone(), false)]);
+            let known = self.informer.looked_up(&Lookups { newest, ..Lookups::default() });
+            known.is_some_and(|known| known.errors.is_empty())
+        };
+        let unknown = lookups.newest.keys().filter(|wanted| anew || !is_known(wanted));
+        let ask = |wanted: &'a Wanted| {
+            let question = Question::new(wanted.clone(), priority, vec![object.because(purpose)]);
+            (wanted, self.batcher.ask(question))
+        };
+        let asked: Vec<_> = unknown.map(ask).collect();
+        for (wanted, reply) in asked {
+            // The batcher answers every question unless the reader ends, and the object is looked at again then.
+            let Ok(Reply { result, accesses, .. }) = reply.await else { continue };
+            let result = match result {
+                Ok(Some(parameter)) => Ok(parameter.metadata()),
+                Ok(None) => Err(ReadError::NotFound),
+                Err(error) => Err(error),
+            };
+            let access = accesses.into_iter().next_back().filter(|_| result.is_err());
+            self.informer.observe(wanted, result, access);
+        }
+        self.informer.looked_up(lookups).unwrap_or_default()
     }
 
     /// Makes an object watch nothing.
@@ -131,9 +173,10 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.known(reads)
     }
 
-    /// When the newest change of any of these names was seen.
-    pub fn changed_at(&self, reads: &Reads<'_>) -> Option<Instant> {
-        self.informer.changed_at(reads.keys().copied())
+    /// When the newest change of any of these was seen.
+    pub fn changed_at(&self, reads: &Reads<'_>, lookups: &Lookups) -> Option<Instant> {
+        let names = reads.keys().copied().chain(lookups.newest.keys());
+        self.informer.changed_at(names, &lookups.listings)
     }
 
     /// What is known of the keys of these versions.
@@ -149,19 +192,19 @@ impl<A: ParameterApi> Reader<A> {
     /// Reads and decrypts.
     pub async fn read(&self, reads: &Reads<'_>, mode: Mode, purpose: Purpose, object: &ObjectRef) -> Reading {
         // What a look saw is in the answer of every call that began after it, whoever made it.
-        let since = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads));
+        let since = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads, &Lookups::default()));
         let asked: Vec<_> = reads
             .iter()
-            .map(|(wanted, optional)| {
+            .map(|(wanted, read)| {
                 let question = Question {
                     wanted: (*wanted).clone(),
                     mode,
-                    optional: *optional,
+                    optional: read.optional,
                     priority: Priority::of(purpose),
                     tenant: object.namespace.clone().unwrap_or_default(),
                     objects: vec![object.because(purpose)],
                     since: since.flatten(),
-                    changed_at: self.informer.changed_at(std::iter::once(*wanted)),
+                    changed_at: self.informer.changed_at(std::iter::once(*wanted), &BTreeSet::new()),
                 };
                 (*wanted, self.batcher.ask(question))
             })
@@ -241,7 +284,7 @@ pub(super) fn own(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> 
             .retain(|parameter| reads.keys().any(|w| w.arn == parameter.arn && selector(w) == parameter.selector));
         let missing = |parameter: &ParameterOutcome| {
             let mut asked = reads.iter().filter(|(w, _)| w.arn == parameter.arn && selector(w) == parameter.selector);
-            parameter.outcome == "NotFound" && asked.any(|(_, optional)| !optional)
+            parameter.outcome == "NotFound" && asked.any(|(_, read)| !read.optional)
         };
         access.failed |= access.parameters.iter().any(missing);
         access

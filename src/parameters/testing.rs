@@ -6,17 +6,19 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use k8s_openapi::jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-pub use self::bench::{Bench, labelled, needed, object, subscriber, version, wanted};
-use super::{Answer, Call, Description, Descriptions, Mode, Parameter, ParameterApi, Plaintext};
+pub use self::bench::{Bench, labelled, needed, object, optional, subscriber, version, wanted};
+use super::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext};
 use crate::domain::{
     audit::{AuditRecord, CallFacts, Principal, SecretWrite, Trail},
     aws_error::{AwsError, AwsErrorKind},
     key::KeyState,
+    listing::Listing,
     parameter::Wanted,
 };
 
@@ -27,6 +29,9 @@ const REGION: &str = "eu-central-1";
 const PRINCIPAL: &str = "arn:aws:sts::111122223333:assumed-role/spo/test";
 /// The key of every parameter.
 pub const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/0d9f";
+
+/// How ciphertext of KMS begins.
+const OPENING: &str = "\u{1}\u{1}\u{2}\u{0}x";
 
 /// A call as the service saw it.
 #[derive(Clone, Debug)]
@@ -70,6 +75,8 @@ pub struct State {
     pub descriptions: Vec<Vec<String>>,
     /// Parameters that KMS decrypted directly, or refused to.
     pub decrypted: Vec<String>,
+    /// Paths that were listed, a page each.
+    pub listed: Vec<String>,
     audited: usize,
     values: Vec<Weak<SecretString>>,
 }
@@ -156,8 +163,10 @@ impl State {
             Mode::Look => None,
             Mode::Decrypt => Some(format!("{name}#{version}")),
             // Begins as KMS' own ciphertext does, or as an envelope.
-            Mode::Direct if self.advanced.contains(&name) => Some(format!("AgV4AAAA{name}#{version}")),
-            Mode::Direct => Some(format!("AQICAHgA{name}#{version}")),
+            Mode::Direct if self.advanced.contains(&name) => {
+                Some(BASE64.encode(format!("\u{2}\u{5}x{name}#{version}")))
+            }
+            Mode::Direct => Some(BASE64.encode(format!("{OPENING}{name}#{version}"))),
         };
         let value = value.map(|value| Arc::new(SecretString::from(value)));
         self.values.extend(value.as_ref().map(Arc::downgrade));
@@ -169,6 +178,7 @@ impl State {
             last_modified: Timestamp::from_second(age).ok(),
             value,
             key: None,
+            secret_version: None,
         })
     }
 
@@ -252,10 +262,27 @@ impl ParameterApi for Store {
         Call { facts: facts(None), result: Ok(Descriptions { found: found.collect(), next: None }) }
     }
 
-    async fn decrypt(&self, ciphertext: &SecretString, arn: &str) -> Call<Plaintext> {
-        let text = ciphertext.expose_secret().trim_start_matches("AQICAHgA").to_owned();
+    async fn get_parameters_by_path(&self, listing: &Listing, page: Option<&str>) -> Call<Page> {
+        let latency = self.state().latency;
+        sleep(latency).await;
+        let mut state = self.state();
+        state.listed.push(listing.path.clone());
+        if let Some(error) = state.failure(std::slice::from_ref(&listing.path), false, false) {
+            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+        }
+        let below: Vec<_> = state.versions.keys().filter(|name| listing.relative(name).is_some()).cloned().collect();
+        let begin: usize = page.map_or(0, |page| page.parse().expect("a page of ours"));
+        let asked = |name: &String| listing.label.iter().fold(name.clone(), |name, label| format!("{name}:{label}"));
+        let names: Vec<_> = below.iter().skip(begin).take(10).map(asked).collect();
+        let found = names.iter().filter_map(|name| state.find(name, Mode::Look)).collect();
+        let next = (begin + 10 < below.len()).then(|| (begin + 10).to_string());
+        Call { facts: facts(None), result: Ok(Page { found, next }) }
+    }
+
+    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Call<Plaintext> {
+        let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(OPENING).to_owned();
         let name = text.split('#').next().unwrap_or_default().to_owned();
-        assert_eq!(wanted(&name).arn, arn, "bound to its parameter");
+        assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&wanted(&name).arn), "bound to its parameter");
         let mut state = self.state();
         state.decrypted.push(name.clone());
         let error = |kind, message: String| AwsError { kind, code: Some("Code".into()), message, request_id: None };
@@ -272,7 +299,7 @@ impl ParameterApi for Store {
         if let Some(error) = failure {
             return Call { facts: facts(Some(error.clone())), result: Err(error) };
         }
-        let plaintext = Plaintext { value: text.into(), key: Some(KEY.into()) };
+        let plaintext = Plaintext { value: text.into_bytes().into(), key: Some(KEY.into()) };
         Call { facts: facts(None), result: Ok(plaintext) }
     }
 

@@ -61,7 +61,11 @@ fn from(parameter: &Value, keys: &Value) -> Value {
 fn bad_objects() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("no data", json!({"data": []}), "data or dataFrom must have an entry"),
-        ("two selectors", entry(&json!({"version": 1, "label": "prod"})), "version and label exclude each other"),
+        (
+            "two selectors",
+            entry(&json!({"version": 1, "label": "prod"})),
+            "version, label and previous exclude each other",
+        ),
         ("version 0", entry(&json!({"version": 0})), "version"),
         ("a label that starts with a digit", entry(&json!({"label": "1st"})), "label"),
         ("a name with a blank", entry(&json!({"parameter": "/shop/a key"})), "parameter"),
@@ -113,7 +117,11 @@ fn bad_stores() -> Vec<(&'static str, Value, &'static str)> {
             "exactly one of",
         ),
         ("nobody", access(json!({"namespaces": {}, "parameters": ["/a"]})), "exactly one of"),
-        ("an empty selector", access(json!({"namespaces": {"selector": {}}, "parameters": ["/a"]})), "say all: true"),
+        (
+            "an empty selector",
+            access(json!({"namespaces": {"selector": {}}, "parameters": ["/a"]})),
+            "an empty selector selects nothing",
+        ),
         ("no parameters", access(json!({"namespaces": all, "parameters": []})), "parameters"),
         ("a glob without slash", access(json!({"namespaces": all, "parameters": ["shop/*"]})), "parameters"),
         ("a proof of access each second", json!({"revalidateInterval": "1s"}), "between 10s and 720h"),

@@ -12,7 +12,7 @@ mod report;
 mod sync;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -34,10 +34,10 @@ use crate::{
         event::{Access, Event},
         outcome::Subject,
         parameter::{Selector, Wanted},
-        plan::plan,
+        plan::{Bounds, Plan, Reads, plan},
         policy::Namespace,
     },
-    parameters::{Reads, Subscriber, Terms},
+    parameters::{Subscriber, Terms},
 };
 
 /// Most characters of the sync annotation that count and are echoed.
@@ -148,35 +148,37 @@ impl<'a> Pass<'a> {
         };
         self.principal = Some(session.reader.principal().clone());
         let grant = session.grant(namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
-        let store = StoreKey::of(self.object).to_string();
-        let planned = plan(&self.object.spec, session.reader.scope(), grant.as_ref(), &self.namespace, &store);
+        let (own_namespace, store) = (self.namespace.clone(), StoreKey::of(self.object).to_string());
+        let scope = session.reader.scope();
+        let bounds = Bounds { scope, grant: grant.as_ref(), namespace: &own_namespace, store: &store };
         // What may not be read is not watched either.
-        let plan = planned.inspect_err(|_| self.unwatch())?;
+        let plan = plan(&self.object.spec, &bounds).inspect_err(|_| self.unwatch())?;
         let secret = self.secret_state(&plan).await?;
         let passed = match decide(&self.known(&plan, secret)) {
-            Decision::Compare => self.compare(&session, &plan).await,
-            Decision::Decrypt(purpose) => match self.failed_read(&session, &plan.reads()) {
+            Decision::Compare => self.compare(&session, &plan, &bounds).await,
+            Decision::Decrypt(purpose) => match self.failed_read(&session, &plan, &bounds) {
                 Ok(Some(not_due)) => Ok(not_due),
-                Ok(None) => self.sync(&session, &plan, purpose, secret).await,
+                Ok(None) => self.sync(&session, &plan, &bounds, purpose, secret).await,
                 Err(fault) => Err(fault),
             },
         };
         passed.inspect_err(|_| {
             // Also what failed is watched, at its interval: the informer wakes the object when that is over.
             let interval = self.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
-            self.watch(&session, &plan.reads(), Some(interval), false);
+            self.watch(&session, &as_known(&session, &plan, &bounds), Some(interval), false);
         })
     }
 
-    /// Makes the object watch these names, by this reader alone.
-    fn watch(&mut self, session: &Session, reads: &Reads<'_>, interval: Option<Duration>, look: bool) {
+    /// Makes the object watch what a plan wants, by this reader alone.
+    fn watch(&mut self, session: &Session, plan: &Plan, interval: Option<Duration>, look: bool) {
         if self.memory.watched_by.as_ref().is_some_and(|reader| !Arc::ptr_eq(reader, &session.reader)) {
             self.unwatch();
         }
         let terms = Terms { interval, revalidate: session.revalidate, mode: session.mode };
-        session.reader.watch(&self.subscriber(), &self.audited(), reads, terms, look);
-        if self.memory.watched_by.is_none() {
-            self.remember_keys(session, reads);
+        session.reader.watch(&self.subscriber(), &self.audited(), plan, terms, look);
+        // Names that come with a path are known only once it was listed.
+        if self.memory.watched_by.is_none() || !plan.paths.is_empty() {
+            self.remember_keys(session, &plan.reads());
         }
         self.memory.watched_by = Some(Arc::clone(&session.reader));
     }
@@ -263,4 +265,10 @@ impl<'a> Pass<'a> {
             now: self.now,
         }
     }
+}
+
+/// The plan, complete as far as it is known without asking what there is.
+fn as_known<'p>(session: &Session, plan: &'p Plan, bounds: &Bounds<'_>) -> Cow<'p, Plan> {
+    let known = session.reader.looked_up(&plan.lookups());
+    known.and_then(|known| plan.resolve(&known.found, bounds).ok()).unwrap_or(Cow::Borrowed(plan))
 }

@@ -8,7 +8,7 @@ use std::{
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
-use super::{Pass, Passed, write::write_failed};
+use super::{Pass, Passed, as_known, write::write_failed};
 use crate::{
     api::{ConditionStatus, Reason, status::WrittenSecret},
     controller::{ledger::SeenSecret, sessions::Session},
@@ -16,9 +16,9 @@ use crate::{
         Fault,
         decide::{Known, SecretState},
         ownership::SecretFacts,
-        plan::Plan,
+        plan::{Bounds, Plan},
     },
-    parameters::{Known as Looked, Reads},
+    parameters::Known as Looked,
 };
 
 impl Pass<'_> {
@@ -95,7 +95,12 @@ impl Pass<'_> {
     /// A read that failed is not repeated before its time just because the object was woken for another cause; and not
     /// at all while looks say that it would fail again: then their fault counts, and the informer wakes the object when
     /// they say otherwise.
-    pub(super) fn failed_read(&mut self, session: &Session, reads: &Reads<'_>) -> Result<Option<Passed>, Fault> {
+    pub(super) fn failed_read(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        bounds: &Bounds<'_>,
+    ) -> Result<Option<Passed>, Fault> {
         let reader = Arc::as_ptr(&session.reader).addr();
         let mut hasher = DefaultHasher::new();
         (reader, self.object.metadata.generation, self.sync_token()).hash(&mut hasher);
@@ -103,15 +108,23 @@ impl Pass<'_> {
         let Some(failed) = self.memory.failed_read.as_ref().filter(|failed| failed.rests_on == self.rests_on) else {
             return Ok(None);
         };
-        if let Looked::Seen { errors, accesses, .. } = session.reader.known(reads)
-            && errors.values().any(|error| !error.is_outage())
-            && let Some(fault) = session.reader.fault(&errors)
-        {
-            self.accesses.extend(accesses);
-            return Err(fault);
+        let (lookups, plan) = (plan.lookups(), as_known(session, plan, bounds));
+        let reads = plan.reads();
+        let looked_up = session.reader.looked_up(&lookups).map(|known| (known.errors, known.accesses));
+        let looked_at = match session.reader.known(&reads) {
+            Looked::Seen { errors, accesses, .. } => Some((errors, accesses)),
+            Looked::Unseen => None,
+        };
+        for (errors, accesses) in [looked_up, looked_at].into_iter().flatten() {
+            if errors.values().any(|error| !error.is_outage())
+                && let Some(fault) = session.reader.fault(&errors)
+            {
+                self.accesses.extend(accesses);
+                return Err(fault);
+            }
         }
         // A proof of access that succeeded, for example, after the read had failed.
-        if session.reader.changed_at(reads).is_some_and(|changed_at| changed_at > failed.at) {
+        if session.reader.changed_at(&reads, &lookups).is_some_and(|changed_at| changed_at > failed.at) {
             return Ok(None);
         }
         let wait = failed.retry_at.checked_duration_since(Instant::now());

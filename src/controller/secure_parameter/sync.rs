@@ -1,10 +1,10 @@
 //! Compares versions; reads, decrypts, and has the Secret written.
 
-use std::{collections::BTreeSet, pin::pin, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, pin::pin, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use super::{Done, LOOK_AGAIN, Pass, Passed, write::Applied};
+use super::{Done, LOOK_AGAIN, Pass, Passed, as_known, write::Applied};
 use crate::{
     api::{
         Reason, SecureParameterStatus,
@@ -19,11 +19,11 @@ use crate::{
         key::ParameterKeys,
         outcome::{Detours, Found, Written, troubles},
         parameter::Wanted,
-        plan::Plan,
-        render::render,
+        plan::{Bounds, Plan, Reads},
+        render::{Opened, render},
         revision::{Versions, source_revision},
     },
-    parameters::{Known, Mode, Reading, Reads},
+    parameters::{Known, LookUp, Mode, Opening, Reading},
 };
 
 /// How soon an absence of an optional parameter is confirmed.
@@ -35,15 +35,28 @@ const PATIENCE: Duration = Duration::from_secs(35);
 
 impl Pass<'_> {
     /// Compares the versions that the informer has seen with what was recorded.
-    pub(super) async fn compare(&mut self, session: &Session, plan: &Plan) -> Result<Passed, Fault> {
-        let (reads, interval) = (plan.reads(), self.object.spec.refresh_interval());
-        self.watch(session, &reads, interval, interval.is_some());
+    pub(super) async fn compare(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        bounds: &Bounds<'_>,
+    ) -> Result<Passed, Fault> {
+        let interval = self.object.spec.refresh_interval();
+        let looked_up = session.reader.looked_up(&plan.lookups());
+        let is_looked_up = looked_up.is_some();
+        let plan = match looked_up {
+            Some(known) => self.resolve(session, plan, known, bounds)?,
+            None => Cow::Borrowed(plan),
+        };
+        let reads = plan.reads();
+        self.watch(session, &plan, interval, interval.is_some());
         let before = self.memory.status.clone();
         let unchanged = |pass: &Self, wake| {
             let status = Box::new(pass.subject(&before).unchanged());
             Ok(Passed::Done(Done { status, events: Vec::new(), wake }))
         };
-        let versions = match session.reader.known(&reads) {
+        let known = if is_looked_up { session.reader.known(&reads) } else { Known::Unseen };
+        let versions = match known {
             // Nobody polls: what the status records stands until something else says otherwise.
             Known::Unseen if interval.is_none() => return unchanged(self, None),
             Known::Unseen => return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing)),
@@ -69,10 +82,44 @@ impl Pass<'_> {
         if self.awaits_confirmation(&versions) {
             return unchanged(self, Some(CONFIRM_ABSENCE));
         }
-        if let Some(not_due) = self.failed_read(session, &reads)? {
+        if let Some(not_due) = self.failed_read(session, &plan, bounds)? {
             return Ok(not_due);
         }
-        self.sync(session, plan, Purpose::ParameterChanged, SecretState::Intact).await
+        self.sync(session, &plan, bounds, Purpose::ParameterChanged, SecretState::Intact).await
+    }
+
+    /// The complete plan, now that it is known what there is.
+    fn resolve<'p>(
+        &mut self,
+        session: &Session,
+        plan: &'p Plan,
+        known: LookUp,
+        bounds: &Bounds<'_>,
+    ) -> Result<Cow<'p, Plan>, Fault> {
+        self.accesses.extend(known.accesses);
+        match session.reader.fault(&known.errors) {
+            Some(fault) => Err(fault),
+            None => plan.resolve(&known.found, bounds),
+        }
+    }
+
+    /// Looks up what there is, as far as that is not known.
+    async fn look_up<'p>(
+        &mut self,
+        session: &Session,
+        plan: &'p Plan,
+        bounds: &Bounds<'_>,
+        purpose: Purpose,
+    ) -> Result<Cow<'p, Plan>, Fault> {
+        let lookups = plan.lookups();
+        if lookups.is_empty() {
+            return Ok(Cow::Borrowed(plan));
+        }
+        // Where nobody polls, what is known may be old.
+        let is_polled = self.object.spec.refresh_interval().is_some();
+        let anew = purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
+        let known = session.reader.look_up(&lookups, purpose, anew, &self.audited()).await;
+        self.resolve(session, plan, known, bounds)
     }
 
     /// Reads, decrypts and writes.
@@ -80,6 +127,7 @@ impl Pass<'_> {
         &mut self,
         session: &Session,
         plan: &Plan,
+        bounds: &Bounds<'_>,
         purpose: Purpose,
         secret: SecretState,
     ) -> Result<Passed, Fault> {
@@ -95,10 +143,12 @@ impl Pass<'_> {
         {
             return Err(self.contested().await);
         }
-        let reads = plan.reads();
         // Watched first, so that what is read need not be looked at again before its time.
-        self.watch(session, &reads, self.object.spec.refresh_interval(), false);
-        let reading = self.read(session, &reads, purpose).await;
+        let interval = self.object.spec.refresh_interval();
+        self.watch(session, &as_known(session, plan, bounds), interval, false);
+        let plan = self.look_up(session, plan, bounds, purpose).await?;
+        self.watch(session, &plan, interval, false);
+        let reading = self.read(session, &plan.reads(), purpose).await;
         let reading = self.settle(session, reading)?;
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             let before = self.memory.status.clone();
@@ -109,7 +159,8 @@ impl Pass<'_> {
             // Deleted while AWS was asked: nothing is written any more.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
-        let applied = self.write(render(plan, &reading.values)?, &permit).await?;
+        let opened = self.open(session, &plan, &reading, purpose).await?;
+        let applied = self.write(render(&plan, &reading.values, &opened)?, &permit).await?;
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) {
             self.memory.repaired(Instant::now());
         }
@@ -117,7 +168,7 @@ impl Pass<'_> {
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
             self.retire(former).await?;
         }
-        Ok(Passed::Done(self.written(session, plan, purpose, &reading, applied, former.as_ref())))
+        Ok(Passed::Done(self.written(session, &plan, purpose, &reading, applied, former.as_ref())))
     }
 
     /// Reads. What waits for its turn for long says so meanwhile.
@@ -141,6 +192,20 @@ impl Pass<'_> {
         // What comes of the read is shown in any case.
         let _ = self.show(status).await;
         read.await
+    }
+
+    /// Has KMS decrypt what was encrypted by hand.
+    async fn open(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        reading: &Reading,
+        purpose: Purpose,
+    ) -> Result<Opened, Fault> {
+        let object = self.audited().because(purpose);
+        let Opening { opened, accesses, fault } = session.reader.open_by_hand(plan, reading, &object).await;
+        self.accesses.extend(accesses);
+        fault.map_or(Ok(opened), Err)
     }
 
     /// What took the detour through Parameter Store, as far as that is known.

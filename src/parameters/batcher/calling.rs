@@ -1,6 +1,6 @@
 //! A call, its record, and what becomes of its names.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::time::{Instant, sleep};
 
@@ -12,23 +12,17 @@ use crate::{
         aws_error::{AwsError, AwsErrorKind},
         decide::Purpose,
         event::Access,
-        key::{KeyState, key_arn},
+        key::KeyState,
         parameter::Wanted,
     },
     parameters::{
         answer::{failed, match_answer, objects, outcome, split},
+        caller::{RETRIES, RETRY_AFTER, THROTTLED_PATIENCE},
         error::ReadError,
         pending::{Item, Waiter},
         port::{Call, Mode, Parameter, ParameterApi},
     },
 };
-
-/// How long throttled reads are tried again before their object is told.
-pub(super) const THROTTLED_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a read is tried again after AWS failed or could not be reached.
-pub(super) const RETRIES: u32 = 1;
-/// How long that waits.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 impl<A: ParameterApi> Shared<A> {
     pub(super) async fn call(self: &Arc<Self>, mode: Mode, mut batch: Vec<Item>, began: Instant) {
@@ -109,10 +103,11 @@ impl<A: ParameterApi> Shared<A> {
         let bases: Vec<_> = unclear.iter().map(|item| Wanted { selector: None, ..item.wanted.clone() }).collect();
         let names: Vec<_> = bases.iter().map(Wanted::request_name).collect();
         self.caller.budgets.parameters.acquire(Instant::now()).await;
-        let Call { facts, result } = self.caller.api.get_parameters(&names, Mode::Look).await;
+        let look = if bases.iter().any(Wanted::is_reference) { Mode::Decrypt } else { Mode::Look };
+        let Call { facts, result } = self.caller.api.get_parameters(&names, look).await;
         let asked: Vec<_> = bases.iter().collect();
         let result = result.map(|answer| match_answer(&asked, answer));
-        let second = Arc::new(self.record(Mode::Look, facts, &unclear, &asked, result.as_ref().ok()));
+        let second = Arc::new(self.record(look, facts, &unclear, &asked, result.as_ref().ok()));
         let found = match result {
             Ok(found) => found,
             // Nothing is known then, least of all that the parameter does not exist.
@@ -159,7 +154,7 @@ impl<A: ParameterApi> Shared<A> {
                 if let Some(culprit) = batch.first() {
                     self.pending(mode).set_apart(&culprit.wanted, true);
                 }
-                let key = self.key_in_the_way(&error, &batch).await;
+                let key = self.caller.key_in_the_way(&error, &objects(&batch)).await;
                 Self::deliver_error(batch, error, key, access);
             }
         }
@@ -181,12 +176,6 @@ impl<A: ParameterApi> Shared<A> {
         for item in items {
             item.deliver(&Err(error.clone()), std::slice::from_ref(access));
         }
-    }
-
-    /// Asks KMS about the key that a failed call names, for the message; no answer is no harm.
-    pub(super) async fn key_in_the_way(&self, error: &AwsError, batch: &[Item]) -> Option<KeyState> {
-        let arn = key_arn(&error.message).filter(|_| error.kind == AwsErrorKind::KeyUnavailable)?;
-        self.caller.key_state(arn, error.sentence(), &objects(batch)).await
     }
 }
 

@@ -4,18 +4,19 @@
 //! that AWS manages, and the envelopes of the advanced tier (Systems Manager User Guide, "SecureString parameters"):
 //! these take the detour through Parameter Store.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use futures::future::join_all;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
-use tokio::time::{Instant, sleep};
+use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
+use tokio::time::Instant;
 
-use super::{
-    Shared,
-    calling::{RETRIES, RETRY_AFTER, THROTTLED_PATIENCE},
-    locked,
-};
+use super::{Shared, locked};
 use crate::{
     domain::{
         aws_error::{AwsError, AwsErrorKind, Denial},
@@ -25,12 +26,15 @@ use crate::{
     parameters::{
         answer::objects,
         pending::Item,
-        port::{Mode, Parameter, ParameterApi, Plaintext},
+        port::{Ciphertext, Mode, Parameter, ParameterApi, Plaintext},
     },
 };
 
 /// How long a detour is taken before the direct way is tried again: the parameter may have another key or tier by then.
 const DETOUR: Duration = Duration::from_secs(3_600);
+
+/// Key of the encryption context that binds a value to its parameter (Systems Manager User Guide, SecureString).
+const PARAMETER_ARN: &str = "PARAMETER_ARN";
 
 /// How ciphertext of KMS itself begins, in two versions (observed; AWS does not document it).
 const KMS_OPENINGS: [[u8; 5]; 2] = [[1, 1, 2, 0, 0x78], [1, 2, 2, 0, 0x78]];
@@ -88,37 +92,30 @@ impl<A: ParameterApi> Shared<A> {
         join_all(encrypted.into_iter().map(|(item, parameter)| self.decrypt(item, parameter, access))).await;
     }
 
-    async fn decrypt(self: &Arc<Self>, mut item: Item, parameter: Parameter, access: &Arc<Access>) {
+    async fn decrypt(self: &Arc<Self>, item: Item, parameter: Parameter, access: &Arc<Access>) {
         let Some(ciphertext) = parameter.value.clone().filter(|value| is_of_kms(value)) else {
             return self.take_detour(item, Detour::AdvancedTier);
         };
-        let began = Instant::now();
-        loop {
-            let objects = objects(std::slice::from_ref(&item));
-            let (result, second) = self.caller.decrypt(&item.wanted, parameter.version, &ciphertext, objects).await;
-            let accesses = [Arc::clone(access), Arc::new(second)];
-            let error = match result {
-                Ok(Plaintext { value, key }) => {
-                    let value = Some(Arc::new(value));
-                    return item.deliver(&Ok(Some(Arc::new(Parameter { value, key, ..parameter }))), &accesses);
-                }
-                Err(error) => error,
-            };
-            match error.kind {
-                AwsErrorKind::Throttled if began.elapsed() < THROTTLED_PATIENCE => self.caller.budgets.keys.throttled(),
-                AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable if item.attempts < RETRIES => {
-                    item.attempts += 1;
-                    sleep(RETRY_AFTER).await;
-                }
-                _ if self.may_be_meant_for_parameter_store(&error, &item).await => {
-                    return self.take_detour(item, Detour::ManagedKey);
-                }
-                _ => {
-                    let key = self.key_in_the_way(&error, std::slice::from_ref(&item)).await;
-                    return Self::deliver_error(vec![item], error, key, &accesses[1]);
-                }
+        let objects = objects(std::slice::from_ref(&item));
+        // What is no base64 KMS refuses as it refuses any other text that it did not make.
+        let blob = BASE64.decode(ciphertext.expose_secret()).unwrap_or_default();
+        let context = BTreeMap::from([(PARAMETER_ARN.to_owned(), item.wanted.arn.clone())]);
+        let ciphertext = Ciphertext { blob: &blob, key_id: None, context: &context };
+        let version = (parameter.version, parameter.type_.as_str());
+        let (result, second) = self.caller.decrypt(&item.wanted, version, ciphertext, &objects).await;
+        let accesses = [Arc::clone(access), Arc::new(second)];
+        let error = match result.and_then(|Plaintext { value, key }| Ok((text(&value)?, key))) {
+            Ok((value, key)) => {
+                let value = Some(Arc::new(value));
+                return item.deliver(&Ok(Some(Arc::new(Parameter { value, key, ..parameter }))), &accesses);
             }
+            Err(error) => error,
+        };
+        if self.may_be_meant_for_parameter_store(&error, &item).await {
+            return self.take_detour(item, Detour::ManagedKey);
         }
+        let key = self.caller.key_in_the_way(&error, &objects).await;
+        Self::deliver_error(vec![item], error, key, &accesses[1]);
     }
 
     /// Whether KMS refuses for a reason that does not count for Parameter Store: the key is one that AWS manages, or
@@ -144,6 +141,15 @@ impl<A: ParameterApi> Shared<A> {
         }
         self.ask_again(Mode::Decrypt, vec![item]);
     }
+}
+
+/// A value is text: Parameter Store takes nothing else.
+fn text(value: &SecretSlice<u8>) -> Result<SecretString, AwsError> {
+    let text = std::str::from_utf8(value.expose_secret()).map(SecretString::from);
+    text.map_err(|_| {
+        let message = "what KMS decrypted is not text".to_owned();
+        AwsError { kind: AwsErrorKind::ServiceUnavailable, code: None, message, request_id: None }
+    })
 }
 
 /// Whether a stored value is ciphertext that KMS made, rather than an envelope around one.

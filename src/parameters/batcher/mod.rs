@@ -140,7 +140,12 @@ impl<A: ParameterApi> Batcher<A> {
         let Question { wanted, mode, optional, priority, tenant, objects, since, changed_at } = question;
         let (reply, receiver) = oneshot::channel();
         let detour = if mode == Mode::Direct { locked(&self.shared.detours).of(&wanted.arn, changed_at) } else { None };
-        let mode = if detour.is_some() { Mode::Decrypt } else { mode };
+        let mode = match mode {
+            // Parameter Store hands secrets of Secrets Manager through, decrypted or not at all.
+            Mode::Look | Mode::Direct if wanted.is_reference() => Mode::Decrypt,
+            Mode::Direct if detour.is_some() => Mode::Decrypt,
+            mode => mode,
+        };
         if mode != Mode::Look {
             *locked(&self.shared.asked_at) = Some(Instant::now());
         }

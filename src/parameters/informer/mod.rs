@@ -13,24 +13,29 @@ use tokio::{
 };
 
 use super::{
-    Priority, Terms,
+    Priority,
     batcher::{Batcher, Question, Reply},
     caller::Caller,
     error::ReadError,
-    index::{Index, Seen, Subscriber},
+    index::{Index, Seen, Subscriber, Wants},
+    listings::Listed,
     port::{Mode, ParameterApi},
-    reader::{Reads, own},
+    reader::own,
 };
 use crate::domain::{
     audit::ObjectRef,
     decide::Purpose,
     event::Access,
     key::{ParameterKey, ParameterKeys},
+    listing::Listing,
     parameter::{Scope, Wanted},
+    plan::Reads,
+    resolve::{LookedUp, Lookups},
     revision::{Metadata, Versions},
 };
 
 mod learning;
+mod listing;
 
 /// First and longest wait before a name is looked at again that could not be asked.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -68,6 +73,17 @@ pub enum Known {
     },
 }
 
+/// What is known of what has to be looked up before an object's names are.
+#[derive(Debug, Default)]
+pub struct LookUp {
+    /// What was found; of a path that cannot be listed now, what was there before.
+    pub found: LookedUp,
+    /// What could not be looked up, or is missing.
+    pub errors: BTreeMap<Wanted, ReadError>,
+    /// The calls that failed.
+    pub accesses: Vec<Access>,
+}
+
 impl<A> Drop for Informer<A> {
     fn drop(&mut self) {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -91,16 +107,9 @@ impl<A: ParameterApi> Informer<A> {
         Self { shared, tasks }
     }
 
-    /// Makes an object want exactly these names on these terms.
-    pub fn subscribe(
-        &self,
-        subscriber: &Subscriber,
-        object: ObjectRef,
-        wanted: BTreeSet<Wanted>,
-        terms: Terms,
-        look: bool,
-    ) {
-        self.shared.index().subscribe(subscriber, object, wanted, terms, look, Instant::now());
+    /// Makes an object want exactly this.
+    pub fn subscribe(&self, subscriber: &Subscriber, object: ObjectRef, wants: Wants, look: bool) {
+        self.shared.index().subscribe(subscriber, object, wants, look, Instant::now());
         self.shared.wake.notify_one();
     }
 
@@ -109,15 +118,58 @@ impl<A: ParameterApi> Informer<A> {
         self.shared.index().unsubscribe(subscriber);
     }
 
+    /// What is known of what has to be looked up; `None` if something was never seen.
+    pub fn looked_up(&self, lookups: &Lookups) -> Option<LookUp> {
+        let index = self.shared.index();
+        let mut known = LookUp::default();
+        for listing in &lookups.listings {
+            let Listed { result, access } = index.listings.seen(listing)?;
+            if let Err(error) = result {
+                known.errors.insert(listing.wanted(&self.shared.scope), error.clone());
+                known.accesses.extend(access.as_deref().cloned());
+            }
+            let children = index.listings.children(listing).cloned().unwrap_or_default();
+            known.found.listings.insert(listing.clone(), children);
+        }
+        for (wanted, optional) in &lookups.newest {
+            let Seen { result, access } = index.seen(wanted)?;
+            match result {
+                Ok(metadata) => drop(known.found.newest.insert(wanted.clone(), metadata.version)),
+                Err(ReadError::NotFound | ReadError::VersionNotFound) if *optional => {}
+                Err(error) => {
+                    known.errors.insert(wanted.clone(), error.clone());
+                    known.accesses.extend(access.as_deref().cloned());
+                }
+            }
+        }
+        Some(known)
+    }
+
+    /// Has paths listed now: those without an answer, or all.
+    pub async fn list(&self, listings: &BTreeSet<Listing>, priority: Priority, anew: bool) {
+        let requests: Vec<_> = {
+            let mut index = self.shared.index();
+            let has_answer = |index: &Index, listing| index.listings.seen(listing).is_some_and(|l| l.result.is_ok());
+            let to_list: Vec<_> = listings.iter().filter(|listing| anew || !has_answer(&index, listing)).collect();
+            let now = Instant::now();
+            to_list.into_iter().filter_map(|listing| index.listings.request(listing, priority, now)).collect()
+        };
+        self.shared.wake.notify_one();
+        for over in requests {
+            // It ends by being dropped.
+            let _ = over.await;
+        }
+    }
+
     /// What is known of names.
     pub fn known(&self, reads: &Reads<'_>) -> Known {
         let index = self.shared.index();
         let (mut versions, mut errors, mut accesses) = (Versions::new(), BTreeMap::new(), Vec::<Arc<Access>>::new());
-        for (wanted, optional) in reads {
+        for (wanted, read) in reads {
             let Some(seen) = index.seen(wanted) else { return Known::Unseen };
             match &seen.result {
                 Ok(metadata) => drop(versions.insert((*wanted).clone(), Some(metadata.clone()))),
-                Err(ReadError::NotFound | ReadError::VersionNotFound) if *optional => {
+                Err(ReadError::NotFound | ReadError::VersionNotFound) if read.optional => {
                     versions.insert((*wanted).clone(), None);
                 }
                 Err(error) => {
@@ -161,10 +213,15 @@ impl<A: ParameterApi> Informer<A> {
         }
     }
 
-    /// When the newest change of any of these names was seen.
-    pub fn changed_at<'a>(&self, names: impl Iterator<Item = &'a Wanted>) -> Option<Instant> {
+    /// When the newest change of any of these was seen.
+    pub fn changed_at<'a>(
+        &self,
+        names: impl Iterator<Item = &'a Wanted>,
+        listings: &BTreeSet<Listing>,
+    ) -> Option<Instant> {
         let index = self.shared.index();
-        names.filter_map(|wanted| index.changed_at(wanted)).max()
+        let names = names.filter_map(|wanted| index.changed_at(wanted));
+        names.chain(listings.iter().filter_map(|listing| index.listings.changed_at(listing))).max()
     }
 
     /// What is known of the keys of these versions.
@@ -213,7 +270,11 @@ impl<A: ParameterApi> Shared<A> {
             for (wanted, mode) in due {
                 looks.spawn(Arc::clone(&self).revalidate(wanted, mode));
             }
-            match next_look.into_iter().chain(next_revalidation).min() {
+            let (due, next_listing) = self.index().listings.due(Instant::now());
+            for due in due {
+                looks.spawn(Arc::clone(&self).list(due));
+            }
+            match [next_look, next_revalidation, next_listing].into_iter().flatten().min() {
                 Some(next) => tokio::select! {
                     () = sleep_until(next) => {}
                     () = self.wake.notified() => {}
@@ -285,6 +346,10 @@ impl<A: ParameterApi> Shared<A> {
         if is_curious {
             self.unknown_keys.notify_one();
         }
+        self.tell_changed(subscribers);
+    }
+
+    fn tell_changed(&self, subscribers: Vec<Subscriber>) {
         for subscriber in subscribers {
             // The receiver goes only when the process ends.
             let _ = self.changed.send(subscriber);

@@ -10,8 +10,9 @@ use crate::{
         audit::ObjectRef,
         decide::Purpose,
         parameter::{Scope, Selector, Wanted},
+        plan::{Plan, Read, Reads, Source},
     },
-    parameters::{Mode, Quotas, Reader, Reading, Reads, Subscriber, Terms},
+    parameters::{Mode, Quotas, Reader, Reading, Subscriber, Terms},
 };
 
 pub fn scope() -> Scope {
@@ -43,7 +44,18 @@ pub fn object(namespace: &str, name: &str) -> ObjectRef {
 
 /// Names that must exist.
 pub fn needed<'a>(names: impl IntoIterator<Item = &'a Wanted>) -> Reads<'a> {
-    names.into_iter().map(|name| (name, false)).collect()
+    names.into_iter().map(|name| (name, Read { optional: false, listed: false })).collect()
+}
+
+/// Names that may be absent.
+pub fn optional<'a>(names: impl IntoIterator<Item = &'a Wanted>) -> Reads<'a> {
+    names.into_iter().map(|name| (name, Read { optional: true, listed: false })).collect()
+}
+
+/// A plan that wants these names.
+fn plan(names: &[Wanted]) -> Plan {
+    let keys = names.iter().enumerate().map(|(number, name)| (number.to_string(), Source::of(name.clone())));
+    Plan { keys: keys.collect(), ..Plan::default() }
 }
 
 /// A reader on a store of its own.
@@ -83,7 +95,7 @@ impl Bench {
 
     /// The same on any terms.
     pub fn watch_on(&self, name: &str, names: &[Wanted], terms: Terms, look: bool) {
-        self.reader.watch(&subscriber(name), &object("shop", name), &needed(names), terms, look);
+        self.reader.watch(&subscriber(name), &object("shop", name), &plan(names), terms, look);
     }
 
     /// Reads for a first sync of an object of a namespace of that name, in the background.

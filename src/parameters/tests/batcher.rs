@@ -8,8 +8,8 @@ use tokio::time::{Instant, advance, sleep};
 use crate::{
     domain::decide::Purpose,
     parameters::{
-        Known, Mode, ReadError, Reads,
-        testing::{Bench, labelled, needed, object, version, wanted},
+        Known, Mode, ReadError,
+        testing::{Bench, labelled, needed, object, optional, version, wanted},
     },
 };
 
@@ -124,7 +124,7 @@ async fn missing_names_and_missing_versions_are_told_apart() {
 async fn what_may_be_absent_is_no_error_and_no_further_question() {
     let bench = Bench::new(10).await;
     let names = [wanted("/gone"), version("/gone", 7)];
-    let reads = names.iter().map(|name| (name, true)).collect();
+    let reads = optional(&names);
     let reading = bench.reader.read(&reads, Mode::Decrypt, Purpose::FirstSync, &object("shop", "object")).await;
     assert!(reading.errors.is_empty());
     assert!(names.iter().all(|name| reading.versions[name].is_none()));
@@ -204,7 +204,7 @@ async fn who_can_do_without_a_version_does_not_blur_what_others_know_of_it() {
     let missing = [version("/there", 7)];
     bench.watch("strict", &missing, 60, false);
     bench.read("shop", &missing).await.expect("a reading");
-    let loose: Reads<'_> = [(&missing[0], true)].into();
+    let loose = optional([&missing[0]]);
     let reading = bench.reader.read(&loose, Mode::Decrypt, Purpose::FirstSync, &object("shop", "loose")).await;
     assert!(reading.errors.is_empty() && reading.versions[&missing[0]].is_none());
     let Known::Seen { errors, .. } = bench.reader.known(&needed(&missing)) else { unreachable!("it was asked for") };

@@ -21,6 +21,11 @@ pub(super) fn kms(region: &str, account: &str, resource: &str) -> String {
     format!("arn:{}:kms:{region}:{account}:{resource}", partition(region))
 }
 
+/// ARN of a secret, without the hyphen and six characters that Secrets Manager adds.
+pub(super) fn secret(region: &str, account: &str, id: &str) -> String {
+    format!("arn:{}:secretsmanager:{region}:{account}:secret:{id}", partition(region))
+}
+
 /// The six parts of an ARN that the services look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arn<'a> {

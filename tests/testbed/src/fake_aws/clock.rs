@@ -33,6 +33,14 @@ pub(super) fn http(ms: i64) -> String {
     format!("{weekday}, {:02} {month} {:04} {:02}:{:02}:{:02} GMT", t.day, t.year, t.hour, t.minute, t.second)
 }
 
+/// `Nov 23, 2026, 7:00:00 PM`, as Parameter Store writes the date of a secret.
+pub(super) fn american(ms: i64) -> String {
+    let t = Civil::from(ms);
+    let month = MONTHS[index(t.month - 1)];
+    let (hour, half) = ((t.hour + 11) % 12 + 1, if t.hour < 12 { "AM" } else { "PM" });
+    format!("{month} {}, {}, {hour}:{:02}:{:02} {half}", t.day, t.year, t.minute, t.second)
+}
+
 /// Epoch seconds with three decimals, the timestamp of awsJson. Built from text so that no float rounds it.
 pub(super) fn json(ms: i64) -> Value {
     let text = format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000));
@@ -104,6 +112,9 @@ mod tests {
         assert_eq!(iso(ms), "2015-08-30T12:36:00Z");
         assert_eq!(basic(ms), "20150830T123600Z");
         assert_eq!(http(ms), "Sun, 30 Aug 2015 12:36:00 GMT");
+        assert_eq!(american(ms), "Aug 30, 2015, 12:36:00 PM");
+        assert_eq!(american(ms - 13 * 3_600_000), "Aug 29, 2015, 11:36:00 PM");
+        assert_eq!(american(ms - 12 * 3_600_000), "Aug 30, 2015, 12:36:00 AM");
         assert_eq!(json(ms).to_string(), "1440938160.123");
         assert_eq!(parse_basic("20150830T123600Z"), Some(1_440_938_160_000));
         assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00Z");

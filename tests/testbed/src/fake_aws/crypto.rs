@@ -33,14 +33,15 @@ impl CipherKey {
     }
 
     /// Nonce, ciphertext and tag, one after the other.
-    fn seal(&self, additional: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    pub fn seal(&self, additional: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let mut bytes = plaintext.to_vec();
         let nonce = self.0.seal_in_place_append_tag(Aad::from(additional), &mut bytes);
         let nonce = nonce.expect("sealing fails only without memory");
         [nonce.as_ref().as_slice(), &bytes].concat()
     }
 
-    fn open(&self, additional: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Broken> {
+    /// The plaintext of what [`Self::seal`] gave.
+    pub fn open(&self, additional: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Broken> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(Broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Broken)?;
         let mut bytes = ciphertext.to_vec();

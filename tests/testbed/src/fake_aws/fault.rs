@@ -24,6 +24,8 @@ pub enum Fault {
 struct Planned {
     operation: String,
     fault: Fault,
+    /// Calls that still pass before the first one fails.
+    passing: usize,
     left: usize,
 }
 
@@ -34,9 +36,10 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// The next `count` calls of the operation fail; `*` is any operation, `usize::MAX` is until cleared.
-    pub fn plan(&mut self, operation: &str, fault: Fault, count: usize) {
-        self.planned.push(Planned { operation: operation.to_owned(), fault, left: count });
+    /// After `passing` more calls of the operation, the next `count` fail; `*` is any operation, `usize::MAX` is until
+    /// cleared.
+    pub fn plan(&mut self, operation: &str, passing: usize, fault: Fault, count: usize) {
+        self.planned.push(Planned { operation: operation.to_owned(), fault, passing, left: count });
     }
 
     /// Nothing fails any more.
@@ -50,12 +53,19 @@ impl Faults {
         let meets = |planned: &Planned| {
             planned.operation == operation || (planned.operation == "*" && !operation.contains(':'))
         };
-        let at = self.planned.iter().position(|planned| planned.left > 0 && meets(planned))?;
-        let planned = &mut self.planned[at];
-        if planned.left != usize::MAX {
-            planned.left -= 1;
+        let mut due = None;
+        for planned in self.planned.iter_mut().filter(|planned| meets(planned)) {
+            // A call that fails for another reason is counted too.
+            if planned.passing > 0 {
+                planned.passing -= 1;
+            } else if due.is_none() && planned.left > 0 {
+                due = Some(planned.fault);
+                if planned.left != usize::MAX {
+                    planned.left -= 1;
+                }
+            }
         }
-        Some(planned.fault)
+        due
     }
 }
 
@@ -71,8 +81,8 @@ mod tests {
     #[test]
     fn faults_are_counted_and_kept_in_order() {
         let mut faults = Faults::default();
-        faults.plan("GetParameters", Fault::Throttle, 2);
-        faults.plan("*", Fault::Reset, usize::MAX);
+        faults.plan("GetParameters", 0, Fault::Throttle, 2);
+        faults.plan("*", 0, Fault::Reset, usize::MAX);
         assert_eq!(faults.take("GetParameters"), Some(Fault::Throttle));
         assert_eq!(faults.take("DescribeKey"), Some(Fault::Reset));
         assert_eq!(faults.take("GetParameters"), Some(Fault::Throttle));
@@ -80,5 +90,16 @@ mod tests {
         assert_eq!(faults.take("kms:Decrypt"), None);
         faults.clear();
         assert_eq!(faults.take("GetParameters"), None);
+    }
+
+    #[test]
+    fn a_fault_waits_for_its_call() {
+        let mut faults = Faults::default();
+        faults.plan("GetParameters", 2, Fault::Reset, 1);
+        faults.plan("GetParameters", 0, Fault::Throttle, 1);
+        let mut take = |operation: &str| faults.take(operation);
+        assert_eq!(take("DescribeKey"), None);
+        let taken = [take("GetParameters"), take("GetParameters"), take("GetParameters"), take("GetParameters")];
+        assert_eq!(taken, [Some(Fault::Throttle), None, Some(Fault::Reset), None]);
     }
 }

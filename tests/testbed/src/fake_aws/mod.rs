@@ -1,4 +1,5 @@
-//! AWS as far as the operator sees it: SSM Parameter Store, KMS and STS on one loopback port.
+//! AWS as far as the operator sees it: SSM Parameter Store, KMS and STS on one loopback port, and the secrets of
+//! Secrets Manager that Parameter Store refers to.
 //!
 //! It behaves like the real services where that matters and where other emulators do not: real ciphertext, key states
 //! that fail a read, denials of a whole call, alphabetical answers, quotas, UUID request ids, signatures that are
@@ -9,7 +10,7 @@
 //! | `server`, `connection` | HTTP, latency, faults of the transport |
 //! | `service`, `world` | which service is meant; the way of one call |
 //! | `authentication`, `sigv4`, `identity`, `iam` | who calls, and what they may do |
-//! | `ssm`, `kms`, `sts` | the services |
+//! | `ssm`, `kms`, `sts`, `secrets` | the services |
 //! | `crypto` | ciphertext |
 //! | `quota`, `fault` | throttling and failures |
 //! | `recorder` | the trail |
@@ -28,6 +29,7 @@ mod identity;
 mod kms;
 mod quota;
 mod recorder;
+mod secrets;
 mod server;
 mod service;
 mod sigv4;

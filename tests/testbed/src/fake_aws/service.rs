@@ -54,6 +54,14 @@ impl Reply {
         Self { body: Body::Xml(children), elements: Value::Null }
     }
 
+    /// What an answer in JSON says.
+    pub fn into_json(self) -> Value {
+        match self.body {
+            Body::Json(value) => value,
+            Body::Xml(_) => Value::Null,
+        }
+    }
+
     /// The same answer with something for the trail.
     pub fn with_elements(mut self, elements: Value) -> Self {
         self.elements = elements;

@@ -4,14 +4,17 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
 
 use super::arn;
+use super::crypto::EncryptionContext;
 use super::error::Outcome;
 use super::fault::Fault;
 use super::iam::{RuleId, Statement};
 use super::identity::Identity;
-use super::kms::{KeyState, SSM_ALIAS};
+use super::kms::{self, KeyState, SSM_ALIAS};
 use super::quota::Quota;
 use super::ssm::{self, ParameterType, Tier};
 use super::sts::{Role, WebIdentity};
@@ -65,6 +68,13 @@ impl FakeAws {
         must(ssm::put(&mut world, &context, put)).0
     }
 
+    /// Makes a version of a secret in Secrets Manager, and the secret if need be; gives the id of the version. It
+    /// becomes `AWSCURRENT`, the one before it `AWSPREVIOUS`. Parameter Store reads it under
+    /// `/aws/reference/secretsmanager/<id>`.
+    pub fn put_secret(&self, id: &str, value: &str) -> String {
+        self.backstage(|world, context| world.secrets.put(context, id, value))
+    }
+
     /// ARN of a parameter of the default account and region.
     pub fn parameter_arn(&self, name: &str) -> String {
         arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name)
@@ -78,7 +88,7 @@ impl FakeAws {
 
     /// Attaches a label to a version; it moves there from another one.
     pub fn label(&self, name: &str, version: i64, label: &str) {
-        let input = serde_json::json!({"Name": name, "ParameterVersion": version, "Labels": [label]});
+        let input = json!({"Name": name, "ParameterVersion": version, "Labels": [label]});
         must(self.backstage(|world, context| ssm::dispatch(world, context, "LabelParameterVersion", &input)));
     }
 
@@ -97,6 +107,16 @@ impl FakeAws {
             world.keys.alias(&alias, &key);
             key
         })
+    }
+
+    /// Encrypts with a key, named in any of the four forms, and gives the base64 of the ciphertext, as `aws kms encrypt`
+    /// prints it.
+    pub fn encrypt(&self, key_id: &str, context: &[(&str, &str)], plaintext: &[u8]) -> String {
+        let pairs: EncryptionContext = context.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let plaintext = BASE64.encode(plaintext);
+        let input = json!({"KeyId": key_id, "Plaintext": plaintext, "EncryptionContext": pairs});
+        let reply = must(self.backstage(|world, context| kms::dispatch(world, context, "Encrypt", &input)));
+        reply.into_json()["CiphertextBlob"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Puts a key, named in any of the four forms, into a state.
@@ -189,7 +209,14 @@ impl FakeAws {
     /// Lets the next `count` calls of an operation fail; `*` means any, `usize::MAX` until cleared. `kms:Decrypt`,
     /// `kms:Encrypt` and `kms:GenerateDataKey` mean the KMS calls that Parameter Store makes.
     pub fn fault(&self, operation: &str, fault: Fault, count: usize) {
-        self.inner.shared.world().faults.plan(operation, fault, count);
+        self.fault_from(operation, 1, fault, count);
+    }
+
+    /// The same from the n-th call on, counted from now and from one: those before it pass. Every call on the wire
+    /// counts, so also one that a client repeats, or one that fails for another reason.
+    pub fn fault_from(&self, operation: &str, nth: usize, fault: Fault, count: usize) {
+        let passing = nth.saturating_sub(1);
+        self.inner.shared.world().faults.plan(operation, passing, fault, count);
     }
 
     /// Ends all faults; hanging calls are answered now.

@@ -1,6 +1,5 @@
 //! Everything the fake knows, and the way of one call through it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,9 +14,10 @@ use super::identity::{Identities, Identity};
 use super::kms::KeyRing;
 use super::quota::Quotas;
 use super::recorder::{Recorder, Via};
+use super::secrets::Secrets;
 use super::service::{Call, Reply};
 use super::sigv4::Signed;
-use super::ssm::Parameter;
+use super::ssm::{Shelf, Tokens};
 use super::sts::Roles;
 
 /// Who calls, where and when.
@@ -47,8 +47,12 @@ pub(super) struct World {
     pub roles: Roles,
     /// Denials of the test.
     pub rules: Rules,
-    /// All parameters by ARN, which sorts them by name within account and region.
-    pub parameters: BTreeMap<String, Parameter>,
+    /// All parameters.
+    pub parameters: Shelf,
+    /// What the tokens of lists are made with.
+    pub tokens: Tokens,
+    /// All secrets of Secrets Manager.
+    pub secrets: Secrets,
     /// All keys and aliases.
     pub keys: KeyRing,
     /// Throughput limits.

@@ -23,9 +23,18 @@ impl Filter {
     }
 }
 
-/// Refuses keys that no operation knows.
-pub(super) fn check(filters: &[Filter]) -> Outcome<()> {
-    let known = ["Name", "Type", "KeyId", "Path", "Tier", "DataType", "Label"];
+/// Keys of `DescribeParameters`.
+pub(super) const OF_METADATA: &[&str] = &["Name", "Type", "KeyId", "Path", "Tier", "DataType"];
+/// Keys of `GetParametersByPath`.
+pub(super) const OF_PATHS: &[&str] = &["Type", "KeyId", "Label"];
+
+/// Refuses keys that the operation does not know, and labels that are not asked for as they are.
+pub(super) fn check(filters: &[Filter], known: &[&str]) -> Outcome<()> {
+    let partial = |filter: &&Filter| filter.key == "Label" && filter.option.as_deref().is_some_and(|o| o != "Equals");
+    if let Some(option) = filters.iter().find(partial).and_then(|filter| filter.option.as_deref()) {
+        let message = format!("The following filter option is not valid: {option}. Valid options include: [Equals].");
+        return Err(AwsError::new("InvalidFilterOption", message));
+    }
     match filters.iter().find(|filter| !known.contains(&filter.key.as_str())) {
         Some(filter) => {
             let message = format!("The following filter key is not valid: {}.", filter.key);
@@ -40,7 +49,7 @@ pub(super) fn passes(parameter: &Parameter, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| filter.values.iter().any(|value| passes_value(parameter, filter, value)))
 }
 
-fn passes_value(parameter: &Parameter, filter: &Filter, value: &str) -> bool {
+fn passes_value(parameter: &Parameter, filter: &Filter, value: &String) -> bool {
     let latest = parameter.latest();
     let option = filter.option.as_deref();
     let compare = |field: &str, value: &str| match option {
@@ -54,9 +63,9 @@ fn passes_value(parameter: &Parameter, filter: &Filter, value: &str) -> bool {
         "Name" => compare(&rootless(&parameter.name), &rootless(value)),
         "Type" => compare(latest.kind.name(), value),
         "KeyId" => latest.key_id.as_deref().is_some_and(|key_id| compare(key_id, value)),
-        "Tier" => serde_json::to_value(latest.tier).is_ok_and(|tier| tier == value),
+        "Tier" => serde_json::to_value(latest.tier).is_ok_and(|tier| tier == *value),
         "DataType" => compare(&latest.data_type, value),
-        "Label" => parameter.versions.iter().any(|version| version.labels.iter().any(|label| label == value)),
+        "Label" => parameter.labelled(std::slice::from_ref(value)).is_some(),
         "Path" => {
             let base = format!("{}/", value.trim_end_matches('/'));
             let rest = parameter.name.strip_prefix(&base);

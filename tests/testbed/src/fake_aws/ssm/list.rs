@@ -1,11 +1,11 @@
 //! The paged operations: `DescribeParameters`, `GetParametersByPath`, `GetParameterHistory`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::filters::{Filter, check, passes};
+use super::filters::{Filter, OF_METADATA, OF_PATHS, check, passes};
+use super::names::check_path;
+use super::page::{Cut, Page};
 use super::parameter::Parameter;
 use super::read::Shown;
 use crate::fake_aws::arn;
@@ -22,38 +22,14 @@ struct Input {
     with_decryption: bool,
     shared: bool,
     parameter_filters: Vec<Filter>,
-    max_results: Option<usize>,
+    max_results: Option<i64>,
     next_token: Option<String>,
 }
 
-/// The part of a list that one answer holds. Filters apply to it afterwards, so that it may come out empty.
-struct Page<T> {
-    items: Vec<T>,
-    next: Option<String>,
-}
-
-impl<T> Page<T> {
-    fn cut(all: impl Iterator<Item = T>, input: &Input, limit: usize) -> Outcome<Self> {
-        let size = input.max_results.unwrap_or(limit);
-        if !(1..=limit).contains(&size) {
-            let constraint = format!("Member must have value less than or equal to {limit}");
-            return Err(AwsError::constraint(&size.to_string(), "maxResults", &constraint));
-        }
-        let start = match input.next_token.as_deref().filter(|token| !token.is_empty()) {
-            None => 0,
-            Some(token) => read_token(token)
-                .ok_or_else(|| AwsError::new("InvalidNextToken", "The specified token isn't valid."))?,
-        };
-        let mut items: Vec<T> = all.skip(start).take(size + 1).collect();
-        let more = items.len() > size;
-        items.truncate(size);
-        Ok(Self { items, next: more.then(|| BASE64.encode(format!("after:{}", start + size))) })
+impl Input {
+    fn cut(&self, operation: &'static str, limit: usize) -> Cut<'_> {
+        Cut { operation, limit, max_results: self.max_results, next_token: self.next_token.as_deref() }
     }
-}
-
-fn read_token(token: &str) -> Option<usize> {
-    let bytes = BASE64.decode(token).ok()?;
-    std::str::from_utf8(&bytes).ok()?.strip_prefix("after:")?.parse().ok()
 }
 
 fn reply(field: &str, items: Vec<Value>, next: Option<String>) -> Reply {
@@ -68,17 +44,17 @@ fn reply(field: &str, items: Vec<Value>, next: Option<String>) -> Reply {
 /// Metadata of all parameters, never a value.
 pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Input = parse_input(input)?;
-    check(&input.parameter_filters)?;
+    check(&input.parameter_filters, OF_METADATA)?;
     let (region, account) = (&context.region, &context.caller.account);
     world.authorize(context, "ssm:DescribeParameters", &format!("arn:aws:ssm:{region}:{account}:*"))?;
-    let visible = |parameter: &&Parameter| {
+    let visible = |parameter: &Parameter| {
         &parameter.region == region
             && if input.shared { parameter.shared_with.contains(account) } else { &parameter.account == account }
     };
     // Names are an index; other filters apply to what a page holds.
     let (names, others): (Vec<_>, Vec<_>) = input.parameter_filters.iter().cloned().partition(Filter::is_on_names);
-    let candidates = world.parameters.values().filter(visible).filter(|parameter| passes(parameter, &names));
-    let page = Page::cut(candidates, &input, 50)?;
+    let candidates = world.parameters.all().filter(|(_, parameter)| visible(parameter) && passes(parameter, &names));
+    let page = Page::cut(candidates, &input.cut("DescribeParameters", 50), &world.tokens)?;
     let passing = page.items.iter().filter(|parameter| passes(parameter, &others));
     let entry = |parameter: &&Parameter| {
         let mut metadata = parameter.latest().metadata(&parameter.name);
@@ -91,24 +67,17 @@ pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &
 /// Values below a path. Only the path itself is authorised, not what lies below it.
 pub(super) fn get_parameters_by_path(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Input = parse_input(input)?;
-    check(&input.parameter_filters)?;
-    let (region, account) = (&context.region, &context.caller.account);
-    if !input.path.starts_with('/') {
-        let message = "The parameter path must begin with a slash and hold only letters, numbers and .-_/";
-        return Err(AwsError::validation(message));
-    }
-    let base = input.path.trim_end_matches('/');
-    world.authorize(context, "ssm:GetParametersByPath", &arn::parameter(region, account, base))?;
-    let below = |parameter: &&Parameter| {
-        (&parameter.region, &parameter.account) == (region, account) && is_below(parameter, base, input.recursive)
-    };
-    let Page { items, next } = Page::cut(world.parameters.values().filter(below), &input, 10)?;
+    check(&input.parameter_filters, OF_PATHS)?;
+    check_path(&input.path)?;
+    let path = arn::parameter(&context.region, &context.caller.account, input.path.trim_end_matches('/'));
+    world.authorize(context, "ssm:GetParametersByPath", &path)?;
+    let below = world.parameters.below(&path, input.recursive);
+    let Page { items, next } = Page::cut(below, &input.cut("GetParametersByPath", 10), &world.tokens)?;
     let label = input.parameter_filters.iter().find(|filter| filter.key == "Label");
-    let label = label.and_then(|filter| filter.values.first()).map(String::as_str);
     let passing = items.iter().filter(|parameter| passes(parameter, &input.parameter_filters));
     let selected = passing.filter_map(|parameter| {
-        let version = parameter.select(label)?.clone();
-        Some((parameter.name.clone(), parameter.arn.clone(), version))
+        let version = label.map_or(Some(parameter.latest()), |filter| parameter.labelled(&filter.values))?;
+        Some((parameter.name.clone(), parameter.arn.clone(), version.clone()))
     });
     let mut parameters = Vec::new();
     for (name, arn, version) in selected.collect::<Vec<_>>() {
@@ -118,13 +87,6 @@ pub(super) fn get_parameters_by_path(world: &mut World, context: &Context, input
     Ok(reply("Parameters", parameters, next))
 }
 
-/// Whether a parameter lies under a path without trailing slash: anywhere, or directly.
-fn is_below(parameter: &Parameter, base: &str, recursive: bool) -> bool {
-    let absolute = format!("/{}", parameter.name.trim_start_matches('/'));
-    let rest = absolute.strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
-    rest.is_some_and(|rest| recursive || !rest.contains('/'))
-}
-
 /// All versions of one parameter, oldest first.
 pub(super) fn get_parameter_history(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Input = parse_input(input)?;
@@ -132,7 +94,8 @@ pub(super) fn get_parameter_history(world: &mut World, context: &Context, input:
     world.authorize(context, "ssm:GetParameterHistory", &arn)?;
     let parameter = world.parameters.get(&arn).ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
     let name = parameter.name.clone();
-    let page = Page::cut(parameter.versions.iter().cloned(), &input, 50)?;
+    let versions = parameter.versions.iter().map(|version| (format!("{:012}", version.number), version.clone()));
+    let page = Page::cut(versions, &input.cut("GetParameterHistory", 50), &world.tokens)?;
     let mut versions = Vec::new();
     for version in &page.items {
         let shown = Shown { name: &name, arn: &arn, selector: None, version };

@@ -4,9 +4,12 @@ mod filters;
 mod labels;
 mod list;
 mod names;
+mod page;
 mod parameter;
 mod read;
+mod reference;
 mod seal;
+mod shelf;
 mod write;
 
 use serde_json::{Value, json};
@@ -17,8 +20,9 @@ use super::recorder::{Event, lower_camel};
 use super::service::{Reply, unknown_operation};
 use super::world::{Context, World};
 
-pub(super) use parameter::Parameter;
+pub(super) use page::Tokens;
 pub use parameter::{ParameterType, Tier};
+pub(super) use shelf::Shelf;
 pub(super) use write::{Put, put};
 
 /// Carries an operation out.

@@ -1,5 +1,6 @@
 //! Names as callers write them, and what they mean.
 
+use super::reference;
 use crate::fake_aws::arn::{self, Arn};
 use crate::fake_aws::error::{AwsError, Outcome};
 use crate::fake_aws::world::Context;
@@ -21,6 +22,8 @@ pub(super) struct Wanted {
     pub region: String,
     /// Version number or label.
     pub selector: Option<String>,
+    /// Id of the secret, if the name refers to one of Secrets Manager.
+    pub secret: Option<String>,
 }
 
 impl Wanted {
@@ -43,7 +46,9 @@ impl Wanted {
         if arn.is_none() && name.trim_start_matches('/').contains('/') && !name.starts_with('/') {
             return Err(not_qualified());
         }
-        if !name.chars().all(is_name_character) || selector.is_some_and(|s| s.is_empty() || s.contains([':', ' '])) {
+        let secret = reference::secret_id(name).filter(|_| arn.is_none());
+        let is_allowed = |c| is_name_character(c) || secret.is_some() && matches!(c, '+' | '=' | '@');
+        if !name.chars().all(is_allowed) || selector.is_some_and(|s| s.is_empty() || s.contains([':', ' '])) {
             return Err(bad_name());
         }
         Ok(Self {
@@ -52,6 +57,7 @@ impl Wanted {
             account: account.to_owned(),
             region: region.to_owned(),
             selector: selector.map(str::to_owned),
+            secret: secret.map(str::to_owned),
         })
     }
 }
@@ -84,6 +90,20 @@ pub(super) fn check_new(context: &Context, name: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Checks a path whose parameters are asked for.
+pub(super) fn check_path(path: &str) -> Outcome<()> {
+    if path.starts_with('/') && !path.contains("//") && path.chars().all(is_name_character) {
+        return Ok(());
+    }
+    Err(AwsError::validation(
+        "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward \
+         slash \"/\". It can't be prefixed with \"aws\" or \"ssm\" (case-insensitive). It must use only letters, \
+         numbers, or the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not \
+         allowed. All sub-paths, if specified, must use the forward slash symbol \"/\". Valid example: \
+         /get/parameters2-/by1./path0_.",
+    ))
+}
+
 fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/')
 }
@@ -112,8 +132,11 @@ mod tests {
     #[test]
     fn the_forms_of_a_name() {
         let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/team/db";
+        let reference = arn.replace("team", "aws/reference/secretsmanager");
         for (text, expected, selector) in [
             (" /team/db ", arn, None),
+            ("/aws/reference/secretsmanager/db", &reference, None),
+            ("/aws/reference/secretsmanager/db:AWSPREVIOUS", &reference, Some("AWSPREVIOUS")),
             ("/team/db:3", arn, Some("3")),
             ("/team/db:prod", arn, Some("prod")),
             (arn, arn, None),
@@ -123,8 +146,10 @@ mod tests {
         ] {
             let wanted = Wanted::parse(&context(), text).expect(text);
             assert_eq!((wanted.arn.as_str(), wanted.selector.as_deref()), (expected, selector), "{text}");
+            assert_eq!(wanted.secret.is_some(), text.starts_with("/aws/"), "{text}");
         }
-        for text in ["", "/a b", "team/db", "/a:1:2", "/a:", "/ä", "{{x}}"] {
+        for text in ["", "/a b", "/a+b", "/aws/reference/secretsmanager/a b", "team/db", "/a:1:2", "/a:", "/ä", "{{x}}"]
+        {
             let error = Wanted::parse(&context(), text).expect_err(text);
             assert_eq!(error.code, "ValidationException", "{text}");
         }

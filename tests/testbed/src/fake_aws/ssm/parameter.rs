@@ -123,6 +123,11 @@ impl Parameter {
         })
     }
 
+    /// The newest version that has one of the labels.
+    pub(super) fn labelled(&self, labels: &[String]) -> Option<&Version> {
+        self.versions.iter().rfind(|version| version.labels.iter().any(|label| labels.contains(label)))
+    }
+
     /// Adds a version. The oldest goes when there are too many, unless a label holds it.
     pub(super) fn push(&mut self, version: Version) -> Outcome<()> {
         if self.versions.len() >= VERSION_LIMIT {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::names::Wanted;
 use super::parameter::{Parameter, Stored, Version};
+use super::reference;
 use super::seal;
 use crate::fake_aws::clock;
 use crate::fake_aws::error::{AwsError, Outcome};
@@ -31,16 +32,19 @@ struct Single {
     with_decryption: bool,
 }
 
-/// Why a name gave no value.
-enum Miss {
-    Parameter,
-    Version,
+/// What a name leads to.
+enum Found {
+    /// A version of a parameter, not decrypted yet.
+    Kept { name: String, arn: String, version: Box<Version> },
+    /// A secret, already as the API gives it.
+    Referenced(Value),
 }
 
 /// All names at once: what does not exist is listed, any other trouble fails the whole call.
 pub(super) fn get_parameters(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Batch = parse_input(input)?;
     let wanted = understand(context, &input.names)?;
+    reference::check(&wanted, input.with_decryption)?;
     for one in &wanted {
         authorize(world, context, "ssm:GetParameters", one)?;
     }
@@ -48,17 +52,15 @@ pub(super) fn get_parameters(world: &mut World, context: &Context, input: &Value
     let mut invalid = Vec::new();
     for one in &wanted {
         match find(world, context, one) {
-            Ok((parameter, version)) => {
-                found.push((parameter.name.clone(), one, parameter.arn.clone(), version.clone()));
-            }
-            Err(_) => invalid.push(&one.text),
+            Ok(what) => found.push((what, one.selector.as_deref())),
+            Err(error) if is_miss(&error) => invalid.push(&one.text),
+            Err(error) => return Err(error),
         }
     }
-    found.sort_by(|(a, one, ..), (b, other, ..)| (a, &one.selector).cmp(&(b, &other.selector)));
+    found.sort_by(|(a, selector), (b, other)| (a.name(), selector).cmp(&(b.name(), other)));
     let mut parameters = Vec::new();
-    for (name, one, arn, version) in &found {
-        let shown = Shown { name, arn, selector: one.selector.as_deref(), version };
-        parameters.push(shown.render(world, context, input.with_decryption)?);
+    for (what, selector) in found {
+        parameters.push(what.render(world, context, selector, input.with_decryption)?);
     }
     Ok(Reply::json(json!({"Parameters": parameters, "InvalidParameters": invalid})))
 }
@@ -86,21 +88,10 @@ fn understand(context: &Context, names: &[String]) -> Outcome<Vec<Wanted>> {
 pub(super) fn get_parameter(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Single = parse_input(input)?;
     let one = Wanted::parse(context, &input.name)?;
+    reference::check(std::slice::from_ref(&one), input.with_decryption)?;
     authorize(world, context, "ssm:GetParameter", &one)?;
-    let (name, arn, version) = match find(world, context, &one) {
-        Ok((parameter, version)) => (parameter.name.clone(), parameter.arn.clone(), version.clone()),
-        Err(Miss::Parameter) => return Err(AwsError::new("ParameterNotFound", "")),
-        Err(Miss::Version) => {
-            let selector = one.selector.as_deref().unwrap_or_default();
-            let message = format!(
-                "Systems Manager could not find version {selector} of {}. Verify the version and try again.",
-                one.text
-            );
-            return Err(AwsError::new("ParameterVersionNotFound", message));
-        }
-    };
-    let shown = Shown { name: &name, arn: &arn, selector: one.selector.as_deref(), version: &version };
-    let parameter = shown.render(world, context, input.with_decryption)?;
+    let found = find(world, context, &one)?;
+    let parameter = found.render(world, context, one.selector.as_deref(), input.with_decryption)?;
     Ok(Reply::json(json!({"Parameter": parameter})))
 }
 
@@ -120,10 +111,45 @@ fn authorize(world: &World, context: &Context, action: &str, one: &Wanted) -> Ou
     Err(AwsError::new("AccessDeniedException", message))
 }
 
-fn find<'a>(world: &'a World, context: &Context, one: &Wanted) -> Result<(&'a Parameter, &'a Version), Miss> {
+fn find(world: &mut World, context: &Context, one: &Wanted) -> Outcome<Found> {
+    if let Some(id) = &one.secret {
+        return reference::read(world, context, one, id).map(Found::Referenced);
+    }
     let here = one.region == context.region;
-    let parameter = world.parameters.get(&one.arn).filter(|_| here).ok_or(Miss::Parameter)?;
-    Ok((parameter, parameter.select(one.selector.as_deref()).ok_or(Miss::Version)?))
+    let parameter = world.parameters.get(&one.arn).filter(|_| here);
+    let parameter = parameter.ok_or_else(|| AwsError::new("ParameterNotFound", ""))?;
+    let version = parameter.select(one.selector.as_deref()).ok_or_else(|| {
+        let (selector, name) = (one.selector.as_deref().unwrap_or_default(), &one.text);
+        let message =
+            format!("Systems Manager could not find version {selector} of {name}. Verify the version and try again.");
+        AwsError::new("ParameterVersionNotFound", message)
+    })?;
+    let version = Box::new(version.clone());
+    Ok(Found::Kept { name: parameter.name.clone(), arn: parameter.arn.clone(), version })
+}
+
+/// Whether there is merely nothing under the name.
+fn is_miss(error: &AwsError) -> bool {
+    matches!(&*error.code, "ParameterNotFound" | "ParameterVersionNotFound")
+}
+
+impl Found {
+    fn name(&self) -> &str {
+        match self {
+            Self::Kept { name, .. } => name,
+            Self::Referenced(parameter) => parameter["Name"].as_str().unwrap_or_default(),
+        }
+    }
+
+    /// `Parameter` of the API.
+    fn render(self, world: &mut World, context: &Context, selector: Option<&str>, decrypt: bool) -> Outcome<Value> {
+        match self {
+            Self::Kept { name, arn, version } => {
+                Shown { name: &name, arn: &arn, selector, version: &version }.render(world, context, decrypt)
+            }
+            Self::Referenced(parameter) => Ok(parameter),
+        }
+    }
 }
 
 /// A version about to be shown.

@@ -74,13 +74,13 @@ pub(in crate::fake_aws) fn put(world: &mut World, context: &Context, input: Put)
     } else {
         let parameter = Parameter {
             name,
-            arn: arn.clone(),
+            arn,
             account: context.caller.account.clone(),
             region: context.region.clone(),
             versions: VecDeque::from([version]),
             shared_with: BTreeSet::new(),
         };
-        world.parameters.insert(arn, parameter);
+        world.parameters.insert(parameter);
     }
     Ok((number, tier))
 }

@@ -2,9 +2,12 @@
 
 mod callers;
 mod client;
+mod decrypting;
 mod keys;
 mod listing;
+mod paths;
 mod reading;
+mod references;
 mod sessions;
 mod trail;
 mod trouble;

@@ -58,6 +58,25 @@ async fn answers_that_do_not_arrive_or_break_off() {
 }
 
 #[tokio::test]
+async fn a_fault_can_wait_for_a_certain_call() {
+    let fake = FakeAws::start().await.expect("starts");
+    let client = Client::new(&fake);
+    let mut outcomes = Vec::new();
+    let list = || client.try_ssm("GetParametersByPath", json!({"Path": "/"}));
+    assert_eq!(list().await.map(|answer| answer.status).ok(), Some(200), "before it was planned");
+    fake.fault_from("GetParametersByPath", 3, Fault::Reset, 1);
+    fake.fault_from("GetParametersByPath", 5, Fault::Internal, usize::MAX);
+    for _ in 0..6 {
+        assert_eq!(client.ssm("GetParameters", read()).await.status, 200, "another operation");
+        outcomes.push(list().await.map(|answer| answer.status).map_err(|error| error.kind()));
+    }
+    let reset = Err(std::io::ErrorKind::ConnectionReset);
+    assert_eq!(outcomes, [Ok(200), Ok(200), reset, Ok(200), Ok(500), Ok(500)]);
+    fake.clear_faults();
+    assert_eq!(list().await.map(|answer| answer.status).ok(), Some(200));
+}
+
+#[tokio::test]
 async fn a_hanging_call_goes_on_when_the_faults_are_cleared() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/x", "v");

@@ -1,0 +1,94 @@
+//! Values that were encrypted by hand with KMS before they were stored.
+
+use std::collections::BTreeSet;
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use futures::future::join_all;
+use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
+
+use super::{
+    Reader,
+    port::{Ciphertext, ParameterApi},
+    reader::Reading,
+};
+use crate::{
+    api::{KmsDecrypt, Reason},
+    domain::{
+        Fault, audit::ObjectRef, event::Access, parameter::Wanted, plan::Plan, render::Opened, revision::Metadata,
+    },
+};
+
+/// Largest ciphertext that KMS takes, in bytes (AWS KMS API reference, Decrypt).
+const LARGEST: usize = 6_144;
+
+/// What came of decrypting an object's values once more.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// The values.
+    pub opened: Opened,
+    /// The calls of KMS that were made for it.
+    pub accesses: Vec<Access>,
+    /// Why one could not be decrypted.
+    pub fault: Option<Fault>,
+}
+
+impl<A: ParameterApi> Reader<A> {
+    /// Has KMS decrypt the values that a plan says were encrypted by hand, each once.
+    pub async fn open_by_hand(&self, plan: &Plan, reading: &Reading, object: &ObjectRef) -> Opening {
+        let by_hand: BTreeSet<_> =
+            plan.keys.values().filter_map(|source| Some((&source.wanted, source.kms_decrypt.as_ref()?))).collect();
+        let present = by_hand.into_iter().filter_map(|(wanted, how)| {
+            let metadata = reading.versions.get(wanted)?.as_ref()?;
+            Some((wanted, how, metadata, reading.values.get(wanted)?))
+        });
+        let opening = present.map(|(wanted, how, metadata, value)| async move {
+            let (result, access) = self.open_one(wanted, how, metadata, value, object).await;
+            (wanted, how, result, access)
+        });
+        let mut opened = Opening::default();
+        for (wanted, how, result, access) in join_all(opening).await {
+            opened.accesses.extend(access);
+            match result {
+                Ok(value) => drop(opened.opened.insert((wanted.clone(), how.clone()), value)),
+                Err(fault) => opened.fault = opened.fault.or(Some(fault)),
+            }
+        }
+        opened
+    }
+
+    async fn open_one(
+        &self,
+        wanted: &Wanted,
+        how: &KmsDecrypt,
+        metadata: &Metadata,
+        value: &SecretString,
+        object: &ObjectRef,
+    ) -> (Result<SecretSlice<u8>, Fault>, Option<Access>) {
+        let compact = Zeroizing::new(value.expose_secret().split_ascii_whitespace().collect::<String>());
+        let blob = match BASE64.decode(compact.as_bytes()) {
+            Ok(blob) if (1..=LARGEST).contains(&blob.len()) => blob,
+            // What a decoder says may quote a byte.
+            Ok(_) | Err(_) => return (Err(no_ciphertext(wanted)), None),
+        };
+        let ciphertext = Ciphertext { blob: &blob, key_id: how.key_id.as_deref(), context: &how.encryption_context };
+        let version = (metadata.version, metadata.type_.as_str());
+        let objects = std::slice::from_ref(object);
+        let (result, access) = self.caller.decrypt(wanted, version, ciphertext, objects).await;
+        let result = match result {
+            Ok(plaintext) => Ok(plaintext.value),
+            Err(error) => {
+                let key = self.caller.key_in_the_way(&error, objects).await;
+                Err(error.fault(Some(&self.principal().arn), &[wanted.to_string()], self.scope(), key.as_ref()))
+            }
+        };
+        (result, Some(access))
+    }
+}
+
+fn no_ciphertext(wanted: &Wanted) -> Fault {
+    let message = format!(
+        "The value of parameter {wanted} is no base64 of a ciphertext of KMS (at most {LARGEST} bytes); store what `aws kms \
+         encrypt` prints as CiphertextBlob, or remove kmsDecrypt."
+    );
+    Fault::new(Reason::CiphertextInvalid, message)
+}

@@ -1,0 +1,71 @@
+//! Names that mean a secret of Secrets Manager. They can be read one by one, and are in no list.
+
+use serde_json::{Value, json};
+
+use super::names::Wanted;
+use crate::fake_aws::clock;
+use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::secrets::{self, SecretValue};
+use crate::fake_aws::world::{Context, World};
+
+const PREFIX: &str = "/aws/reference/secretsmanager/";
+
+/// The id of the secret that a name without selector refers to.
+pub(super) fn secret_id(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX).filter(|id| !id.is_empty())
+}
+
+/// A secret comes in clear or not at all.
+pub(super) fn check(wanted: &[Wanted], with_decryption: bool) -> Outcome<()> {
+    if with_decryption || wanted.iter().all(|one| one.secret.is_none()) {
+        return Ok(());
+    }
+    Err(AwsError::validation("WithDecryption flag must be True for retrieving a Secret Manager secret."))
+}
+
+/// `Parameter` of the API, made of a secret. It has no version of its own.
+pub(super) fn read(world: &mut World, context: &Context, one: &Wanted, id: &str) -> Outcome<Value> {
+    let selector = one.selector.as_deref();
+    let secret = secrets::get_secret_value(world, context, id, selector, "ssm.amazonaws.com");
+    let secret = secret.map_err(|error| translated(&error, id, selector))?;
+    let mut parameter = json!({
+        "Name": format!("{PREFIX}{id}"),
+        "Type": "SecureString",
+        "Value": secret.value,
+        "Version": 0,
+        "SourceResult": source_result(id, &secret),
+        "LastModifiedDate": clock::json(secret.created_ms),
+        "ARN": secret.arn,
+        "DataType": "text",
+    });
+    if let Some(selector) = selector {
+        parameter["Selector"] = json!(format!(":{selector}"));
+    }
+    Ok(parameter)
+}
+
+/// The whole answer of Secrets Manager, as text.
+fn source_result(id: &str, secret: &SecretValue) -> String {
+    let answer = json!({
+        "ARN": secret.arn,
+        "name": id,
+        "versionId": secret.version_id,
+        "secretString": secret.value,
+        "versionStages": secret.stages,
+        "createdDate": clock::american(secret.created_ms),
+    });
+    answer.to_string()
+}
+
+/// An error of Secrets Manager in the words of Parameter Store. That a missing selector shows as `null` is AWS' own
+/// doing; the words of a denial are assumed to be alike.
+fn translated(error: &AwsError, id: &str, selector: Option<&str>) -> AwsError {
+    let (code, message) = match error.code.as_str() {
+        "ResourceNotFoundException" => {
+            let name = format!("{PREFIX}{id}{}", selector.unwrap_or("null"));
+            ("ParameterNotFound", format!("Secret {} not found.", name.trim_start_matches('/')))
+        }
+        code => (code, error.message.clone()),
+    };
+    AwsError::new(code, format!("An error occurred ({code}) when referencing Secrets Manager: {message}"))
+}
