@@ -51,8 +51,10 @@ struct Entry {
     is_under_way: bool,
     /// Failures in a row.
     failures: u32,
-    /// Those who wait for the next listing to be over, and the most urgent of them.
-    waiters: Vec<oneshot::Sender<()>>,
+    /// Those who wait for what is under way to be over.
+    waiting: Vec<oneshot::Sender<()>>,
+    /// Those who wait for the next time, and the most urgent of them.
+    next: Vec<oneshot::Sender<()>>,
     urgency: Option<Priority>,
 }
 
@@ -75,8 +77,6 @@ pub struct Due {
     pub listing: Listing,
     /// Urgency.
     pub priority: Priority,
-    /// Those who wait for it: dropped when it is over.
-    pub waiters: Vec<oneshot::Sender<()>>,
 }
 
 impl Listings {
@@ -114,11 +114,22 @@ impl Listings {
         }
     }
 
-    /// Wants a path listed now. The receiver ends when that is over; none if nobody subscribed.
-    pub fn request(&mut self, listing: &Listing, priority: Priority, now: Instant) -> Option<oneshot::Receiver<()>> {
+    /// Wants a path listed now: `anew`, if what is under way already will not do. The receiver ends when that is over;
+    /// none if nobody subscribed.
+    pub fn request(
+        &mut self,
+        listing: &Listing,
+        priority: Priority,
+        anew: bool,
+        now: Instant,
+    ) -> Option<oneshot::Receiver<()>> {
         let entry = self.entries.get_mut(listing)?;
         let (over, receiver) = oneshot::channel();
-        entry.waiters.push(over);
+        if entry.is_under_way && !anew {
+            entry.waiting.push(over);
+            return Some(receiver);
+        }
+        entry.next.push(over);
         entry.urgency = Some(entry.urgency.map_or(priority, |urgency| urgency.min(priority)));
         entry.due = Some(now);
         Some(receiver)
@@ -137,8 +148,8 @@ impl Listings {
             entry.is_under_way = true;
             entry.due = None;
             let priority = entry.urgency.take().unwrap_or(Priority::Sweep);
-            let waiters = std::mem::take(&mut entry.waiters);
-            due.push(Due { listing: listing.clone(), priority, waiters });
+            entry.waiting.append(&mut entry.next);
+            due.push(Due { listing: listing.clone(), priority });
         }
         (due, next)
     }
@@ -147,6 +158,7 @@ impl Listings {
     pub fn observe(&mut self, listing: &Listing, listed: Listed, now: Instant) -> Vec<Subscriber> {
         let Some(entry) = self.entries.get_mut(listing) else { return Vec::new() };
         entry.is_under_way = false;
+        entry.waiting.clear();
         let is_outage = listed.result.as_ref().is_err_and(ReadError::is_outage);
         entry.failures = if is_outage { entry.failures.saturating_add(1) } else { 0 };
         let retry = is_outage.then(|| (RETRY.0 * 2_u32.saturating_pow(entry.failures - 1)).min(RETRY.1));
@@ -261,18 +273,20 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_while_a_path_is_listed_waits_for_the_next_time() {
+    fn whoever_wants_a_path_listed_anew_waits_for_the_next_time() {
         let (mut listings, now) = (Listings::default(), Instant::now());
-        assert!(listings.request(&listing(), Priority::New, now).is_none(), "nobody subscribed");
+        assert!(listings.request(&listing(), Priority::New, true, now).is_none(), "nobody subscribed");
         listings.subscribe(&listing(), &subscriber("a"), INTERVAL, (true, 0.5), now);
         assert_eq!(listings.due(now).0[0].priority, Priority::Sweep);
-        let mut over = listings.request(&listing(), Priority::New, now).expect("a receiver");
+        let mut over = listings.request(&listing(), Priority::New, true, now).expect("a receiver");
+        let mut joined = listings.request(&listing(), Priority::New, false, now).expect("a receiver");
         assert!(listings.due(now).0.is_empty());
         listings.observe(&listing(), found(&[]), now);
+        let is_over = |receiver: &mut oneshot::Receiver<()>| receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed);
+        assert!(is_over(&mut joined) && !is_over(&mut over));
         let (due, _) = listings.due(now);
         assert_eq!((due.len(), due[0].priority), (1, Priority::New));
-        assert!(over.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
-        drop(due);
-        assert!(over.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
+        listings.observe(&listing(), found(&[]), now);
+        assert!(is_over(&mut over));
     }
 }

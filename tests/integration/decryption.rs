@@ -1,7 +1,6 @@
 //! Who decrypts, by which keys, and whether that still stands.
 
 use anyhow::{Context, Result};
-use secure_parameter_operator::api::SecureParameter;
 use serde_json::{Value, json};
 use testbed::{
     fake_aws::{KeyState, PutOptions, Tier},
@@ -10,16 +9,11 @@ use testbed::{
 
 use crate::{
     audit::join,
-    support::{PATIENCE, World, object, store},
+    support::{PATIENCE, World, message, object, store},
 };
 
 fn keyed(alias: &str) -> PutOptions {
     PutOptions { key: Some(format!("alias/{alias}")), ..PutOptions::default() }
-}
-
-fn message(object: &SecureParameter) -> &str {
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions.iter().find(|c| c.type_ == "Ready").map(|c| c.message.as_str()).unwrap_or_default()
 }
 
 #[tokio::test]

@@ -2,15 +2,9 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use secure_parameter_operator::api::SecureParameter;
 use serde_json::{Value, json};
 
-use crate::support::{World, object};
-
-fn message(object: &SecureParameter) -> String {
-    let conditions = object.status.clone().unwrap_or_default().conditions;
-    conditions.into_iter().find(|c| c.type_ == "Ready").map(|c| c.message).unwrap_or_default()
-}
+use crate::support::{World, message, object};
 
 fn data(entries: &Value) -> Value {
     object("checkout", &[], &json!({"data": entries}))
@@ -163,7 +157,7 @@ async fn values_that_are_no_use_keep_the_secret() -> Result<()> {
         let failed = world
             .wait_until("checkout", what, |object| message(object).contains(words))
             .await
-            .with_context(|| message(&failed))?;
+            .with_context(|| message(&failed).to_owned())?;
         assert!(!message(&failed).contains("s3cr3t"), "{}", message(&failed));
         world.wait_for_secret("checkout", &[("c.user", "app"), ("user", "other")]).await?;
     }

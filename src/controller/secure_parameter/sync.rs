@@ -44,12 +44,12 @@ impl Pass<'_> {
         let interval = self.object.spec.refresh_interval();
         let looked_up = session.reader.looked_up(&plan.lookups());
         let is_looked_up = looked_up.is_some();
-        let plan = match looked_up {
+        let complete = match looked_up {
             Some(known) => self.resolve(session, plan, known, bounds)?,
             None => Cow::Borrowed(plan),
         };
-        let reads = plan.reads();
-        self.watch(session, &plan, interval, interval.is_some());
+        let reads = complete.reads();
+        self.watch(session, &complete, interval, interval.is_some());
         let before = self.memory.status.clone();
         let unchanged = |pass: &Self, wake| {
             let status = Box::new(pass.subject(&before).unchanged());
@@ -82,10 +82,10 @@ impl Pass<'_> {
         if self.awaits_confirmation(&versions) {
             return unchanged(self, Some(CONFIRM_ABSENCE));
         }
-        if let Some(not_due) = self.failed_read(session, &plan, bounds)? {
+        if let Some(not_due) = self.failed_read(session, plan, bounds)? {
             return Ok(not_due);
         }
-        self.sync(session, &plan, bounds, Purpose::ParameterChanged, SecretState::Intact).await
+        self.sync(session, plan, bounds, Purpose::ParameterChanged, SecretState::Intact).await
     }
 
     /// The complete plan, now that it is known what there is.

@@ -30,9 +30,9 @@ const CONFIRM: Duration = Duration::from_secs(5);
 const PAGES: usize = 20_000;
 
 impl<A: ParameterApi> Shared<A> {
-    /// Lists a path, and says whose parameters changed. Those who wait for it are let go when it is over.
+    /// Lists a path, and says whose parameters changed.
     pub(super) async fn list(self: Arc<Self>, due: Due) {
-        let Due { listing, priority, waiters } = due;
+        let Due { listing, priority } = due;
         let mut listed = self.list_pages(&listing, priority).await;
         let lacks = |listed: &Listed| {
             listed.result.as_ref().is_ok_and(|children| self.index().listings.lacks(&listing, children))
@@ -54,7 +54,6 @@ impl<A: ParameterApi> Shared<A> {
         };
         self.unknown_keys.notify_one();
         self.tell_changed(told);
-        drop(waiters);
         // It may be wanted again by now.
         self.wake.notify_one();
     }

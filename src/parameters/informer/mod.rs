@@ -152,7 +152,7 @@ impl<A: ParameterApi> Informer<A> {
             let has_answer = |index: &Index, listing| index.listings.seen(listing).is_some_and(|l| l.result.is_ok());
             let to_list: Vec<_> = listings.iter().filter(|listing| anew || !has_answer(&index, listing)).collect();
             let now = Instant::now();
-            to_list.into_iter().filter_map(|listing| index.listings.request(listing, priority, now)).collect()
+            to_list.into_iter().filter_map(|listing| index.listings.request(listing, priority, anew, now)).collect()
         };
         self.shared.wake.notify_one();
         for over in requests {

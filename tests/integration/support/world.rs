@@ -233,6 +233,12 @@ impl World {
     }
 }
 
+/// The message of an object's Ready condition.
+pub fn message(object: &SecureParameter) -> &str {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().find(|c| c.type_ == "Ready").map(|c| c.message.as_str()).unwrap_or_default()
+}
+
 fn is(condition: &Condition, status: &str, reason: &str) -> bool {
     format!("{:?}", condition.status) == status && condition.reason == reason
 }
