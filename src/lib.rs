@@ -30,3 +30,6 @@ pub mod domain;
 pub mod kubernetes;
 pub mod observe;
 pub mod parameters;
+
+#[cfg(test)]
+mod random;

@@ -16,7 +16,7 @@ pub const MESSAGE_LENGTH: usize = 1_000;
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Ready`, `Reconciling`, `Stalled` or `Suspended`.
+    /// `Ready`, `Reconciling`, `Stalled`, `Suspended` or `Restarted`.
     #[serde(rename = "type")]
     #[schemars(length(max = 64))]
     pub type_: String,
@@ -57,6 +57,8 @@ pub enum ConditionType {
     Stalled,
     /// `spec.suspend` holds. Present only while true.
     Suspended,
+    /// The workloads of `spec.restart` run with the Secret as it is. Present once that was of concern.
+    Restarted,
 }
 
 impl ConditionType {
@@ -67,6 +69,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
+            Self::Restarted => "Restarted",
         }
     }
 }
@@ -119,6 +122,12 @@ impl<'a> Conditions<'a> {
         vec![ready, self.condition(ConditionType::Suspended, ConditionStatus::True, Reason::Suspended, message)]
     }
 
+    /// `Restarted`, which stands beside all others.
+    pub fn restarted(self, is_done: bool, reason: Reason, message: &str) -> Condition {
+        let status = if is_done { ConditionStatus::True } else { ConditionStatus::False };
+        self.condition(ConditionType::Restarted, status, reason, message)
+    }
+
     fn condition(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: &str) -> Condition {
         let unchanged = find(self.previous, type_).filter(|c| c.status == status);
         Condition {
@@ -155,7 +164,8 @@ pub fn check_kstatus(conditions: &[Condition], generation: Option<i64>) -> Resul
     let reconciling = find(conditions, ConditionType::Reconciling);
     let stalled = find(conditions, ConditionType::Stalled);
     for condition in conditions {
-        if condition.type_ != "Ready" && condition.status != ConditionStatus::True {
+        let may_be_false = ["Ready", "Restarted"].contains(&condition.type_.as_str());
+        if !may_be_false && condition.status != ConditionStatus::True {
             return Err(format!("{} is present but not True", condition.type_));
         }
         if condition.observed_generation != generation {

@@ -19,6 +19,21 @@ pub const OWNER_ANNOTATION: &str = "secureparameter.io/owner";
 /// Annotation on a Secret that others made: `<namespace>/<name>` of the `SecureParameter` that may take it over.
 pub const ALLOW_ANNOTATION: &str = "secureparameter.io/allow";
 
+/// What [`ALLOW_ANNOTATION`] may say instead: any `SecureParameter` of the namespace may put keys into the Secret.
+pub const ALLOW_MERGE: &str = "merge";
+
+/// Finalizer of a `SecureParameter` that put keys into a Secret of others: they leave with it.
+pub const MERGE_FINALIZER: &str = "secureparameter.io/merge";
+
+/// Annotation on the pod template of a workload that is restarted: which Secret was written last, and its version.
+pub const RESTART_ANNOTATION: &str = "secureparameter.io/restarted-for";
+
+/// Field manager of the keys that the `SecureParameter` with this uid puts into a Secret of others: one for each object,
+/// so that the API server tells them apart.
+pub fn merge_manager(uid: &str) -> String {
+    format!("{FIELD_MANAGER}-{uid}")
+}
+
 /// Annotation on a `SecureParameter`: a new value forces a sync; it is echoed as `status.lastHandledSync`.
 pub const SYNC_ANNOTATION: &str = "secureparameter.io/sync";
 

@@ -75,6 +75,12 @@ reasons! {
     SecretContested,
     /// The API server refused the write of the Secret.
     SecretWriteFailed,
+    /// Of the condition `Restarted`: workloads are to be restarted, after a quiet period or once they can be.
+    RestartPending,
+    /// Of the condition `Restarted`: workloads were restarted after the Secret changed.
+    Restarted,
+    /// Of the condition `Restarted`: workloads could not be restarted.
+    RestartFailed,
 }
 
 /// What a reason means for the `Stalled` and `Reconciling` conditions.
@@ -92,7 +98,9 @@ impl Reason {
     /// How `Ready=False` with this reason is shown to tools that follow kstatus.
     pub const fn progress(self) -> Progress {
         match self {
-            Self::Synced | Self::Suspended => Progress::Done,
+            Self::Synced | Self::Suspended | Self::RestartPending | Self::Restarted | Self::RestartFailed => {
+                Progress::Done
+            }
             Self::Progressing
             | Self::StoreNotFound
             | Self::StoreNotReady

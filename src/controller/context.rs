@@ -25,7 +25,7 @@ use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
     aws::Aws,
     domain::{audit::Trail, policy},
-    kubernetes::{Events, NamedSecrets, SecretMeta, Secrets, Statuses},
+    kubernetes::{Events, Finalizers, NamedSecrets, SecretMeta, Secrets, Statuses, Workloads},
     observe::{Health, Metrics},
     parameters::{Quotas, Subscriber},
 };
@@ -44,6 +44,10 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Secrets.
     pub secrets: Secrets,
+    /// Finalizers of objects.
+    pub finalizers: Finalizers,
+    /// Workloads that are restarted.
+    pub workloads: Workloads,
     /// Status.
     pub statuses: Statuses,
     /// Events.

@@ -66,6 +66,8 @@ struct Entry {
     created: Timestamp,
     secret: String,
     store: StoreKey,
+    /// Whether the Secret is one that others made.
+    merges: bool,
     deleting: bool,
 }
 
@@ -78,6 +80,7 @@ impl Entry {
             created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
             secret: object.secret_name().to_owned(),
             store: StoreKey::of(object),
+            merges: object.spec.merges(),
             deleting: meta.deletion_timestamp.is_some(),
         }
     }
@@ -183,8 +186,8 @@ impl Index {
     /// Name of the oldest living object that wants this Secret, unless that is `uid`.
     pub fn older_sibling(&self, namespace: &str, secret: &str, uid: &str) -> Option<String> {
         let siblings = self.by_secret.get(&(namespace.to_owned(), secret.to_owned()))?;
-        let (_, oldest) =
-            siblings.iter().find(|(_, uid)| self.objects.get(uid).is_some_and(|entry| !entry.deleting))?;
+        let may_hold = |entry: &Entry| !entry.deleting && !entry.merges;
+        let (_, oldest) = siblings.iter().find(|(_, uid)| self.objects.get(uid).is_some_and(may_hold))?;
         (oldest != uid).then(|| self.objects.get(oldest).map(|entry| entry.name.clone())).flatten()
     }
 

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use super::locked;
 use crate::{
-    api::{Reason, SecureParameter, SecureParameterStatus},
+    api::{ConditionStatus, ConditionType, Reason, SecureParameter, SecureParameterStatus},
     aws::AwsApi,
     domain::{
         outcome::Detours,
         ownership::{FieldOwnership, SecretFacts},
         parameter::Wanted,
+        restart::{LONGEST, QUIET},
     },
     parameters::Reader,
 };
@@ -37,6 +38,12 @@ pub struct Memory {
     pub secret: Option<SeenSecret>,
     /// Shape of the Secret as last written.
     pub shape: Option<u64>,
+    /// Shape of its data.
+    pub data_shape: Option<u64>,
+    /// The restart of workloads that is to come.
+    pub restart: Option<PendingRestart>,
+    /// What the status says of restarts.
+    pub restarted: Option<Restarted>,
     /// The reader that watches its parameters.
     pub watched_by: Option<Arc<Reader<AwsApi>>>,
     /// The audit id of the last failed call that an Event tells of.
@@ -52,6 +59,26 @@ pub struct Memory {
     /// The last failed read: it is not repeated before its time, unless something that it rests on changed.
     pub failed_read: Option<FailedRead>,
     repairs: VecDeque<Instant>,
+}
+
+/// A restart of workloads that is to come.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingRestart {
+    /// Since when.
+    pub since: Instant,
+    /// When.
+    pub due: Instant,
+}
+
+/// What the condition `Restarted` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restarted {
+    /// Whether nothing is left to do.
+    pub is_done: bool,
+    /// Its reason.
+    pub reason: Reason,
+    /// Its message.
+    pub message: String,
 }
 
 /// A read that failed.
@@ -86,6 +113,25 @@ impl SeenSecret {
 }
 
 impl Memory {
+    /// What a status tells, after a restart of the operator.
+    fn seeded(status: SecureParameterStatus) -> Self {
+        let restarted = status.conditions.iter().find(|c| c.type_ == ConditionType::Restarted.as_str()).and_then(|c| {
+            let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == c.reason)?;
+            Some(Restarted { is_done: c.status == ConditionStatus::True, reason, message: c.message.clone() })
+        });
+        // What was still to be done then is done now; what was restarted for the same Secret is left alone.
+        let is_pending = restarted.as_ref().is_some_and(|restarted| !restarted.is_done);
+        let now = Instant::now();
+        let restart = is_pending.then(|| PendingRestart { since: now, due: now + QUIET });
+        Self { status: Arc::new(status), restart, restarted, ..Self::default() }
+    }
+
+    /// Notes that workloads are to be restarted, some time after the last change.
+    pub fn plan_restart(&mut self, now: Instant) {
+        let since = self.restart.map_or(now, |restart| restart.since);
+        self.restart = Some(PendingRestart { since, due: (now + QUIET).min(since + LONGEST) });
+    }
+
     /// Whether the object shows, after our last write, another status than the one written: somebody changed it.
     pub fn is_contradicted(&self, object: &SecureParameter) -> bool {
         let version = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
@@ -139,10 +185,7 @@ impl Ledger {
     /// What is remembered of an object; `status` is what the cache shows, for an object that is not remembered.
     pub fn recall(&self, uid: &str, status: Option<&SecureParameterStatus>) -> Memory {
         let memories = locked(&self.memories);
-        memories
-            .get(uid)
-            .cloned()
-            .unwrap_or_else(|| Memory { status: Arc::new(status.cloned().unwrap_or_default()), ..Memory::default() })
+        memories.get(uid).cloned().unwrap_or_else(|| Memory::seeded(status.cloned().unwrap_or_default()))
     }
 
     /// Whether the object shows another status than the one last written.
@@ -178,6 +221,18 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn restarts_wait_for_quiet_but_not_for_ever() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        let mut due = |second| {
+            memory.plan_restart(start + Duration::from_secs(second));
+            memory.restart.map(|restart| restart.due - start)
+        };
+        for (second, expected) in [(0, 5), (3, 8), (20, 25), (27, 30), (29, 30)] {
+            assert_eq!(due(second), Some(Duration::from_secs(expected)), "{second}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn three_repairs_a_minute() {

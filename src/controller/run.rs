@@ -40,7 +40,10 @@ use super::{
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
     aws::Aws,
-    kubernetes::{Clients, Events, NamedSecrets, Secrets, Statuses, WATCHES, WatchObserver, Watched, Watches},
+    kubernetes::{
+        Clients, Events, Finalizers, NamedSecrets, Secrets, Statuses, WATCHES, WatchObserver, Watched, Watches,
+        Workloads,
+    },
     observe::{AuditLog, Health, Metrics, serve},
     parameters::Quotas,
 };
@@ -88,6 +91,8 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
         health: health.clone(),
         metrics: metrics.clone(),
         secrets: Secrets::new(clients.requests.clone()),
+        finalizers: Finalizers::new(clients.requests.clone()),
+        workloads: Workloads::new(clients.requests.clone()),
         statuses: Statuses::new(clients.requests.clone()),
         events: Events::new(clients.requests.clone(), settings.instance),
         named_secrets,

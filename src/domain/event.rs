@@ -114,6 +114,18 @@ pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &st
     }
 }
 
+/// The Event of a restart of workloads; `token` is what it was for.
+pub fn of_restart(object: &str, uid: &str, token: &str, is_done: bool, reason: Reason, message: &str) -> Event {
+    Event {
+        name: name(object, &[uid, "restart", token, message]),
+        warning: !is_done,
+        reason: reason.as_str(),
+        action: "RestartWorkloads",
+        note: note(message, ""),
+        annotations: BTreeMap::new(),
+    }
+}
+
 /// The Event of a key that cannot be used, although nothing needed it yet.
 ///
 /// `since` is when that was noticed, in seconds.

@@ -20,6 +20,7 @@ pub mod json;
 pub mod key;
 pub mod listing;
 pub mod mapping;
+pub mod merge;
 pub mod outcome;
 pub mod ownership;
 pub mod parameter;
@@ -27,8 +28,12 @@ pub mod plan;
 pub mod policy;
 pub mod render;
 pub mod resolve;
+pub mod restart;
 pub mod revision;
 pub mod secret_type;
 pub mod template;
 
 pub use fault::Fault;
+
+#[cfg(test)]
+mod property;

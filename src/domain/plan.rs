@@ -34,6 +34,8 @@ pub struct Plan {
     pub secret_type: String,
     /// Digest over everything that shapes the Secret besides the parameters. Of use within one process only.
     pub shape: u64,
+    /// The same over what shapes its data alone.
+    pub data_shape: u64,
 }
 
 /// Where the value of a key comes from.
@@ -185,7 +187,8 @@ pub fn plan(spec: &SecureParameterSpec, bounds: &Bounds<'_>) -> Result<Plan, Fau
     template::check(&templates)?;
     let only_templates = template.is_some_and(|template| template.only.unwrap_or_default());
     let secret_type = spec.secret_type().to_owned();
-    let plan = Plan { keys, sets, paths, previous, templates, only_templates, secret_type, shape: shape(spec) };
+    let (shape, data_shape) = shapes(spec);
+    let plan = Plan { keys, sets, paths, previous, templates, only_templates, secret_type, shape, data_shape };
     secret_type::check_keys(&plan.secret_type, |key| plan.may_hold(key))?;
     Ok(plan)
 }
@@ -285,19 +288,25 @@ pub fn list<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
-fn shape(spec: &SecureParameterSpec) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let target = spec.target.as_ref();
+/// Digests over what shapes the Secret, and over what shapes its data.
+fn shapes(spec: &SecureParameterSpec) -> (u64, u64) {
+    let digest = |shape: String| {
+        let mut hasher = DefaultHasher::new();
+        shape.hash(&mut hasher);
+        hasher.finish()
+    };
+    let (target, store) = (spec.target.as_ref(), spec.store());
+    let template = target.and_then(|target| target.template.as_ref());
     // Debug forms of plain data: stable within a process, which is all that is asked of them.
-    format!("{:?}{:?}{:?}{:?}", spec.data, spec.data_from, target, spec.store()).hash(&mut hasher);
-    hasher.finish()
+    let data = format!("{:?}{:?}{template:?}{store:?}", spec.data, spec.data_from);
+    (digest(format!("{data}{target:?}")), digest(data))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        api::{AccessRule, NamespaceMatch},
+        api::{AccessRule, NamespaceMatch, Target},
         domain::policy::Namespace,
     };
 
@@ -369,5 +378,12 @@ mod tests {
         let shape_of = |spec: &SecureParameterSpec| plan(spec, None).expect("a plan").shape;
         assert_eq!(shape_of(&plain), shape_of(&suspended));
         assert_ne!(shape_of(&plain), shape_of(&other));
+        let labels = [("team".to_owned(), "shop".to_owned())].into();
+        let labelled = Target { labels, ..Target::default() };
+        let labelled = SecureParameterSpec { target: Some(labelled), ..plain.clone() };
+        assert_ne!(shape_of(&plain), shape_of(&labelled));
+        let data_shape_of = |spec: &SecureParameterSpec| plan(spec, None).expect("a plan").data_shape;
+        assert_eq!(data_shape_of(&plain), data_shape_of(&labelled));
+        assert_ne!(data_shape_of(&plain), data_shape_of(&other));
     }
 }

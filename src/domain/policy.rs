@@ -43,18 +43,29 @@ impl Grant {
     /// Whether the parameter with this ARN may be read. Globs on names are for the store's own account and region, so
     /// that none grants what others share.
     pub fn allows(&self, arn: &str, scope: &Scope) -> bool {
-        let by_name = scope.own_name(arn).is_some_and(|name| self.names.iter().any(|glob| glob.is_match(name)));
-        by_name || self.arns.iter().any(|glob| glob.is_match(arn))
+        self.one_allows(&[arn], scope)
     }
 
     /// Whether everything that may lie below a path may be read. Else not even the names there are shown.
     pub fn allows_listing(&self, listing: &Listing, scope: &Scope) -> bool {
-        // No name of a parameter holds this: only wildcards match it.
-        const ANY: &str = "\u{fffc}\u{fffc}\u{fffc}";
-        let below = format!("{}/{ANY}", listing.path);
-        let further_down = format!("{below}/{ANY}");
-        let allows = |name: &str| self.allows(&scope.parameter_arn(name), scope);
-        allows(&below) && (!listing.recursive || allows(&further_down))
+        // No name of a parameter holds these: only wildcards match them. One byte and several, since a `?` is one.
+        const ANY: [&str; 2] = ["\u{1}", "\u{fffc}\u{fffc}\u{fffc}"];
+        // Most levels of a name (Systems Manager User Guide, "Working with parameter hierarchies").
+        const LEVELS: usize = 15;
+        let deepest = if listing.recursive { LEVELS } else { 1 };
+        (1..=deepest).all(|depth| {
+            let below = |any| scope.parameter_arn(&format!("{}{}", listing.path, format!("/{any}").repeat(depth)));
+            let [short, long] = ANY.map(below);
+            self.one_allows(&[&short, &long], scope)
+        })
+    }
+
+    /// Whether one glob matches all these ARNs.
+    fn one_allows(&self, arns: &[&str], scope: &Scope) -> bool {
+        let by_name =
+            |glob: &GlobMatcher| arns.iter().all(|arn| scope.own_name(arn).is_some_and(|name| glob.is_match(name)));
+        let by_arn = |glob: &GlobMatcher| arns.iter().all(|arn| glob.is_match(arn));
+        self.names.iter().any(by_name) || self.arns.iter().any(by_arn)
     }
 }
 
@@ -171,6 +182,10 @@ mod tests {
             ("/shop/*", "/shop", false, true),
             ("/shop/*", "/shop", true, false),
             ("/shop/db-*", "/shop", false, false),
+            ("/shop/???", "/shop", false, false),
+            ("/shop/?????????", "/shop", false, false),
+            ("/shop/?*?", "/shop", false, false),
+            ("/shop/?*", "/shop", false, true),
             ("/shop/**", "/shopping", true, false),
             ("/*/db/**", "/shop/db", true, true),
             ("/**", "/shop", true, true),

@@ -170,7 +170,8 @@ mod tests {
     fn what_is_below_a_path_becomes_keys_beside_others() {
         let named = DataEntry { key: "x".into(), parameter: "/shop/a".into(), ..DataEntry::default() };
         let found = listed("/shop", &["/shop/a", "/shop/b"]);
-        let plan = resolve(&spec(&[named.clone()], &[path("/shop/")]), &found, Some("/shop/**")).expect("a plan");
+        let plan =
+            resolve(&spec(std::slice::from_ref(&named), &[path("/shop/")]), &found, Some("/shop/**")).expect("a plan");
         assert_eq!(plan.keys.keys().collect::<Vec<_>>(), ["a", "b", "x"]);
         let listed: Vec<_> = plan.reads().into_values().map(|read| (read.listed, read.optional)).collect();
         assert_eq!(listed, [(false, false), (true, true)], "what is wanted by name is looked at by name");

@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::{api::names, domain::ownership::FieldOwnership};
 
-/// Reads who holds which field.
-pub fn field_ownership(entries: &[ManagedFieldsEntry]) -> FieldOwnership {
+/// Reads who holds which field; `ours` is the field manager that we write as.
+pub fn field_ownership(entries: &[ManagedFieldsEntry], ours: &str) -> FieldOwnership {
     let mut ownership = FieldOwnership::default();
     for entry in entries {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let paths = entry.fields_v1.as_ref().map(|fields| paths(&fields.0)).unwrap_or_default();
-        if manager != names::FIELD_MANAGER {
+        if manager != ours {
             ownership.managers.insert(manager.to_owned());
             let foreign = paths.into_iter().filter(|path| concerns_us(path));
             ownership.foreign.extend(foreign.map(|path| (path, manager.to_owned())));
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn ours_and_theirs_are_told_apart() {
-        let ownership = field_ownership(&[
+        let entries = [
             entry(
                 names::FIELD_MANAGER,
                 "Apply",
@@ -89,7 +89,8 @@ mod tests {
             ),
             entry("kubectl-edit", "Update", json!({"f:data": {"f:B": {}}, "f:metadata": {"f:labels": {"f:team": {}}}})),
             entry(names::FIELD_MANAGER, "Update", json!({"f:data": {"f:C": {}}})),
-        ]);
+        ];
+        let ownership = field_ownership(&entries, names::FIELD_MANAGER);
         let ours: Vec<_> = ownership.ours.iter().map(String::as_str).collect();
         assert_eq!(ours, ["data/A", "labels/secureparameter.io/owner-uid", "ownerReferences/{\"uid\":\"x\"}", "type"]);
         assert_eq!(ownership.foreign, [("data/B".to_owned(), "kubectl-edit".to_owned())].into());

@@ -3,14 +3,18 @@
 mod client;
 mod events;
 mod field_ownership;
+mod finalizers;
 mod named_secrets;
 mod secrets;
 mod status;
 mod watch;
+mod workloads;
 
 pub use client::{Clients, connect};
 pub use events::Events;
+pub use finalizers::Finalizers;
 pub use named_secrets::NamedSecrets;
 pub use secrets::{Desired, Secrets, WriteError};
 pub use status::Statuses;
 pub use watch::{SecretMeta, WATCHES, WatchObserver, Watched, Watches};
+pub use workloads::Workloads;

@@ -33,8 +33,10 @@ pub struct Desired<'a> {
     pub namespace: &'a str,
     /// Name.
     pub name: &'a str,
-    /// Type.
-    pub type_: &'a str,
+    /// The field manager that it is written as.
+    pub manager: &'a str,
+    /// Type; that of the Secret that is there, if `None`.
+    pub type_: Option<&'a str>,
     /// Labels, ours included.
     pub labels: BTreeMap<String, String>,
     /// Annotations, ours included.
@@ -56,6 +58,9 @@ pub enum WriteError {
     /// The Secret is not the one that was judged: it went, or another came.
     #[error("the Secret was replaced in the meantime")]
     Replaced,
+    /// Other field managers hold these fields, with other values.
+    #[error("others hold what would be written ({0})")]
+    Held(String),
     /// The API server finds it invalid: these fields, for these kinds of reason.
     #[error("the API server refuses it as invalid ({0})")]
     Invalid(String),
@@ -76,13 +81,13 @@ impl Secrets {
         Self { client }
     }
 
-    /// Metadata of a Secret, if it exists.
+    /// Metadata of a Secret, if it exists, as it looks to who writes as `manager`.
     ///
     /// # Errors
     /// What the API server said.
-    pub async fn facts(&self, namespace: &str, name: &str) -> Result<Option<SecretFacts>, WriteError> {
+    pub async fn facts(&self, namespace: &str, name: &str, manager: &str) -> Result<Option<SecretFacts>, WriteError> {
         let found = self.api(namespace).get_metadata_opt(name).await;
-        Ok(found.map_err(|error| classify(&error, None))?.map(|meta| facts(&meta.metadata)))
+        Ok(found.map_err(|error| classify(&error, None))?.map(|meta| facts(&meta.metadata, manager)))
     }
 
     /// All data of a Secret that others made: credentials of a store.
@@ -110,7 +115,7 @@ impl Secrets {
         let name = format!("dry-run-{}", uuid::Uuid::new_v4());
         let mut trial = manifest(desired, None);
         trial["metadata"]["name"] = Value::String(name.clone());
-        let params = PatchParams { dry_run: true, ..PatchParams::apply(names::FIELD_MANAGER) };
+        let params = PatchParams { dry_run: true, ..PatchParams::apply(desired.manager) };
         let patched = self.api(desired.namespace).patch_metadata(&name, &params, &Patch::Apply(trial)).await;
         patched.map(drop).map_err(|error| classify(&error, Some(&desired.data)))
     }
@@ -131,19 +136,31 @@ impl Secrets {
         self.merge(desired.namespace, desired.name, &patch).await
     }
 
-    /// Takes back every field that an apply of ours set: nothing is left of us.
+    /// Puts keys into a Secret of others that was judged to consent, pinned to its uid. Keys that others hold are taken
+    /// from them only if `force` says so.
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn withdraw(&self, namespace: &str, name: &str, uid: &str) -> Result<(), WriteError> {
+    pub async fn put_keys(&self, desired: &Desired<'_>, uid: &str, force: bool) -> Result<SecretFacts, WriteError> {
+        self.patch(desired, Some(uid), force).await
+    }
+
+    /// Takes back every field that an apply as `manager` set: nothing is left of it. A Secret that is gone is no error.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn withdraw(&self, namespace: &str, name: &str, uid: &str, manager: &str) -> Result<(), WriteError> {
         let empty = json!({
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": name, "namespace": namespace, "uid": uid},
         });
-        let params = PatchParams::apply(names::FIELD_MANAGER).force();
+        let params = PatchParams::apply(manager).force();
         let patched = self.api(namespace).patch_metadata(name, &params, &Patch::Apply(&empty)).await;
-        patched.map(drop).map_err(|error| classify(&error, None))
+        match patched.map_err(|error| classify(&error, None)) {
+            Ok(_) | Err(WriteError::Replaced) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Lets go of a Secret that stays: it keeps its data and the annotation with the object's name, so that an object of
@@ -177,17 +194,19 @@ impl Secrets {
     }
 
     async fn patch(&self, desired: &Desired<'_>, uid: Option<&str>, force: bool) -> Result<SecretFacts, WriteError> {
-        let mut params = PatchParams::apply(names::FIELD_MANAGER);
-        params.force = force;
+        let params = PatchParams { force, ..PatchParams::apply(desired.manager) };
         let patch = Patch::Apply(manifest(desired, uid));
         let patched = self.api(desired.namespace).patch_metadata(desired.name, &params, &patch).await;
-        patched.map(|meta| facts(&meta.metadata)).map_err(|error| classify(&error, Some(&desired.data)))
+        patched
+            .map(|meta| facts(&meta.metadata, desired.manager))
+            .map_err(|error| classify(&error, Some(&desired.data)))
     }
 
     async fn merge(&self, namespace: &str, name: &str, patch: &Value) -> Result<SecretFacts, WriteError> {
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = self.api(namespace).patch_metadata(name, &params, &Patch::Merge(patch)).await;
-        patched.map(|meta| facts(&meta.metadata)).map_err(|error| classify(&error, None))
+        let ours = names::FIELD_MANAGER;
+        patched.map(|meta| facts(&meta.metadata, ours)).map_err(|error| classify(&error, None))
     }
 
     fn api(&self, namespace: &str) -> Api<Secret> {
@@ -198,25 +217,28 @@ impl Secrets {
 fn manifest(desired: &Desired<'_>, uid: Option<&str>) -> Value {
     let data: BTreeMap<_, _> =
         desired.data.iter().map(|(key, value)| (key.as_ref(), BASE64.encode(value.bytes()))).collect();
+    let some = |map: &BTreeMap<_, _>| Some(map.clone()).filter(|map| !map.is_empty());
     let metadata = ObjectMeta {
         name: Some(desired.name.to_owned()),
         namespace: Some(desired.namespace.to_owned()),
         uid: uid.map(str::to_owned),
-        labels: Some(desired.labels.clone()),
-        annotations: Some(desired.annotations.clone()),
+        labels: some(&desired.labels),
+        annotations: some(&desired.annotations),
         owner_references: desired.owner.clone().map(|owner| vec![owner]),
         ..ObjectMeta::default()
     };
-    let mut manifest =
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": desired.type_, "data": data});
+    let mut manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
+    if let Some(type_) = desired.type_ {
+        manifest["type"] = json!(type_);
+    }
     if desired.immutable {
         manifest["immutable"] = json!(true);
     }
     manifest
 }
 
-/// What ownership needs of a Secret's metadata.
-pub fn facts(meta: &ObjectMeta) -> SecretFacts {
+/// What ownership needs of a Secret's metadata; `manager` is whom we write as.
+fn facts(meta: &ObjectMeta, manager: &str) -> SecretFacts {
     let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).cloned();
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|annotations| annotations.get(key)).cloned();
     let controller = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
@@ -228,7 +250,7 @@ pub fn facts(meta: &ObjectMeta) -> SecretFacts {
         allow: annotation(names::ALLOW_ANNOTATION),
         controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
         deleting: meta.deletion_timestamp.is_some(),
-        fields: field_ownership(meta.managed_fields.as_deref().unwrap_or_default()),
+        fields: field_ownership(meta.managed_fields.as_deref().unwrap_or_default(), manager),
     }
 }
 
@@ -239,6 +261,11 @@ fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
     };
     let message = status.message.as_str();
     match status.code {
+        409 if causes(status).any(|cause| cause.reason == "FieldManagerConflict") => {
+            let causes =
+                causes(status).map(|cause| format!("{}: {}", cause.field.trim_start_matches('.'), cause.message));
+            WriteError::Held(causes.collect::<Vec<_>>().join(", "))
+        }
         404 | 409 => WriteError::Replaced,
         422 if message.contains("metadata.uid") || message.contains("Precondition failed: UID") => WriteError::Replaced,
         422 if message.contains("immutable") => WriteError::Immutable,

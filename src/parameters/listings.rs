@@ -282,7 +282,8 @@ mod tests {
         let mut joined = listings.request(&listing(), Priority::New, false, now).expect("a receiver");
         assert!(listings.due(now).0.is_empty());
         listings.observe(&listing(), found(&[]), now);
-        let is_over = |receiver: &mut oneshot::Receiver<()>| receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed);
+        let is_over =
+            |receiver: &mut oneshot::Receiver<()>| receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed);
         assert!(is_over(&mut joined) && !is_over(&mut over));
         let (due, _) = listings.due(now);
         assert_eq!((due.len(), due[0].priority), (1, Priority::New));

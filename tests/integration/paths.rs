@@ -43,13 +43,12 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     // A new version, a new parameter, and one that goes.
     world.aws.put("/shop/app/token", "t2");
     world.aws.put("/shop/app/db/host", "db");
-    world.wait_for_secret("checkout", &[
-        ("APP_DB_HOST", "db"),
-        ("APP_DB_USER", "app"),
-        ("APP_DEEP_ER_X", "x"),
-        ("APP_TOKEN", "t2"),
-    ])
-    .await?;
+    world
+        .wait_for_secret(
+            "checkout",
+            &[("APP_DB_HOST", "db"), ("APP_DB_USER", "app"), ("APP_DEEP_ER_X", "x"), ("APP_TOKEN", "t2")],
+        )
+        .await?;
     world.aws.delete("/shop/app/deep/er/x");
     let after = [("APP_DB_HOST", "db"), ("APP_DB_USER", "app"), ("APP_TOKEN", "t2")];
     world.wait_for_secret("checkout", &after).await?;

@@ -90,7 +90,11 @@ async fn what_kms_does_not_take_is_told() -> Result<()> {
     for (what, value) in [("no base64", "s3cr3t!"), ("no ciphertext", "czNjcjN0"), ("nothing left", "s")] {
         world.aws.put("/shop/sealed", value);
         let failed = world.wait_for("checkout", "False", "CiphertextInvalid").await.context(what)?;
-        assert!(message(&failed).contains("/shop/sealed") && !message(&failed).contains("s3cr3t"), "{}", message(&failed));
+        assert!(
+            message(&failed).contains("/shop/sealed") && !message(&failed).contains("s3cr3t"),
+            "{}",
+            message(&failed)
+        );
         world.aws.put("/shop/sealed", &sealed);
         world.synced("checkout").await.context(what)?;
     }

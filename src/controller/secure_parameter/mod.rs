@@ -5,10 +5,14 @@
 //! | `observe` | what is known before AWS is asked |
 //! | `sync` | looks at versions; reads, decrypts and has written |
 //! | `write` | the verdict on the Secret and its write |
+//! | `merge` | keys in a Secret that others made |
+//! | `restart` | workloads that are to run with the new Secret |
 //! | `report` | status, Events, audit of writes, next look |
 
+mod merge;
 mod observe;
 mod report;
+mod restart;
 mod sync;
 mod write;
 
@@ -24,7 +28,8 @@ use tokio::time::Instant;
 use super::{context::Context, index::StoreKey, ledger::Memory, locked, sessions::Session};
 use crate::{
     api::{
-        DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter, SecureParameterStatus, StoreKind, names::SYNC_ANNOTATION,
+        DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter, SecureParameterStatus, StoreKind,
+        names::{FIELD_MANAGER, SYNC_ANNOTATION, merge_manager},
         status::ResolvedStore,
     },
     domain::{
@@ -33,6 +38,7 @@ use crate::{
         decide::{Decision, Purpose, decide},
         event::{Access, Event},
         outcome::Subject,
+        ownership::Claimant,
         parameter::{Selector, Wanted},
         plan::{Bounds, Plan, Reads, plan},
         policy::Namespace,
@@ -46,6 +52,9 @@ const SYNC_LENGTH: usize = 256;
 /// How soon to look again at an object that waits for its store to open, or for the informer; both wake it before that.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
+/// How soon an object that is being deleted is tried to be let go again.
+const LEAVE_AGAIN: Duration = Duration::from_secs(10);
+
 /// Brings one object up to date.
 ///
 /// # Errors
@@ -54,21 +63,22 @@ pub async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> R
     let started = Instant::now();
     let namespace = object.namespace().unwrap_or_default();
     // Of what is going, or in a namespace that is going or not yet known, nothing is read and nothing is written.
+    if object.metadata.deletion_timestamp.is_some() {
+        return Pass::new(&object, &context, namespace).leave().await;
+    }
     let Some(policy_namespace) = context.caches.namespace(&namespace) else {
         return Ok(Action::await_change());
     };
-    if object.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
-    }
     let mut pass = Pass::new(&object, &context, namespace);
     let done = pass.run(&policy_namespace).await;
     let Pass { memory, uid, .. } = pass;
+    let restart = memory.restart.map(|restart| restart.due.saturating_duration_since(Instant::now()));
     if locked(&context.index).contains(&uid) {
         context.ledger.remember(&uid, memory);
     }
-    let (action, reason) = done?;
+    let (wait, reason) = done?;
     context.metrics.reconciled(reason, started.elapsed());
-    Ok(action)
+    Ok(wait.into_iter().chain(restart).min().map_or_else(Action::await_change, Action::requeue))
 }
 
 /// One reconcile of one object.
@@ -79,6 +89,8 @@ struct Pass<'a> {
     name: String,
     uid: String,
     store: ResolvedStore,
+    /// The field manager that its Secret is written as.
+    manager: Cow<'static, str>,
     memory: Memory,
     now: Timestamp,
     /// AWS calls made so far.
@@ -114,6 +126,7 @@ impl<'a> Pass<'a> {
             namespace,
             name: object.name_any(),
             memory: context.ledger.recall(&uid, object.status.as_ref()),
+            manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
             uid,
             store: ResolvedStore { kind, name: store.to_owned() },
             now: Timestamp::now(),
@@ -124,20 +137,22 @@ impl<'a> Pass<'a> {
         }
     }
 
-    async fn run(&mut self, namespace: &Namespace) -> Result<(Action, Reason), kube::Error> {
+    /// Answers with when to look again, and what came of it.
+    async fn run(&mut self, namespace: &Namespace) -> Result<(Option<Duration>, Reason), kube::Error> {
         if self.object.spec.is_suspended() {
             self.unwatch();
             let before = self.memory.status.clone();
             self.show(self.subject(&before).suspended()).await?;
-            return Ok((Action::await_change(), Reason::Suspended));
+            return Ok((None, Reason::Suspended));
         }
         if self.memory.status.conditions.is_empty() {
             let before = self.memory.status.clone();
             self.show(self.subject(&before).progressing()).await?;
         }
+        self.restart_when_due().await?;
         match self.attempt(namespace).await {
             Ok(Passed::Done(done)) => self.succeed(done).await,
-            Ok(Passed::Waiting(wait, reason)) => Ok((Action::requeue(wait), reason)),
+            Ok(Passed::Waiting(wait, reason)) => Ok((Some(wait), reason)),
             Err(fault) => self.fail(&fault).await,
         }
     }
@@ -243,6 +258,10 @@ impl<'a> Pass<'a> {
         let token = self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
         let end = token.char_indices().nth(SYNC_LENGTH).map_or(token.len(), |(end, _)| end);
         Some(&token[..end])
+    }
+
+    fn claimant(&self) -> Claimant<'_> {
+        Claimant { namespace: &self.namespace, name: &self.name, uid: &self.uid, secret: self.object.secret_name() }
     }
 
     fn audited(&self) -> ObjectRef {

@@ -63,7 +63,7 @@ impl Pass<'_> {
         if cached.is_some_and(|meta| meta.resource_version().as_deref() == Some(expected)) {
             return Ok(SecretState::Intact);
         }
-        let facts = self.context.secrets.facts(&self.namespace, &recorded.name).await;
+        let facts = self.context.secrets.facts(&self.namespace, &recorded.name, &self.manager).await;
         let Some(facts) = facts.map_err(|error| write_failed(&recorded.name, &error))? else {
             return Ok(SecretState::Missing);
         };
@@ -75,10 +75,15 @@ impl Pass<'_> {
     }
 
     fn is_intact(&self, facts: &SecretFacts, recorded: &WrittenSecret, plan: &Plan) -> bool {
-        if facts.uid != recorded.uid || facts.owner_uid.as_deref() != Some(&self.uid) {
+        let merges = self.object.spec.merges();
+        let is_ours =
+            if merges { facts.takes_keys_of(self.claimant()) } else { facts.owner_uid.as_deref() == Some(&self.uid) };
+        if facts.uid != recorded.uid || !is_ours {
             return false;
         }
         match &self.memory.secret {
+            // What others hold there besides is theirs.
+            Some(seen) if merges => seen.fields.ours == facts.fields.ours,
             Some(seen) => seen.fields.ours == facts.fields.ours && seen.fields.foreign == facts.fields.foreign,
             None if facts.resource_version == recorded.resource_version => true,
             // After a restart, of a Secret that somebody touched meanwhile: nothing of ours may be missing or foreign.
@@ -87,7 +92,7 @@ impl Pass<'_> {
                 let ours = facts.fields.ours.iter().filter(|field| field.starts_with("data/")).count();
                 // Also of keys that the spec does not name none may be missing.
                 let is_whole = recorded.key_count.is_some_and(|count| usize::try_from(count) == Ok(ours));
-                facts.fields.foreign.is_empty() && is_whole && plan.required_keys().all(is_ours)
+                (merges || facts.fields.foreign.is_empty()) && is_whole && plan.required_keys().all(is_ours)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
-use kube::{Resource, runtime::controller::Action};
+use kube::Resource;
 use tokio::time::Instant;
 
 use super::{Done, Pass};
@@ -24,7 +24,7 @@ use crate::{
 const NEVER: Duration = Duration::from_secs(24 * 3_600);
 
 impl Pass<'_> {
-    pub(super) async fn succeed(&mut self, done: Done) -> Result<(Action, Reason), kube::Error> {
+    pub(super) async fn succeed(&mut self, done: Done) -> Result<(Option<Duration>, Reason), kube::Error> {
         if let Some(since) = self.memory.failing_since {
             let (namespace, name) = (&self.namespace, &self.name);
             tracing::info!(namespace, name, failing_since = %since, "synced again");
@@ -39,10 +39,10 @@ impl Pass<'_> {
         for event in done.events {
             self.emit(Some(event), self.now).await;
         }
-        Ok((done.wake.map_or_else(Action::await_change, Action::requeue), Reason::Synced))
+        Ok((done.wake, Reason::Synced))
     }
 
-    pub(super) async fn fail(&mut self, fault: &Fault) -> Result<(Action, Reason), kube::Error> {
+    pub(super) async fn fail(&mut self, fault: &Fault) -> Result<(Option<Duration>, Reason), kube::Error> {
         let (attempt, since) = self.memory.failed(self.now);
         let interval = self.object.spec.refresh_interval();
         let before = self.memory.status.clone();
@@ -87,11 +87,12 @@ impl Pass<'_> {
         };
         let is_of_a_read = fault.reason.concerns_values() || accesses.iter().any(|access| access.failed);
         self.memory.failed_read = is_of_a_read.then(failed_read);
-        Ok((Action::requeue(wait), fault.reason))
+        Ok((Some(wait), fault.reason))
     }
 
     /// Writes the status if it says something new.
-    pub(super) async fn show(&mut self, status: SecureParameterStatus) -> Result<(), kube::Error> {
+    pub(super) async fn show(&mut self, mut status: SecureParameterStatus) -> Result<(), kube::Error> {
+        status.conditions.extend(self.restarted());
         if status == *self.memory.status && !self.memory.is_contradicted(self.object) {
             return Ok(());
         }
@@ -101,7 +102,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn emit(&self, event: Option<Event>, time: Timestamp) {
+    pub(super) async fn emit(&self, event: Option<Event>, time: Timestamp) {
         if let Some(event) = event {
             let related = ObjectReference {
                 api_version: Some("v1".to_owned()),

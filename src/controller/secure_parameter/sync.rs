@@ -21,6 +21,7 @@ use crate::{
         parameter::Wanted,
         plan::{Bounds, Plan, Reads},
         render::{Opened, render},
+        restart::Write,
         revision::{Versions, source_revision},
     },
     parameters::{Known, LookUp, Mode, Opening, Reading},
@@ -77,6 +78,7 @@ impl Pass<'_> {
             let events = self.key_events(&before, &keys);
             self.memory.absent = absent(&versions);
             self.memory.shape = Some(plan.shape);
+            self.memory.data_shape = Some(plan.data_shape);
             return Ok(Passed::Done(Done { status, events, wake: None }));
         }
         if self.awaits_confirmation(&versions) {
@@ -135,8 +137,11 @@ impl Pass<'_> {
         let name = self.object.secret_name();
         let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
         let permit = match &self.memory.status.secret {
-            // The Secret is as last written, and the write is pinned to it: there is nothing to judge.
-            Some(ours) if secret == SecretState::Intact && ours.name == name => self.permit_again(ours),
+            // The Secret is as last written, and the write is pinned to it: there is nothing to judge. Whose keys are in
+            // a Secret of others is looked at each time.
+            Some(ours) if secret == SecretState::Intact && ours.name == name && !self.object.spec.merges() => {
+                self.permit_again(ours)
+            }
             _ => self.permit().await?,
         };
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && !self.memory.may_repair(Instant::now())
@@ -168,6 +173,7 @@ impl Pass<'_> {
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
             self.retire(former).await?;
         }
+        self.settle_finalizer().await?;
         Ok(Passed::Done(self.written(session, &plan, purpose, &reading, applied, former.as_ref())))
     }
 
@@ -242,6 +248,16 @@ impl Pass<'_> {
         let before = self.memory.status.clone();
         let written = Written { secret, changed, access: self.last_access() };
         let revision = source_revision(&session.source, &reading.versions);
+        let other_shape = match self.memory.data_shape {
+            Some(shape) => shape != plan.data_shape,
+            None => before.observed_generation != self.object.metadata.generation,
+        };
+        self.plan_restart(Write {
+            was_there: former.is_some_and(|former| former.name == written.secret.name),
+            changed,
+            other_sources: before.source_revision.as_ref() != Some(&revision),
+            other_shape,
+        });
         let keys = session.reader.keys(&reading.versions);
         let detours = reading.detours.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
         let found = Found { versions: &reading.versions, keys: &keys, detours: Some(&detours) };
@@ -251,6 +267,7 @@ impl Pass<'_> {
         events.extend(repaired.then(|| self.repair_event(purpose, &facts)));
         self.memory.secret = Some(SeenSecret::of(facts));
         self.memory.shape = Some(plan.shape);
+        self.memory.data_shape = Some(plan.data_shape);
         self.memory.absent = absent(&reading.versions);
         self.memory.detours = Some(detours);
         Done { status, events, wake: None }
@@ -277,7 +294,7 @@ impl Pass<'_> {
 
     async fn contested(&self) -> Fault {
         let name = self.object.secret_name();
-        let facts = self.context.secrets.facts(&self.namespace, name).await.ok().flatten();
+        let facts = self.context.secrets.facts(&self.namespace, name, &self.manager).await.ok().flatten();
         let managers = facts.map(|facts| facts.fields.managers).unwrap_or_default();
         let who = if managers.is_empty() {
             "Somebody".to_owned()

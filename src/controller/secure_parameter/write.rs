@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 
 use super::Pass;
 use crate::{
-    api::{Reason, ReclaimPolicy, SecureParameter, names, status::WrittenSecret},
+    api::{
+        Reason, ReclaimPolicy, SecureParameter,
+        names::{self, FIELD_MANAGER},
+        status::WrittenSecret,
+    },
     controller::locked,
     domain::{
-        Fault,
-        ownership::{Claimant, SecretFacts, Verdict, judge},
+        Fault, merge,
+        ownership::{FieldOwnership, SecretFacts, Verdict, judge},
         render::Data,
     },
     kubernetes::{Desired, WriteError},
@@ -20,7 +24,9 @@ use crate::{
 /// What may be written: the verdict on a Secret at one time.
 pub(super) struct Permit {
     /// uid of the Secret that is there; `None` if there is none.
-    uid: Option<String>,
+    pub uid: Option<String>,
+    /// Who held which of its fields, where that was looked at.
+    pub fields: FieldOwnership,
 }
 
 /// A Secret after its write.
@@ -35,20 +41,27 @@ impl Pass<'_> {
     /// Judges whether the object may write its Secret.
     pub(super) async fn permit(&self) -> Result<Permit, Fault> {
         let (namespace, name) = (&self.namespace, self.object.secret_name());
-        let existing = self.context.secrets.facts(namespace, name).await;
+        let existing = self.context.secrets.facts(namespace, name, &self.manager).await;
         let existing = existing.map_err(|error| write_failed(name, &error))?;
-        let claimant = Claimant { namespace, name: &self.name, uid: &self.uid, secret: name };
+        let merges = self.object.spec.merges();
         let verdict = {
             let index = locked(&self.context.index);
-            let older = index.older_sibling(namespace, name, &self.uid);
-            judge(existing.as_ref(), claimant, |uid| index.living(namespace, uid), older.as_deref())
+            let holder = |uid: &str| index.living(namespace, uid);
+            if merges {
+                merge::judge(existing.as_ref(), self.claimant(), holder)
+            } else {
+                let older = index.older_sibling(namespace, name, &self.uid);
+                judge(existing.as_ref(), self.claimant(), holder, older.as_deref())
+            }
         };
-        // A Secret in the way is followed, so that its deletion or consent is noticed at once.
-        let in_the_way = matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-        self.context.named_secrets.follow(&self.uid, in_the_way.then_some((namespace.as_str(), name)));
+        // A Secret in the way is followed, so that its deletion or consent is noticed at once; one that others made,
+        // always.
+        let is_followed = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
+        self.context.named_secrets.follow(&self.uid, is_followed.then_some((namespace.as_str(), name)));
+        let fields = existing.map(|facts| facts.fields).unwrap_or_default();
         match verdict {
-            Verdict::Create => Ok(Permit { uid: None }),
-            Verdict::Apply { uid } => Ok(Permit { uid: Some(uid) }),
+            Verdict::Create => Ok(Permit { uid: None, fields }),
+            Verdict::Apply { uid } => Ok(Permit { uid: Some(uid), fields }),
             Verdict::Refuse(fault) => Err(fault),
         }
     }
@@ -56,13 +69,14 @@ impl Pass<'_> {
     /// The permit for the Secret that was last written and is as it was.
     pub(super) fn permit_again(&self, ours: &WrittenSecret) -> Permit {
         self.context.named_secrets.follow(&self.uid, None);
-        Permit { uid: Some(ours.uid.clone()) }
+        Permit { uid: Some(ours.uid.clone()), fields: FieldOwnership::default() }
     }
 
     /// Writes the Secret. If that fails, it is as it was.
     pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<Applied, Fault> {
-        let desired = desired(self.object, &self.namespace, data);
+        let desired = self.desired(data);
         let facts = match &permit.uid {
+            Some(uid) if self.object.spec.merges() => self.put_keys(&desired, uid, permit).await?,
             None => self.create(&desired).await?,
             Some(uid) => match self.context.secrets.apply(&desired, uid).await {
                 Err(WriteError::Immutable) => {
@@ -80,6 +94,7 @@ impl Pass<'_> {
         };
         self.context.metrics.secret_written();
         self.audit_write("apply", desired.name, Some(facts.resource_version.clone()));
+        self.leave_merged(desired.name, permit).await?;
         Ok(Applied { facts, key_count: desired.data.len() })
     }
 
@@ -90,7 +105,8 @@ impl Pass<'_> {
             return Ok(facts);
         }
         // Somebody created a Secret of this name between the verdict and the write, and ours was merged into it.
-        self.context.secrets.withdraw(desired.namespace, desired.name, &facts.uid).await.map_err(failed)?;
+        let withdrawn = self.context.secrets.withdraw(desired.namespace, desired.name, &facts.uid, &self.manager).await;
+        withdrawn.map_err(failed)?;
         self.audit_write("withdraw", desired.name, None);
         let makers: Vec<_> = facts.fields.managers.iter().map(String::as_str).collect();
         let message = format!(
@@ -102,12 +118,47 @@ impl Pass<'_> {
         Err(Fault::new(Reason::SecretConflict, message))
     }
 
+    fn desired<'d>(&'d self, data: Data<'d>) -> Desired<'d> {
+        let spec = &self.object.spec;
+        let target = spec.target.as_ref();
+        let bare = Desired {
+            namespace: &self.namespace,
+            name: self.object.secret_name(),
+            manager: &self.manager,
+            type_: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            immutable: false,
+            owner: None,
+            data,
+        };
+        if spec.merges() {
+            return bare;
+        }
+        let with = |own: &[(&str, &str)], set: Option<&BTreeMap<String, String>>| {
+            let own = own.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            set.cloned().unwrap_or_default().into_iter().chain(own).collect()
+        };
+        let labels = [(names::OWNER_UID_LABEL, self.uid.as_str()), (names::MANAGED_BY_LABEL, FIELD_MANAGER)];
+        Desired {
+            type_: Some(spec.secret_type()),
+            immutable: target.and_then(|target| target.immutable).unwrap_or_default(),
+            labels: with(&labels, target.map(|target| &target.labels)),
+            annotations: with(&[(names::OWNER_ANNOTATION, &self.name)], target.map(|target| &target.annotations)),
+            owner: (spec.reclaim_policy() == ReclaimPolicy::Delete).then(|| owner_reference(self.object)).flatten(),
+            ..bare
+        }
+    }
+
     /// Deals with the Secret under the former name of the target, once the new one is written: deletes it, or lets go
     /// of it where it is to be retained.
     pub(super) async fn retire(&self, former: &WrittenSecret) -> Result<(), Fault> {
         let failed = |error: WriteError| write_failed(&former.name, &error);
         let (secrets, namespace) = (&self.context.secrets, &self.namespace);
-        let facts = secrets.facts(namespace, &former.name).await.map_err(failed)?;
+        if self.take_keys_back(&former.name).await? {
+            return Ok(());
+        }
+        let facts = secrets.facts(namespace, &former.name, FIELD_MANAGER).await.map_err(failed)?;
         let is_ours =
             facts.is_some_and(|facts| facts.uid == former.uid && facts.owner_uid.as_deref() == Some(&self.uid));
         if !is_ours {
@@ -128,28 +179,6 @@ impl Pass<'_> {
     }
 }
 
-fn desired<'a>(object: &'a SecureParameter, namespace: &'a str, data: Data<'a>) -> Desired<'a> {
-    let target = object.spec.target.as_ref();
-    let with = |own: &[(&str, String)], set: Option<&BTreeMap<String, String>>| {
-        let own = own.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-        set.cloned().unwrap_or_default().into_iter().chain(own).collect()
-    };
-    let labels = [
-        (names::OWNER_UID_LABEL, object.uid().unwrap_or_default()),
-        (names::MANAGED_BY_LABEL, names::FIELD_MANAGER.to_owned()),
-    ];
-    Desired {
-        namespace,
-        name: object.secret_name(),
-        type_: object.spec.secret_type(),
-        immutable: target.and_then(|target| target.immutable).unwrap_or_default(),
-        labels: with(&labels, target.map(|target| &target.labels)),
-        annotations: with(&[(names::OWNER_ANNOTATION, object.name_any())], target.map(|target| &target.annotations)),
-        owner: (object.spec.reclaim_policy() == ReclaimPolicy::Delete).then(|| owner_reference(object)).flatten(),
-        data,
-    }
-}
-
 fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
     // Without blockOwnerDeletion, which would need the right to set finalizers.
     object.controller_owner_ref(&()).map(|owner| OwnerReference { block_owner_deletion: None, ..owner })
@@ -162,6 +191,12 @@ pub(super) fn write_failed(secret: &str, error: &WriteError) -> Fault {
         WriteError::Invalid(_) => Fault::new(
             Reason::InvalidSpec,
             format!("Secret {secret} could not be written: {error}; correct spec.target or the keys in spec.data."),
+        ),
+        WriteError::Held(_) => Fault::new(
+            Reason::SecretConflict,
+            format!(
+                "Secret {secret} could not be written: {error}; rename the keys in the spec, or remove them there."
+            ),
         ),
         _ => Fault::new(
             Reason::SecretWriteFailed,

@@ -20,6 +20,7 @@ use crate::{
         Known, Mode, ReadError, Reader, Reading,
         testing::{Bench, Store, base, labelled, needed, object, subscriber, version, wanted},
     },
+    random::Random,
 };
 
 const SEQUENCES: u64 = 200;
@@ -28,21 +29,7 @@ const NAMES: [&str; 12] = ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h", "/i",
 const OBJECTS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 const LABEL: &str = "prod";
 
-/// xorshift64*.
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
-    }
-
-    fn of<T: Copy>(&mut self, choice: &[T]) -> T {
-        choice[usize::try_from(self.below(choice.len() as u64)).expect("small")]
-    }
-
     fn wanted(&mut self, fixed: bool) -> Wanted {
         let name = self.of(&NAMES);
         match self.below(6) {
@@ -110,7 +97,7 @@ impl World {
         NAMES[..8].iter().for_each(|name| bench.store.write(name));
         let objects = Arc::default();
         let listener = listen(&mut bench, &objects);
-        let random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let random = Random::new(seed);
         Self { bench, fixed: seed.is_multiple_of(8), random, objects, listener, reads: Vec::new() }
     }
 

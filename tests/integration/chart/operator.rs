@@ -41,12 +41,14 @@ async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
     world.apply(&checkout).await?;
     let secret = world.secret_holds("moved", "second").await?;
     world.secret_gone("checkout").await?;
+    world.puts_keys_into_secrets_of_others().await?;
     let first_log = world.stop(operator)?;
 
     world.plane.helm(arguments("upgrade", &[VALUES, &["--set=concurrency=3"]].concat())).await?;
     let operator = world.operator().await?;
     world.aws.put("/shop/password", "third");
     world.secret_holds("moved", "third").await?;
+    world.restarts_only_if_the_chart_says_so().await?;
     let log = first_log + &world.stop(operator)?;
     ensure!(!log.contains("forbidden") && !log.contains("may not"), "a right is missing:\n{log}");
 
@@ -66,6 +68,43 @@ impl Installation {
         let world = Self { client: plane.client().await?, plane, aws, runs: 0 };
         world.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).await?;
         Ok(world)
+    }
+
+    /// Needs the right to set the object's finalizer.
+    async fn puts_keys_into_secrets_of_others(&self) -> Result<()> {
+        let metadata =
+            json!({"name": "theirs", "namespace": "shop", "annotations": {"secureparameter.io/allow": "merge"}});
+        self.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})).await?;
+        let target = json!({"target": {"name": "theirs", "creationPolicy": "Merge"}});
+        self.apply(&object("merges", &[("PASSWORD", "/shop/password")], &target)).await?;
+        self.secret_holds("theirs", "second").await?;
+        self.plane.kubectl(["-n", "shop", "delete", "secureparameter", "merges", "--timeout=60s"]).await?;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
+        ensure!(secrets.get("theirs").await?.data.is_none_or(|data| data.is_empty()), "the key stays");
+        Ok(())
+    }
+
+    /// Without the right to it, an object says what is missing.
+    async fn restarts_only_if_the_chart_says_so(&mut self) -> Result<()> {
+        let restart = json!({"restart": [{"kind": "Deployment", "name": "none"}]});
+        self.aws.put("/shop/rotating", "first");
+        self.apply(&object("restarts", &[("PASSWORD", "/shop/rotating")], &restart)).await?;
+        self.secret_holds("restarts", "first").await?;
+        self.aws.put("/shop/rotating", "second");
+        self.restarted_says("restart.enabled=true").await?;
+        self.plane.helm(arguments("upgrade", &[VALUES, &["--set=restart.enabled=true"]].concat())).await?;
+        // Tried again by itself after a minute; a new change does not wait for that.
+        self.aws.put("/shop/rotating", "third");
+        self.restarted_says("Deployment none does not exist").await
+    }
+
+    async fn restarted_says(&self, words: &str) -> Result<()> {
+        let objects: Api<SecureParameter> = Api::namespaced(self.client.clone(), "shop");
+        eventually(&format!("restarts to say {words}"), PATIENCE, async || {
+            let conditions = objects.get("restarts").await?.status.unwrap_or_default().conditions;
+            Ok(conditions.iter().any(|c| c.type_ == "Restarted" && c.message.contains(words)).then_some(()))
+        })
+        .await
     }
 
     async fn apply(&self, manifest: &Value) -> Result<()> {

@@ -9,8 +9,13 @@ use super::{FULLNAME, chart, container, find, helm, operator_arguments, rendered
 
 /// Everything the operator does with the Kubernetes API. The chart grants this and nothing else; that it is enough is
 /// shown by an operator that runs with it.
-const RIGHTS: &[(&str, &[&str], &[&str])] = &[
+/// API group, resources, verbs.
+type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const RIGHTS: &[Right] = &[
     ("secureparameter.io", &["secureparameters", "clusterparameterstores", "parameterstores"], &["list", "watch"]),
+    ("secureparameter.io", &["secureparameters"], &["patch"]),
+    ("secureparameter.io", &["secureparameters"], &["patch"]),
     (
         "secureparameter.io",
         &["secureparameters/status", "clusterparameterstores/status", "parameterstores/status"],
@@ -105,10 +110,18 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
     let roles: Vec<_> =
         objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
     assert_eq!(roles.len(), 2, "one role and its binding");
-    let rights = RIGHTS
-        .iter()
-        .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}));
-    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rights.collect::<Value>());
+    let mut rights: Vec<_> = RIGHTS.to_vec();
+    let rules = |rights: &[Right]| -> Value {
+        rights
+            .iter()
+            .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}))
+            .collect()
+    };
+    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rules(&rights));
+    // Workloads are touched only where that is wanted.
+    let objects = rendered(&["--set=rbac.aggregate=false,restart.enabled=true"]).await?;
+    rights.insert(rights.len() - 1, ("apps", &["deployments", "statefulsets", "daemonsets"], &["get", "list", "patch"]));
+    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rules(&rights));
     Ok(())
 }
 

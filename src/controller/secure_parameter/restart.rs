@@ -1,0 +1,84 @@
+//! Restarts the workloads that use a Secret, once after it changed and stayed the same for a while.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::Pass;
+use crate::{
+    api::{Condition, Conditions, Reason},
+    controller::ledger::{PendingRestart, Restarted},
+    domain::{
+        audit::to_seconds,
+        event,
+        restart::{QUIET, RETRY, Summary, Write, summary},
+    },
+};
+
+impl Pass<'_> {
+    /// Plans a restart if a write calls for one. The status says so from that write on, so that it is not forgotten.
+    pub(super) fn plan_restart(&mut self, write: Write) {
+        if self.object.spec.restart.is_empty() || !write.calls_for_restart() {
+            return;
+        }
+        self.memory.plan_restart(Instant::now());
+        let message = format!(
+            "Secret {} changed at {}; the workloads are restarted {} s after its last change.",
+            self.object.secret_name(),
+            to_seconds(self.now),
+            QUIET.as_secs()
+        );
+        self.memory.restarted = Some(Restarted { is_done: false, reason: Reason::RestartPending, message });
+    }
+
+    /// Restarts the workloads if it is time.
+    pub(super) async fn restart_when_due(&mut self) -> Result<(), kube::Error> {
+        let is_due = |restart: &PendingRestart| restart.due <= Instant::now();
+        if self.memory.restart.as_ref().is_none_or(|restart| !is_due(restart)) {
+            return Ok(());
+        }
+        self.memory.restart = None;
+        let before = self.memory.status.clone();
+        let Some(secret) = before.secret.as_ref().filter(|_| !self.object.spec.restart.is_empty()) else {
+            self.memory.restarted = None;
+            return Ok(());
+        };
+        // The same for all that is restarted for this version of the Secret, and never again for another: whoever
+        // goes on after a crash restarts nothing twice.
+        let token = format!("{}/{}", secret.name, secret.resource_version);
+        let mut rollouts = BTreeMap::new();
+        for target in &self.object.spec.restart {
+            let changed = before.last_change_time.as_ref();
+            rollouts.extend(self.context.workloads.restart(&self.namespace, target, &token, changed).await);
+        }
+        let rollouts: Vec<_> = rollouts.into_iter().collect();
+        let Summary { is_done, again, reason, message } = summary(&secret.name, &rollouts);
+        if again {
+            let now = Instant::now();
+            self.memory.restart = Some(PendingRestart { since: now, due: now + RETRY });
+        }
+        let said = Some(Restarted { is_done, reason, message });
+        if said == self.memory.restarted {
+            return Ok(());
+        }
+        if let Some(Restarted { message, .. }) = &said {
+            let event = event::of_restart(&self.name, &self.uid, &token, is_done, reason, message);
+            self.emit(Some(event), self.now).await;
+        }
+        self.memory.restarted = said;
+        let mut status = (*before).clone();
+        status.conditions.retain(|condition| condition.type_ != "Restarted");
+        self.show(status).await
+    }
+
+    /// The condition `Restarted`, if there is something to say.
+    pub(super) fn restarted(&self) -> Option<Condition> {
+        let Restarted { is_done, reason, message } = self.memory.restarted.as_ref()?;
+        let said = !self.object.spec.restart.is_empty();
+        let previous = &self.memory.status.conditions;
+        said.then(|| {
+            let conditions = Conditions::new(previous, self.object.metadata.generation, self.now);
+            conditions.restarted(*is_done, *reason, message)
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! Restarts workloads as `kubectl rollout restart` does: by an annotation on their pod template.
+
+use k8s_openapi::{
+    api::apps::v1::{DaemonSet, Deployment, StatefulSet},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{
+    Api, Client, Error, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{RestartTarget, WorkloadKind, names},
+    domain::restart::{Rollout, label_selector},
+};
+
+/// Workloads of the cluster.
+#[derive(Clone)]
+pub struct Workloads {
+    client: Client,
+}
+
+impl Workloads {
+    /// Uses this client.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Restarts what a target means, except what was restarted for this very `token` before, or came after `changed`.
+    /// Answers with each workload by kind and name.
+    pub async fn restart(
+        &self,
+        namespace: &str,
+        target: &RestartTarget,
+        token: &str,
+        changed: Option<&Time>,
+    ) -> Vec<(String, Rollout)> {
+        let api = self.api(namespace, target.kind);
+        let kind = format!("{:?}", target.kind);
+        let found = match (&target.name, &target.selector) {
+            (Some(name), _) => api.get(name).await.map(|object| vec![object]),
+            (None, Some(selector)) => {
+                let params = ListParams::default().labels(&label_selector(selector));
+                api.list(&params).await.map(|list| list.items)
+            }
+            (None, None) => Ok(Vec::new()),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let name = target.name.as_deref().unwrap_or("by selector");
+                return vec![(format!("{kind} {name}"), failed(&error))];
+            }
+        };
+        let mut rollouts = Vec::new();
+        for object in found {
+            let is_newer = changed.is_some_and(|changed| object.metadata.creation_timestamp.as_ref() > Some(changed));
+            let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, token).await };
+            rollouts.push((format!("{kind} {}", object.name_any()), rollout));
+        }
+        rollouts
+    }
+
+    fn api(&self, namespace: &str, kind: WorkloadKind) -> Api<DynamicObject> {
+        let resource = match kind {
+            WorkloadKind::Deployment => ApiResource::erase::<Deployment>(&()),
+            WorkloadKind::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
+            WorkloadKind::DaemonSet => ApiResource::erase::<DaemonSet>(&()),
+        };
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+}
+
+async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, token: &str) -> Rollout {
+    let spec = &object.data["spec"];
+    if spec["template"]["metadata"]["annotations"][names::RESTART_ANNOTATION] == token {
+        return Rollout::Started;
+    }
+    if spec["paused"] == true {
+        return Rollout::Paused;
+    }
+    let patch = json!({
+        "metadata": {"uid": object.metadata.uid},
+        "spec": {"template": {"metadata": {"annotations": {names::RESTART_ANNOTATION: token}}}},
+    });
+    let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_metadata(&object.name_any(), &params, &Patch::<Value>::Merge(patch)).await {
+        Ok(_) if spec["updateStrategy"]["type"] == "OnDelete" => Rollout::OnDelete,
+        Ok(_) => Rollout::Started,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Error) -> Rollout {
+    match error {
+        Error::Api(status) if status.code == 404 => Rollout::Missing,
+        Error::Api(status) if status.code == 403 => Rollout::Forbidden,
+        Error::Api(status) => Rollout::Failed(format!("the API server answered {}: {}", status.code, status.message)),
+        _ => Rollout::Failed("the API server cannot be reached".to_owned()),
+    }
+}
