@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use secure_parameter_operator::{
-    api::crds,
+    api::{crds, reference},
     cli::{Cli, Command, CrdsArgs, RunArgs},
     config::Config,
     controller::{Settings, run},
@@ -74,12 +74,16 @@ fn stop_on_signal() -> Result<CancellationToken, String> {
 }
 
 fn print_crds(args: &CrdsArgs) -> Result<(), String> {
+    let print = |text: &str| stdout().write_all(text.as_bytes()).map_err(|error| format!("Cannot print: {error}."));
+    if args.reference {
+        return print(&reference());
+    }
     for (file, manifest) in crds() {
         let yaml = serde_yaml::to_string(&manifest).map_err(|error| format!("{file}: {error}."))?;
         match &args.write {
             Some(folder) => std::fs::write(folder.join(&file), yaml)
                 .map_err(|error| format!("{} cannot be written: {error}.", folder.join(&file).display()))?,
-            None => write!(stdout(), "---\n{yaml}").map_err(|error| format!("Cannot print: {error}."))?,
+            None => print(&format!("---\n{yaml}"))?,
         }
     }
     Ok(())

@@ -36,7 +36,7 @@ pub struct DataEntry {
     #[schemars(range(min = 1))]
     pub version: Option<i64>,
 
-    /// The version that carries this label.
+    /// The version that carries this label. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
     pub label: Option<String>,
@@ -47,7 +47,7 @@ pub struct DataEntry {
     pub previous: Option<bool>,
 
     /// Says that the value is base64 of what was encrypted with KMS by hand before it was stored: it is decrypted once
-    /// more, before all else. `{}` if the ciphertext itself says which key it was.
+    /// more, before all else. `{}` if the ciphertext itself says which key it was. Default: not encrypted by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_decrypt: Option<KmsDecrypt>,
 
@@ -60,6 +60,7 @@ pub struct DataEntry {
     /// How the value, or what `jsonPath` found in it, is encoded: it is decoded for the Secret. The result may be binary.
     /// Default: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Decode")]
     pub decode: Option<Decode>,
 
     /// If true and the parameter does not exist, the key is left out of the Secret. Default: false, the object fails.
@@ -103,11 +104,11 @@ pub enum Decode {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.path) != has(self.parameter)").message("exactly one of path and parameter must be set"))]
 pub struct DataFromEntry {
-    /// All parameters below a path, a key each. This or `parameter` must be set.
+    /// All parameters below a path, a key each. This or `parameter` must be set. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathSource>,
 
-    /// One parameter whose value holds several fields, a key each. This or `path` must be set.
+    /// One parameter whose value holds several fields, a key each. This or `path` must be set. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter: Option<ParameterSource>,
 
@@ -168,7 +169,7 @@ pub struct ParameterSource {
     #[schemars(range(min = 1))]
     pub version: Option<i64>,
 
-    /// The version that carries this label.
+    /// The version that carries this label. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
     pub label: Option<String>,
@@ -193,9 +194,10 @@ pub struct KeyMapping {
     /// `Name`: as it is, with `/` as `.`. `EnvVar`: in upper case, with `_` for all that is no letter and no digit.
     /// Default: `Name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "KeyFormat")]
     pub format: Option<KeyFormat>,
 
-    /// Put in front of each key.
+    /// Put in front of each key. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub prefix: Option<String>,

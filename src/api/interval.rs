@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::patterns;
+
 /// A duration in hours, minutes and seconds, for example `1h30m`. The schema bounds where it stands decide what is
 /// allowed; [`Interval::parse`] gives its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +46,7 @@ impl JsonSchema for Interval {
         json_schema!({
             "type": "string",
             "maxLength": 32,
-            "pattern": "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$",
+            "pattern": patterns::DURATION,
         })
     }
 

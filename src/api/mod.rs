@@ -1,13 +1,16 @@
 //! The Kubernetes contract: kinds, conditions, reasons, names of labels and annotations.
 //!
-//! The Rust types are the source; `crds/*.yaml` is generated from them by `secure-parameter-operator crds`.
+//! The Rust types are the source; `crds/*.yaml` and `docs/reference.md` are generated from them by
+//! `secure-parameter-operator crds`.
 
 mod condition;
 mod crds;
 mod data;
 mod interval;
 pub mod names;
+mod patterns;
 mod reason;
+mod reference;
 mod secure_parameter;
 pub mod status;
 mod store;
@@ -19,6 +22,7 @@ pub use data::{
 };
 pub use interval::Interval;
 pub use reason::{Progress, Reason};
+pub use reference::reference;
 pub use secure_parameter::{
     CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, ReclaimPolicy, RestartTarget, SecureParameter,
     SecureParameterSpec, StoreKind, StoreRef, Target, Template, WorkloadKind,

@@ -6,17 +6,18 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataEntry, DataFromEntry, Interval, status::SecureParameterStatus, store::LabelSelector};
+use super::{
+    DataEntry, DataFromEntry, Interval,
+    patterns::{DNS_SUBDOMAIN, LABEL_VALUE, qualified_keys, zero_or_up_to},
+    status::SecureParameterStatus,
+    store::LabelSelector,
+};
 
 /// How stale a change may be noticed by polling where the spec does not say.
 pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Name of the store that is used where the spec names none.
 pub const DEFAULT_STORE: &str = "default";
-
-/// CEL: all keys of a map are qualified names, as the Kubernetes API wants them of labels and annotations.
-const QUALIFIED_KEYS: &str =
-    "self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))";
 
 /// Parameters of AWS Parameter Store that become one native Secret.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,9 +49,6 @@ const QUALIFIED_KEYS: &str =
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    // The pattern comes first, so that what is no duration gets this message and not CEL's own.
-    validation = Rule::new("!has(self.refreshInterval) || (self.refreshInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.refreshInterval != '' && (duration(self.refreshInterval) == duration('0s') || (duration(self.refreshInterval) >= duration('10s') && duration(self.refreshInterval) <= duration('168h'))))")
-        .message("refreshInterval must be 0s (no polling) or between 10s and 168h, written like 90s, 5m or 1h30m"),
     validation = Rule::new("(has(self.data) && size(self.data) > 0) || (has(self.dataFrom) && size(self.dataFrom) > 0)")
         .message("data or dataFrom must have an entry"),
 )]
@@ -62,6 +60,7 @@ pub struct SecureParameterSpec {
     /// How stale a change in Parameter Store may be noticed by polling, for example `5m`. Between `10s` and `168h`,
     /// or `0s` for no polling. Default: `5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(zero_or_up_to("168h")).message("refreshInterval must be 0s (no polling) or between 10s and 168h, written like 90s, 5m or 1h30m"))]
     pub refresh_interval: Option<Interval>,
 
     /// While true, nothing is read from AWS, nothing is written and nothing is deleted. Default: false.
@@ -69,12 +68,14 @@ pub struct SecureParameterSpec {
     pub suspend: Option<bool>,
 
     /// Keys of the Secret, each with the parameter that its value comes from. This or `dataFrom` must have an entry.
+    /// Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub data: Vec<DataEntry>,
 
-    /// Parameters that become several keys of the Secret each. No two sources may give the same key.
+    /// Parameters that become several keys of the Secret each. No two sources may give the same key. Default:
+    /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub data_from: Vec<DataFromEntry>,
@@ -97,11 +98,12 @@ pub struct StoreRef {
     /// Kind of the store: `ClusterParameterStore` or, in the same namespace, `ParameterStore`. Default:
     /// `ClusterParameterStore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StoreKind")]
     pub kind: Option<StoreKind>,
 
     /// Name of the store. Default: `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: Option<String>,
 }
 
@@ -132,28 +134,25 @@ impl StoreKind {
 pub struct Target {
     /// Name of the Secret. Default: the name of the SecureParameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: Option<String>,
 
-    /// Type of the Secret. Default: `Opaque`. Tokens of service accounts are refused.
+    /// Type of the Secret. Tokens of service accounts are refused. Default: `Opaque`.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self != 'kubernetes.io/service-account-token' && self != 'bootstrap.kubernetes.io/token'").message("a Secret of this type would grant access to the cluster itself"))]
     pub type_: Option<String>,
 
-    /// Labels for the Secret.
+    /// Labels for the Secret. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "LabelMap")]
-    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"), validation = Rule::new(QUALIFIED_KEYS).message("the keys of labels are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"), validation = Rule::new(qualified_keys()).message("the keys of labels are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations for the Secret.
+    /// Annotations for the Secret. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BoundedMap<4096>")]
-    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"), validation = Rule::new(QUALIFIED_KEYS).message("the keys of annotations are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"), validation = Rule::new(qualified_keys()).message("the keys of annotations are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
     pub annotations: BTreeMap<String, String>,
 
     /// If true, nobody can change the Secret's data, and Kubernetes need not watch it. A new value then means a new Secret:
@@ -161,18 +160,20 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub immutable: Option<bool>,
 
-    /// Keys that are composed of others.
+    /// Keys that are composed of others. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
 
     /// How the Secret comes to be. `Owner`: the operator creates it and keeps it whole. `Merge`: the operator puts its keys
     /// into a Secret that others made, and that consents by the annotation `secureparameter.io/allow`. Default: `Owner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CreationPolicy")]
     pub creation_policy: Option<CreationPolicy>,
 
     /// What becomes of the Secret when this object is deleted, or with `Merge` of its keys. `Delete`: they go too.
     /// `Retain`: they stay. Default: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ReclaimPolicy")]
     pub reclaim_policy: Option<ReclaimPolicy>,
 }
 
@@ -229,7 +230,7 @@ impl JsonSchema for LabelMap {
             "additionalProperties": {
                 "type": "string",
                 "maxLength": 63,
-                "pattern": "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$",
+                "pattern": LABEL_VALUE,
             },
         })
     }
@@ -278,15 +279,12 @@ pub struct RestartTarget {
     /// Kind of the workloads.
     pub kind: WorkloadKind,
 
-    /// Name of the workload. This or `selector` must be set.
+    /// Name of the workload. This or `selector` must be set. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: Option<String>,
 
-    /// Labels of the workloads. This or `name` must be set.
+    /// Labels of the workloads. This or `name` must be set. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
 }

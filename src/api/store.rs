@@ -6,7 +6,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, status::StoreStatus};
+use super::{
+    Interval,
+    patterns::{DNS_LABEL, DNS_SUBDOMAIN, LABEL_VALUE, QUALIFIED_NAME, qualified_keys, zero_or_up_to},
+    status::StoreStatus,
+};
 
 /// Requests a second to Parameter Store where no store of the account and region says otherwise: a quarter of the
 /// account's default quota of 40 (AWS General Reference, Systems Manager quotas).
@@ -41,11 +45,6 @@ pub const DEFAULT_REVALIDATE_INTERVAL: Duration = Duration::from_secs(24 * 3_600
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    // The pattern comes first, so that what is no duration gets this message and not CEL's own.
-    validation = Rule::new("!has(self.revalidateInterval) || (self.revalidateInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.revalidateInterval != '' && (duration(self.revalidateInterval) == duration('0s') || (duration(self.revalidateInterval) >= duration('10s') && duration(self.revalidateInterval) <= duration('720h'))))")
-        .message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"),
-)]
 pub struct ClusterParameterStoreSpec {
     /// AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,23 +55,26 @@ pub struct ClusterParameterStoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ClusterIdentity>,
 
-    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`, the default), or KMS itself (`Direct`), which shows
-    /// in status and audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier:
-    /// these are decrypted by Parameter Store in either case.
+    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`), or KMS itself (`Direct`), which shows in status and
+    /// audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier: these are
+    /// decrypted by Parameter Store in either case. Default: `ViaSsm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Decryption")]
     pub decryption: Option<Decryption>,
 
     /// How often values that did not change are decrypted again, to prove that access still stands: `0s` (never), or
-    /// from `10s` to `720h`. Default `24h`.
+    /// from `10s` to `720h`. Default: `24h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(zero_or_up_to("720h")).message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"))]
     pub revalidate_interval: Option<Interval>,
 
-    /// Which namespaces may read which parameters. What no rule grants is denied.
+    /// Which namespaces may read which parameters. What no rule grants is denied. Default: none, nobody
+    /// reads anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub access: Vec<AccessRule>,
 
-    /// Share of the account's Parameter Store quota that the operator may use.
+    /// Share of the account's Parameter Store quota that the operator may use. Default: 10 requests a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
 }
@@ -103,11 +105,6 @@ pub struct ClusterParameterStoreSpec {
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    // The pattern comes first, so that what is no duration gets this message and not CEL's own.
-    validation = Rule::new("!has(self.revalidateInterval) || (self.revalidateInterval.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self.revalidateInterval != '' && (duration(self.revalidateInterval) == duration('0s') || (duration(self.revalidateInterval) >= duration('10s') && duration(self.revalidateInterval) <= duration('720h'))))")
-        .message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"),
-)]
 pub struct ParameterStoreSpec {
     /// AWS region, for example `eu-central-1`. Default: from the operator's environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,15 +114,17 @@ pub struct ParameterStoreSpec {
     /// As whom to read. A namespaced store never uses the operator's own identity.
     pub identity: NamespacedIdentity,
 
-    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`, the default), or KMS itself (`Direct`), which shows
-    /// in status and audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier:
-    /// these are decrypted by Parameter Store in either case.
+    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`), or KMS itself (`Direct`), which shows in status and
+    /// audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier: these are
+    /// decrypted by Parameter Store in either case. Default: `ViaSsm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Decryption")]
     pub decryption: Option<Decryption>,
 
     /// How often values that did not change are decrypted again, to prove that access still stands: `0s` (never), or
-    /// from `10s` to `720h`. Default `24h`.
+    /// from `10s` to `720h`. Default: `24h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(zero_or_up_to("720h")).message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"))]
     pub revalidate_interval: Option<Interval>,
 }
 
@@ -161,10 +160,10 @@ pub struct NamespacedIdentity {
 #[serde(rename_all = "camelCase")]
 pub struct NamespacedSecretRef {
     /// Namespace of the Secret.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     pub namespace: String,
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: String,
 }
 
@@ -173,7 +172,7 @@ pub struct NamespacedSecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct LocalSecretRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
     pub name: String,
 }
 
@@ -202,16 +201,16 @@ pub struct AccessRule {
         .message("exactly one of names, selector and all: true must be set"),
 )]
 pub struct NamespaceMatch {
-    /// Namespaces by name.
+    /// Namespaces by name. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63)))]
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)))]
     pub names: Option<Vec<String>>,
 
-    /// Namespaces by label.
+    /// Namespaces by label. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
 
-    /// `true`: every namespace.
+    /// `true`: every namespace. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<bool>,
 }
@@ -222,15 +221,16 @@ pub struct NamespaceMatch {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)")
-        .message("an empty selector selects nothing; where everything is meant, all: true says so"),
+        .message("an empty selector selects nothing; give it matchLabels or matchExpressions"),
 )]
 pub struct LabelSelector {
-    /// Labels that must all have these values.
+    /// Labels that must all have these values. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<SelectorLabels>")]
+    #[x_kube(validation = Rule::new(qualified_keys()).message("the keys of labels are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
     pub match_labels: Option<std::collections::BTreeMap<String, String>>,
 
-    /// Requirements that must all hold.
+    /// Requirements that must all hold. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub match_expressions: Option<Vec<LabelRequirement>>,
@@ -248,7 +248,7 @@ impl JsonSchema for SelectorLabels {
         schemars::json_schema!({
             "type": "object",
             "maxProperties": 16,
-            "additionalProperties": {"type": "string", "maxLength": 63},
+            "additionalProperties": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
         })
     }
 
@@ -266,13 +266,13 @@ impl JsonSchema for SelectorLabels {
 )]
 pub struct LabelRequirement {
     /// The label.
-    #[schemars(length(min = 1, max = 317))]
+    #[schemars(length(min = 1, max = 317), regex(pattern = QUALIFIED_NAME))]
     pub key: String,
     /// How it relates to the values.
     pub operator: SelectorOperator,
-    /// The values, for `In` and `NotIn`.
+    /// The values, for `In` and `NotIn`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[schemars(length(max = 64), inner(length(max = 63), regex(pattern = LABEL_VALUE)))]
     pub values: Option<Vec<String>>,
 }
 
@@ -294,7 +294,7 @@ pub enum SelectorOperator {
 #[serde(rename_all = "camelCase")]
 pub struct Quota {
     /// Requests a second to Parameter Store. Where several cluster stores of one account and region say different
-    /// things, the lowest counts. Default: 10.
+    /// things, the lowest counts.
     #[schemars(range(min = 1, max = 10000))]
     pub requests_per_second: i32,
 }

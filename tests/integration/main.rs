@@ -19,6 +19,7 @@ mod moto;
 mod ownership;
 mod paths;
 mod process;
+mod reference;
 mod restart;
 mod schema;
 mod sources;

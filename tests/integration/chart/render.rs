@@ -15,7 +15,6 @@ type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
 const RIGHTS: &[Right] = &[
     ("secureparameter.io", &["secureparameters", "clusterparameterstores", "parameterstores"], &["list", "watch"]),
     ("secureparameter.io", &["secureparameters"], &["patch"]),
-    ("secureparameter.io", &["secureparameters"], &["patch"]),
     (
         "secureparameter.io",
         &["secureparameters/status", "clusterparameterstores/status", "parameterstores/status"],
@@ -111,17 +110,18 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
         objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
     assert_eq!(roles.len(), 2, "one role and its binding");
     let mut rights: Vec<_> = RIGHTS.to_vec();
-    let rules = |rights: &[Right]| -> Value {
+    let expected = |rights: &[Right]| -> Value {
         rights
             .iter()
             .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}))
             .collect()
     };
-    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rules(&rights));
+    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
     // Workloads are touched only where that is wanted.
     let objects = rendered(&["--set=rbac.aggregate=false,restart.enabled=true"]).await?;
-    rights.insert(rights.len() - 1, ("apps", &["deployments", "statefulsets", "daemonsets"], &["get", "list", "patch"]));
-    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rules(&rights));
+    rights
+        .insert(rights.len() - 1, ("apps", &["deployments", "statefulsets", "daemonsets"], &["get", "list", "patch"]));
+    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
     Ok(())
 }
 

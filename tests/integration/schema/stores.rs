@@ -1,0 +1,198 @@
+//! Bad stores of both kinds.
+
+use serde_json::{Value, json};
+
+use super::{Bad, Kind, entries};
+
+const NO_INTERVAL: &str = "revalidateInterval must be 0s (never) or between 10s and 720h";
+const ONE_OF: &str = "exactly one of names, selector and all: true must be set";
+const LABEL_KEYS: &str = "the keys of labels are [prefix/]name";
+const VALUES: &str = "values belong to In and NotIn";
+
+fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static str); N]) -> Vec<Bad> {
+    super::at(Kind::ClusterParameterStore, field, bad)
+}
+
+pub fn bad() -> Vec<Bad> {
+    let both = [Kind::ClusterParameterStore, Kind::ParameterStore].into_iter().flat_map(common);
+    both.chain([identity(), own_identity(), access(), namespaces(), selector(), quota()].into_iter().flatten())
+        .collect()
+}
+
+fn common(kind: Kind) -> Vec<Bad> {
+    let specs = [
+        super::with(kind, "spec", [("an unknown field", json!({"regoin": "x"}), "unknown field \"spec.regoin\"")]),
+        super::at(
+            kind,
+            "spec.region",
+            [
+                ("a town", json!("Frankfurt"), "spec.region"),
+                ("a zone of nothing", json!("eu-"), "spec.region"),
+                ("nothing", json!(""), "spec.region"),
+            ],
+        ),
+        super::at(kind, "spec.decryption", [("nobody", json!("None"), "spec.decryption")]),
+        super::at(
+            kind,
+            "spec.revalidateInterval",
+            [
+                ("each second", json!("1s"), NO_INTERVAL),
+                ("a year", json!("8760h"), NO_INTERVAL),
+                ("no duration", json!("daily"), NO_INTERVAL),
+                ("nothing", json!(""), NO_INTERVAL),
+            ],
+        ),
+        super::at(
+            kind,
+            "spec.identity",
+            [
+                ("a role", json!("arn:aws:iam::111122223333:role/reader"), "spec.identity"),
+                ("nothing in it", json!({}), "spec.identity.credentialsSecretRef: Required"),
+            ],
+        ),
+        super::at(
+            kind,
+            "spec.identity.credentialsSecretRef",
+            [
+                ("a name", json!("aws"), "spec.identity.credentialsSecretRef"),
+                ("nothing in it", json!({}), "spec.identity.credentialsSecretRef.name: Required"),
+            ],
+        ),
+        super::at(
+            kind,
+            "spec.identity.credentialsSecretRef.name",
+            [
+                ("nothing", json!(""), "spec.identity.credentialsSecretRef.name"),
+                ("what leads elsewhere", json!("../aws"), "spec.identity.credentialsSecretRef.name"),
+            ],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+fn identity() -> Vec<Bad> {
+    at(
+        "spec.identity.credentialsSecretRef.namespace",
+        [
+            ("nothing", json!(""), "spec.identity.credentialsSecretRef.namespace"),
+            ("a path", json!("shop/secrets"), "spec.identity.credentialsSecretRef.namespace"),
+        ],
+    )
+}
+
+fn own_identity() -> Vec<Bad> {
+    let foreign = json!({"name": "aws", "namespace": "other"});
+    let unknown = "unknown field \"spec.identity.credentialsSecretRef.namespace\"";
+    let (kind, field) = (Kind::ParameterStore, "spec.identity.credentialsSecretRef");
+    super::at(kind, field, [("a Secret of another namespace", foreign, unknown)])
+}
+
+fn access() -> Vec<Bad> {
+    let rule = json!({"namespaces": {"all": true}, "parameters": ["/a"]});
+    let specs = [
+        at(
+            "spec.access",
+            [
+                ("too many", vec![rule; 65].into(), "spec.access"),
+                ("a glob", json!(["/shop/*"]), "spec.access[0]"),
+                ("a rule for nobody", json!([{"parameters": ["/a"]}]), "spec.access[0].namespaces: Required"),
+                ("a rule for nothing", json!([{"namespaces": {"all": true}}]), "spec.access[0].parameters: Required"),
+            ],
+        ),
+        at(
+            "spec.access[].parameters",
+            [
+                ("none", json!([]), "spec.access[0].parameters"),
+                ("no slash first", json!(["shop/*"]), "spec.access[0].parameters"),
+                ("a blank", json!(["/shop/a b"]), "spec.access[0].parameters"),
+                ("nothing", json!([""]), "spec.access[0].parameters"),
+                ("too many", vec![json!("/a"); 33].into(), "spec.access[0].parameters"),
+            ],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+fn namespaces() -> Vec<Bad> {
+    let specs = [
+        at(
+            "spec.access[].namespaces",
+            [
+                ("names and all", json!({"all": true, "names": ["a"]}), ONE_OF),
+                ("names and a selector", json!({"names": ["a"], "selector": super::selector()}), ONE_OF),
+                ("nobody", json!({}), ONE_OF),
+                ("not all", json!({"all": false}), ONE_OF),
+            ],
+        ),
+        at("spec.access[].namespaces.all", [("a word", json!("yes"), "spec.access[0].namespaces.all")]),
+        at(
+            "spec.access[].namespaces.names",
+            [
+                ("none", json!([]), "spec.access[0].namespaces.names"),
+                ("a glob", json!(["shop-*"]), "spec.access[0].namespaces.names"),
+                ("a long name", json!(["x".repeat(64)]), "spec.access[0].namespaces.names"),
+            ],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+fn selector() -> Vec<Bad> {
+    let values = |operator: &str, values: &Value| json!([{"key": "a", "operator": operator, "values": values}]);
+    let specs = [
+        at(
+            "spec.access[].namespaces.selector",
+            [
+                ("nothing in it", json!({}), "an empty selector selects nothing"),
+                ("labels alone", json!({"team": "shop"}), "unknown field"),
+            ],
+        ),
+        at(
+            "spec.access[].namespaces.selector.matchLabels",
+            [
+                ("a key with a blank", json!({"a b": "x"}), LABEL_KEYS),
+                ("a key with two slashes", json!({"a/b/c": "x"}), LABEL_KEYS),
+                ("a value with a blank", json!({"a": "x y"}), "matchLabels.a"),
+                ("too many", entries(17), "matchLabels"),
+            ],
+        ),
+        at(
+            "spec.access[].namespaces.selector.matchExpressions",
+            [
+                ("values for Exists", values("Exists", &json!(["x"])), VALUES),
+                ("no values for NotIn", json!([{"key": "a", "operator": "NotIn"}]), VALUES),
+            ],
+        ),
+        at(
+            "spec.access[].namespaces.selector.matchExpressions[].key",
+            [("a dash first", json!("-a"), "matchExpressions[0].key")],
+        ),
+        at(
+            "spec.access[].namespaces.selector.matchExpressions[].operator",
+            [("Equals", json!("Equals"), "matchExpressions[0].operator")],
+        ),
+        at(
+            "spec.access[].namespaces.selector.matchExpressions[].values",
+            [("a long value", json!(["x".repeat(64)]), "matchExpressions[0].values")],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+fn quota() -> Vec<Bad> {
+    let specs = [
+        at(
+            "spec.quota",
+            [("a number", json!(10), "spec.quota"), ("nothing in it", json!({}), "requestsPerSecond: Required")],
+        ),
+        at(
+            "spec.quota.requestsPerSecond",
+            [
+                ("none", json!(0), "spec.quota.requestsPerSecond"),
+                ("more than AWS has", json!(10_001), "spec.quota.requestsPerSecond"),
+                ("a fraction", json!(0.5), "spec.quota.requestsPerSecond"),
+            ],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
