@@ -6,14 +6,17 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::secure_parameter::BoundedMap;
+use super::{
+    patterns::{PARAMETER, PARAMETER_LABEL},
+    target::BoundedMap,
+};
 
 /// One key of the Secret and the parameter behind it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.version), has(self.label), has(self.previous) && self.previous].filter(x, x).size() <= 1").message("version, label and previous exclude each other"),
-    validation = Rule::new("!self.parameter.matches('^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?aws/reference/secretsmanager/') || !(has(self.version) || has(self.previous) && self.previous)").message("a secret of Secrets Manager has no version numbers; use label for one of its stages"),
+    validation = Rule::new("!self.parameter.matches('^(arn:[^/]*)?/?aws/reference/secretsmanager/') || !(has(self.version) || has(self.previous) && self.previous)").message("a secret of Secrets Manager has no version numbers; use label for one of its stages"),
 )]
 pub struct DataEntry {
     /// Key in the Secret.
@@ -23,12 +26,7 @@ pub struct DataEntry {
 
     /// Name of the parameter, for example `/shop/db-password`, or its full ARN if another account shares it. Versions
     /// and labels go into their own fields.
-    #[schemars(
-        length(min = 1, max = 2048),
-        regex(
-            pattern = r"^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$"
-        )
-    )]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = PARAMETER))]
     pub parameter: String,
 
     /// A fixed version of the parameter. Default: the newest.
@@ -38,7 +36,7 @@ pub struct DataEntry {
 
     /// The version that carries this label. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = PARAMETER_LABEL))]
     pub label: Option<String>,
 
     /// If true, the version before the newest one, so that both are there while a value is rotated. A parameter that has
@@ -143,7 +141,7 @@ pub struct PathSource {
 
     /// Only versions that carry this label, and only parameters that have one. Default: the newest of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = PARAMETER_LABEL))]
     pub label: Option<String>,
 }
 
@@ -152,16 +150,11 @@ pub struct PathSource {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!(has(self.version) && has(self.label))").message("version and label exclude each other"),
-    validation = Rule::new("!self.name.matches('^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?aws/reference/secretsmanager/') || !has(self.version)").message("a secret of Secrets Manager has no version numbers; use label for one of its stages"),
+    validation = Rule::new("!self.name.matches('^(arn:[^/]*)?/?aws/reference/secretsmanager/') || !has(self.version)").message("a secret of Secrets Manager has no version numbers; use label for one of its stages"),
 )]
 pub struct ParameterSource {
     /// Name of the parameter, or its full ARN if another account shares it.
-    #[schemars(
-        length(min = 1, max = 2048),
-        regex(
-            pattern = r"^(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$"
-        )
-    )]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = PARAMETER))]
     pub name: String,
 
     /// A fixed version of the parameter. Default: the newest.
@@ -171,7 +164,7 @@ pub struct ParameterSource {
 
     /// The version that carries this label. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z_.-][a-zA-Z0-9_.-]*$"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = PARAMETER_LABEL))]
     pub label: Option<String>,
 
     /// What the value is written in.

@@ -11,9 +11,11 @@ pub mod names;
 mod patterns;
 mod reason;
 mod reference;
+mod restart;
 mod secure_parameter;
 pub mod status;
 mod store;
+mod target;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
 pub use crds::crds;
@@ -23,9 +25,9 @@ pub use data::{
 pub use interval::Interval;
 pub use reason::{Progress, Reason};
 pub use reference::reference;
+pub use restart::{RestartTarget, WorkloadKind};
 pub use secure_parameter::{
-    CreationPolicy, DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, ReclaimPolicy, RestartTarget, SecureParameter,
-    SecureParameterSpec, StoreKind, StoreRef, Target, Template, WorkloadKind,
+    DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, SecureParameter, SecureParameterSpec, StoreKind, StoreRef,
 };
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
@@ -33,3 +35,4 @@ pub use store::{
     DEFAULT_REVALIDATE_INTERVAL, Decryption, LabelRequirement, LabelSelector, LocalSecretRef, NamespaceMatch,
     NamespacedIdentity, NamespacedSecretRef, ParameterStore, ParameterStoreSpec, Quota, SelectorOperator,
 };
+pub use target::{CreationPolicy, ReclaimPolicy, Target, Template};

@@ -13,6 +13,12 @@ pub const QUALIFIED_NAME: &str =
 /// Values of labels.
 pub const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 
+/// Names of parameters, or their ARNs; references to Secrets Manager may hold what names of secrets may hold.
+pub const PARAMETER: &str = r"^((arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*|/aws/reference/secretsmanager/[a-zA-Z0-9/_+=.@-]+)$";
+
+/// Labels of parameters.
+pub const PARAMETER_LABEL: &str = "^[a-zA-Z_.-][a-zA-Z0-9_.-]*$";
+
 /// Durations in hours, minutes and seconds.
 pub const DURATION: &str = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$";
 

@@ -50,6 +50,8 @@ pub struct Memory {
     pub told: Option<String>,
     /// Optional parameters that were absent at the last look.
     pub absent: BTreeSet<Wanted>,
+    /// Whether paths are listed a second time, since the first listing after a start lacks parameters.
+    pub second_listing: SecondListing,
     /// What took the detour through Parameter Store at the last read; `None` if there was none yet.
     pub detours: Option<Detours>,
     /// Failures in a row.
@@ -59,6 +61,18 @@ pub struct Memory {
     /// The last failed read: it is not repeated before its time, unless something that it rests on changed.
     pub failed_read: Option<FailedRead>,
     repairs: VecDeque<Instant>,
+}
+
+/// Of the listing that confirms that parameters of a path went while the operator was not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondListing {
+    /// None was needed.
+    #[default]
+    Unneeded,
+    /// It is to be made.
+    Due,
+    /// It was made.
+    Done,
 }
 
 /// A restart of workloads that is to come.

@@ -6,7 +6,7 @@ use crate::{
         Fault,
         key::{KeyState, key_arn},
         parameter::Scope,
-        plan::list,
+        text::list,
     },
 };
 

@@ -9,8 +9,9 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
     Fault, dotenv, json,
-    plan::{Set, Source, shortened},
+    plan::{Set, Source},
     render::Content,
+    text::shortened,
 };
 use crate::api::{Decode, Format, Reason};
 

@@ -7,8 +7,9 @@ use globset::GlobMatcher;
 use super::{
     Fault, glob, mapping,
     parameter::{Scope, Selector, Wanted},
-    plan::{Source, list},
+    plan::Source,
     revision::Metadata,
+    text::list,
 };
 use crate::api::{KeyMapping, PathSource, Reason};
 

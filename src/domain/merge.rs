@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Fault,
     ownership::{Claimant, FieldOwnership, SecretFacts, Verdict},
-    plan::list,
+    text::list,
 };
 use crate::api::{Reason, names};
 

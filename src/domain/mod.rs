@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod aws_error;
 pub mod backoff;
+pub mod bounds;
 pub mod decide;
 mod digest;
 pub mod dotenv;
@@ -32,6 +33,7 @@ pub mod restart;
 pub mod revision;
 pub mod secret_type;
 pub mod template;
+pub mod text;
 
 pub use fault::Fault;
 

@@ -9,8 +9,8 @@ use super::{
     audit::to_seconds,
     key::{KeyState, ParameterKeys},
     parameter::{Selector, Wanted},
-    plan::list,
     revision::{Metadata, Versions},
+    text::list,
 };
 use crate::api::{
     ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fault, plan::list};
+use super::{Fault, text::list};
 use crate::api::{Reason, names};
 
 /// A Secret's metadata, as far as ownership goes.

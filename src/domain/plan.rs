@@ -1,17 +1,18 @@
 //! First stage: spec and store policy become the reads that an object needs, or a typed refusal.
 
 use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
 use super::{
-    Fault, json,
+    Fault,
+    bounds::Bounds,
+    json,
     listing::Path,
     parameter::{ArnParts, Scope, Selector, Wanted},
-    policy::Grant,
     secret_type, template,
+    text::shortened,
 };
 use crate::api::{DataEntry, Decode, Format, KeyMapping, KmsDecrypt, ParameterSource, Reason, SecureParameterSpec};
 
@@ -109,50 +110,6 @@ impl Plan {
     }
 }
 
-/// Who reads where, and what is granted.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds<'a> {
-    /// Where plain names belong.
-    pub scope: &'a Scope,
-    /// What the store grants the object's namespace; `None` for a namespaced store, whose own identity is the boundary.
-    pub grant: Option<&'a Grant>,
-    /// The object's namespace, for messages.
-    pub namespace: &'a str,
-    /// Kind and name of the store, for messages.
-    pub store: &'a str,
-}
-
-impl Bounds<'_> {
-    /// Checks that all these may be read.
-    ///
-    /// # Errors
-    /// `PolicyDenied` with all that no rule grants.
-    pub fn check<'w>(&self, wanted: impl Iterator<Item = &'w Wanted>) -> Result<(), Fault> {
-        let is_denied = |wanted: &&Wanted| self.grant.is_some_and(|grant| !grant.allows(&wanted.arn, self.scope));
-        let denied: BTreeSet<_> = wanted.filter(is_denied).collect();
-        let subjects: Vec<_> = denied.iter().map(|w| self.scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
-        if denied.is_empty() { Ok(()) } else { Err(self.denied(&list(&subjects), "")) }
-    }
-
-    fn check_path(&self, path: &Path) -> Result<(), Fault> {
-        let listing = &path.listing;
-        if self.grant.is_none_or(|grant| grant.allows_listing(listing, self.scope)) {
-            return Ok(());
-        }
-        let below = if listing.recursive { "**" } else { "*" };
-        Err(self.denied(&format!("all of {0}/{below}", listing.path), ", a path for all that is below it"))
-    }
-
-    fn denied(&self, what: &str, how: &str) -> Fault {
-        let Self { namespace, store, .. } = self;
-        let message = format!(
-            "Namespace {namespace} may not read {what}: no rule in spec.access of {store} grants it; add a rule for this \
-             namespace with a glob that matches{how}."
-        );
-        Fault::new(Reason::PolicyDenied, message)
-    }
-}
-
 /// Plans the reads of an object.
 ///
 /// # Errors
@@ -181,7 +138,7 @@ pub fn plan(spec: &SecureParameterSpec, bounds: &Bounds<'_>) -> Result<Plan, Fau
     }
     let named = keys.values().chain(previous.values()).map(|source| &source.wanted);
     bounds.check(named.chain(sets.iter().map(|set| &set.wanted)))?;
-    paths.iter().try_for_each(|path| bounds.check_path(path))?;
+    paths.iter().try_for_each(|path| bounds.check_listing(&path.listing))?;
     let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();
     template::check(&templates)?;
@@ -269,25 +226,6 @@ fn wanted(
     }
 }
 
-/// A long text by its beginning.
-pub fn shortened(text: &str) -> Cow<'_, str> {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-    }
-}
-
-/// Names as a person lists them, cut after ten.
-pub fn list<S: AsRef<str>>(names: &[S]) -> String {
-    const SHOWN: usize = 10;
-    let shown: Vec<_> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
 /// Digests over what shapes the Secret, and over what shapes its data.
 fn shapes(spec: &SecureParameterSpec) -> (u64, u64) {
     let digest = |shape: String| {
@@ -307,7 +245,7 @@ mod tests {
     use super::*;
     use crate::{
         api::{AccessRule, NamespaceMatch, Target},
-        domain::policy::Namespace,
+        domain::policy::{Grant, Namespace},
     };
 
     fn scope() -> Scope {

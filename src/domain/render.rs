@@ -9,8 +9,9 @@ use super::{
     extract::{fields, part},
     mapping,
     parameter::Wanted,
-    plan::{Plan, Set, list},
+    plan::{Plan, Set},
     secret_type, template,
+    text::list,
 };
 use crate::api::{KmsDecrypt, Reason};
 

@@ -8,9 +8,11 @@ use std::{
 
 use super::{
     Fault,
+    bounds::Bounds,
     listing::{Children, Listing},
     parameter::{Selector, Wanted},
-    plan::{Bounds, Plan, Source, list},
+    plan::{Plan, Source},
+    text::list,
 };
 use crate::api::Reason;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::plan::list;
+use super::text::list;
 use crate::api::{LabelSelector, Reason, SelectorOperator};
 
 /// How long after a change of the Secret workloads are restarted, unless it changes again.

@@ -1,6 +1,6 @@
 //! Types of Secrets that need certain keys: the API server refuses them without (validation of `core/v1` Secrets).
 
-use super::{Fault, json, plan::list};
+use super::{Fault, json, text::list};
 use crate::api::Reason;
 
 /// Types, each with the keys that it needs. `basic-auth` needs one of two, and is left to the API server.

@@ -13,8 +13,8 @@ use secrecy::{SecretSlice, zeroize::Zeroize};
 
 use super::{
     Fault,
-    plan::list,
     render::{Data, MAX_SECRET_BYTES},
+    text::list,
 };
 use crate::api::Reason;
 

@@ -104,7 +104,11 @@ impl Secrets {
     /// # Errors
     /// See [`WriteError`].
     pub async fn create(&self, desired: &Desired<'_>) -> Result<SecretFacts, WriteError> {
-        self.patch(desired, None, false).await
+        match self.patch(desired, None, false).await {
+            // It slipped in with a key of ours; the next verdict sees it.
+            Err(WriteError::Held(_)) => Err(WriteError::Replaced),
+            other => other,
+        }
     }
 
     /// Whether the API server would take a Secret like this: a dry run under a name that nobody has.

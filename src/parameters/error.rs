@@ -9,7 +9,7 @@ use crate::{
         aws_error::AwsError,
         key::KeyState,
         parameter::{Scope, Wanted},
-        plan::list,
+        text::list,
     },
 };
 

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-pub use self::bench::{Bench, labelled, needed, object, optional, subscriber, version, wanted};
+pub use self::bench::{Bench, labelled, needed, object, optional, scope, subscriber, version, wanted};
 use super::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext};
 use crate::domain::{
     audit::{AuditRecord, CallFacts, Principal, SecretWrite, Trail},

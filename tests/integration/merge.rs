@@ -85,7 +85,7 @@ async fn keys_are_put_beside_those_of_others_and_leave_with_the_object() -> Resu
     world.wait_for_secret("theirs", &whole).await?;
     world.synced("checkout").await?;
     world.stop_operator()?;
-    let patch = r#"{"data": {"B": null}}"#;
+    let patch = r#"{"data": {"B": null}, "stringData": {"A": "changed"}}"#;
     world.plane.kubectl(["-n", "shop", "patch", "secret", "theirs", "--type=merge", "-p", patch]).await?;
     world.start_operator().await?;
     world.wait_for_secret("theirs", &whole).await?;

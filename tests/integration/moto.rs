@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{PATIENCE, World, object};
+use crate::support::{PATIENCE, World, object, store};
 
 /// moto's account.
 const ACCOUNT: &str = "123456789012";
@@ -43,6 +43,45 @@ async fn the_main_job_is_done_with_moto_too() -> Result<()> {
     deleted(&world, &moto, &values).await?;
     no_value_is_kept(&world).await?;
     assert_eq!(world.aws.calls("GetParameters"), 0, "the fake was idle");
+    Ok(())
+}
+
+/// Many pages, and what was encrypted by hand.
+#[tokio::test]
+async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
+    let moto = Moto::start().await?;
+    let mut world = World::without_operator().await?;
+    world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
+    world.set_environment(&moto.environment());
+    world.unset_environment(&["AWS_SESSION_TOKEN"]);
+    world.start_operator().await?;
+    let names: Vec<_> = (0..500).map(|number| format!("p{number:03}")).collect();
+    for name in &names {
+        let input = json!({"Name": format!("/shop/app/deep/{name}"), "Value": name, "Type": "SecureString"});
+        ssm(&moto, "PutParameter", &input).await?;
+    }
+    ssm(&moto, "PutParameter", &json!({"Name": "/shop/application", "Value": "no", "Type": "String"})).await?;
+    let path = json!([{"path": {"prefix": "/shop/app/", "recursive": true}}]);
+    world.apply(&object("checkout", &[], &json!({"data": [], "dataFrom": path}))).await?;
+    let keys: Vec<_> = names.iter().map(|name| (format!("deep.{name}"), name.as_str())).collect();
+    let expected: Vec<_> = keys.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    world.wait_for_secret("checkout", &expected).await.context("500 parameters, complete")?;
+    assert_eq!(world.synced("checkout").await?.status.context("a status")?.parameter_count, Some(500));
+
+    let key = call(&moto, KMS, "CreateKey", &json!({})).await?["KeyMetadata"]["KeyId"].clone();
+    let context = json!({"app": "shop"});
+    let input = json!({"KeyId": key, "Plaintext": "aGVsbG8=", "EncryptionContext": context});
+    let sealed = call(&moto, KMS, "Encrypt", &input).await?["CiphertextBlob"].clone();
+    ssm(&moto, "PutParameter", &json!({"Name": "/shop/sealed", "Value": sealed, "Type": "SecureString"})).await?;
+    let entry = |context: &Value| {
+        let by_hand = json!({"keyId": key, "encryptionContext": context});
+        object("sealed", &[], &json!({"data": [{"key": "K", "parameter": "/shop/sealed", "kmsDecrypt": by_hand}]}))
+    };
+    world.apply(&entry(&context)).await?;
+    world.wait_for_secret("sealed", &[("K", "hello")]).await?;
+    world.apply(&entry(&json!({"app": "other"}))).await?;
+    world.wait_for("sealed", "False", "CiphertextInvalid").await?;
+    world.wait_for_secret("sealed", &[("K", "hello")]).await?;
     Ok(())
 }
 
@@ -178,15 +217,23 @@ async fn label(moto: &Moto, version: i64) -> Result<()> {
     ssm(moto, "LabelParameterVersion", &input).await
 }
 
-/// Calls an operation of Parameter Store. moto takes any signature, and reads from it which service is meant.
+/// Calls an operation of Parameter Store.
 async fn ssm(moto: &Moto, operation: &str, input: &Value) -> Result<()> {
+    call(moto, ("ssm", "AmazonSSM"), operation, input).await.map(drop)
+}
+
+/// Name of KMS in signatures, and in the names of its operations.
+const KMS: (&str, &str) = ("kms", "TrentService");
+
+/// Calls an operation. moto takes any signature, and reads from it which service is meant.
+async fn call(moto: &Moto, (service, prefix): (&str, &str), operation: &str, input: &Value) -> Result<Value> {
     let url = moto.url();
     let address = url.strip_prefix("http://").context("an address")?;
     let body = input.to_string();
     // In version 1.0 the answer ends with the connection.
     let request = format!(
-        "POST / HTTP/1.0\r\nHost: {address}\r\nX-Amz-Target: AmazonSSM.{operation}\r\nContent-Type: \
-         application/x-amz-json-1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=testing/20260101/eu-central-1/ssm/\
+        "POST / HTTP/1.0\r\nHost: {address}\r\nX-Amz-Target: {prefix}.{operation}\r\nContent-Type: \
+         application/x-amz-json-1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=testing/20260101/eu-central-1/{service}/\
          aws4_request, SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -197,5 +244,6 @@ async fn ssm(moto: &Moto, operation: &str, input: &Value) -> Result<()> {
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.split_whitespace().nth(1).unwrap_or_default();
     ensure!(status == "200", "{operation}: {answer}");
-    Ok(())
+    let (_, body) = answer.split_once("\r\n\r\n").context("a body")?;
+    Ok(serde_json::from_str(body)?)
 }

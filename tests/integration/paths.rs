@@ -52,6 +52,7 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     world.aws.delete("/shop/app/deep/er/x");
     let after = [("APP_DB_HOST", "db"), ("APP_DB_USER", "app"), ("APP_TOKEN", "t2")];
     world.wait_for_secret("checkout", &after).await?;
+    world.reported("checkout").await?;
     world.settled().await?;
 
     // Nothing is decrypted or written while nothing changes, also after a restart.
@@ -63,6 +64,40 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     assert_eq!((world.aws.decrypts(), world.aws.calls("GetParameters")), (0, 0), "a listing is all it takes");
     assert_eq!(world.aws.calls("DescribeParameters"), 0, "keys are known from the status");
     assert_eq!(world.versions().await?, versions);
+    Ok(())
+}
+
+/// One listing without a parameter is no proof that it is gone, also if it is the first after a start.
+#[tokio::test]
+async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
+    let mut world = World::start().await?;
+    for name in ["a", "b"] {
+        world.aws.put(&format!("/shop/app/{name}"), name);
+    }
+    world.apply(&path(&json!({}), &json!({}))).await?;
+    let both = [("a", "a"), ("b", "b")];
+    world.wait_for_secret("checkout", &both).await?;
+    let before = world.reported("checkout").await?.status.and_then(|status| status.secret).context("a Secret")?;
+    for returns in [true, false] {
+        world.stop_operator()?;
+        world.aws.delete("/shop/app/b");
+        world.aws.clear_records();
+        world.start_operator().await?;
+        listed(&world, 1).await?;
+        if returns {
+            world.aws.put("/shop/app/b", "b");
+            world
+                .wait_until("checkout", "the new version to be noticed", |object| {
+                    let status = object.status.as_ref();
+                    status.is_some_and(|status| status.parameters.len() == 2 && status.secret.as_ref() == Some(&before))
+                })
+                .await?;
+            listed(&world, 2).await?;
+            let secret = world.reported("checkout").await?.status.and_then(|status| status.secret);
+            assert_eq!(secret.as_ref(), Some(&before), "it was never written without the key");
+        }
+    }
+    world.wait_for_secret("checkout", &[("a", "a")]).await?;
     Ok(())
 }
 

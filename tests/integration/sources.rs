@@ -129,7 +129,7 @@ async fn the_previous_version_is_beside_the_current_one() -> Result<()> {
         world.aws.put("/shop/password", new);
         world.wait_for_secret("checkout", &[("NEW", new), ("OLD", old)]).await?;
     }
-    let synced = world.synced("checkout").await?.status.context("a status")?;
+    let synced = world.reported("checkout").await?.status.context("a status")?;
     let versions: Vec<_> = synced.parameters.iter().map(|parameter| parameter.version).collect();
     assert_eq!(versions, [3, 2]);
     let before = world.versions().await?;
@@ -151,6 +151,7 @@ async fn secrets_of_secrets_manager_are_handed_through() -> Result<()> {
     })))
     .await?;
     world.start_operator().await?;
+    world.aws.put_secret("shop/key=1@x", "special");
     world.aws.put_secret("shop/db", r#"{"user": "app", "password": "s3cr3t-1"}"#);
     world.aws.put("/shop/plain", "value");
     let name = "/aws/reference/secretsmanager/shop/db";
@@ -159,11 +160,17 @@ async fn secrets_of_secrets_manager_are_handed_through() -> Result<()> {
             {"key": "PASSWORD", "parameter": name, "jsonPath": "$.password"},
             {"key": "STAGED", "parameter": name, "label": "AWSCURRENT"},
             {"key": "PLAIN", "parameter": "/shop/plain"},
+            {"key": "SPECIAL", "parameter": "/aws/reference/secretsmanager/shop/key=1@x"},
             {"key": "NONE", "parameter": "/aws/reference/secretsmanager/shop/none", "optional": true},
         ])))
         .await?;
     let staged = |n: u8| format!(r#"{{"user": "app", "password": "s3cr3t-{n}"}}"#);
-    world.wait_for_secret("checkout", &[("PASSWORD", "s3cr3t-1"), ("PLAIN", "value"), ("STAGED", &staged(1))]).await?;
+    world
+        .wait_for_secret(
+            "checkout",
+            &[("PASSWORD", "s3cr3t-1"), ("PLAIN", "value"), ("SPECIAL", "special"), ("STAGED", &staged(1))],
+        )
+        .await?;
     let synced = world.synced("checkout").await?.status.context("a status")?;
     let arns: Vec<_> = synced.parameters.iter().map(|parameter| parameter.arn.as_str()).collect();
     assert!(arns.iter().any(|arn| arn.contains(":secretsmanager:") && arn.contains(":secret:shop/db-")), "{arns:?}");
@@ -183,9 +190,19 @@ async fn secrets_of_secrets_manager_are_handed_through() -> Result<()> {
     let params = kube::api::PatchParams::default();
     let api = world.api::<secure_parameter_operator::api::SecureParameter>();
     api.patch("checkout", &params, &kube::api::Patch::Merge(patch)).await?;
-    world.wait_for_secret("checkout", &[("PASSWORD", "s3cr3t-2"), ("PLAIN", "value"), ("STAGED", &staged(2))]).await?;
+    world
+        .wait_for_secret(
+            "checkout",
+            &[("PASSWORD", "s3cr3t-2"), ("PLAIN", "value"), ("SPECIAL", "special"), ("STAGED", &staged(2))],
+        )
+        .await?;
     assert!(!world.operator().log()?.contains("s3cr3t"), "neither value nor SourceResult is kept or printed");
     world.aws.put("/shop/plain", "other");
-    world.wait_for_secret("checkout", &[("PASSWORD", "s3cr3t-2"), ("PLAIN", "other"), ("STAGED", &staged(2))]).await?;
+    world
+        .wait_for_secret(
+            "checkout",
+            &[("PASSWORD", "s3cr3t-2"), ("PLAIN", "other"), ("SPECIAL", "special"), ("STAGED", &staged(2))],
+        )
+        .await?;
     Ok(())
 }

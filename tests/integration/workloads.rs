@@ -156,6 +156,9 @@ async fn what_cannot_be_restarted_is_told_and_tried_again() -> Result<()> {
     world.aws.put("/shop/key", "three");
     let message = says(&world, "RestartFailed").await?;
     assert!(message.contains("StatefulSet none does not exist"), "{message}");
+    // Corrected, it is done.
+    world.apply(&checkout(&json!([{"kind": "Deployment", "name": "web"}]), &json!({}))).await?;
+    restarted(&world, "web", Some(&first)).await?;
     world.apply(&checkout(&json!([]), &json!({}))).await?;
     world.wait_until("checkout", "the condition to go", |object| condition(object).is_none()).await?;
     Ok(())

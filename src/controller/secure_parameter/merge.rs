@@ -11,7 +11,11 @@ use crate::{
         Reason, ReclaimPolicy,
         names::{MERGE_FINALIZER, merge_manager},
     },
-    domain::{Fault, merge::must_take_back, ownership::SecretFacts},
+    domain::{
+        Fault,
+        merge::must_take_back,
+        ownership::{FieldOwnership, SecretFacts},
+    },
     kubernetes::Desired,
 };
 
@@ -24,9 +28,16 @@ impl Pass<'_> {
         permit: &Permit,
     ) -> Result<SecretFacts, Fault> {
         self.settle_finalizer().await?;
-        let before = self.memory.secret.as_ref().filter(|secret| secret.uid == uid).map(|secret| &secret.fields);
-        let keys = desired.data.keys().map(AsRef::as_ref);
-        let force = must_take_back(desired.name, keys, &permit.fields, before)?;
+        let keys = || desired.data.keys().map(AsRef::as_ref);
+        let remembered = self.memory.secret.as_ref().filter(|secret| secret.uid == uid);
+        // After a start of the operator: the same parameters by the same spec gave the same keys.
+        let all_ours =
+            || FieldOwnership { ours: keys().map(|key| format!("data/{key}")).collect(), ..FieldOwnership::default() };
+        let before = match remembered {
+            Some(secret) => Some(secret.fields.clone()),
+            None => self.is_repetition.then(all_ours),
+        };
+        let force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref())?;
         let put = self.context.secrets.put_keys(desired, uid, force).await;
         put.map_err(|error| write_failed(desired.name, &error))
     }

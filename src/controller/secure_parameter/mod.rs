@@ -3,12 +3,14 @@
 //! | Module | Step |
 //! | --- | --- |
 //! | `observe` | what is known before AWS is asked |
-//! | `sync` | looks at versions; reads, decrypts and has written |
+//! | `compare` | versions against what was recorded |
+//! | `sync` | reads, decrypts and has written |
 //! | `write` | the verdict on the Secret and its write |
 //! | `merge` | keys in a Secret that others made |
 //! | `restart` | workloads that are to run with the new Secret |
 //! | `report` | status, Events, audit of writes, next look |
 
+mod compare;
 mod merge;
 mod observe;
 mod report;
@@ -35,12 +37,13 @@ use crate::{
     domain::{
         Fault,
         audit::{ObjectRef, Principal},
+        bounds::Bounds,
         decide::{Decision, Purpose, decide},
         event::{Access, Event},
         outcome::Subject,
         ownership::Claimant,
         parameter::{Selector, Wanted},
-        plan::{Bounds, Plan, Reads, plan},
+        plan::{Plan, Reads, plan},
         policy::Namespace,
     },
     parameters::{Subscriber, Terms},
@@ -72,7 +75,8 @@ pub async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> R
     let mut pass = Pass::new(&object, &context, namespace);
     let done = pass.run(&policy_namespace).await;
     let Pass { memory, uid, .. } = pass;
-    let restart = memory.restart.map(|restart| restart.due.saturating_duration_since(Instant::now()));
+    let restart = memory.restart.filter(|_| !object.spec.is_suspended());
+    let restart = restart.map(|restart| restart.due.saturating_duration_since(Instant::now()));
     if locked(&context.index).contains(&uid) {
         context.ledger.remember(&uid, memory);
     }
@@ -100,6 +104,8 @@ struct Pass<'a> {
     rests_on: u64,
     /// Why values are read in this pass.
     purpose: Purpose,
+    /// Whether what was read and what is made of it is what the status says was written last.
+    is_repetition: bool,
 }
 
 /// How a pass ended without a fault.
@@ -134,6 +140,7 @@ impl<'a> Pass<'a> {
             principal: None,
             rests_on: 0,
             purpose: Purpose::FirstSync,
+            is_repetition: false,
         }
     }
 

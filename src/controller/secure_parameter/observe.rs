@@ -14,9 +14,10 @@ use crate::{
     controller::{ledger::SeenSecret, sessions::Session},
     domain::{
         Fault,
+        bounds::Bounds,
         decide::{Known, SecretState},
         ownership::SecretFacts,
-        plan::{Bounds, Plan},
+        plan::Plan,
     },
     parameters::Known as Looked,
 };

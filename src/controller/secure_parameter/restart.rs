@@ -31,9 +31,16 @@ impl Pass<'_> {
         self.memory.restarted = Some(Restarted { is_done: false, reason: Reason::RestartPending, message });
     }
 
-    /// Restarts the workloads if it is time.
+    /// Restarts the workloads if it is time. What could not be restarted is tried again with another spec.
     pub(super) async fn restart_when_due(&mut self) -> Result<(), kube::Error> {
-        let is_due = |restart: &PendingRestart| restart.due <= Instant::now();
+        let now = Instant::now();
+        let is_corrected = self.memory.status.observed_generation != self.object.metadata.generation;
+        if is_corrected
+            && self.memory.restarted.as_ref().is_some_and(|restarted| restarted.reason == Reason::RestartFailed)
+        {
+            self.memory.restart = Some(PendingRestart { since: now, due: now });
+        }
+        let is_due = |restart: &PendingRestart| restart.due <= now;
         if self.memory.restart.as_ref().is_none_or(|restart| !is_due(restart)) {
             return Ok(());
         }

@@ -1,10 +1,14 @@
-//! Compares versions; reads, decrypts, and has the Secret written.
+//! Reads, decrypts, and has the Secret written.
 
-use std::{borrow::Cow, collections::BTreeSet, pin::pin, time::Duration};
+use std::{borrow::Cow, pin::pin, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use super::{Done, LOOK_AGAIN, Pass, Passed, as_known, write::Applied};
+use super::{
+    Done, Pass, Passed, as_known,
+    compare::{CONFIRM_ABSENCE, absent},
+    write::Applied,
+};
 use crate::{
     api::{
         Reason, SecureParameterStatus,
@@ -14,97 +18,24 @@ use crate::{
     domain::{
         Fault,
         audit::to_seconds,
+        bounds::Bounds,
         decide::{Purpose, SecretState},
         event::{self, Event},
         key::ParameterKeys,
         outcome::{Detours, Found, Written, troubles},
-        parameter::Wanted,
-        plan::{Bounds, Plan, Reads},
+        plan::{Plan, Reads},
         render::{Opened, render},
         restart::Write,
-        revision::{Versions, source_revision},
+        revision::source_revision,
     },
-    parameters::{Known, LookUp, Mode, Opening, Reading},
+    parameters::{Mode, Opening, Reading},
 };
-
-/// How soon an absence of an optional parameter is confirmed.
-const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
 
 /// How long a read may wait for its turn before the status says so: a little longer than the reader tries throttled calls
 /// again, since what AWS itself says then is better.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 impl Pass<'_> {
-    /// Compares the versions that the informer has seen with what was recorded.
-    pub(super) async fn compare(
-        &mut self,
-        session: &Session,
-        plan: &Plan,
-        bounds: &Bounds<'_>,
-    ) -> Result<Passed, Fault> {
-        let interval = self.object.spec.refresh_interval();
-        let looked_up = session.reader.looked_up(&plan.lookups());
-        let is_looked_up = looked_up.is_some();
-        let complete = match looked_up {
-            Some(known) => self.resolve(session, plan, known, bounds)?,
-            None => Cow::Borrowed(plan),
-        };
-        let reads = complete.reads();
-        self.watch(session, &complete, interval, interval.is_some());
-        let before = self.memory.status.clone();
-        let unchanged = |pass: &Self, wake| {
-            let status = Box::new(pass.subject(&before).unchanged());
-            Ok(Passed::Done(Done { status, events: Vec::new(), wake }))
-        };
-        let known = if is_looked_up { session.reader.known(&reads) } else { Known::Unseen };
-        let versions = match known {
-            // Nobody polls: what the status records stands until something else says otherwise.
-            Known::Unseen if interval.is_none() => return unchanged(self, None),
-            Known::Unseen => return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing)),
-            Known::Seen { versions, errors, accesses } => {
-                self.accesses.extend(accesses);
-                match session.reader.fault(&errors) {
-                    Some(fault) => return Err(fault),
-                    None => versions,
-                }
-            }
-        };
-        let revision = source_revision(&session.source, &versions);
-        if before.source_revision.as_deref() == Some(revision.as_str()) {
-            let keys = session.reader.keys(&versions);
-            let found = Found { versions: &versions, keys: &keys, detours: self.detours(session) };
-            let Some(secret) = &before.secret else { return unchanged(self, None) };
-            let status = Box::new(self.subject(&before).verified(secret, found));
-            let events = self.key_events(&before, &keys);
-            self.memory.absent = absent(&versions);
-            self.memory.shape = Some(plan.shape);
-            self.memory.data_shape = Some(plan.data_shape);
-            return Ok(Passed::Done(Done { status, events, wake: None }));
-        }
-        if self.awaits_confirmation(&versions) {
-            return unchanged(self, Some(CONFIRM_ABSENCE));
-        }
-        if let Some(not_due) = self.failed_read(session, plan, bounds)? {
-            return Ok(not_due);
-        }
-        self.sync(session, plan, bounds, Purpose::ParameterChanged, SecretState::Intact).await
-    }
-
-    /// The complete plan, now that it is known what there is.
-    fn resolve<'p>(
-        &mut self,
-        session: &Session,
-        plan: &'p Plan,
-        known: LookUp,
-        bounds: &Bounds<'_>,
-    ) -> Result<Cow<'p, Plan>, Fault> {
-        self.accesses.extend(known.accesses);
-        match session.reader.fault(&known.errors) {
-            Some(fault) => Err(fault),
-            None => plan.resolve(&known.found, bounds),
-        }
-    }
-
     /// Looks up what there is, as far as that is not known.
     async fn look_up<'p>(
         &mut self,
@@ -164,6 +95,9 @@ impl Pass<'_> {
             // Deleted while AWS was asked: nothing is written any more.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
+        let revision = source_revision(&session.source, &reading.versions);
+        self.is_repetition = self.memory.status.source_revision.as_ref() == Some(&revision)
+            && self.memory.status.observed_generation == self.object.metadata.generation;
         let opened = self.open(session, &plan, &reading, purpose).await?;
         let applied = self.write(render(&plan, &reading.values, &opened)?, &permit).await?;
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) {
@@ -215,14 +149,14 @@ impl Pass<'_> {
     }
 
     /// What took the detour through Parameter Store, as far as that is known.
-    fn detours(&self, session: &Session) -> Option<&Detours> {
+    pub(super) fn detours(&self, session: &Session) -> Option<&Detours> {
         static NONE: Detours = Detours::new();
         // Where Parameter Store is to decrypt, that is no detour.
         if session.mode == Mode::Direct { self.memory.detours.as_ref() } else { Some(&NONE) }
     }
 
     /// Warnings about keys that are news to the status.
-    fn key_events(&self, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<Event> {
+    pub(super) fn key_events(&self, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<Event> {
         let told = |trouble: &str| before.conditions.iter().any(|condition| condition.message.contains(trouble));
         let news = troubles(keys).filter(|(_, trouble)| !told(trouble));
         news.map(|(key, trouble)| event::of_key(&self.name, &self.uid, self.now.as_second(), key, &trouble)).collect()
@@ -282,16 +216,6 @@ impl Pass<'_> {
         }
     }
 
-    /// Whether optional parameters are newly absent. A key leaves the Secret only after two looks in a row found its
-    /// parameter absent.
-    fn awaits_confirmation(&mut self, versions: &Versions) -> bool {
-        let synced_before = self.memory.status.source_revision.is_some();
-        let absent = absent(versions);
-        let news = absent.iter().any(|wanted| !self.memory.absent.contains(wanted));
-        self.memory.absent = absent;
-        synced_before && news
-    }
-
     async fn contested(&self) -> Fault {
         let name = self.object.secret_name();
         let facts = self.context.secrets.facts(&self.namespace, name, &self.manager).await.ok().flatten();
@@ -318,8 +242,4 @@ impl Pass<'_> {
             principal: self.principal.as_ref().map(|principal| principal.arn.clone()),
         })
     }
-}
-
-fn absent(versions: &Versions) -> BTreeSet<Wanted> {
-    versions.iter().filter(|(_, metadata)| metadata.is_none()).map(|(wanted, _)| wanted.clone()).collect()
 }

@@ -5,6 +5,7 @@ mod direct;
 mod faults;
 mod informer;
 mod keys;
+mod listings;
 mod notices;
 mod pending;
 mod property;

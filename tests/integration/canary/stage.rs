@@ -49,6 +49,10 @@ pub const ENDS: &[(&str, &str, &str)] = &[
     ("composed", "True", "Synced"),
     ("template", "False", "TemplateError"),
     ("undefined", "False", "TemplateError"),
+    ("below", "True", "Synced"),
+    ("sealed", "True", "Synced"),
+    ("unsealed", "False", "CiphertextInvalid"),
+    ("reference", "True", "Synced"),
 ];
 
 /// Sets the stage. Answers with the world, its operator still to be started, and with all that must not show.
@@ -75,6 +79,10 @@ fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
     let direct = PutOptions { key: Some("alias/direct".to_owned()), ..PutOptions::default() };
     aws.put_with("/shop/direct", "canary-direct-3491", direct);
     aws.put("/shop/long", &long);
+    aws.put("/shop/below/one", "canary-below-8255");
+    let sealed = aws.encrypt("alias/direct", &[("app", "shop")], b"canary-sealed-6123");
+    aws.put("/shop/sealed", &sealed);
+    aws.put_secret("shop/db", r#"{"password": "canary-reference-2907"}"#);
     aws.put_with("/shop/large", &large, advanced);
     aws.put_with("/shop/disabled", "canary-disabled-1198", keyed);
     aws.set_key_state(&key, KeyState::Disabled);
@@ -85,6 +93,10 @@ fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
         ("large", &large),
         ("disabled", "canary-disabled-1198"),
         ("direct", "canary-direct-3491"),
+        ("below", "canary-below-8255"),
+        ("sealed", "canary-sealed-6123"),
+        ("what is sealed", &sealed),
+        ("reference", "canary-reference-2907"),
         ("rotated", ROTATED),
         ("the password within json", "canary-json-pass-2245"),
     ];
@@ -162,7 +174,28 @@ pub fn manifests() -> Vec<Value> {
     ]
     .into_iter()
     .chain(parts())
+    .chain(sources())
     .collect()
+}
+
+/// Objects whose values come another way.
+fn sources() -> Vec<Value> {
+    let sealed = |more: &Value| {
+        let entry =
+            json!({"key": "VALUE", "parameter": "/shop/sealed", "kmsDecrypt": {"encryptionContext": {"app": "shop"}}});
+        json!({"data": [merged(&entry, more)]})
+    };
+    let all = json!({"all": true});
+    let access = json!([{"namespaces": all, "parameters": ["/aws/reference/secretsmanager/{namespace}/**"]}]);
+    let reference =
+        json!({"key": "VALUE", "parameter": "/aws/reference/secretsmanager/shop/db", "jsonPath": "$.password"});
+    vec![
+        store("references", &json!({"access": access})),
+        object("below", &[], &json!({"data": [], "dataFrom": [{"path": {"prefix": "/shop/below"}}]})),
+        object("sealed", &[], &sealed(&json!({}))),
+        object("unsealed", &[], &sealed(&json!({"parameter": "/shop/plain"}))),
+        object("reference", &[], &json!({"data": [reference], "storeRef": {"name": "references"}})),
+    ]
 }
 
 /// Objects that look into values: on good ways, and where a value is not what they say.

@@ -161,6 +161,22 @@ impl World {
         .await
     }
 
+    /// Waits until the last write of an object's Secret is reported: in its status, and by an Event of the last access.
+    pub async fn reported(&self, name: &str) -> Result<SecureParameter> {
+        let what = format!("what was written for {name} to be reported");
+        eventually(&what, PATIENCE, async || {
+            let object = self.api::<SecureParameter>().get(name).await?;
+            let status = object.status.clone().unwrap_or_default();
+            let Some((secret, access)) = status.secret.zip(status.last_access) else { return Ok(None) };
+            let version = self.api::<Secret>().get_metadata(&secret.name).await?.resource_version();
+            let id = access.request_id.unwrap_or_default();
+            let is_told = |event: &Event| event.note.as_ref().is_some_and(|note| note.contains(&id));
+            let told = self.events(name).await?.iter().any(is_told);
+            Ok((version.as_deref() == Some(&secret.resource_version) && told).then_some(object))
+        })
+        .await
+    }
+
     /// Resource versions of all objects, Secrets and Events of namespace `shop`: whatever is written changes them.
     pub async fn versions(&self) -> Result<BTreeMap<String, Option<String>>> {
         let everything = ListParams::default();

@@ -1,7 +1,7 @@
 //! Which names are wanted, by whom, how often, and what is known of them. Pure and synchronous; time is an argument.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -9,22 +9,13 @@ use std::{
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{
-    error::ReadError, keys::Keys, listings::Listings, pending::NAMES_PER_CALL, port::Mode, revalidations::Revalidations,
-};
-use crate::domain::{
-    audit::ObjectRef,
-    event::Access,
-    listing::Listing,
-    parameter::{Selector, Wanted},
-    revision::Metadata,
-};
+use super::{error::ReadError, keys::Keys, listings::Listings, port::Mode, revalidations::Revalidations};
+use crate::domain::{audit::ObjectRef, event::Access, listing::Listing, parameter::Wanted, revision::Metadata};
 
-/// How often a fixed version is looked at, which can vanish but not change.
-const FIXED_VERSION_INTERVAL: Duration = Duration::from_secs(3_600);
+mod sweeps;
 
-/// How often a secret of Secrets Manager is looked at, which cannot be done without decrypting it.
-const REFERENCE_INTERVAL: Duration = Duration::from_secs(3_600);
+use sweeps::Class;
+pub use sweeps::calls;
 
 /// An object that wants names: its namespace and name.
 pub type Subscriber = (String, String);
@@ -70,14 +61,6 @@ struct Tracked {
     asked_at: Option<Instant>,
     /// When it was last seen to be another than before.
     changed_at: Option<Instant>,
-}
-
-/// Names of one interval, in the order in which they were last asked for.
-#[derive(Debug, Default)]
-struct Class {
-    order: BTreeSet<(Option<Instant>, Wanted)>,
-    /// When the next sweep is due.
-    next: Option<Instant>,
 }
 
 /// All wanted names of one identity.
@@ -255,56 +238,6 @@ impl Index {
         self.names.get(wanted).map(|tracked| tracked.subscribers.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// The names to look at now, and when to ask next. Whoever looks at a name says so when that is over.
-    pub fn due(&mut self, now: Instant) -> (Vec<Wanted>, Option<Instant>) {
-        let mut due: Vec<_> = std::mem::take(&mut self.urgent).into_iter().collect();
-        let mut next = None;
-        for (interval, class) in &mut self.classes {
-            let period = interval.div_f64(calls(class.order.len()));
-            let at = *class.next.get_or_insert_with(|| now + period.mul_f64(self.offset));
-            if at <= now {
-                let longest_ago: Vec<_> = class.order.iter().take(NAMES_PER_CALL).cloned().collect();
-                for entry in longest_ago {
-                    class.order.remove(&entry);
-                    let wanted = entry.1;
-                    // From now on, so that the next sweep goes on with others even if the answer takes its time.
-                    if let Some(tracked) = self.names.get_mut(&wanted) {
-                        tracked.asked_at = Some(now);
-                        class.order.insert((Some(now), wanted.clone()));
-                        due.push(wanted);
-                    }
-                }
-                // From the planned time, so that a late look does not shift all that follow; unless it is very late.
-                class.next = Some((at + period).max(now));
-            }
-            // More names mean a shorter period at once.
-            class.next = class.next.map(|planned| planned.min(now + period));
-            next = [next, class.next].into_iter().flatten().min();
-        }
-        // A name that is being looked at is not asked for twice.
-        due.retain(|wanted| match self.looking.entry(wanted.clone()) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(entry) => {
-                entry.insert(None);
-                true
-            }
-        });
-        (due, next)
-    }
-
-    /// Notes how to stop a look at a name, or stops it at once if nobody wants the name any more.
-    pub fn looking(&mut self, wanted: &Wanted, look: AbortHandle) {
-        match self.looking.get_mut(wanted) {
-            Some(stop) => *stop = Some(look),
-            None => look.abort(),
-        }
-    }
-
-    /// Notes that a look at a name is over.
-    pub fn looked(&mut self, wanted: &Wanted) {
-        self.looking.remove(wanted);
-    }
-
     /// The objects that want a name, for the audit.
     pub fn objects(&self, wanted: &Wanted) -> Vec<ObjectRef> {
         let subscribers = self.names.get(wanted).into_iter().flat_map(|tracked| tracked.subscribers.keys());
@@ -319,12 +252,6 @@ impl Index {
     /// How many names are wanted.
     pub fn len(&self) -> usize {
         self.names.len()
-    }
-
-    /// Calls a second that sweeping takes at the wanted intervals.
-    pub fn load(&self) -> f64 {
-        let load = |(interval, class): (&Duration, &Class)| calls(class.order.len()) / interval.as_secs_f64();
-        self.classes.iter().map(load).sum::<f64>() + self.listings.load()
     }
 
     fn leave(&mut self, subscriber: &Subscriber, name: &Wanted) {
@@ -366,32 +293,6 @@ impl Index {
             }
         }
     }
-
-    /// Puts a name into the class of its shortest wanted interval.
-    fn reclassify(&mut self, name: &Wanted) {
-        let Some(tracked) = self.names.get_mut(name) else { return };
-        let shortest = tracked.subscribers.values().filter_map(|terms| terms.interval).min();
-        let interval = match name.selector {
-            Some(Selector::Version(_)) => shortest.map(|interval| interval.max(FIXED_VERSION_INTERVAL)),
-            _ if name.is_reference() => shortest.map(|interval| interval.max(REFERENCE_INTERVAL)),
-            _ => shortest,
-        };
-        if interval == tracked.interval {
-            return;
-        }
-        let entry = (tracked.asked_at, name.clone());
-        if let Some(former) = std::mem::replace(&mut tracked.interval, interval)
-            && let Some(class) = self.classes.get_mut(&former)
-        {
-            class.order.remove(&entry);
-            if class.order.is_empty() {
-                self.classes.remove(&former);
-            }
-        }
-        if let Some(interval) = interval {
-            self.classes.entry(interval).or_default().order.insert(entry);
-        }
-    }
 }
 
 /// A number from 0 to 1 that is fixed by a name and `offset`.
@@ -400,11 +301,4 @@ fn fraction(wanted: &impl Hash, offset: f64) -> f64 {
     wanted.hash(&mut hasher);
     let bits = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
     (f64::from(bits) / f64::from(u32::MAX) + offset).fract()
-}
-
-/// How many calls it takes to look at so many names.
-pub fn calls(names: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "far fewer names than a float counts")]
-    let calls = names.div_ceil(NAMES_PER_CALL).max(1) as f64;
-    calls
 }

@@ -1,0 +1,128 @@
+//! Compares the versions that are known with what was recorded.
+
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+
+use super::{Done, LOOK_AGAIN, Pass, Passed};
+use crate::{
+    api::Reason,
+    controller::{ledger::SecondListing, sessions::Session},
+    domain::{
+        Fault,
+        bounds::Bounds,
+        decide::{Purpose, SecretState},
+        outcome::Found,
+        parameter::Wanted,
+        plan::Plan,
+        revision::{Versions, source_revision},
+    },
+    parameters::{Known, LookUp},
+};
+
+/// How soon an absence of an optional parameter is confirmed.
+pub(super) const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
+
+impl Pass<'_> {
+    /// Compares the versions that the informer has seen with what was recorded.
+    pub(super) async fn compare(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        bounds: &Bounds<'_>,
+    ) -> Result<Passed, Fault> {
+        let interval = self.object.spec.refresh_interval();
+        let lookups = plan.lookups();
+        let looked_up = if self.memory.second_listing == SecondListing::Due {
+            self.memory.second_listing = SecondListing::Done;
+            Some(session.reader.look_up(&lookups, Purpose::VersionCheck, true, &self.audited()).await)
+        } else {
+            session.reader.looked_up(&lookups)
+        };
+        let is_looked_up = looked_up.is_some();
+        let complete = match looked_up {
+            Some(known) => self.resolve(session, plan, known, bounds)?,
+            None => Cow::Borrowed(plan),
+        };
+        let reads = complete.reads();
+        self.watch(session, &complete, interval, interval.is_some());
+        let before = self.memory.status.clone();
+        let unchanged = |pass: &Self, wake| {
+            let status = Box::new(pass.subject(&before).unchanged());
+            Ok(Passed::Done(Done { status, events: Vec::new(), wake }))
+        };
+        let known = if is_looked_up { session.reader.known(&reads) } else { Known::Unseen };
+        let versions = match known {
+            // Nobody polls: what the status records stands until something else says otherwise.
+            Known::Unseen if interval.is_none() => return unchanged(self, None),
+            Known::Unseen => return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing)),
+            Known::Seen { versions, errors, accesses } => {
+                self.accesses.extend(accesses);
+                match session.reader.fault(&errors) {
+                    Some(fault) => return Err(fault),
+                    None => versions,
+                }
+            }
+        };
+        let revision = source_revision(&session.source, &versions);
+        if before.source_revision.as_deref() == Some(revision.as_str()) {
+            let keys = session.reader.keys(&versions);
+            let found = Found { versions: &versions, keys: &keys, detours: self.detours(session) };
+            let Some(secret) = &before.secret else { return unchanged(self, None) };
+            let status = Box::new(self.subject(&before).verified(secret, found));
+            let events = self.key_events(&before, &keys);
+            self.memory.absent = absent(&versions);
+            self.memory.shape = Some(plan.shape);
+            self.memory.data_shape = Some(plan.data_shape);
+            return Ok(Passed::Done(Done { status, events, wake: None }));
+        }
+        if self.awaits_second_listing(plan, &versions) || self.awaits_confirmation(&versions) {
+            return unchanged(self, Some(CONFIRM_ABSENCE));
+        }
+        if let Some(not_due) = self.failed_read(session, plan, bounds)? {
+            return Ok(not_due);
+        }
+        self.sync(session, plan, bounds, Purpose::ParameterChanged, SecretState::Intact).await
+    }
+
+    /// The complete plan, now that it is known what there is.
+    pub(super) fn resolve<'p>(
+        &mut self,
+        session: &Session,
+        plan: &'p Plan,
+        known: LookUp,
+        bounds: &Bounds<'_>,
+    ) -> Result<Cow<'p, Plan>, Fault> {
+        self.accesses.extend(known.accesses);
+        match session.reader.fault(&known.errors) {
+            Some(fault) => Err(fault),
+            None => plan.resolve(&known.found, bounds),
+        }
+    }
+
+    /// Whether parameters of a path are missing at the first listing after a start, which the informer has nothing to
+    /// compare with: only a second one confirms that they are gone.
+    fn awaits_second_listing(&mut self, plan: &Plan, versions: &Versions) -> bool {
+        let is_first = self.memory.shape.is_none() && self.memory.second_listing == SecondListing::Unneeded;
+        let now = versions.values().flatten().count();
+        let before = self.memory.status.parameter_count.and_then(|count| usize::try_from(count).ok());
+        let awaits = is_first && !plan.paths.is_empty() && before.is_some_and(|before| now < before);
+        if awaits {
+            self.memory.second_listing = SecondListing::Due;
+        }
+        awaits
+    }
+
+    /// Whether optional parameters are newly absent. A key leaves the Secret only after two looks in a row found its
+    /// parameter absent.
+    pub(super) fn awaits_confirmation(&mut self, versions: &Versions) -> bool {
+        let synced_before = self.memory.status.source_revision.is_some();
+        let absent = absent(versions);
+        let news = absent.iter().any(|wanted| !self.memory.absent.contains(wanted));
+        self.memory.absent = absent;
+        synced_before && news
+    }
+}
+
+/// The parameters that do not exist.
+pub(super) fn absent(versions: &Versions) -> BTreeSet<Wanted> {
+    versions.iter().filter(|(_, metadata)| metadata.is_none()).map(|(wanted, _)| wanted.clone()).collect()
+}

@@ -1,0 +1,59 @@
+//! What one object may read.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Fault,
+    listing::Listing,
+    parameter::{Scope, Wanted},
+    policy::Grant,
+    text::list,
+};
+use crate::api::Reason;
+
+/// Who reads where, and what is granted.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'a> {
+    /// Where plain names belong.
+    pub scope: &'a Scope,
+    /// What the store grants the object's namespace; `None` for a namespaced store, whose own identity is the boundary.
+    pub grant: Option<&'a Grant>,
+    /// The object's namespace, for messages.
+    pub namespace: &'a str,
+    /// Kind and name of the store, for messages.
+    pub store: &'a str,
+}
+
+impl Bounds<'_> {
+    /// Checks that all these may be read.
+    ///
+    /// # Errors
+    /// `PolicyDenied` with all that no rule grants.
+    pub fn check<'w>(&self, wanted: impl Iterator<Item = &'w Wanted>) -> Result<(), Fault> {
+        let is_denied = |wanted: &&Wanted| self.grant.is_some_and(|grant| !grant.allows(&wanted.arn, self.scope));
+        let denied: BTreeSet<_> = wanted.filter(is_denied).collect();
+        let subjects: Vec<_> = denied.iter().map(|w| self.scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
+        if denied.is_empty() { Ok(()) } else { Err(self.denied(&list(&subjects), "")) }
+    }
+
+    /// Checks that everything below a path may be read.
+    ///
+    /// # Errors
+    /// `PolicyDenied` with the rule that is needed.
+    pub fn check_listing(&self, listing: &Listing) -> Result<(), Fault> {
+        if self.grant.is_none_or(|grant| grant.allows_listing(listing, self.scope)) {
+            return Ok(());
+        }
+        let below = if listing.recursive { "**" } else { "*" };
+        Err(self.denied(&format!("all of {0}/{below}", listing.path), ", a path for all that is below it"))
+    }
+
+    fn denied(&self, what: &str, how: &str) -> Fault {
+        let Self { namespace, store, .. } = self;
+        let message = format!(
+            "Namespace {namespace} may not read {what}: no rule in spec.access of {store} grants it; add a rule for this \
+             namespace with a glob that matches{how}."
+        );
+        Fault::new(Reason::PolicyDenied, message)
+    }
+}
