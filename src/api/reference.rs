@@ -23,7 +23,7 @@ const JUDGED: &[(&str, &[Reason])] = {
         &[R::InvalidSpec, R::PolicyDenied, R::ParameterNotFound, R::AccessDenied, R::DecryptDenied, R::KeyUnavailable];
     const STORE: &[Reason] = &[R::StoreNotFound, R::StoreNotReady];
     const KEYS: &[Reason] = &[R::InvalidSpec, R::KeyCollision, R::ValueError];
-    const BY_HAND: &[Reason] = &[R::CiphertextInvalid, R::DecryptDenied, R::KeyUnavailable];
+    const BY_HAND: &[Reason] = &[R::PolicyDenied, R::CiphertextInvalid, R::DecryptDenied, R::KeyUnavailable];
     const SECRET: &[Reason] = &[R::SecretConflict, R::SecretContested, R::SecretWriteFailed];
     const RESTART: &[Reason] = &[R::RestartPending, R::RestartFailed];
     const CREDENTIALS: &[Reason] = &[R::StoreNotReady, R::CredentialsInvalid];
@@ -87,6 +87,7 @@ const JUDGED: &[(&str, &[Reason])] = {
         ("spec.access[].namespaces.names", &[R::PolicyDenied]),
         ("spec.access[].namespaces.selector", &[R::PolicyDenied]),
         ("spec.access[].parameters", &[R::InvalidSpec, R::PolicyDenied]),
+        ("spec.access[].kmsDecryptKeys", &[R::InvalidSpec, R::PolicyDenied]),
         ("spec.quota.requestsPerSecond", &[R::Throttled]),
     ]
 };

@@ -191,6 +191,13 @@ pub struct AccessRule {
         inner(length(min = 1, max = 256), regex(pattern = r"^(/|\*\*/|arn:)[-a-zA-Z0-9_.:/*?{}]*$"))
     )]
     pub parameters: Vec<String>,
+
+    /// KMS keys by which `kmsDecrypt` of these namespaces may have values decrypted, as its `keyId` names them: globs as
+    /// for `parameters`, for example `alias/{namespace}`. `*` alone stands for every key, also where no `keyId` is given.
+    /// Default: none, `kmsDecrypt` is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = "^[-a-zA-Z0-9_:/*?{}]+$")))]
+    pub kms_decrypt_keys: Vec<String>,
 }
 
 /// Chooses namespaces: exactly one of its fields is set.

@@ -42,6 +42,8 @@ pub struct Memory {
     pub data_shape: Option<u64>,
     /// The restart of workloads that is to come.
     pub restart: Option<PendingRestart>,
+    /// What workloads are restarted for: the Secret and the version that was written last with other content.
+    pub restart_token: Option<String>,
     /// What the status says of restarts.
     pub restarted: Option<Restarted>,
     /// The reader that watches its parameters.
@@ -69,8 +71,8 @@ pub enum SecondListing {
     /// None was needed.
     #[default]
     Unneeded,
-    /// It is to be made.
-    Due,
+    /// It is to be made, from then on.
+    Due(Instant),
     /// It was made.
     Done,
 }

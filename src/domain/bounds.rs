@@ -48,6 +48,28 @@ impl Bounds<'_> {
         Err(self.denied(&format!("all of {0}/{below}", listing.path), ", a path for all that is below it"))
     }
 
+    /// Checks that values may be decrypted by a key, as `kmsDecrypt.keyId` names it. KMS sees to it that it was that key.
+    ///
+    /// # Errors
+    /// `PolicyDenied` with the rule that is needed.
+    pub fn check_key(&self, key_id: Option<&str>) -> Result<(), Fault> {
+        if self.grant.is_none_or(|grant| grant.allows_key(key_id)) {
+            return Ok(());
+        }
+        let Self { namespace, store, .. } = self;
+        let message = match key_id {
+            Some(key_id) => format!(
+                "Namespace {namespace} may not have values decrypted by KMS key {key_id}: no rule in spec.access of {store} \
+                 grants it; add it to kmsDecryptKeys of a rule for this namespace."
+            ),
+            None => format!(
+                "Namespace {namespace} may not have values decrypted by any KMS key: set kmsDecrypt.keyId to one that \
+                 kmsDecryptKeys in spec.access of {store} grants."
+            ),
+        };
+        Err(Fault::new(Reason::PolicyDenied, message))
+    }
+
     fn denied(&self, what: &str, how: &str) -> Fault {
         let Self { namespace, store, .. } = self;
         let message = format!(

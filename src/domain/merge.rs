@@ -27,8 +27,7 @@ pub fn judge(
     holder: impl Fn(&str) -> Option<String>,
 ) -> Verdict {
     let refuse = |message| Verdict::Refuse(Fault::new(Reason::SecretConflict, message));
-    let (secret, consent) =
-        (claimant.secret, format!("{}={}/{}", names::ALLOW_ANNOTATION, claimant.namespace, claimant.name));
+    let (secret, consent) = (claimant.secret, format!("{}={}", names::ALLOW_ANNOTATION, names::ALLOW_MERGE));
     let Some(facts) = existing else {
         return refuse(format!(
             "Secret {secret} does not exist, and with creationPolicy Merge it is for others to make; create it with the \
@@ -37,6 +36,12 @@ pub fn judge(
     };
     if facts.deleting {
         return refuse(format!("Secret {secret} is being deleted; create it again with the annotation {consent}."));
+    }
+    if facts.owner_uid.as_deref() == Some(claimant.uid) {
+        return refuse(format!(
+            "Secret {secret} is one that this very object has written whole, with creationPolicy Owner; choose another \
+             spec.target.name, or delete the Secret and have others make it."
+        ));
     }
     if let Some(name) = facts.owner_uid.as_deref().and_then(holder) {
         return refuse(format!(
@@ -104,9 +109,10 @@ mod tests {
             (Some(facts(Some("shop/checkout"))), None),
             (Some(orphaned), None),
             (Some(facts(Some("shop/other"))), Some("does not consent")),
-            (Some(facts(Some("true"))), Some("secureparameter.io/allow=shop/checkout")),
+            (Some(facts(Some("true"))), Some("secureparameter.io/allow=merge")),
             (Some(facts(None)), Some("does not consent")),
             (None, Some("does not exist")),
+            (Some(SecretFacts { owner_uid: Some("me".into()), ..facts(Some("merge")) }), Some("this very object")),
             (Some(owned), Some("SecureParameter other")),
             (Some(deleting), Some("being deleted")),
         ] {

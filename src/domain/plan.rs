@@ -139,6 +139,8 @@ pub fn plan(spec: &SecureParameterSpec, bounds: &Bounds<'_>) -> Result<Plan, Fau
     let named = keys.values().chain(previous.values()).map(|source| &source.wanted);
     bounds.check(named.chain(sets.iter().map(|set| &set.wanted)))?;
     paths.iter().try_for_each(|path| bounds.check_listing(&path.listing))?;
+    let by_hand = keys.values().chain(previous.values()).filter_map(|source: &Source| source.kms_decrypt.as_ref());
+    by_hand.into_iter().try_for_each(|by_hand| bounds.check_key(by_hand.key_id.as_deref()))?;
     let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();
     template::check(&templates)?;
@@ -266,7 +268,7 @@ mod tests {
 
     fn grant(glob: &str) -> Grant {
         let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
-        let rules = [AccessRule { namespaces, parameters: vec![glob.into()] }];
+        let rules = [AccessRule { namespaces, parameters: vec![glob.into()], ..AccessRule::default() }];
         Grant::new(&rules, &Namespace { name: "shop".into(), ..Namespace::default() }).expect("a valid glob")
     }
 

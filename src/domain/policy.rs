@@ -21,7 +21,12 @@ pub struct Namespace {
 pub struct Grant {
     names: Vec<GlobMatcher>,
     arns: Vec<GlobMatcher>,
+    keys: Vec<GlobMatcher>,
+    any_key: bool,
 }
+
+/// Stands for every key.
+const ANY_KEY: &str = "*";
 
 /// Placeholder for the name of the reading namespace.
 const PLACEHOLDER: &str = "{namespace}";
@@ -32,8 +37,13 @@ impl Grant {
     /// # Errors
     /// The first glob that is none, as a sentence.
     pub fn new(rules: &[AccessRule], namespace: &Namespace) -> Result<Self, String> {
-        let mut grant = Self { names: Vec::new(), arns: Vec::new() };
-        for glob in rules.iter().filter(|rule| selects(&rule.namespaces, namespace)).flat_map(|rule| &rule.parameters) {
+        let mut grant = Self { names: Vec::new(), arns: Vec::new(), keys: Vec::new(), any_key: false };
+        let rules = || rules.iter().filter(|rule| selects(&rule.namespaces, namespace));
+        for glob in rules().flat_map(|rule| &rule.kms_decrypt_keys) {
+            grant.any_key |= glob == ANY_KEY;
+            grant.keys.push(compile(glob, &namespace.name)?);
+        }
+        for glob in rules().flat_map(|rule| &rule.parameters) {
             let globs = if glob.starts_with("arn:") { &mut grant.arns } else { &mut grant.names };
             globs.push(compile(glob, &namespace.name)?);
         }
@@ -44,6 +54,11 @@ impl Grant {
     /// that none grants what others share.
     pub fn allows(&self, arn: &str, scope: &Scope) -> bool {
         self.one_allows(&[arn], scope)
+    }
+
+    /// Whether values may be decrypted by a key, as `kmsDecrypt.keyId` names it; by any, if it names none.
+    pub fn allows_key(&self, key_id: Option<&str>) -> bool {
+        self.any_key || key_id.is_some_and(|key_id| self.keys.iter().any(|glob| glob.is_match(key_id)))
     }
 
     /// Whether everything that may lie below a path may be read. Else not even the names there are shown.
@@ -74,7 +89,8 @@ impl Grant {
 /// # Errors
 /// The first glob that is none, as a sentence.
 pub fn validate(rules: &[AccessRule]) -> Result<(), String> {
-    rules.iter().flat_map(|rule| &rule.parameters).try_for_each(|glob| compile(glob, "namespace").map(drop))
+    let globs = rules.iter().flat_map(|rule| rule.parameters.iter().chain(&rule.kms_decrypt_keys));
+    globs.into_iter().try_for_each(|glob| compile(glob, "namespace").map(drop))
 }
 
 fn compile(glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
@@ -127,7 +143,7 @@ mod tests {
     }
 
     fn rule(namespaces: NamespaceMatch, globs: &[&str]) -> AccessRule {
-        AccessRule { namespaces, parameters: globs.iter().map(ToString::to_string).collect() }
+        AccessRule { namespaces, parameters: globs.iter().map(ToString::to_string).collect(), ..AccessRule::default() }
     }
 
     fn all() -> NamespaceMatch {
@@ -196,6 +212,30 @@ mod tests {
             let grant = Grant::new(&[rule(all(), &[glob])], &namespace).expect("a valid glob");
             let listing = Listing { path: path.trim_end_matches('/').into(), recursive, label: None };
             assert_eq!(grant.allows_listing(&listing, &scope()), expected, "{glob} {path} {recursive}");
+        }
+    }
+
+    #[test]
+    fn keys_are_granted_as_they_are_named() {
+        let grant = |globs: &[&str]| {
+            let kms_decrypt_keys = globs.iter().map(ToString::to_string).collect();
+            let rule = AccessRule { kms_decrypt_keys, ..rule(all(), &["/**"]) };
+            Grant::new(&[rule], &Namespace { name: "shop".into(), ..Namespace::default() }).expect("valid globs")
+        };
+        let arn = "arn:aws:kms:eu-central-1:111122223333:key/0d9f";
+        for (globs, key_id, expected) in [
+            (&[][..], Some("alias/shop"), false),
+            (&[], None, false),
+            (&["alias/{namespace}"], Some("alias/shop"), true),
+            (&["alias/{namespace}"], Some("alias/other"), false),
+            (&["alias/{namespace}"], Some("arn:aws:kms:eu-central-1:111122223333:alias/shop"), false),
+            (&["alias/{namespace}"], None, false),
+            (&["alias/*", "arn:aws:kms:*:111122223333:key/*"], Some(arn), true),
+            (&["*"], Some(arn), true),
+            (&["*"], None, true),
+            (&["**"], None, false),
+        ] {
+            assert_eq!(grant(globs).allows_key(key_id), expected, "{globs:?} {key_id:?}");
         }
     }
 

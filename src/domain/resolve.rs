@@ -130,7 +130,7 @@ mod tests {
 
     fn resolve(spec: &SecureParameterSpec, found: &LookedUp, grant: Option<&str>) -> Result<Plan, Fault> {
         let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
-        let rules = grant.map(|glob| AccessRule { namespaces, parameters: vec![glob.into()] });
+        let rules = grant.map(|glob| AccessRule { namespaces, parameters: vec![glob.into()], ..AccessRule::default() });
         let grant = rules.map(|rule| Grant::new(&[rule], &Namespace::default()).expect("a valid glob"));
         let bounds = Bounds { scope: &scope(), grant: grant.as_ref(), namespace: "shop", store: "store" };
         Ok(plan(spec, &bounds)?.resolve(found, &bounds)?.into_owned())

@@ -10,13 +10,15 @@ pub const QUIET: Duration = Duration::from_secs(5);
 /// The longest that changes put a restart off.
 pub const LONGEST: Duration = Duration::from_secs(30);
 /// How soon what could not be restarted is tried again.
-pub const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(60);
+/// The same where the operator lacks the right.
+const RETRY_FORBIDDEN: Duration = Duration::from_secs(600);
 
 /// Why a Secret was written, as far as restarts go.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each named")]
 pub struct Write {
-    /// The very Secret was there before, and written by us.
+    /// The object wrote a Secret of that name before.
     pub was_there: bool,
     /// The write changed it.
     pub changed: bool,
@@ -58,8 +60,8 @@ pub enum Rollout {
 pub struct Summary {
     /// Whether nothing is left to do.
     pub is_done: bool,
-    /// Whether to try again.
-    pub again: bool,
+    /// When to try again, if at all.
+    pub again: Option<Duration>,
     /// Reason of the condition.
     pub reason: Reason,
     /// Message of the condition.
@@ -103,7 +105,11 @@ pub fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
     } else {
         Reason::RestartPending
     };
-    let again = !paused.is_empty() || !forbidden.is_empty() || !failed.is_empty();
+    let again = match (paused.is_empty() && failed.is_empty(), forbidden.is_empty()) {
+        (false, _) => Some(RETRY),
+        (true, false) => Some(RETRY_FORBIDDEN),
+        (true, true) => None,
+    };
     Summary { is_done: reason == Reason::Restarted, again, reason, message: sentences.join(" ") }
 }
 
@@ -145,20 +151,26 @@ mod tests {
     fn the_summary_names_each_workload_and_what_to_do() {
         let rollout = |name: &str, rollout| (format!("Deployment {name}"), rollout);
         for (rollouts, is_done, again, reason, parts) in [
-            (vec![rollout("a", Rollout::Started)], true, false, Reason::Restarted, &["Deployment a restarted"][..]),
-            (vec![rollout("a", Rollout::OnDelete)], true, false, Reason::Restarted, &["OnDelete"]),
+            (vec![rollout("a", Rollout::Started)], true, None, Reason::Restarted, &["Deployment a restarted"][..]),
+            (vec![rollout("a", Rollout::OnDelete)], true, None, Reason::Restarted, &["OnDelete"]),
             (
                 vec![rollout("a", Rollout::Started), rollout("b", Rollout::Paused)],
                 false,
-                true,
+                Some(RETRY),
                 Reason::RestartPending,
                 &["Deployment a restarted", "Deployment b is paused"],
             ),
-            (vec![rollout("a", Rollout::Missing)], false, false, Reason::RestartFailed, &["a does not exist"]),
-            (vec![rollout("a", Rollout::Forbidden)], false, true, Reason::RestartFailed, &["restart.enabled=true"]),
-            (vec![rollout("a", Rollout::Failed("500".into()))], false, true, Reason::RestartFailed, &["(500)"]),
-            (vec![rollout("a", Rollout::Newer)], true, false, Reason::Restarted, &["no workload of spec.restart"]),
-            (vec![], true, false, Reason::Restarted, &["no workload of spec.restart"]),
+            (vec![rollout("a", Rollout::Missing)], false, None, Reason::RestartFailed, &["a does not exist"]),
+            (
+                vec![rollout("a", Rollout::Forbidden)],
+                false,
+                Some(RETRY_FORBIDDEN),
+                Reason::RestartFailed,
+                &["restart.enabled=true"],
+            ),
+            (vec![rollout("a", Rollout::Failed("500".into()))], false, Some(RETRY), Reason::RestartFailed, &["(500)"]),
+            (vec![rollout("a", Rollout::Newer)], true, None, Reason::Restarted, &["no workload of spec.restart"]),
+            (vec![], true, None, Reason::Restarted, &["no workload of spec.restart"]),
         ] {
             let summary = summary("checkout", &rollouts);
             assert_eq!((summary.is_done, summary.again, summary.reason), (is_done, again, reason), "{rollouts:?}");

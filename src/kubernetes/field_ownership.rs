@@ -43,7 +43,8 @@ fn paths(fields: &Value) -> Vec<String> {
                     paths.extend(children(items).map(|(item, _)| format!("{group}/{item}")));
                 }
             }
-            "data" => paths.extend(children(below).map(|(key, _)| format!("data/{key}"))),
+            // Written as text, it is data all the same.
+            "data" | "stringData" => paths.extend(children(below).map(|(key, _)| format!("data/{key}"))),
             other => paths.push(other.to_owned()),
         }
     }

@@ -20,11 +20,11 @@ impl Finalizers {
         Self { client }
     }
 
-    /// Makes an object have the finalizer, or not have it. One that is gone is no error.
+    /// Makes an object have the finalizer, or not have it. Answers whether the object is still there.
     ///
     /// # Errors
     /// What the API server said.
-    pub async fn set(&self, object: &SecureParameter, present: bool) -> Result<(), kube::Error> {
+    pub async fn set(&self, object: &SecureParameter, present: bool) -> Result<bool, kube::Error> {
         let meta = &object.metadata;
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
@@ -38,8 +38,8 @@ impl Finalizers {
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
         match api.patch_metadata(name, &params, &Patch::Apply(&patch)).await {
             // Gone, or another of its name: with the uid nothing is created.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            other => other.map(drop),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
+            other => other.map(|_| true),
         }
     }
 }

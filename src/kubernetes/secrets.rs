@@ -24,8 +24,11 @@ use crate::{
     },
 };
 
-/// Longest text of the API server's that is passed on, in characters.
-const SERVER_MESSAGE_LENGTH: usize = 300;
+/// What the API server said, as far as it is passed on.
+pub fn shortened(message: &str) -> String {
+    const LENGTH: usize = 300;
+    message.chars().take(LENGTH).collect()
+}
 
 /// A Secret as it should be.
 pub struct Desired<'a> {
@@ -141,12 +144,21 @@ impl Secrets {
     }
 
     /// Puts keys into a Secret of others that was judged to consent, pinned to its uid. Keys that others hold are taken
-    /// from them only if `force` says so.
+    /// from them only by force, and only if the Secret still has the resource version that was judged.
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn put_keys(&self, desired: &Desired<'_>, uid: &str, force: bool) -> Result<SecretFacts, WriteError> {
-        self.patch(desired, Some(uid), force).await
+    pub async fn put_keys(
+        &self,
+        desired: &Desired<'_>,
+        uid: &str,
+        by_force: Option<&str>,
+    ) -> Result<SecretFacts, WriteError> {
+        let mut manifest = manifest(desired, Some(uid));
+        if let Some(version) = by_force {
+            manifest["metadata"]["resourceVersion"] = json!(version);
+        }
+        self.send(desired, manifest, by_force.is_some()).await
     }
 
     /// Takes back every field that an apply as `manager` set: nothing is left of it. A Secret that is gone is no error.
@@ -198,8 +210,12 @@ impl Secrets {
     }
 
     async fn patch(&self, desired: &Desired<'_>, uid: Option<&str>, force: bool) -> Result<SecretFacts, WriteError> {
+        self.send(desired, manifest(desired, uid), force).await
+    }
+
+    async fn send(&self, desired: &Desired<'_>, manifest: Value, force: bool) -> Result<SecretFacts, WriteError> {
         let params = PatchParams { force, ..PatchParams::apply(desired.manager) };
-        let patch = Patch::Apply(manifest(desired, uid));
+        let patch = Patch::Apply(manifest);
         let patched = self.api(desired.namespace).patch_metadata(desired.name, &params, &patch).await;
         patched
             .map(|meta| facts(&meta.metadata, desired.manager))
@@ -282,10 +298,7 @@ fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
         _ if data.is_some_and(|data| mentions(message, data)) => {
             WriteError::Refused(format!("the API server answered {} with a message that is withheld", status.code))
         }
-        code => {
-            let message: String = message.chars().take(SERVER_MESSAGE_LENGTH).collect();
-            WriteError::Refused(format!("the API server answered {code}: {message}"))
-        }
+        code => WriteError::Refused(format!("the API server answered {code}: {}", shortened(message))),
     }
 }
 

@@ -10,10 +10,15 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+use super::secrets::shortened;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
     domain::restart::{Rollout, label_selector},
 };
+
+/// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of
+/// doubt.
+const CLOCKS_APART: i64 = 30;
 
 /// Workloads of the cluster.
 #[derive(Clone)]
@@ -55,7 +60,10 @@ impl Workloads {
         };
         let mut rollouts = Vec::new();
         for object in found {
-            let is_newer = changed.is_some_and(|changed| object.metadata.creation_timestamp.as_ref() > Some(changed));
+            let is_newer = changed.is_some_and(|changed| {
+                let created = object.metadata.creation_timestamp.as_ref();
+                created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
+            });
             let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, token).await };
             rollouts.push((format!("{kind} {}", object.name_any()), rollout));
         }
@@ -96,7 +104,9 @@ fn failed(error: &Error) -> Rollout {
     match error {
         Error::Api(status) if status.code == 404 => Rollout::Missing,
         Error::Api(status) if status.code == 403 => Rollout::Forbidden,
-        Error::Api(status) => Rollout::Failed(format!("the API server answered {}: {}", status.code, status.message)),
+        Error::Api(status) => {
+            Rollout::Failed(format!("the API server answered {}: {}", status.code, shortened(&status.message)))
+        }
         _ => Rollout::Failed("the API server cannot be reached".to_owned()),
     }
 }

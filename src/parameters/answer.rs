@@ -11,7 +11,7 @@ use crate::domain::{
 };
 
 /// Most objects that one audit record lists.
-const AUDITED_OBJECTS: usize = 100;
+pub const AUDITED_OBJECTS: usize = 100;
 
 /// The objects that a call is made for, each once.
 pub fn objects(batch: &[Item]) -> Vec<ObjectRef> {

@@ -6,7 +6,7 @@ use crate::{
     api::Reason,
     domain::{
         Fault,
-        aws_error::AwsError,
+        aws_error::{AwsError, AwsErrorKind},
         key::KeyState,
         parameter::{Scope, Wanted},
         text::list,
@@ -33,6 +33,13 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Nobody answered, for whatever reason: nothing is known then, least of all that something is absent.
+    pub fn unanswered() -> Self {
+        let message = "the answer was lost".to_owned();
+        let error = AwsError { kind: AwsErrorKind::ServiceUnavailable, code: None, message, request_id: None };
+        Self::Call { error: Arc::new(error), key: None }
+    }
+
     /// Whether AWS is merely out of reach for a while.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Call { error, .. } if error.kind.reason().is_outage())

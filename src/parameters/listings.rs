@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
 use super::{Priority, error::ReadError, index::Subscriber};
 use crate::domain::{
@@ -49,6 +49,8 @@ struct Entry {
     /// When to list next; never, if `None`.
     due: Option<Instant>,
     is_under_way: bool,
+    /// How to stop that.
+    stop: Option<AbortHandle>,
     /// Failures in a row.
     failures: u32,
     /// Those who wait for what is under way to be over.
@@ -94,8 +96,10 @@ impl Listings {
         let before = entry.interval();
         entry.subscribers.insert(subscriber.clone(), interval);
         match entry.interval() {
-            _ if look && entry.seen.is_none() => entry.due = Some(now),
+            _ if look && entry.seen.is_none() && !entry.is_under_way => entry.due = Some(now),
             interval if interval == before => {}
+            // Whoever waits is not left waiting.
+            None if !entry.next.is_empty() => {}
             None => entry.due = None,
             Some(interval) => {
                 let at = now + interval.mul_f64(share);
@@ -109,6 +113,7 @@ impl Listings {
         if let Some(entry) = self.entries.get_mut(listing) {
             entry.subscribers.remove(subscriber);
             if entry.subscribers.is_empty() {
+                entry.stop.take().iter().for_each(AbortHandle::abort);
                 self.entries.remove(listing);
             }
         }
@@ -152,6 +157,14 @@ impl Listings {
             due.push(Due { listing: listing.clone(), priority });
         }
         (due, next)
+    }
+
+    /// Notes how to stop a listing, or stops it at once if nobody wants it any more.
+    pub fn under_way(&mut self, listing: &Listing, stop: AbortHandle) {
+        match self.entries.get_mut(listing) {
+            Some(entry) => entry.stop = Some(stop),
+            None => stop.abort(),
+        }
     }
 
     /// Takes in what came of listing a path. Answers with the subscribers that this is news for.

@@ -1,7 +1,7 @@
 //! What the controller asks: one reader per identity and region, with its batcher and its informer.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
 };
@@ -160,7 +160,12 @@ impl<A: ParameterApi> Reader<A> {
             let access = accesses.into_iter().next_back().filter(|_| result.is_err());
             self.informer.observe(wanted, result, access);
         }
-        self.informer.looked_up(lookups).unwrap_or_default()
+        self.informer.looked_up(lookups).unwrap_or_else(|| {
+            let listings = lookups.listings.iter().map(|listing| listing.wanted(&self.scope));
+            let unanswered = listings.chain(lookups.newest.keys().cloned());
+            let errors = unanswered.map(|wanted| (wanted, ReadError::unanswered())).collect();
+            LookUp { errors, ..LookUp::default() }
+        })
     }
 
     /// Makes an object watch nothing.
@@ -212,8 +217,10 @@ impl<A: ParameterApi> Reader<A> {
         let mut reading = Reading::default();
         let mut accesses = Vec::new();
         for (wanted, reply) in asked {
-            // The batcher answers every question unless the reader ends, and the object is looked at again then.
-            let Ok(reply) = reply.await else { continue };
+            let Ok(reply) = reply.await else {
+                reading.errors.insert(wanted.clone(), ReadError::unanswered());
+                continue;
+            };
             self.keep(&mut reading, &mut accesses, wanted, reply);
         }
         reading.accesses = own(accesses, reads);
@@ -277,21 +284,17 @@ async fn identify(api: &impl ParameterApi, trail: &dyn Trail, object: &ObjectRef
 
 /// Accesses with the object's own parameters only: a call serves many objects, and none is to learn what others read.
 pub(super) fn own(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> {
+    let selector = |wanted: &Wanted| wanted.selector.as_ref().map(ToString::to_string);
+    let asked: HashMap<_, _> =
+        reads.iter().map(|(wanted, read)| ((wanted.arn.as_str(), selector(wanted)), read.optional)).collect();
+    let is_optional =
+        |parameter: &ParameterOutcome| asked.get(&(parameter.arn.as_str(), parameter.selector.clone())).copied();
     let own = |access: Arc<Access>| {
         let mut access = Access::clone(&access);
-        access
-            .parameters
-            .retain(|parameter| reads.keys().any(|w| w.arn == parameter.arn && selector(w) == parameter.selector));
-        let missing = |parameter: &ParameterOutcome| {
-            let mut asked = reads.iter().filter(|(w, _)| w.arn == parameter.arn && selector(w) == parameter.selector);
-            parameter.outcome == "NotFound" && asked.any(|(_, read)| !read.optional)
-        };
-        access.failed |= access.parameters.iter().any(missing);
+        access.parameters.retain(|parameter| is_optional(parameter).is_some());
+        let is_missing = |p: &ParameterOutcome| p.outcome == "NotFound" && is_optional(p) == Some(false);
+        access.failed |= access.parameters.iter().any(is_missing);
         access
     };
     accesses.into_iter().map(own).filter(|access| !access.parameters.is_empty()).collect()
-}
-
-fn selector(wanted: &Wanted) -> Option<String> {
-    wanted.selector.as_ref().map(ToString::to_string)
 }

@@ -158,7 +158,7 @@ fn globs_match_what_the_table_says() -> Result<()> {
         let [globs, matching, others] = &row[..] else { anyhow::bail!("not a row of three: {row:?}") };
         let [glob] = globs[..] else { anyhow::bail!("not one glob: {globs:?}") };
         let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
-        let rules = [AccessRule { namespaces, parameters: vec![glob.to_owned()] }];
+        let rules = [AccessRule { namespaces, parameters: vec![glob.to_owned()], ..AccessRule::default() }];
         validate(&rules).map_err(anyhow::Error::msg)?;
         let grant = Grant::new(&rules, &namespace).map_err(anyhow::Error::msg)?;
         ensure!(!matching.is_empty() && !others.is_empty(), "an empty cell: {row:?}");

@@ -54,7 +54,7 @@ async fn keys_are_put_beside_those_of_others_and_leave_with_the_object() -> Resu
     let mut world = world().await?;
     world.apply(&merging("checkout", &json!({}))).await?;
     let missing = world.wait_for("checkout", "False", "SecretConflict").await?;
-    for part in ["Secret theirs does not exist", "secureparameter.io/allow=shop/checkout"] {
+    for part in ["Secret theirs does not exist", "secureparameter.io/allow=merge"] {
         assert!(message(&missing).contains(part), "{}", message(&missing));
     }
     let before = theirs(&world, "theirs", None).await?;
@@ -121,6 +121,19 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     world.wait_for_secret("theirs", &[("A", "1"), ("B", "2"), ("C", "3"), ("THEIRS", "kept")]).await?;
     delete(&world, "checkout").await?;
     world.wait_for_secret("theirs", &[("C", "3"), ("THEIRS", "kept")]).await?;
+
+    // Also what others write as text, by server-side apply, is theirs.
+    let text = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "text", "namespace": "shop", "annotations": {names::ALLOW_ANNOTATION: "merge"}},
+        "stringData": {"A": "not ours"},
+    });
+    world.plane.kubectl_stdin(["apply", "--server-side", "-f", "-"], &text.to_string()).await?;
+    world.apply(&merging("polite", &json!({"name": "text"}))).await?;
+    let refused = world.wait_for("polite", "False", "SecretConflict").await?;
+    assert!(message(&refused).contains("Secret text holds A already"), "{}", message(&refused));
+    world.wait_for_secret("text", &[("A", "not ours")]).await?;
 
     // A Secret that an object of ours writes whole takes no keys.
     let whole = object("whole", &[("A", "/shop/a")], &json!({"refreshInterval": "0s"}));

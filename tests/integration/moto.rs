@@ -51,7 +51,8 @@ async fn the_main_job_is_done_with_moto_too() -> Result<()> {
 async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
     let moto = Moto::start().await?;
     let mut world = World::without_operator().await?;
-    world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
+    let rule = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": ["*"]});
+    world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}, "access": [rule]}))).await?;
     world.set_environment(&moto.environment());
     world.unset_environment(&["AWS_SESSION_TOKEN"]);
     world.start_operator().await?;

@@ -6,10 +6,22 @@ use secure_parameter_operator::api::names;
 use serde_json::{Value, json};
 use testbed::fake_aws::KeyState;
 
-use crate::support::{World, message, object};
+use crate::support::{World, message, object, store};
 
 fn data(entries: &Value) -> Value {
     object("checkout", &[], &json!({"data": entries}))
+}
+
+/// A world whose store lets the namespace use these keys.
+async fn world(keys: &[&str]) -> Result<World> {
+    let world = World::start().await?;
+    world.apply(&keys_granted(keys)).await?;
+    Ok(world)
+}
+
+fn keys_granted(keys: &[&str]) -> Value {
+    let rule = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": keys});
+    store("default", &json!({"access": [rule]}))
 }
 
 /// An entry whose value was encrypted by hand.
@@ -19,7 +31,7 @@ fn by_hand(key: &str, kms_decrypt: &Value) -> Value {
 
 #[tokio::test]
 async fn what_was_encrypted_by_hand_is_decrypted_once_more() -> Result<()> {
-    let world = World::start().await?;
+    let world = world(&["*"]).await?;
     let arn = world.aws.create_key("team");
     let id = arn.rsplit('/').next().context("an id")?.to_owned();
     let alias_arn = arn.replace(&format!("key/{id}"), "alias/team");
@@ -59,7 +71,7 @@ async fn what_was_encrypted_by_hand_is_decrypted_once_more() -> Result<()> {
 /// Each way to be wrong has its reason, keeps the Secret, and is not tried again before something changes.
 #[tokio::test]
 async fn what_kms_does_not_take_is_told() -> Result<()> {
-    let world = World::start().await?;
+    let world = world(&["*"]).await?;
     let (key, other) = (world.aws.create_key("team"), world.aws.create_key("other"));
     let sealed = world.aws.encrypt(&key, &[("app", "shop")], &[0xff, 0x00]);
     let good = json!({"encryptionContext": {"app": "shop"}});
@@ -112,6 +124,38 @@ async fn what_kms_does_not_take_is_told() -> Result<()> {
     Ok(())
 }
 
+/// Whoever copies ciphertext of others cannot have it decrypted.
+#[tokio::test]
+async fn values_are_decrypted_only_by_keys_that_the_store_grants() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.create_key("shop");
+    world.aws.create_key("other");
+    for (name, key) in [("sealed", "alias/shop"), ("copied", "alias/other")] {
+        world.aws.put(&format!("/shop/{name}"), &world.aws.encrypt(key, &[], b"value"));
+    }
+    let entry = |name: &str, by_hand: &Value| {
+        data(&json!([{"key": "K", "parameter": format!("/shop/{name}"), "kmsDecrypt": by_hand}]))
+    };
+    let own = json!({"keyId": "alias/shop"});
+    world.apply(&entry("sealed", &own)).await?;
+    let denied = world.wait_for("checkout", "False", "PolicyDenied").await?;
+    for part in ["alias/shop", "kmsDecryptKeys", "Namespace shop"] {
+        assert!(message(&denied).contains(part), "{}", message(&denied));
+    }
+    world.apply(&keys_granted(&["alias/{namespace}"])).await?;
+    world.wait_for_secret("checkout", &[("K", "value")]).await?;
+    for (name, by_hand, reason, words) in [
+        ("copied", json!({"keyId": "alias/other"}), "PolicyDenied", "alias/other"),
+        ("copied", json!({}), "PolicyDenied", "set kmsDecrypt.keyId"),
+        ("copied", own, "CiphertextInvalid", "another key"),
+    ] {
+        world.apply(&entry(name, &by_hand)).await?;
+        let failed = world.wait_until("checkout", words, |object| message(object).contains(words)).await?;
+        assert_eq!(failed.status.context("a status")?.conditions[0].reason, reason);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_previous_version_is_beside_the_current_one() -> Result<()> {
     let mut world = World::start().await?;
@@ -146,7 +190,7 @@ async fn the_previous_version_is_beside_the_current_one() -> Result<()> {
 #[tokio::test]
 async fn secrets_of_secrets_manager_are_handed_through() -> Result<()> {
     let mut world = World::without_operator().await?;
-    world.apply(&crate::support::store("default", &json!({
+    world.apply(&store("default", &json!({
         "access": [{"namespaces": {"all": true}, "parameters": ["/{namespace}/**", "/aws/reference/secretsmanager/{namespace}/**"]}],
     })))
     .await?;

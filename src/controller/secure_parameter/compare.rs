@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{Done, LOOK_AGAIN, Pass, Passed};
 use crate::{
     api::Reason,
@@ -31,8 +33,7 @@ impl Pass<'_> {
     ) -> Result<Passed, Fault> {
         let interval = self.object.spec.refresh_interval();
         let lookups = plan.lookups();
-        let looked_up = if self.memory.second_listing == SecondListing::Due {
-            self.memory.second_listing = SecondListing::Done;
+        let looked_up = if self.is_second_listing_due() {
             Some(session.reader.look_up(&lookups, Purpose::VersionCheck, true, &self.audited()).await)
         } else {
             session.reader.looked_up(&lookups)
@@ -74,7 +75,8 @@ impl Pass<'_> {
             self.memory.data_shape = Some(plan.data_shape);
             return Ok(Passed::Done(Done { status, events, wake: None }));
         }
-        if self.awaits_second_listing(plan, &versions) || self.awaits_confirmation(&versions) {
+        let found = versions.values().flatten().count();
+        if self.awaits_second_listing(plan, found) || self.awaits_confirmation(&versions) {
             return unchanged(self, Some(CONFIRM_ABSENCE));
         }
         if let Some(not_due) = self.failed_read(session, plan, bounds)? {
@@ -93,22 +95,35 @@ impl Pass<'_> {
     ) -> Result<Cow<'p, Plan>, Fault> {
         self.accesses.extend(known.accesses);
         match session.reader.fault(&known.errors) {
-            Some(fault) => Err(fault),
+            Some(fault) => {
+                // What failed confirms nothing.
+                if self.memory.second_listing == SecondListing::Done {
+                    self.memory.second_listing = SecondListing::Unneeded;
+                }
+                Err(fault)
+            }
             None => plan.resolve(&known.found, bounds),
         }
     }
 
     /// Whether parameters of a path are missing at the first listing after a start, which the informer has nothing to
-    /// compare with: only a second one confirms that they are gone.
-    fn awaits_second_listing(&mut self, plan: &Plan, versions: &Versions) -> bool {
-        let is_first = self.memory.shape.is_none() && self.memory.second_listing == SecondListing::Unneeded;
-        let now = versions.values().flatten().count();
+    /// compare with: only a second one, some time later, confirms that they are gone. `found` is how many there are now.
+    pub(super) fn awaits_second_listing(&mut self, plan: &Plan, found: usize) -> bool {
         let before = self.memory.status.parameter_count.and_then(|count| usize::try_from(count).ok());
-        let awaits = is_first && !plan.paths.is_empty() && before.is_some_and(|before| now < before);
-        if awaits {
-            self.memory.second_listing = SecondListing::Due;
+        let is_first = self.memory.shape.is_none() && self.memory.second_listing == SecondListing::Unneeded;
+        if is_first && !plan.paths.is_empty() && before.is_some_and(|before| found < before) {
+            self.memory.second_listing = SecondListing::Due(Instant::now() + CONFIRM_ABSENCE);
         }
-        awaits
+        matches!(self.memory.second_listing, SecondListing::Due(_))
+    }
+
+    /// Whether it is time for the second listing, which then is under way.
+    pub(super) fn is_second_listing_due(&mut self) -> bool {
+        let is_due = matches!(self.memory.second_listing, SecondListing::Due(at) if at <= Instant::now());
+        if is_due {
+            self.memory.second_listing = SecondListing::Done;
+        }
+        is_due
     }
 
     /// Whether optional parameters are newly absent. A key leaves the Secret only after two looks in a row found its

@@ -8,15 +8,15 @@ use super::{
 };
 use crate::{
     api::{
-        Reason, ReclaimPolicy,
+        Condition, Reason, ReclaimPolicy,
         names::{MERGE_FINALIZER, merge_manager},
     },
     domain::{
-        Fault,
+        Fault, event,
         merge::must_take_back,
         ownership::{FieldOwnership, SecretFacts},
     },
-    kubernetes::Desired,
+    kubernetes::{Desired, WriteError},
 };
 
 impl Pass<'_> {
@@ -29,36 +29,45 @@ impl Pass<'_> {
     ) -> Result<SecretFacts, Fault> {
         self.settle_finalizer().await?;
         let keys = || desired.data.keys().map(AsRef::as_ref);
-        let remembered = self.memory.secret.as_ref().filter(|secret| secret.uid == uid);
-        // After a start of the operator: the same parameters by the same spec gave the same keys.
+        // After a start of the operator: the same parameters by the same spec gave the same keys to the same Secret.
         let all_ours =
             || FieldOwnership { ours: keys().map(|key| format!("data/{key}")).collect(), ..FieldOwnership::default() };
-        let before = match remembered {
-            Some(secret) => Some(secret.fields.clone()),
-            None => self.is_repetition.then(all_ours),
+        let before = match &self.memory.secret {
+            Some(secret) => (secret.uid == uid).then(|| secret.fields.clone()),
+            None => self.repeats(uid).then(all_ours),
         };
-        let force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref())?;
-        let put = self.context.secrets.put_keys(desired, uid, force).await;
+        let by_force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref())?;
+        let by_force = by_force.then_some(permit.version.as_str());
+        let put = self.context.secrets.put_keys(desired, uid, by_force).await;
         put.map_err(|error| write_failed(desired.name, &error))
     }
 
-    /// Lets go of a Secret as one of others, once it is written whole.
-    pub(super) async fn leave_merged(&self, name: &str, permit: &Permit) -> Result<(), Fault> {
+    /// Whether what is written now was written last by this very spec, and into the Secret with this uid.
+    fn repeats(&self, uid: &str) -> bool {
+        let status = &self.memory.status;
+        let is_synced = |c: &Condition| c.type_ == "Ready" && c.reason == Reason::Synced.as_str();
+        let is_same = status.secret.as_ref().is_some_and(|secret| secret.uid == uid);
+        self.is_repetition && is_same && status.conditions.iter().any(is_synced)
+    }
+
+    /// Lets go of a Secret as one of others, once it is written whole. Answers with the Secret after that, if it was one.
+    pub(super) async fn leave_merged(&self, name: &str, permit: &Permit) -> Result<Option<SecretFacts>, Fault> {
         let manager = merge_manager(&self.uid);
-        if self.manager != manager && permit.fields.managers.contains(&manager) {
-            self.take_keys_back(name).await?;
+        if self.manager == manager || !permit.fields.managers.contains(&manager) {
+            return Ok(None);
         }
-        Ok(())
+        let failed = |error| write_failed(name, &error);
+        self.take_keys_back(name).await.map_err(failed)?;
+        self.context.secrets.facts(&self.namespace, name, &self.manager).await.map_err(failed)
     }
 
     /// Takes the object's keys back from a Secret of others. Answers whether there were any.
-    pub(super) async fn take_keys_back(&self, name: &str) -> Result<bool, Fault> {
+    pub(super) async fn take_keys_back(&self, name: &str) -> Result<bool, WriteError> {
         let (secrets, namespace, manager) = (&self.context.secrets, &self.namespace, merge_manager(&self.uid));
-        let failed = |error| write_failed(name, &error);
-        let facts = secrets.facts(namespace, name, &manager).await.map_err(failed)?;
+        let facts = secrets.facts(namespace, name, &manager).await?;
         let Some(facts) = facts.filter(|facts| !facts.fields.ours.is_empty()) else { return Ok(false) };
         if self.object.spec.reclaim_policy() == ReclaimPolicy::Delete || facts.owner_uid.is_some() {
-            secrets.withdraw(namespace, name, &facts.uid, &manager).await.map_err(failed)?;
+            secrets.withdraw(namespace, name, &facts.uid, &manager).await?;
             self.audit_write("withdraw", name, None);
         }
         Ok(true)
@@ -71,18 +80,22 @@ impl Pass<'_> {
         if self.has_finalizer() == is_needed {
             return Ok(());
         }
-        let set = self.context.finalizers.set(self.object, is_needed).await;
-        set.map_err(|error| {
-            let message = format!(
-                "The finalizer of SecureParameter {} could not be set ({error}); the operator tries again.",
-                self.name
-            );
-            Fault::new(Reason::SecretWriteFailed, message)
-        })
+        let problem = match self.context.finalizers.set(self.object, is_needed).await {
+            Ok(true) => return Ok(()),
+            // Nobody would take the keys back.
+            Ok(false) => "it is gone".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!(
+            "The finalizer of SecureParameter {} could not be set ({problem}); the operator tries again.",
+            self.name
+        );
+        Err(Fault::new(Reason::SecretWriteFailed, message))
     }
 
     /// Of an object that is being deleted: takes its keys back from a Secret of others, and lets it go.
-    pub(super) async fn leave(self) -> Result<Action, kube::Error> {
+    pub(super) async fn leave(mut self) -> Result<Action, kube::Error> {
+        self.unwatch();
         if !self.has_finalizer() {
             return Ok(Action::await_change());
         }
@@ -90,8 +103,18 @@ impl Pass<'_> {
         let names = [Some(self.object.secret_name()), recorded.filter(|name| *name != self.object.secret_name())];
         for name in names.into_iter().flatten() {
             let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
-            if let Err(fault) = self.take_keys_back(name).await {
-                tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
+            let Err(error) = self.take_keys_back(name).await else { continue };
+            let is_hopeless = matches!(error, WriteError::Immutable | WriteError::Invalid(_));
+            let what_next = if is_hopeless { "they stay in it" } else { "the operator tries again" };
+            let message = format!(
+                "The keys of SecureParameter {} could not be taken back from Secret {name} ({error}); {what_next}.",
+                self.name
+            );
+            let fault = Fault::new(Reason::SecretWriteFailed, message);
+            let since = self.object.metadata.deletion_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+            tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
+            self.emit(Some(event::of_fault(&self.name, &self.uid, since, &fault)), self.now).await;
+            if !is_hopeless {
                 return Ok(Action::requeue(super::LEAVE_AGAIN));
             }
         }

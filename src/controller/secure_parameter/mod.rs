@@ -56,7 +56,7 @@ const SYNC_LENGTH: usize = 256;
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 /// How soon an object that is being deleted is tried to be let go again.
-const LEAVE_AGAIN: Duration = Duration::from_secs(10);
+const LEAVE_AGAIN: Duration = Duration::from_secs(30);
 
 /// Brings one object up to date.
 ///

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Pass, Passed, as_known, write::write_failed};
 use crate::{
-    api::{ConditionStatus, Reason, status::WrittenSecret},
+    api::{ConditionStatus, Reason, names::OWNER_UID_LABEL, status::WrittenSecret},
     controller::{ledger::SeenSecret, sessions::Session},
     domain::{
         Fault,
@@ -60,7 +60,13 @@ impl Pass<'_> {
         let reference = ObjectRef::new(&recorded.name).within(&self.namespace);
         let seen = self.memory.secret.as_ref();
         let expected = seen.map_or(recorded.resource_version.as_str(), |seen| seen.resource_version.as_str());
-        let cached = self.context.caches.secrets.get(&reference);
+        if self.object.spec.merges() {
+            self.context.named_secrets.follow(&self.uid, Some((&self.namespace, &recorded.name)));
+        }
+        let cached = self.context.caches.secrets.get(&reference).filter(|meta| {
+            // Of a Secret that is not ours the version alone says nothing.
+            meta.labels().get(OWNER_UID_LABEL) == Some(&self.uid)
+        });
         if cached.is_some_and(|meta| meta.resource_version().as_deref() == Some(expected)) {
             return Ok(SecretState::Intact);
         }

@@ -43,6 +43,8 @@ impl Pass<'_> {
     }
 
     pub(super) async fn fail(&mut self, fault: &Fault) -> Result<(Option<Duration>, Reason), kube::Error> {
+        // What changes from now on is news, also while this is reported.
+        let failed_at = Instant::now();
         let (attempt, since) = self.memory.failed(self.now);
         let interval = self.object.spec.refresh_interval();
         let before = self.memory.status.clone();
@@ -80,7 +82,7 @@ impl Pass<'_> {
         };
         let failed_read = || FailedRead {
             rests_on: self.rests_on,
-            at: Instant::now(),
+            at: failed_at,
             // A timer may fire a moment early.
             retry_at: Instant::now() + wait.saturating_sub(Duration::from_millis(50)),
             reason: fault.reason,

@@ -6,21 +6,22 @@ use tokio::time::Instant;
 
 use super::Pass;
 use crate::{
-    api::{Condition, Conditions, Reason},
+    api::{Condition, Conditions, Reason, status::WrittenSecret},
     controller::ledger::{PendingRestart, Restarted},
     domain::{
         audit::to_seconds,
         event,
-        restart::{QUIET, RETRY, Summary, Write, summary},
+        restart::{QUIET, Summary, Write, summary},
     },
 };
 
 impl Pass<'_> {
     /// Plans a restart if a write calls for one. The status says so from that write on, so that it is not forgotten.
-    pub(super) fn plan_restart(&mut self, write: Write) {
+    pub(super) fn plan_restart(&mut self, write: Write, secret: &WrittenSecret) {
         if self.object.spec.restart.is_empty() || !write.calls_for_restart() {
             return;
         }
+        self.memory.restart_token = Some(format!("{}/{}", secret.name, secret.resource_version));
         self.memory.plan_restart(Instant::now());
         let message = format!(
             "Secret {} changed at {}; the workloads are restarted {} s after its last change.",
@@ -52,7 +53,8 @@ impl Pass<'_> {
         };
         // The same for all that is restarted for this version of the Secret, and never again for another: whoever
         // goes on after a crash restarts nothing twice.
-        let token = format!("{}/{}", secret.name, secret.resource_version);
+        let token = self.memory.restart_token.clone();
+        let token = token.unwrap_or_else(|| format!("{}/{}", secret.name, secret.resource_version));
         let mut rollouts = BTreeMap::new();
         for target in &self.object.spec.restart {
             let changed = before.last_change_time.as_ref();
@@ -60,10 +62,7 @@ impl Pass<'_> {
         }
         let rollouts: Vec<_> = rollouts.into_iter().collect();
         let Summary { is_done, again, reason, message } = summary(&secret.name, &rollouts);
-        if again {
-            let now = Instant::now();
-            self.memory.restart = Some(PendingRestart { since: now, due: now + RETRY });
-        }
+        self.memory.restart = again.map(|again| PendingRestart { since: now, due: Instant::now() + again });
         let said = Some(Restarted { is_done, reason, message });
         if said == self.memory.restarted {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, pin::pin, time::Duration};
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -23,7 +24,7 @@ use crate::{
         event::{self, Event},
         key::ParameterKeys,
         outcome::{Detours, Found, Written, troubles},
-        plan::{Plan, Reads},
+        plan::Plan,
         render::{Opened, render},
         restart::Write,
         revision::source_revision,
@@ -51,7 +52,8 @@ impl Pass<'_> {
         // Where nobody polls, what is known may be old.
         let is_polled = self.object.spec.refresh_interval().is_some();
         let anew = purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
-        let known = session.reader.look_up(&lookups, purpose, anew, &self.audited()).await;
+        let (anew, object) = (self.is_second_listing_due() || anew, self.audited());
+        let known = self.patiently(session, session.reader.look_up(&lookups, purpose, anew, &object)).await;
         self.resolve(session, plan, known, bounds)
     }
 
@@ -84,12 +86,15 @@ impl Pass<'_> {
         self.watch(session, &as_known(session, plan, bounds), interval, false);
         let plan = self.look_up(session, plan, bounds, purpose).await?;
         self.watch(session, &plan, interval, false);
-        let reading = self.read(session, &plan.reads(), purpose).await;
+        if self.awaits_second_listing(&plan, plan.reads().len()) {
+            return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
+        }
+        let (reads, object) = (plan.reads(), self.audited());
+        let reading = self.patiently(session, session.reader.read(&reads, session.mode, purpose, &object)).await;
         let reading = self.settle(session, reading)?;
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
-            let before = self.memory.status.clone();
-            let status = Box::new(self.subject(&before).unchanged());
-            return Ok(Passed::Done(Done { status, events: Vec::new(), wake: Some(CONFIRM_ABSENCE) }));
+            // Nothing of what the spec or the annotation asks for is done yet, so nothing is said either.
+            return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
         if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
             // Deleted while AWS was asked: nothing is written any more.
@@ -107,16 +112,18 @@ impl Pass<'_> {
         if let Some(former) = former.as_ref().filter(|former| former.name != name) {
             self.retire(former).await?;
         }
-        self.settle_finalizer().await?;
+        // Of one that merges it was settled before the write.
+        if !self.object.spec.merges() {
+            self.settle_finalizer().await?;
+        }
         Ok(Passed::Done(self.written(session, &plan, purpose, &reading, applied, former.as_ref())))
     }
 
-    /// Reads. What waits for its turn for long says so meanwhile.
-    async fn read(&mut self, session: &Session, reads: &Reads<'_>, purpose: Purpose) -> Reading {
-        let object = self.audited();
-        let mut read = pin!(session.reader.read(reads, session.mode, purpose, &object));
-        if let Ok(reading) = timeout(PATIENCE, &mut read).await {
-            return reading;
+    /// Waits for what AWS is asked. What waits for its turn for long says so meanwhile.
+    async fn patiently<T>(&mut self, session: &Session, asked: impl Future<Output = T>) -> T {
+        let mut asked = pin!(asked);
+        if let Ok(answer) = timeout(PATIENCE, &mut asked).await {
+            return answer;
         }
         let (scope, before) = (session.reader.scope(), self.memory.status.clone());
         let message = format!(
@@ -131,7 +138,7 @@ impl Pass<'_> {
         let status = self.subject(&before).failed(&fault, self.now, self.object.spec.refresh_interval());
         // What comes of the read is shown in any case.
         let _ = self.show(status).await;
-        read.await
+        asked.await
     }
 
     /// Has KMS decrypt what was encrypted by hand.
@@ -177,8 +184,12 @@ impl Pass<'_> {
             resource_version: facts.resource_version.clone(),
             key_count: Some(i32::try_from(key_count).unwrap_or(i32::MAX)),
         };
-        // Applying what is there already does not move the resource version.
-        let changed = former != Some(&secret);
+        // Applying what is there already does not move the resource version, which others may have moved before.
+        let known = self.memory.secret.as_ref().filter(|seen| seen.uid == secret.uid);
+        let version = known.map(|seen| &seen.resource_version).or(former.map(|former| &former.resource_version));
+        let changed = version != Some(&secret.resource_version);
+        // What came before is older than the Secret as it is now, however long the read took.
+        self.now = Timestamp::now();
         let before = self.memory.status.clone();
         let written = Written { secret, changed, access: self.last_access() };
         let revision = source_revision(&session.source, &reading.versions);
@@ -186,12 +197,13 @@ impl Pass<'_> {
             Some(shape) => shape != plan.data_shape,
             None => before.observed_generation != self.object.metadata.generation,
         };
-        self.plan_restart(Write {
+        let write = Write {
             was_there: former.is_some_and(|former| former.name == written.secret.name),
             changed,
             other_sources: before.source_revision.as_ref() != Some(&revision),
             other_shape,
-        });
+        };
+        self.plan_restart(write, &written.secret);
         let keys = session.reader.keys(&reading.versions);
         let detours = reading.detours.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
         let found = Found { versions: &reading.versions, keys: &keys, detours: Some(&detours) };

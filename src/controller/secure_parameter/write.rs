@@ -25,6 +25,8 @@ use crate::{
 pub(super) struct Permit {
     /// uid of the Secret that is there; `None` if there is none.
     pub uid: Option<String>,
+    /// Its resource version, where that was looked at.
+    pub version: String,
     /// Who held which of its fields, where that was looked at.
     pub fields: FieldOwnership,
 }
@@ -58,10 +60,10 @@ impl Pass<'_> {
         // always.
         let is_followed = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
         self.context.named_secrets.follow(&self.uid, is_followed.then_some((namespace.as_str(), name)));
-        let fields = existing.map(|facts| facts.fields).unwrap_or_default();
+        let SecretFacts { resource_version: version, fields, .. } = existing.unwrap_or_default();
         match verdict {
-            Verdict::Create => Ok(Permit { uid: None, fields }),
-            Verdict::Apply { uid } => Ok(Permit { uid: Some(uid), fields }),
+            Verdict::Create => Ok(Permit { uid: None, version, fields }),
+            Verdict::Apply { uid } => Ok(Permit { uid: Some(uid), version, fields }),
             Verdict::Refuse(fault) => Err(fault),
         }
     }
@@ -69,7 +71,8 @@ impl Pass<'_> {
     /// The permit for the Secret that was last written and is as it was.
     pub(super) fn permit_again(&self, ours: &WrittenSecret) -> Permit {
         self.context.named_secrets.follow(&self.uid, None);
-        Permit { uid: Some(ours.uid.clone()), fields: FieldOwnership::default() }
+        let version = ours.resource_version.clone();
+        Permit { uid: Some(ours.uid.clone()), version, fields: FieldOwnership::default() }
     }
 
     /// Writes the Secret. If that fails, it is as it was.
@@ -94,7 +97,7 @@ impl Pass<'_> {
         };
         self.context.metrics.secret_written();
         self.audit_write("apply", desired.name, Some(facts.resource_version.clone()));
-        self.leave_merged(desired.name, permit).await?;
+        let facts = self.leave_merged(desired.name, permit).await?.unwrap_or(facts);
         Ok(Applied { facts, key_count: desired.data.len() })
     }
 
@@ -155,7 +158,7 @@ impl Pass<'_> {
     pub(super) async fn retire(&self, former: &WrittenSecret) -> Result<(), Fault> {
         let failed = |error: WriteError| write_failed(&former.name, &error);
         let (secrets, namespace) = (&self.context.secrets, &self.namespace);
-        if self.take_keys_back(&former.name).await? {
+        if self.take_keys_back(&former.name).await.map_err(failed)? {
             return Ok(());
         }
         let facts = secrets.facts(namespace, &former.name, FIELD_MANAGER).await.map_err(failed)?;

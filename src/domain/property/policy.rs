@@ -30,7 +30,11 @@ fn rule(random: &mut Random) -> AccessRule {
         let root = random.of(&["/", "/", "/", "**/", FOREIGN, OWN, "arn:aws:ssm:*:999999999999:parameter/", "arn:**/"]);
         root.to_owned() + &path(random, SEGMENTS, 4)
     };
-    AccessRule { namespaces, parameters: (0..=random.below(2)).map(|_| glob(random)).collect() }
+    AccessRule {
+        namespaces,
+        parameters: (0..=random.below(2)).map(|_| glob(random)).collect(),
+        ..AccessRule::default()
+    }
 }
 
 fn grant(rules: &[AccessRule], namespace: &str) -> Grant {
@@ -80,7 +84,8 @@ fn nothing_of_another_namespace_is_allowed() {
             format!("a{inner}9")
         };
         let (own, other) = (namespace(), namespace());
-        let rules = [AccessRule { namespaces: all(), parameters: vec!["/{namespace}/**".into()] }];
+        let rules =
+            [AccessRule { namespaces: all(), parameters: vec!["/{namespace}/**".into()], ..AccessRule::default() }];
         let grant = grant(&rules, &own);
         for _ in 0..10 {
             let below = glob::name(random);
@@ -96,7 +101,11 @@ fn nothing_of_another_namespace_is_allowed() {
 fn wide(random: &mut Random) -> AccessRule {
     let segments = ["*", "*", "*", "*", "?*", "*?", "?*?", "?????????", "?", "**"];
     let glob = |random: &mut Random| random.of(&["/a/", "/{namespace}/"]).to_owned() + &path(random, &segments, 3);
-    AccessRule { namespaces: all(), parameters: (0..2 + random.below(4)).map(|_| glob(random)).collect() }
+    AccessRule {
+        namespaces: all(),
+        parameters: (0..2 + random.below(4)).map(|_| glob(random)).collect(),
+        ..AccessRule::default()
+    }
 }
 
 /// Else the listing would show names that nobody granted.

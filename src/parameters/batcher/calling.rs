@@ -94,16 +94,24 @@ impl<A: ParameterApi> Shared<A> {
             }
         }
         self.decrypt_all(encrypted, access).await;
-        if !unclear.is_empty() {
-            self.tell_what_is_missing(mode, unclear, access).await;
+        // Secrets of Secrets Manager cannot be asked for without being decrypted, others are not decrypted for this.
+        let (references, others): (Vec<_>, Vec<_>) = unclear.into_iter().partition(|item| item.wanted.is_reference());
+        for (look, unclear) in [(Mode::Decrypt, references), (Mode::Look, others)] {
+            if !unclear.is_empty() {
+                self.tell_what_is_missing((mode, look), unclear, access).await;
+            }
         }
     }
 
-    async fn tell_what_is_missing(self: &Arc<Self>, mode: Mode, unclear: Vec<Item>, access: &Arc<Access>) {
+    async fn tell_what_is_missing(
+        self: &Arc<Self>,
+        (mode, look): (Mode, Mode),
+        unclear: Vec<Item>,
+        access: &Arc<Access>,
+    ) {
         let bases: Vec<_> = unclear.iter().map(|item| Wanted { selector: None, ..item.wanted.clone() }).collect();
         let names: Vec<_> = bases.iter().map(Wanted::request_name).collect();
         self.caller.budgets.parameters.acquire(Instant::now()).await;
-        let look = if bases.iter().any(Wanted::is_reference) { Mode::Decrypt } else { Mode::Look };
         let Call { facts, result } = self.caller.api.get_parameters(&names, look).await;
         let asked: Vec<_> = bases.iter().collect();
         let result = result.map(|answer| match_answer(&asked, answer));

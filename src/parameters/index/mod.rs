@@ -202,6 +202,11 @@ impl Index {
         subscribers
     }
 
+    /// When a name was last asked for.
+    pub fn asked_at(&self, wanted: &Wanted) -> Option<Instant> {
+        self.names.get(wanted)?.asked_at
+    }
+
     /// When a name was last seen to be another than before.
     pub fn changed_at(&self, wanted: &Wanted) -> Option<Instant> {
         self.names.get(wanted)?.changed_at

@@ -9,6 +9,7 @@ use super::Shared;
 use crate::{
     domain::{audit::ObjectRef, aws_error::AwsError, decide::Purpose, parameter::Wanted},
     parameters::{
+        answer::AUDITED_OBJECTS,
         keys::key_of,
         port::{Description, ParameterApi},
     },
@@ -22,8 +23,6 @@ const LONGEST: Duration = Duration::from_secs(60);
 const KEY_CHECK: Duration = Duration::from_secs(3_600);
 /// How long an identity that may not describe parameters does not try again.
 const DENIED: Duration = Duration::from_secs(3_600);
-/// Most objects that the record of a call names.
-const AUDITED: usize = 100;
 /// How soon a call that failed otherwise is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -115,7 +114,8 @@ impl<A: ParameterApi> Shared<A> {
 
     fn because(&self, wanted: &[Wanted]) -> Vec<ObjectRef> {
         let index = self.index();
-        let objects: BTreeSet<_> = wanted.iter().flat_map(|wanted| index.subscribers(wanted)).take(AUDITED).collect();
+        let objects: BTreeSet<_> =
+            wanted.iter().flat_map(|wanted| index.subscribers(wanted)).take(AUDITED_OBJECTS).collect();
         objects.iter().filter_map(|subscriber| index.object(subscriber)).map(|o| o.because(Purpose::KeyState)).collect()
     }
 

@@ -1,6 +1,10 @@
 //! Lists paths: all pages or nothing.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
@@ -15,6 +19,7 @@ use crate::{
     },
     parameters::{
         Priority,
+        answer::AUDITED_OBJECTS,
         caller::{RETRIES, RETRY_AFTER, THROTTLED_PATIENCE},
         error::ReadError,
         index::Seen,
@@ -32,7 +37,7 @@ const PAGES: usize = 20_000;
 impl<A: ParameterApi> Shared<A> {
     /// Lists a path, and says whose parameters changed.
     pub(super) async fn list(self: Arc<Self>, due: Due) {
-        let Due { listing, priority } = due;
+        let (Due { listing, priority }, mut began) = (due, Instant::now());
         let mut listed = self.list_pages(&listing, priority).await;
         let lacks = |listed: &Listed| {
             listed.result.as_ref().is_ok_and(|children| self.index().listings.lacks(&listing, children))
@@ -40,20 +45,25 @@ impl<A: ParameterApi> Shared<A> {
         if lacks(&listed) {
             // AWS is eventually consistent: a key goes only after two listings in a row did not have its parameter.
             sleep(CONFIRM).await;
+            began = Instant::now();
             listed = self.list_pages(&listing, priority).await;
         }
         let told = {
             let mut index = self.index();
             let now = Instant::now();
             let found = listed.result.as_ref().ok().map(Arc::clone);
-            let mut told = index.listings.observe(&listing, listed, now);
+            let mut told: BTreeSet<_> = index.listings.observe(&listing, listed, now).into_iter().collect();
             for (wanted, metadata) in found.iter().flat_map(|children| children.iter()) {
+                // What was read meanwhile may be newer than the page that it was on.
+                if index.asked_at(wanted).is_some_and(|asked_at| asked_at > began) {
+                    continue;
+                }
                 told.extend(index.observe(wanted, Seen { result: Ok(metadata.clone()), access: None }, now));
             }
             told
         };
         self.unknown_keys.notify_one();
-        self.tell_changed(told);
+        self.tell_changed(told.into_iter().collect());
         // It may be wanted again by now.
         self.wake.notify_one();
     }
@@ -62,7 +72,7 @@ impl<A: ParameterApi> Shared<A> {
         let objects = {
             let index = self.index();
             let objects = index.listings.subscribers(listing).filter_map(|subscriber| index.object(subscriber));
-            objects.map(|object| object.because(Purpose::VersionCheck)).collect::<Vec<_>>()
+            objects.map(|object| object.because(Purpose::VersionCheck)).take(AUDITED_OBJECTS).collect::<Vec<_>>()
         };
         let deadline = Instant::now() + AGING * priority as u32;
         let (mut children, mut page, mut is_restarted) = (BTreeMap::new(), None::<String>, false);

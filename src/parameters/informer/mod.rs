@@ -147,7 +147,9 @@ impl<A: ParameterApi> Shared<A> {
             }
             let (due, next_listing) = self.index().listings.due(Instant::now());
             for due in due {
-                looks.spawn(Arc::clone(&self).list(due));
+                let listing = due.listing.clone();
+                let stop = looks.spawn(Arc::clone(&self).list(due));
+                self.index().listings.under_way(&listing, stop);
             }
             match [next_look, next_revalidation, next_listing].into_iter().flatten().min() {
                 Some(next) => tokio::select! {

@@ -183,18 +183,18 @@ fn sources() -> Vec<Value> {
     let sealed = |more: &Value| {
         let entry =
             json!({"key": "VALUE", "parameter": "/shop/sealed", "kmsDecrypt": {"encryptionContext": {"app": "shop"}}});
-        json!({"data": [merged(&entry, more)]})
+        json!({"data": [merged(&entry, more)], "storeRef": {"name": "sources"}})
     };
-    let all = json!({"all": true});
-    let access = json!([{"namespaces": all, "parameters": ["/aws/reference/secretsmanager/{namespace}/**"]}]);
+    let parameters = ["/{namespace}/**", "/aws/reference/secretsmanager/{namespace}/**"];
+    let access = json!([{"namespaces": {"all": true}, "parameters": parameters, "kmsDecryptKeys": ["*"]}]);
     let reference =
         json!({"key": "VALUE", "parameter": "/aws/reference/secretsmanager/shop/db", "jsonPath": "$.password"});
     vec![
-        store("references", &json!({"access": access})),
+        store("sources", &json!({"access": access})),
         object("below", &[], &json!({"data": [], "dataFrom": [{"path": {"prefix": "/shop/below"}}]})),
         object("sealed", &[], &sealed(&json!({}))),
         object("unsealed", &[], &sealed(&json!({"parameter": "/shop/plain"}))),
-        object("reference", &[], &json!({"data": [reference], "storeRef": {"name": "references"}})),
+        object("reference", &[], &json!({"data": [reference], "storeRef": {"name": "sources"}})),
     ]
 }
 

@@ -109,6 +109,15 @@ fn access() -> Vec<Bad> {
                 ("too many", vec![json!("/a"); 33].into(), "spec.access[0].parameters"),
             ],
         ),
+        at(
+            "spec.access[].kmsDecryptKeys",
+            [
+                ("a blank", json!(["alias/a b"]), "spec.access[0].kmsDecryptKeys"),
+                ("nothing", json!([""]), "spec.access[0].kmsDecryptKeys"),
+                ("no list", json!("alias/a"), "spec.access[0].kmsDecryptKeys"),
+                ("too many", vec![json!("alias/a"); 33].into(), "spec.access[0].kmsDecryptKeys"),
+            ],
+        ),
     ];
     specs.into_iter().flatten().collect()
 }
