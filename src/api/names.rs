@@ -25,8 +25,9 @@ pub const ALLOW_MERGE: &str = "merge";
 /// Finalizer of a `SecureParameter` that put keys into a Secret of others: they leave with it.
 pub const MERGE_FINALIZER: &str = "secureparameter.io/merge";
 
-/// Annotation on the pod template of a workload that is restarted: which Secret was written last, and its version.
-pub const RESTART_ANNOTATION: &str = "secureparameter.io/restarted-for";
+/// Prefix of the annotations on the pod template of a workload that is restarted. The name after it is that of the
+/// `SecureParameter`, the value its Secret and the version that changed: several may restart one workload.
+pub const RESTART_ANNOTATION_PREFIX: &str = "restarted-for.secureparameter.io/";
 
 /// Field manager of the keys that the `SecureParameter` with this uid puts into a Secret of others: one for each object,
 /// so that the API server tells them apart.

@@ -54,6 +54,11 @@ pub struct SecureParameterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_access: Option<LastAccess>,
 
+    /// What workloads are restarted for: the Secret, and the version with which its content last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub restart_token: Option<String>,
+
     /// The first 256 characters of the annotation `secureparameter.io/sync` whose sync was last done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]

@@ -139,7 +139,8 @@ impl Memory {
         let is_pending = restarted.as_ref().is_some_and(|restarted| !restarted.is_done);
         let now = Instant::now();
         let restart = is_pending.then(|| PendingRestart { since: now, due: now + QUIET });
-        Self { status: Arc::new(status), restart, restarted, ..Self::default() }
+        let restart_token = status.restart_token.clone();
+        Self { status: Arc::new(status), restart, restart_token, restarted, ..Self::default() }
     }
 
     /// Notes that workloads are to be restarted, some time after the last change.

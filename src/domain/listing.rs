@@ -133,9 +133,13 @@ impl Path {
     }
 
     fn collision(&self, key: &str, one: &Wanted, other: &Wanted) -> Fault {
+        let whence = if one == other {
+            format!("twice from {one}, by two entries")
+        } else {
+            format!("from {}", list(&[one.to_string(), other.to_string()]))
+        };
         let message = format!(
-            "Key {key} comes from {}; exclude one of them in spec.dataFrom[{1}].path, or set spec.dataFrom[{1}].keys.",
-            list(&[one.to_string(), other.to_string()]),
+            "Key {key} comes {whence}; exclude one of them in spec.dataFrom[{0}].path, or set spec.dataFrom[{0}].keys.",
             self.index
         );
         Fault::new(Reason::KeyCollision, message)

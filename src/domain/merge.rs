@@ -57,7 +57,8 @@ pub fn judge(
     Verdict::Apply { uid: facts.uid.clone() }
 }
 
-/// Whether keys have to be taken back from others to be written. `before` is what we held when we wrote last.
+/// Whether keys have to be taken back from others to be written. `before` is what we held when we wrote last, `holder`
+/// what to call a field manager.
 ///
 /// # Errors
 /// `SecretConflict` for keys that others hold and that were never ours.
@@ -66,6 +67,7 @@ pub fn must_take_back<'a>(
     keys: impl Iterator<Item = &'a str>,
     now: &FieldOwnership,
     before: Option<&FieldOwnership>,
+    holder: impl Fn(&str) -> String,
 ) -> Result<bool, Fault> {
     let is_of = |fields: &FieldOwnership, key: &str| fields.ours.contains(&format!("data/{key}"));
     let held = now.foreign_keys();
@@ -79,7 +81,7 @@ pub fn must_take_back<'a>(
         .foreign
         .iter()
         .filter(|(path, _)| path.strip_prefix("data/").is_some_and(|key| theirs.contains(&key)))
-        .map(|(_, manager)| manager.as_str())
+        .map(|(_, manager)| holder(manager))
         .collect();
     let message = format!(
         "Secret {secret} holds {} already, of {}; rename it in the spec, or remove it there.",
@@ -136,7 +138,7 @@ mod tests {
             ..FieldOwnership::default()
         };
         let check = |now: &FieldOwnership, before: Option<&FieldOwnership>| {
-            must_take_back("s", ["A", "B"].into_iter(), now, before).map_err(|fault| fault.message)
+            must_take_back("s", ["A", "B"].into_iter(), now, before, str::to_owned).map_err(|fault| fault.message)
         };
         assert_eq!(check(&fields(&["A", "B"], &[("C", "helm")]), None), Ok(false), "keys of others beside ours");
         assert_eq!(check(&fields(&["A"], &[("A", "helm")]), None), Ok(false), "held together");

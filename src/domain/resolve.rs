@@ -180,7 +180,7 @@ mod tests {
         let fault = resolve(&spec(&[DataEntry { key: "a".into(), ..named }], &[path("/shop")]), &found, None);
         let fault = fault.expect_err("a collision");
         assert_eq!(fault.reason, Reason::KeyCollision);
-        assert!(fault.message.contains("/shop/a, /shop/a"), "{}", fault.message);
+        assert!(fault.message.contains("twice from /shop/a"), "{}", fault.message);
     }
 
     #[test]

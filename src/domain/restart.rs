@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::text::list;
-use crate::api::{LabelSelector, Reason, SelectorOperator};
+use super::{digest::TextDigest, text::list};
+use crate::api::{LabelSelector, Reason, SelectorOperator, names::RESTART_ANNOTATION_PREFIX};
 
 /// How long after a change of the Secret workloads are restarted, unless it changes again.
 pub const QUIET: Duration = Duration::from_secs(5);
@@ -13,6 +13,20 @@ pub const LONGEST: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(60);
 /// The same where the operator lacks the right.
 const RETRY_FORBIDDEN: Duration = Duration::from_secs(600);
+
+/// The annotation on pod templates by which an object restarts workloads: its name, shortened where that is too long.
+pub fn annotation(object: &str) -> String {
+    /// Longest name of an annotation, without its prefix (Kubernetes documentation, Annotations).
+    const LONGEST_NAME: usize = 63;
+    let name = if object.len() <= LONGEST_NAME {
+        object.to_owned()
+    } else {
+        let mut digest = TextDigest::default();
+        digest.add(object);
+        format!("{}-{}", &object[..LONGEST_NAME - 9], &digest.hex()[..8])
+    };
+    format!("{RESTART_ANNOTATION_PREFIX}{name}")
+}
 
 /// Why a Secret was written, as far as restarts go.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +63,8 @@ pub enum Rollout {
     Paused,
     /// There is none of its name.
     Missing,
+    /// No workload has the labels.
+    NoneSelected,
     /// The operator may not.
     Forbidden,
     /// The API server would not.
@@ -77,6 +93,7 @@ pub fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
     let on_delete = named(|rollout| *rollout == Rollout::OnDelete);
     let paused = named(|rollout| *rollout == Rollout::Paused);
     let missing = named(|rollout| *rollout == Rollout::Missing);
+    let unselected = named(|rollout| *rollout == Rollout::NoneSelected);
     let forbidden = named(|rollout| *rollout == Rollout::Forbidden);
     let failed = named(|rollout| matches!(rollout, Rollout::Failed(_)));
     let mut sentences = Vec::new();
@@ -89,6 +106,7 @@ pub fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
     say(&on_delete, "replaces pods only when they are deleted (update strategy OnDelete).");
     say(&paused, "is paused and left alone until it is resumed.");
     say(&missing, "does not exist; correct spec.restart.");
+    say(&unselected, "selects none.");
     say(&forbidden, "may not be restarted by the operator; install the chart with restart.enabled=true.");
     let problem = rollouts.iter().find_map(|(_, rollout)| match rollout {
         Rollout::Failed(problem) => Some(problem.as_str()),
@@ -148,6 +166,14 @@ mod tests {
     }
 
     #[test]
+    fn annotations_are_valid_and_differ() {
+        assert_eq!(annotation("checkout"), "restarted-for.secureparameter.io/checkout");
+        let (one, other) = (annotation(&format!("{}a", "x".repeat(100))), annotation(&format!("{}b", "x".repeat(100))));
+        assert_ne!(one, other);
+        assert_eq!(one.len(), RESTART_ANNOTATION_PREFIX.len() + 63);
+    }
+
+    #[test]
     fn the_summary_names_each_workload_and_what_to_do() {
         let rollout = |name: &str, rollout| (format!("Deployment {name}"), rollout);
         for (rollouts, is_done, again, reason, parts) in [
@@ -160,6 +186,7 @@ mod tests {
                 Reason::RestartPending,
                 &["Deployment a restarted", "Deployment b is paused"],
             ),
+            (vec![rollout("a", Rollout::NoneSelected)], true, None, Reason::Restarted, &["a selects none"]),
             (vec![rollout("a", Rollout::Missing)], false, None, Reason::RestartFailed, &["a does not exist"]),
             (
                 vec![rollout("a", Rollout::Forbidden)],

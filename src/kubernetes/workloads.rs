@@ -32,13 +32,13 @@ impl Workloads {
         Self { client }
     }
 
-    /// Restarts what a target means, except what was restarted for this very `token` before, or came after `changed`.
+    /// Restarts what a target means, except what has this very annotation and value from before, or came after `changed`.
     /// Answers with each workload by kind and name.
     pub async fn restart(
         &self,
         namespace: &str,
         target: &RestartTarget,
-        token: &str,
+        annotation: (&str, &str),
         changed: Option<&Time>,
     ) -> Vec<(String, Rollout)> {
         let api = self.api(namespace, target.kind);
@@ -59,12 +59,15 @@ impl Workloads {
             }
         };
         let mut rollouts = Vec::new();
+        if found.is_empty() {
+            rollouts.push((format!("{kind} by selector"), Rollout::NoneSelected));
+        }
         for object in found {
             let is_newer = changed.is_some_and(|changed| {
                 let created = object.metadata.creation_timestamp.as_ref();
                 created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
             });
-            let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, token).await };
+            let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, annotation).await };
             rollouts.push((format!("{kind} {}", object.name_any()), rollout));
         }
         rollouts
@@ -80,9 +83,9 @@ impl Workloads {
     }
 }
 
-async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, token: &str) -> Rollout {
+async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, (annotation, value): (&str, &str)) -> Rollout {
     let spec = &object.data["spec"];
-    if spec["template"]["metadata"]["annotations"][names::RESTART_ANNOTATION] == token {
+    if spec["template"]["metadata"]["annotations"][annotation] == value {
         return Rollout::Started;
     }
     if spec["paused"] == true {
@@ -90,7 +93,7 @@ async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, token: &str) 
     }
     let patch = json!({
         "metadata": {"uid": object.metadata.uid},
-        "spec": {"template": {"metadata": {"annotations": {names::RESTART_ANNOTATION: token}}}},
+        "spec": {"template": {"metadata": {"annotations": {annotation: value}}}},
     });
     let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch_metadata(&object.name_any(), &params, &Patch::<Value>::Merge(patch)).await {

@@ -14,7 +14,14 @@ use super::{
 use crate::{
     api::{KmsDecrypt, Reason},
     domain::{
-        Fault, audit::ObjectRef, event::Access, parameter::Wanted, plan::Plan, render::Opened, revision::Metadata,
+        Fault,
+        audit::ObjectRef,
+        aws_error::{AwsError, AwsErrorKind},
+        event::Access,
+        parameter::Wanted,
+        plan::Plan,
+        render::Opened,
+        revision::Metadata,
     },
 };
 
@@ -78,11 +85,22 @@ impl<A: ParameterApi> Reader<A> {
             Ok(plaintext) => Ok(plaintext.value),
             Err(error) => {
                 let key = self.caller.key_in_the_way(&error, objects).await;
+                if key.is_none() && error.kind == AwsErrorKind::KeyUnavailable {
+                    return (Err(no_key(wanted, &error)), Some(access));
+                }
                 Err(error.fault(Some(&self.principal().arn), &[wanted.to_string()], self.scope(), key.as_ref()))
             }
         };
         (result, Some(access))
     }
+}
+
+fn no_key(wanted: &Wanted, error: &AwsError) -> Fault {
+    let message = format!(
+        "KMS cannot use the key that kmsDecrypt of parameter {wanted} means ({}); correct kmsDecrypt.keyId, or enable the key.",
+        error.sentence().trim_end_matches('.')
+    );
+    Fault::new(Reason::KeyUnavailable, message)
 }
 
 fn no_ciphertext(wanted: &Wanted) -> Fault {

@@ -113,7 +113,9 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     // Two objects share a Secret that lets all of the namespace in, but not a key.
     world.apply(&merging("rival", &json!({}))).await?;
     let refused = world.wait_for("rival", "False", "SecretConflict").await?;
-    assert!(message(&refused).contains("holds A, B already"), "{}", message(&refused));
+    let words = "holds A, B already, of SecureParameter checkout";
+    assert!(message(&refused).contains(words), "{}", message(&refused));
+    one_of_two_holds_what_is_made_anew(&world).await?;
     world.aws.put("/shop/c", "3");
     let mut other = merging("rival", &json!({}));
     other["spec"]["data"] = json!([{"key": "C", "parameter": "/shop/c"}]);
@@ -143,6 +145,31 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     let refused = world.wait_for("late", "False", "SecretConflict").await?;
     assert!(message(&refused).contains("written whole by SecureParameter whole"), "{}", message(&refused));
     Ok(())
+}
+
+/// Of a Secret that is deleted and made anew one of two objects has the keys, and the other does not fight for them.
+async fn one_of_two_holds_what_is_made_anew(world: &World) -> Result<()> {
+    world.plane.kubectl(["-n", "shop", "delete", "secret", "theirs"]).await?;
+    theirs(world, "theirs", Some("merge")).await?;
+    let reason = async |name: &str| {
+        let status = world.api::<SecureParameter>().get(name).await?.status.unwrap_or_default();
+        anyhow::Ok(status.conditions.first().map(|condition| condition.reason.clone()).unwrap_or_default())
+    };
+    let secret = world.api::<Secret>();
+    let mut held = None;
+    eventually("one of them to hold the keys, and the other to know", PATIENCE, async || {
+        let mut reasons = [reason("checkout").await?, reason("rival").await?];
+        reasons.sort();
+        // Twice in a row the same: nobody fights.
+        let version = secret.get_metadata("theirs").await?.resource_version();
+        let is_same = std::mem::replace(&mut held, version.clone()) == version;
+        Ok((reasons == ["SecretConflict", "Synced"] && is_same).then_some(()))
+    })
+    .await?;
+    world.wait_for_secret("theirs", &[("A", "1"), ("B", "2"), ("THEIRS", "kept")]).await?;
+    // For the rest, the first is to have them.
+    delete(world, "rival").await?;
+    world.synced("checkout").await.map(drop)
 }
 
 #[tokio::test]

@@ -67,6 +67,40 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     Ok(())
 }
 
+/// A parameter that went after it was listed takes no key along before the path was listed again, whatever makes the
+/// operator read.
+#[tokio::test]
+async fn what_went_since_the_listing_empties_no_secret() -> Result<()> {
+    let world = World::start().await?;
+    for name in ["one/a", "one/b", "two/a"] {
+        world.aws.put(&format!("/shop/{name}"), name);
+    }
+    let rare = |name: &str, labels: &Value| {
+        let path = json!([{"path": {"prefix": format!("/shop/{name}")}}]);
+        let target = json!({"labels": labels});
+        object(name, &[], &json!({"data": [], "dataFrom": path, "refreshInterval": "1h", "target": target}))
+    };
+    world.apply(&rare("one", &json!({}))).await?;
+    world.apply(&rare("two", &json!({}))).await?;
+    // Looks at one of them by name, and tells all who want it.
+    world.apply(&object("named", &[("K", "/shop/two/a")], &json!({}))).await?;
+    for name in ["one", "two", "named"] {
+        world.reported(name).await?;
+    }
+    world.aws.delete("/shop/one/b");
+    world.apply(&rare("one", &json!({"team": "shop"}))).await?;
+    world.wait_for_secret("one", &[("a", "one/a")]).await?;
+    let listings =
+        world.aws.records().iter().filter(|record| record["requestParameters"]["path"] == "/shop/one").count();
+    assert!(listings >= 3, "listed {listings} times: first, again, and to confirm");
+    world.aws.delete("/shop/two/a");
+    world.wait_for("named", "False", "ParameterNotFound").await?;
+    let empty = world.wait_for("two", "False", "PathEmpty").await?;
+    assert!(message(&empty).contains("Secret two is kept"), "{}", message(&empty));
+    world.wait_for_secret("two", &[("a", "two/a")]).await?;
+    Ok(())
+}
+
 /// One listing without a parameter is no proof that it is gone, also if it is the first after a start.
 #[tokio::test]
 async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
@@ -83,7 +117,10 @@ async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
         world.aws.delete("/shop/app/b");
         world.aws.clear_records();
         world.start_operator().await?;
-        listed(&world, 1).await?;
+        eventually("the path to be listed", PATIENCE, async || {
+            Ok((world.aws.calls("GetParametersByPath") > 0).then_some(()))
+        })
+        .await?;
         if returns {
             world.aws.put("/shop/app/b", "b");
             world

@@ -87,7 +87,7 @@ async fn what_kms_does_not_take_is_told() -> Result<()> {
         ("no context", json!({}), "CiphertextInvalid", "encryptionContext"),
         ("another key", context(&other), "CiphertextInvalid", "another key than kmsDecrypt.keyId"),
         ("another alias", context("alias/other"), "CiphertextInvalid", "another key than kmsDecrypt.keyId"),
-        ("no such alias", context("alias/none"), "KeyUnavailable", "/shop/sealed"),
+        ("no such alias", context("alias/none"), "KeyUnavailable", "correct kmsDecrypt.keyId"),
     ] {
         let decrypts = world.aws.calls("Decrypt");
         world.apply(&data(&json!([by_hand("K", &kms_decrypt)]))).await?;

@@ -2,11 +2,14 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
-use secure_parameter_operator::api::{Condition, SecureParameter, names};
+use secure_parameter_operator::api::{Condition, SecureParameter};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
 use crate::support::{PATIENCE, World, object};
+
+/// By which object `checkout` restarts workloads.
+const ANNOTATION: &str = "restarted-for.secureparameter.io/checkout";
 
 fn workload(kind: &str, name: &str, spec: &Value) -> Value {
     let mut manifest = json!({
@@ -39,7 +42,7 @@ fn checkout(restart: &Value, more: &Value) -> Value {
 async fn token(world: &World, name: &str) -> Result<Option<String>> {
     let deployment = world.api::<Deployment>().get(name).await?;
     let template = deployment.spec.context("a spec")?.template.metadata.context("metadata")?;
-    Ok(template.annotations.and_then(|annotations| annotations.get(names::RESTART_ANNOTATION).cloned()))
+    Ok(template.annotations.and_then(|annotations| annotations.get(ANNOTATION).cloned()))
 }
 
 /// Waits for another token than the one known.
@@ -134,8 +137,17 @@ async fn what_cannot_be_restarted_is_told_and_tried_again() -> Result<()> {
     ]);
     world.apply(&checkout(&all, &json!({}))).await?;
     world.synced("checkout").await?;
+    // Another object restarts the same workloads, and cannot finish either.
+    world.aws.put("/shop/other", "one");
+    world.apply(&object("other", &[("KEY", "/shop/other")], &json!({"restart": all}))).await?;
+    world.synced("other").await?;
+    world.aws.put("/shop/other", "two");
     world.aws.put("/shop/key", "two");
     let first = restarted(&world, "web", None).await?;
+    eventually("both to restart it", PATIENCE, async || {
+        Ok((world.api::<Deployment>().get("web").await?.metadata.generation == Some(3)).then_some(()))
+    })
+    .await?;
     let paused =
         |object: &SecureParameter| condition(object).is_some_and(|c| c.message.contains("Deployment paused is paused"));
     let object = world.wait_until("checkout", "the pause to be told", paused).await?;
@@ -150,7 +162,13 @@ async fn what_cannot_be_restarted_is_told_and_tried_again() -> Result<()> {
     world.start_operator().await?;
     assert_eq!(restarted(&world, "paused", None).await?, first);
     says(&world, "Restarted").await?;
-    assert_eq!(world.api::<Deployment>().get("web").await?.metadata.generation, Some(2), "created, and restarted once");
+    eventually("both to restart it", PATIENCE, async || {
+        // Created, paused and resumed, and restarted twice.
+        Ok((world.api::<Deployment>().get("paused").await?.metadata.generation == Some(4)).then_some(()))
+    })
+    .await?;
+    let generation = world.api::<Deployment>().get("web").await?.metadata.generation;
+    assert_eq!(generation, Some(3), "created, and restarted once by each");
 
     world.apply(&checkout(&json!([{"kind": "StatefulSet", "name": "none"}]), &json!({}))).await?;
     world.aws.put("/shop/key", "three");

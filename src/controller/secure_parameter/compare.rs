@@ -14,8 +14,9 @@ use crate::{
         decide::{Purpose, SecretState},
         outcome::Found,
         parameter::Wanted,
-        plan::Plan,
+        plan::{Plan, Reads},
         revision::{Versions, source_revision},
+        text::list,
     },
     parameters::{Known, LookUp},
 };
@@ -73,10 +74,14 @@ impl Pass<'_> {
             self.memory.absent = absent(&versions);
             self.memory.shape = Some(plan.shape);
             self.memory.data_shape = Some(plan.data_shape);
+            self.memory.second_listing = SecondListing::Unneeded;
             return Ok(Passed::Done(Done { status, events, wake: None }));
         }
         let found = versions.values().flatten().count();
-        if self.awaits_second_listing(plan, found) || self.awaits_confirmation(&versions) {
+        if self.is_stale(&reads, &versions)?
+            || self.awaits_second_listing(plan, found)
+            || self.awaits_confirmation(&versions)
+        {
             return unchanged(self, Some(CONFIRM_ABSENCE));
         }
         if let Some(not_due) = self.failed_read(session, plan, bounds)? {
@@ -115,6 +120,29 @@ impl Pass<'_> {
             self.memory.second_listing = SecondListing::Due(Instant::now() + CONFIRM_ABSENCE);
         }
         matches!(self.memory.second_listing, SecondListing::Due(_))
+    }
+
+    /// Whether a parameter is missing that a listing had: the path is to be listed again before anything is made of that.
+    ///
+    /// # Errors
+    /// If it was listed again, and is still missing.
+    pub(super) fn is_stale(&mut self, reads: &Reads<'_>, versions: &Versions) -> Result<bool, Fault> {
+        let is_missing = |wanted: &Wanted| matches!(versions.get(wanted), Some(None));
+        let missing = reads.iter().filter(|(wanted, read)| read.listed && is_missing(wanted));
+        let missing: Vec<_> = missing.map(|(wanted, _)| wanted.to_string()).collect();
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        if self.memory.second_listing == SecondListing::Done {
+            self.memory.second_listing = SecondListing::Unneeded;
+            let message =
+                format!("AWS lists {} below a path but does not find it; the operator looks again.", list(&missing));
+            return Err(Fault::new(Reason::ParameterNotFound, message));
+        }
+        if self.memory.second_listing == SecondListing::Unneeded {
+            self.memory.second_listing = SecondListing::Due(Instant::now() + CONFIRM_ABSENCE);
+        }
+        Ok(true)
     }
 
     /// Whether it is time for the second listing, which then is under way.

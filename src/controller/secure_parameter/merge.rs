@@ -11,6 +11,7 @@ use crate::{
         Condition, Reason, ReclaimPolicy,
         names::{MERGE_FINALIZER, merge_manager},
     },
+    controller::locked,
     domain::{
         Fault, event,
         merge::must_take_back,
@@ -36,10 +37,28 @@ impl Pass<'_> {
             Some(secret) => (secret.uid == uid).then(|| secret.fields.clone()),
             None => self.repeats(uid).then(all_ours),
         };
-        let by_force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref())?;
+        let holder = |manager: &str| self.holder(manager);
+        let by_force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref(), holder)?;
         let by_force = by_force.then_some(permit.version.as_str());
         let put = self.context.secrets.put_keys(desired, uid, by_force).await;
-        put.map_err(|error| write_failed(desired.name, &error))
+        put.map_err(|error| match error {
+            WriteError::Immutable => Fault::new(
+                Reason::SecretConflict,
+                format!(
+                    "Secret {} is immutable and takes no keys; have it made anew without immutable, or choose another \
+                     spec.target.name.",
+                    desired.name
+                ),
+            ),
+            error => write_failed(desired.name, &error),
+        })
+    }
+
+    /// A field manager, by the name of the object where it is one of ours.
+    fn holder(&self, manager: &str) -> String {
+        let uid = manager.strip_prefix(&merge_manager(""));
+        let name = uid.and_then(|uid| locked(&self.context.index).living(&self.namespace, uid));
+        name.map_or_else(|| manager.to_owned(), |name| format!("SecureParameter {name}"))
     }
 
     /// Whether what is written now was written last by this very spec, and into the Secret with this uid.

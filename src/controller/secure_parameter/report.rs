@@ -95,6 +95,7 @@ impl Pass<'_> {
     /// Writes the status if it says something new.
     pub(super) async fn show(&mut self, mut status: SecureParameterStatus) -> Result<(), kube::Error> {
         status.conditions.extend(self.restarted());
+        status.restart_token = self.memory.restart_token.clone().filter(|_| !self.object.spec.restart.is_empty());
         if status == *self.memory.status && !self.memory.is_contradicted(self.object) {
             return Ok(());
         }

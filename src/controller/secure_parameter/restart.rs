@@ -11,7 +11,7 @@ use crate::{
     domain::{
         audit::to_seconds,
         event,
-        restart::{QUIET, Summary, Write, summary},
+        restart::{QUIET, Summary, Write, annotation, summary},
     },
 };
 
@@ -55,10 +55,11 @@ impl Pass<'_> {
         // goes on after a crash restarts nothing twice.
         let token = self.memory.restart_token.clone();
         let token = token.unwrap_or_else(|| format!("{}/{}", secret.name, secret.resource_version));
-        let mut rollouts = BTreeMap::new();
+        let (annotation, mut rollouts) = (annotation(&self.name), BTreeMap::new());
         for target in &self.object.spec.restart {
             let changed = before.last_change_time.as_ref();
-            rollouts.extend(self.context.workloads.restart(&self.namespace, target, &token, changed).await);
+            let restart = self.context.workloads.restart(&self.namespace, target, (&annotation, &token), changed);
+            rollouts.extend(restart.await);
         }
         let rollouts: Vec<_> = rollouts.into_iter().collect();
         let Summary { is_done, again, reason, message } = summary(&secret.name, &rollouts);

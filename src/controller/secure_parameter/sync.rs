@@ -15,7 +15,11 @@ use crate::{
         Reason, SecureParameterStatus,
         status::{LastAccess, WrittenSecret, to_time},
     },
-    controller::{ledger::SeenSecret, locked, sessions::Session},
+    controller::{
+        ledger::{SecondListing, SeenSecret},
+        locked,
+        sessions::Session,
+    },
     domain::{
         Fault,
         audit::to_seconds,
@@ -92,6 +96,9 @@ impl Pass<'_> {
         let (reads, object) = (plan.reads(), self.audited());
         let reading = self.patiently(session, session.reader.read(&reads, session.mode, purpose, &object)).await;
         let reading = self.settle(session, reading)?;
+        if self.is_stale(&reads, &reading.versions)? {
+            return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
+        }
         if secret != SecretState::Missing && self.awaits_confirmation(&reading.versions) {
             // Nothing of what the spec or the annotation asks for is done yet, so nothing is said either.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
@@ -214,6 +221,7 @@ impl Pass<'_> {
         self.memory.secret = Some(SeenSecret::of(facts));
         self.memory.shape = Some(plan.shape);
         self.memory.data_shape = Some(plan.data_shape);
+        self.memory.second_listing = SecondListing::Unneeded;
         self.memory.absent = absent(&reading.versions);
         self.memory.detours = Some(detours);
         Done { status, events, wake: None }

@@ -74,10 +74,9 @@ impl<A: ParameterApi> Shared<A> {
             let objects = index.listings.subscribers(listing).filter_map(|subscriber| index.object(subscriber));
             objects.map(|object| object.because(Purpose::VersionCheck)).take(AUDITED_OBJECTS).collect::<Vec<_>>()
         };
-        let deadline = Instant::now() + AGING * priority as u32;
         let (mut children, mut page, mut is_restarted) = (BTreeMap::new(), None::<String>, false);
         for _ in 0..PAGES {
-            match self.page(listing, page.as_deref(), deadline, &objects).await {
+            match self.page(listing, page.as_deref(), priority, &objects).await {
                 Ok(Page { found, next }) => {
                     for parameter in found {
                         children.insert(listing.child(&parameter.name, &self.scope), parameter.metadata());
@@ -107,11 +106,13 @@ impl<A: ParameterApi> Shared<A> {
         &self,
         listing: &Listing,
         page: Option<&str>,
-        deadline: Instant,
+        priority: Priority,
         objects: &[ObjectRef],
     ) -> Result<Page, (AwsError, Access)> {
         let (began, mut attempts) = (Instant::now(), 0);
         loop {
+            // A place in the line for each page anew, so that a long path does not hold up others.
+            let deadline = Instant::now() + AGING * priority as u32;
             let (result, access) = self.caller.list(listing, page, deadline, objects.to_vec()).await;
             let error = match result {
                 Ok(page) => return Ok(page),
