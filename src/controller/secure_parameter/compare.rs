@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Done, LOOK_AGAIN, Pass, Passed};
 use crate::{
-    api::Reason,
+    api::{Reason, status::WrittenSecret},
     controller::{ledger::SecondListing, sessions::Session},
     domain::{
         Fault,
@@ -66,16 +66,8 @@ impl Pass<'_> {
         };
         let revision = source_revision(&session.source, &versions);
         if before.source_revision.as_deref() == Some(revision.as_str()) {
-            let keys = session.reader.keys(&versions);
-            let found = Found { versions: &versions, keys: &keys, detours: self.detours(session) };
             let Some(secret) = &before.secret else { return unchanged(self, None) };
-            let status = Box::new(self.subject(&before).verified(secret, found));
-            let events = self.key_events(&before, &keys);
-            self.memory.absent = absent(&versions);
-            self.memory.shape = Some(plan.shape);
-            self.memory.data_shape = Some(plan.data_shape);
-            self.memory.second_listing = SecondListing::Unneeded;
-            return Ok(Passed::Done(Done { status, events, wake: None }));
+            return Ok(self.verified(session, plan, secret, &versions));
         }
         let found = versions.values().flatten().count();
         if self.is_stale(&reads, &versions)?
@@ -88,6 +80,20 @@ impl Pass<'_> {
             return Ok(not_due);
         }
         self.sync(session, plan, bounds, Purpose::ParameterChanged, SecretState::Intact).await
+    }
+
+    /// Everything is as recorded.
+    fn verified(&mut self, session: &Session, plan: &Plan, secret: &WrittenSecret, versions: &Versions) -> Passed {
+        let before = self.memory.status.clone();
+        let keys = session.reader.keys(versions);
+        let found = Found { versions, keys: &keys, detours: self.detours(session) };
+        let status = Box::new(self.subject(&before).verified(secret, found));
+        let events = self.key_events(&before, &keys);
+        self.memory.absent = absent(versions);
+        self.memory.shape = Some(plan.shape);
+        self.memory.data_shape = Some(plan.data_shape);
+        self.memory.second_listing = SecondListing::Unneeded;
+        Passed::Done(Done { status, events, wake: None })
     }
 
     /// The complete plan, now that it is known what there is.

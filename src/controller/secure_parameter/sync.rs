@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     Done, Pass, Passed, as_known,
     compare::{CONFIRM_ABSENCE, absent},
-    write::Applied,
+    write::{Applied, Permit},
 };
 use crate::{
     api::{
@@ -107,11 +107,24 @@ impl Pass<'_> {
             // Deleted while AWS was asked: nothing is written any more.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
+        self.write_what_was_read(session, &plan, purpose, &reading, &permit).await
+    }
+
+    /// Has the Secret written, and sees to what it makes superfluous.
+    async fn write_what_was_read(
+        &mut self,
+        session: &Session,
+        plan: &Plan,
+        purpose: Purpose,
+        reading: &Reading,
+        permit: &Permit,
+    ) -> Result<Passed, Fault> {
+        let name = self.object.secret_name();
         let revision = source_revision(&session.source, &reading.versions);
         self.is_repetition = self.memory.status.source_revision.as_ref() == Some(&revision)
             && self.memory.status.observed_generation == self.object.metadata.generation;
-        let opened = self.open(session, &plan, &reading, purpose).await?;
-        let applied = self.write(render(&plan, &reading.values, &opened)?, &permit).await?;
+        let opened = self.open(session, plan, reading, purpose).await?;
+        let applied = self.write(render(plan, &reading.values, &opened)?, permit).await?;
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) {
             self.memory.repaired(Instant::now());
         }
@@ -123,7 +136,7 @@ impl Pass<'_> {
         if !self.object.spec.merges() {
             self.settle_finalizer().await?;
         }
-        Ok(Passed::Done(self.written(session, &plan, purpose, &reading, applied, former.as_ref())))
+        Ok(Passed::Done(self.written(session, plan, purpose, reading, applied, former.as_ref())))
     }
 
     /// Waits for what AWS is asked. What waits for its turn for long says so meanwhile.
