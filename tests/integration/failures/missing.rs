@@ -58,7 +58,7 @@ pub async fn parameters_vanish(world: &World) -> Result<()> {
     world.aws.delete("/shop/extra");
     world.wait_for_secret("loose", &[("B", "beta")]).await?;
     world.wait_for_secret("strict", &[("A", "again")]).await?;
-    let synced = world.synced("loose").await?;
+    let synced = world.reported("loose").await?;
     super::says(&synced, &["1 key from 1 parameter"])?;
     let calls = calls(world, "loose")?.split_off(so_far);
     let missed = calls.iter().filter(|call| outcomes(call).contains(&("/shop/extra", "NotFound")));

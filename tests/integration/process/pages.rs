@@ -26,6 +26,15 @@ async fn health_readiness_and_metrics() -> Result<()> {
     assert_eq!(operator.get("/healthz").await?, (200, "ok\n".to_owned()));
     assert_eq!(operator.get("/readyz").await?, (200, "ok\n".to_owned()));
     assert_eq!(operator.get("/secrets").await?.0, 404);
+    // A pass counts once it is over, a moment after it wrote the status.
+    eventually("all objects to be counted", PATIENCE, async || {
+        let page = Page::parse(&operator.get("/metrics").await?.1)?;
+        let passes = ["Synced", "KeyUnavailable", "ParameterNotFound"]
+            .map(|reason| page.value("secureparameter_reconciles_total", &[("reason", reason)]));
+        let objects: f64 = page.named("secureparameter_objects").map(|sample| sample.value).sum();
+        Ok((passes.iter().all(Option::is_some) && (objects - 3.0).abs() < f64::EPSILON).then_some(()))
+    })
+    .await?;
     let (status, head, text) = operator.fetch("/metrics").await?;
     assert_eq!(status, 200);
     let content_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
