@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     ResourceExt,
     api::{DeleteParams, PostParams},
@@ -90,6 +90,11 @@ async fn keys_are_put_beside_those_of_others_and_leave_with_the_object() -> Resu
     world.start_operator().await?;
     world.wait_for_secret("theirs", &whole).await?;
     world.synced("checkout").await?;
+    // The Secret is followed from the start on, not only once it was written.
+    world.stop_operator()?;
+    world.start_operator().await?;
+    world.plane.kubectl(["-n", "shop", "patch", "secret", "theirs", "--type=merge", "-p", patch]).await?;
+    world.wait_for_secret("theirs", &whole).await?;
 
     delete(&world, "checkout").await?;
     world.wait_for_secret("theirs", &[("MORE", "x"), ("THEIRS", "changed")]).await?;
@@ -193,10 +198,29 @@ async fn keys_follow_the_target_and_the_policy() -> Result<()> {
     world.apply(&merging("checkout", &json!({"name": "others", "creationPolicy": "Owner"}))).await?;
     world.wait_for_secret("others", &[("A", "1"), ("B", "2")]).await?;
     world.synced("checkout").await?;
+    let restored = |event: &Event| event.action.as_deref() == Some("RestoreSecret");
+    assert!(!world.events("checkout").await?.iter().any(restored), "nobody changed anything");
     let managers = world.api::<Secret>().get("others").await?.metadata.managed_fields.context("managers")?;
     let ours = managers.iter().filter(|entry| entry.operation.as_deref() == Some("Apply"));
     assert_eq!(ours.map(|entry| entry.manager.as_deref()).collect::<Vec<_>>(), [Some(names::FIELD_MANAGER)]);
     delete(&world, "checkout").await?;
+
+    // A Secret that became immutable keeps the keys, and does not hold up the object; another takes none.
+    theirs(&world, "frozen", Some("merge")).await?;
+    world.apply(&merging("checkout", &json!({"name": "frozen"}))).await?;
+    world.wait_for_secret("frozen", &merged).await?;
+    world.synced("checkout").await?;
+    let freeze = r#"{"immutable": true}"#;
+    world.plane.kubectl(["-n", "shop", "patch", "secret", "frozen", "--type=merge", "-p", freeze]).await?;
+    delete(&world, "checkout").await?;
+    world.wait_for_secret("frozen", &merged).await?;
+    world.event("checkout", "SecretWriteFailed", &[]).await?;
+    let mut late = merging("late", &json!({"name": "frozen"}));
+    late["spec"]["data"] = json!([{"key": "C", "parameter": "/shop/a"}]);
+    world.apply(&late).await?;
+    let refused = world.wait_for("late", "False", "SecretConflict").await?;
+    assert!(message(&refused).contains("Secret frozen is immutable"), "{}", message(&refused));
+    delete(&world, "late").await?;
 
     // A namespace that goes is not held up.
     world.apply(&merging("last", &json!({}))).await?;

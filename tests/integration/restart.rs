@@ -10,6 +10,23 @@ use crate::support::{PATIENCE, World, object, store};
 
 const OBJECTS: usize = 100;
 
+/// What the spec asks for while nobody is there is done at the start, also where an optional parameter is absent.
+#[tokio::test]
+async fn a_spec_that_changed_meanwhile_is_done() -> Result<()> {
+    let mut world = World::start().await?;
+    world.aws.put("/shop/there", "value");
+    let absent = json!({"key": "ABSENT", "parameter": "/shop/absent", "optional": true});
+    let data = json!([{"key": "THERE", "parameter": "/shop/there"}, absent]);
+    let manifest = |target: &Value| object("checkout", &[], &json!({"data": data, "target": target}));
+    world.apply(&manifest(&json!({}))).await?;
+    world.reported("checkout").await?;
+    world.stop_operator()?;
+    world.apply(&manifest(&json!({"template": {"data": {"TWICE": "{{ THERE }}{{ THERE }}"}}}))).await?;
+    world.start_operator().await?;
+    world.wait_for_secret("checkout", &[("THERE", "value"), ("TWICE", "valuevalue")]).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn nothing_is_decrypted_and_nothing_is_written() -> Result<()> {
     let mut world = World::without_operator().await?;

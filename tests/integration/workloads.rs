@@ -111,6 +111,15 @@ async fn workloads_are_restarted_once_the_secret_changed() -> Result<()> {
     world.plane.kubectl(["-n", "shop", "patch", "secret", "checkout", "--type=merge", "-p", patch]).await?;
     world.wait_for_secret("checkout", &[("KEY", "four")]).await?;
     world.settled().await?;
+    // Nor does the same value again, also in a Secret that others annotated.
+    world.plane.kubectl(["-n", "shop", "annotate", "secret", "checkout", "theirs=x"]).await?;
+    world.aws.put("/shop/key", "four");
+    let is_noticed = |object: &SecureParameter| {
+        let parameters = object.status.as_ref().map(|status| status.parameters.as_slice()).unwrap_or_default();
+        parameters.iter().any(|parameter| parameter.version == 5)
+    };
+    world.wait_until("checkout", "the version with the same value to be noticed", is_noticed).await?;
+    world.settled().await?;
     world.stop_operator()?;
     world.start_operator().await?;
     world.settled().await?;
