@@ -118,7 +118,8 @@ async fn workloads_are_restarted_once_the_secret_changed() -> Result<()> {
         let parameters = object.status.as_ref().map(|status| status.parameters.as_slice()).unwrap_or_default();
         parameters.iter().any(|parameter| parameter.version == 5)
     };
-    world.wait_until("checkout", "the version with the same value to be noticed", is_noticed).await?;
+    let noticed = world.wait_until("checkout", "the version with the same value to be noticed", is_noticed).await?;
+    assert_eq!(condition(&noticed).map(|condition| condition.reason.as_str()), Some("Restarted"), "none is planned");
     world.settled().await?;
     world.stop_operator()?;
     world.start_operator().await?;
