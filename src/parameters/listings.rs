@@ -16,8 +16,8 @@ use crate::domain::{
     revision::Metadata,
 };
 
-/// First and longest wait before a path is listed again that could not be listed.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// First and longest wait before a path is listed again, or a name looked at, where that could not be done.
+pub const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What came of listing a path.
 #[derive(Clone, Debug)]

@@ -1,9 +1,6 @@
 //! Makes Parameter Store watchable: sweeps the versions of all wanted names, without decryption, and says whose changed.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::{
     sync::{Notify, mpsc::UnboundedSender},
@@ -17,6 +14,7 @@ use super::{
     caller::Caller,
     error::ReadError,
     index::{Index, Seen, Subscriber, Wants},
+    listings::RETRY,
     port::{Mode, ParameterApi},
 };
 use crate::domain::{
@@ -32,9 +30,6 @@ mod learning;
 mod listing;
 
 pub use known::{Known, LookUp};
-
-/// First and longest wait before a name is looked at again that could not be asked.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Watches the versions of all wanted names of one identity. Ends when dropped.
 pub struct Informer<A> {
