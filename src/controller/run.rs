@@ -51,9 +51,11 @@ use crate::{
 /// How soon a reconcile is tried again whose status could not be written.
 const STATUS_RETRY: Duration = Duration::from_secs(5);
 
-/// How long after a stop what is under way may take to finish: longer than one attempt of an AWS call, so that each has
-/// its record.
-const FINISH: Duration = Duration::from_secs(8);
+/// How long after a stop reconciles under way may take to finish.
+const FINISH: Duration = Duration::from_secs(6);
+
+/// How long calls of AWS that are under way then may take: longer than one attempt, so that each has its record.
+const LAST_CALLS: Duration = Duration::from_secs(6);
 
 /// How often unused readers are looked for.
 const EVICTION: Duration = Duration::from_secs(60);
@@ -68,7 +70,7 @@ pub struct Settings {
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled; what is under way then is finished first, within eight seconds.
+/// Runs until `stop` is cancelled; what is under way then is finished first, within twelve seconds.
 ///
 /// # Errors
 /// If the HTTP server fails.
@@ -148,13 +150,16 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     // Of several who wait for a cache kube wakes but one; here they are all looked at whenever one of them is woken.
     let controllers = async { tokio::join!(note_filled(&context), objects, cluster_stores, stores) };
     let work = async { tokio::join!(controllers, server).1 };
-    tokio::select! {
+    let result = tokio::select! {
         result = work => result,
         () = out_of_patience(&stop) => {
             tracing::warn!("stopped before everything under way was finished; the next start makes up for it");
             Ok(())
         }
-    }
+    };
+    // An attempt ends by itself before that.
+    let _ = tokio::time::timeout(LAST_CALLS, context.quotas.close()).await;
+    result
 }
 
 /// Ends some time after `stop`. Reads may wait for AWS or for the budget much longer; what they are for is found undone

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, OwnedRwLockReadGuard, RwLock},
     time::{Instant, sleep_until},
 };
 
@@ -26,7 +26,12 @@ const ONE_CUT: Duration = Duration::from_secs(1);
 pub struct Budget {
     state: Mutex<State>,
     changed: Notify,
+    /// Read by every call under way; written, for ever, by the end.
+    calls: Arc<RwLock<()>>,
 }
+
+/// A token that was taken: its call is under way until this is dropped, which is after the call was recorded.
+pub type Spent = OwnedRwLockReadGuard<()>;
 
 #[derive(Debug)]
 struct State {
@@ -55,7 +60,7 @@ impl Budget {
             line: BTreeSet::new(),
             joined: 0,
         };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), changed: Notify::new(), calls: Arc::default() }
     }
 
     /// Sets what is allowed.
@@ -83,7 +88,8 @@ impl Budget {
 
     /// Waits for a token. Of those who wait, the one with the earliest `deadline` is served first; whoever stops
     /// waiting leaves the line.
-    pub async fn acquire(&self, deadline: Instant) {
+    #[must_use = "a call is waited for at the end only while it holds this"]
+    pub async fn acquire(&self, deadline: Instant) -> Spent {
         let place = Place::join(self, deadline);
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -91,7 +97,7 @@ impl Budget {
             changed.as_mut().enable();
             let next = self.lock().serve(place.key, Instant::now());
             match next {
-                Turn::Now => return,
+                Turn::Now => break,
                 Turn::At(time) => tokio::select! {
                     () = sleep_until(time) => {}
                     () = changed => {}
@@ -99,6 +105,13 @@ impl Budget {
                 Turn::AfterOthers => changed.await,
             }
         }
+        Arc::clone(&self.calls).read_owned().await
+    }
+
+    /// Waits until the calls under way are over. Nobody gets a token from now on.
+    pub async fn close(&self) {
+        // Whoever comes after a waiting writer waits too.
+        std::mem::forget(Arc::clone(&self.calls).write_owned().await);
     }
 
     /// Gives back a token that was not used after all.
@@ -192,7 +205,9 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::pin::pin;
+
+    use futures::poll;
 
     use super::*;
 
@@ -200,7 +215,7 @@ mod tests {
 
     async fn take(budget: &Budget, count: usize) {
         for _ in 0..count {
-            budget.acquire(Instant::now()).await;
+            drop(budget.acquire(Instant::now()).await);
         }
     }
 
@@ -224,7 +239,7 @@ mod tests {
             .map(|deadline| {
                 let (budget, served) = (budget.clone(), served.clone());
                 tokio::spawn(async move {
-                    budget.acquire(start + SECOND * deadline).await;
+                    drop(budget.acquire(start + SECOND * deadline).await);
                     served.lock().unwrap_or_else(PoisonError::into_inner).push(deadline);
                 })
             })
@@ -244,6 +259,19 @@ mod tests {
         assert!(given_up.is_err());
         take(&budget, 1).await;
         assert!(start.elapsed() <= SECOND + Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_calls_under_way_and_lets_none_begin() {
+        let budget = Budget::new(10);
+        let under_way = budget.acquire(Instant::now()).await;
+        let mut end = pin!(budget.close());
+        assert!(poll!(&mut end).is_pending());
+        let mut late = pin!(budget.acquire(Instant::now()));
+        assert!(poll!(&mut late).is_pending());
+        drop(under_way);
+        assert!(poll!(end).is_ready());
+        assert!(poll!(late).is_pending());
     }
 
     #[tokio::test(start_paused = true)]

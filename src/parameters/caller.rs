@@ -73,7 +73,7 @@ impl<A: ParameterApi> Caller<A> {
         if let Some(described) = self.keys().get(key).filter(counts) {
             return described.state.clone();
         }
-        self.budgets.keys.acquire(Instant::now()).await;
+        let _spent = self.budgets.keys.acquire(Instant::now()).await;
         let Call { mut facts, result } = self.api.describe_key(key).await;
         let arn =
             result.as_ref().map_or_else(|error| key_arn(&error.message).or_else(|| key_arn(key)), |s| Some(&s.arn));
@@ -117,7 +117,7 @@ impl<A: ParameterApi> Caller<A> {
         page: Option<&str>,
         objects: Vec<ObjectRef>,
     ) -> Result<Descriptions, AwsError> {
-        self.budgets.descriptions.acquire(Instant::now()).await;
+        let _spent = self.budgets.descriptions.acquire(Instant::now()).await;
         let Call { facts, result } = self.api.describe_parameters(names, page).await;
         self.record(&facts, Vec::new(), objects);
         if result.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Throttled) {
@@ -134,7 +134,7 @@ impl<A: ParameterApi> Caller<A> {
         deadline: Instant,
         objects: Vec<ObjectRef>,
     ) -> (Result<Page, AwsError>, Access) {
-        self.budgets.parameters.acquire(deadline).await;
+        let _spent = self.budgets.parameters.acquire(deadline).await;
         let Call { mut facts, result } = self.api.get_parameters_by_path(listing, page).await;
         let scope = Scope::of(&self.principal, self.api.region());
         let path = listing.wanted(&scope);
@@ -158,7 +158,7 @@ impl<A: ParameterApi> Caller<A> {
     ) -> (Result<Plaintext, AwsError>, Access) {
         let (began, mut attempts) = (Instant::now(), 0);
         loop {
-            self.budgets.keys.acquire(Instant::now()).await;
+            let spent = self.budgets.keys.acquire(Instant::now()).await;
             let Call { mut facts, result } = self.api.decrypt(ciphertext).await;
             let key = match &result {
                 Ok(plaintext) => plaintext.key.as_deref(),
@@ -173,6 +173,7 @@ impl<A: ParameterApi> Caller<A> {
                 ..super::answer::failed(wanted)
             };
             let access = self.access(facts, outcome, objects.to_vec(), true, result.is_err());
+            drop(spent);
             match result.as_ref().map_err(|error| error.kind) {
                 Err(AwsErrorKind::Throttled) if began.elapsed() < THROTTLED_PATIENCE => self.budgets.keys.throttled(),
                 Err(AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable) if attempts < RETRIES => {

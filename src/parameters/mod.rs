@@ -31,7 +31,7 @@ mod testing;
 mod tests;
 
 pub use batcher::Detour;
-pub use budget::Budget;
+pub use budget::{Budget, Spent};
 pub use by_hand::Opening;
 pub use error::ReadError;
 pub use index::{Subscriber, Terms};

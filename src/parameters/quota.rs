@@ -76,6 +76,13 @@ impl Quotas {
         places.iter().map(|((account, region), s)| (account.clone(), region.clone(), s.budgets.clone())).collect()
     }
 
+    /// Waits until all calls under way are over and recorded. None begins from now on.
+    pub async fn close(&self) {
+        for (_, _, budgets) in self.places() {
+            tokio::join!(budgets.parameters.close(), budgets.descriptions.close(), budgets.keys.close());
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Stated>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }

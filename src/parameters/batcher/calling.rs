@@ -16,6 +16,7 @@ use crate::{
         parameter::Wanted,
     },
     parameters::{
+        Spent,
         answer::{failed, match_answer, objects, outcome, split},
         caller::{RETRIES, RETRY_AFTER, THROTTLED_PATIENCE},
         error::ReadError,
@@ -25,13 +26,14 @@ use crate::{
 };
 
 impl<A: ParameterApi> Shared<A> {
-    pub(super) async fn call(self: &Arc<Self>, mode: Mode, mut batch: Vec<Item>, began: Instant) {
+    pub(super) async fn call(self: &Arc<Self>, mode: Mode, mut batch: Vec<Item>, began: Instant, spent: Spent) {
         let names: Vec<_> = batch.iter().map(|item| item.wanted.request_name()).collect();
         let Call { facts, result } = self.caller.api.get_parameters(&names, mode).await;
         locked(&self.under_way).end(mode, &mut batch, began);
         let wanted: Vec<_> = batch.iter().map(|item| &item.wanted).collect();
         let result = result.map(|answer| match_answer(&wanted, answer));
         let access = Arc::new(self.record(mode, facts, &batch, &wanted, result.as_ref().ok()));
+        drop(spent);
         match result {
             Ok(found) => self.answer(mode, batch, found, &access).await,
             Err(error) => self.refused(mode, batch, error, &access).await,
@@ -111,11 +113,12 @@ impl<A: ParameterApi> Shared<A> {
     ) {
         let bases: Vec<_> = unclear.iter().map(|item| Wanted { selector: None, ..item.wanted.clone() }).collect();
         let names: Vec<_> = bases.iter().map(Wanted::request_name).collect();
-        self.caller.budgets.parameters.acquire(Instant::now()).await;
+        let spent = self.caller.budgets.parameters.acquire(Instant::now()).await;
         let Call { facts, result } = self.caller.api.get_parameters(&names, look).await;
         let asked: Vec<_> = bases.iter().collect();
         let result = result.map(|answer| match_answer(&asked, answer));
         let second = Arc::new(self.record(look, facts, &unclear, &asked, result.as_ref().ok()));
+        drop(spent);
         let found = match result {
             Ok(found) => found,
             // Nothing is known then, least of all that the parameter does not exist.

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{LINGER, Shared, locked};
 use crate::parameters::{
+    Spent,
     pending::Item,
     port::{Mode, ParameterApi},
 };
@@ -15,6 +16,7 @@ struct Forming {
     mode: Mode,
     batch: Vec<Item>,
     began: Instant,
+    spent: Spent,
 }
 
 impl<A: ParameterApi> Shared<A> {
@@ -27,10 +29,10 @@ impl<A: ParameterApi> Shared<A> {
             // Room first, then a token, then the names: what goes into a call is decided last. The semaphore is never
             // closed.
             let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return };
-            let Some(Forming { mode, batch, began }) = self.next_call().await else { continue };
+            let Some(Forming { mode, batch, began, spent }) = self.next_call().await else { continue };
             let shared = Arc::clone(&self);
             tokio::spawn(async move {
-                shared.call(mode, batch, began).await;
+                shared.call(mode, batch, began, spent).await;
                 drop(room);
             });
         }
@@ -44,25 +46,26 @@ impl<A: ParameterApi> Shared<A> {
         // Whatever is added meanwhile may be more urgent: then the place in the line is taken anew.
         let (_, deadline) = self.most_urgent()?;
         let budget = &self.caller.budgets.parameters;
-        tokio::select! {
+        let spent = tokio::select! {
             biased;
-            () = budget.acquire(deadline) => {}
+            spent = budget.acquire(deadline) => spent,
             () = self.more_urgent_than(deadline) => return None,
-        }
-        let call = self.most_urgent().and_then(|(mode, _)| self.take(mode));
-        if call.is_none() {
+        };
+        let taken = self.most_urgent().and_then(|(mode, _)| Some((mode, self.take(mode)?)));
+        let Some((mode, (batch, began))) = taken else {
             budget.give_back();
-        }
-        call
+            return None;
+        };
+        Some(Forming { mode, batch, began, spent })
     }
 
     /// Takes the names of a call, which are under way from then on.
-    fn take(&self, mode: Mode) -> Option<Forming> {
+    fn take(&self, mode: Mode) -> Option<(Vec<Item>, Instant)> {
         let now = Instant::now();
         let mut pending = self.pending(mode);
         let batch = Some(pending.take(now)).filter(|batch| !batch.is_empty())?;
         locked(&self.under_way).begin(mode, &batch, now);
-        Some(Forming { mode, batch, began: now })
+        Some((batch, now))
     }
 
     fn most_urgent(&self) -> Option<(Mode, Instant)> {
