@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use secure_parameter_operator::{
-    api::{crds, reference},
+    api::{crds, reference, to_yaml},
     cli::{Cli, Command, CrdsArgs, RunArgs},
     config::Config,
     controller::{Settings, run},
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
+// One thread: the operator waits for others nearly all the time, and each thread has memory of its own.
+#[tokio::main(flavor = "current_thread")]
 async fn start(args: RunArgs) -> Result<(), String> {
     let config = Config::new(args)?;
     start_logging(config.log_format, &config.log_filter)?;
@@ -79,7 +80,7 @@ fn print_crds(args: &CrdsArgs) -> Result<(), String> {
         return print(&reference());
     }
     for (file, manifest) in crds() {
-        let yaml = serde_yaml::to_string(&manifest).map_err(|error| format!("{file}: {error}."))?;
+        let yaml = to_yaml(&manifest).map_err(|error| format!("{file}: {error}."))?;
         match &args.write {
             Some(folder) => std::fs::write(folder.join(&file), yaml)
                 .map_err(|error| format!("{} cannot be written: {error}.", folder.join(&file).display()))?,

@@ -106,13 +106,6 @@ impl<'a> Conditions<'a> {
         conditions
     }
 
-    /// The first status of an object: `Ready=Unknown` and `Reconciling`.
-    pub fn progressing(self, message: &str) -> Vec<Condition> {
-        [(ConditionType::Ready, ConditionStatus::Unknown), (ConditionType::Reconciling, ConditionStatus::True)]
-            .map(|(type_, status)| self.condition(type_, status, Reason::Progressing, message))
-            .to_vec()
-    }
-
     /// `Suspended`, with `Ready` left as it is (Unknown if it never was).
     pub fn suspended(self, message: &str) -> Vec<Condition> {
         let mut ready = find(self.previous, ConditionType::Ready).cloned().unwrap_or_else(|| {
@@ -138,6 +131,19 @@ impl<'a> Conditions<'a> {
             observed_generation: self.generation,
             last_transition_time: unchanged.map_or_else(|| to_time(self.now), |c| c.last_transition_time.clone()),
         }
+    }
+}
+
+/// What an object shows until the operator reports on it, by the default that its definition gives `status`. Without it
+/// kstatus would call an object ready that nobody ever looked at; and it costs no write.
+pub fn unreported() -> Condition {
+    Condition {
+        type_: ConditionType::Ready.as_str().to_owned(),
+        status: ConditionStatus::Unknown,
+        reason: Reason::Progressing.as_str().to_owned(),
+        message: "Not yet looked at; if this stays so, see whether the operator runs.".to_owned(),
+        observed_generation: None,
+        last_transition_time: to_time(Timestamp::UNIX_EPOCH),
     }
 }
 
@@ -207,7 +213,6 @@ mod tests {
         }
         for conditions in [
             Conditions::new(&[], Some(3), at(10)).ready(Reason::Synced, "done"),
-            Conditions::new(&[], Some(3), at(10)).progressing("started"),
             Conditions::new(&[], Some(3), at(10)).suspended("since then"),
         ] {
             assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()));

@@ -2,13 +2,23 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{ClusterParameterStore, ParameterStore, SecureParameter};
+use super::{ClusterParameterStore, ParameterStore, SecureParameter, condition::unreported};
 
 /// All definitions with the file name each is kept under in `crds/`.
 pub fn crds() -> Vec<(String, Value)> {
     [SecureParameter::crd(), ClusterParameterStore::crd(), ParameterStore::crd()].into_iter().map(manifest).collect()
+}
+
+/// A definition as YAML.
+///
+/// # Errors
+/// If it has no YAML form.
+pub fn to_yaml(manifest: &Value) -> Result<String, serde_yaml::Error> {
+    // A bare time is no text in YAML 1.1.
+    let time = unreported().last_transition_time.0;
+    Ok(serde_yaml::to_string(manifest)?.replace(&format!(": {time}"), &format!(": '{time}'")))
 }
 
 fn manifest(crd: CustomResourceDefinition) -> (String, Value) {
@@ -16,6 +26,10 @@ fn manifest(crd: CustomResourceDefinition) -> (String, Value) {
     // A CRD is plain data; it always has a JSON form.
     let mut manifest = serde_json::to_value(crd).unwrap_or_default();
     clean(&mut manifest);
+    // The API server drops a status that is created along with its object, and sets this one.
+    for version in manifest["spec"]["versions"].as_array_mut().into_iter().flatten() {
+        version["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] = json!({"conditions": [unreported()]});
+    }
     (file, manifest)
 }
 

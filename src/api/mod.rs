@@ -18,7 +18,7 @@ mod store;
 mod target;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
-pub use crds::crds;
+pub use crds::{crds, to_yaml};
 pub use data::{
     DataEntry, DataFromEntry, Decode, Format, KeyFormat, KeyMapping, KmsDecrypt, ParameterSource, PathSource,
 };

@@ -27,7 +27,7 @@ macro_rules! reasons {
 reasons! {
     /// The Secret holds what the parameters say.
     Synced,
-    /// First status, before anything was tried.
+    /// Before anything was tried: given to each new object by the API server.
     Progressing,
     /// `spec.suspend` is true.
     Suspended,

@@ -65,6 +65,13 @@ pub struct SecureParameterStatus {
     pub last_handled_sync: Option<String>,
 }
 
+impl SecureParameterStatus {
+    /// Whether the operator ever wrote it; before that it is what the definition gives each new object.
+    pub const fn is_reported(&self) -> bool {
+        self.observed_generation.is_some()
+    }
+}
+
 /// The store that serves an object.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -25,7 +25,7 @@ use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
     aws::Aws,
     domain::{audit::Trail, policy},
-    kubernetes::{Events, Finalizers, NamedSecrets, SecretMeta, Secrets, Statuses, Workloads},
+    kubernetes::{Events, Finalizers, NamedSecrets, SecretMeta, Secrets, Statuses, Watches, Workloads},
     observe::{Health, Metrics},
     parameters::{Quotas, Subscriber},
 };
@@ -88,6 +88,16 @@ pub struct Caches {
 }
 
 impl Caches {
+    /// Those of these watches.
+    pub fn of(watches: &Watches) -> Self {
+        Self {
+            cluster_stores: watches.cluster_stores.store.clone(),
+            stores: watches.stores.store.clone(),
+            namespaces: watches.namespaces.store.clone(),
+            secrets: watches.secrets.store.clone(),
+        }
+    }
+
     /// Waits until each holds a complete list. False if one of them never will, because the process ends. See
     /// [`Context::filled`], since kube wakes only one of several who wait for this.
     pub async fn filled(&self) -> bool {

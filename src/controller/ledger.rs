@@ -202,7 +202,8 @@ impl Ledger {
     /// What is remembered of an object; `status` is what the cache shows, for an object that is not remembered.
     pub fn recall(&self, uid: &str, status: Option<&SecureParameterStatus>) -> Memory {
         let memories = locked(&self.memories);
-        memories.get(uid).cloned().unwrap_or_else(|| Memory::seeded(status.cloned().unwrap_or_default()))
+        let reported = || status.filter(|status| status.is_reported()).cloned().unwrap_or_default();
+        memories.get(uid).cloned().unwrap_or_else(|| Memory::seeded(reported()))
     }
 
     /// Whether the object shows another status than the one last written.

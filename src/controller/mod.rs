@@ -4,6 +4,7 @@ mod context;
 mod environment;
 mod index;
 mod ledger;
+mod queues;
 mod readers;
 mod run;
 mod secure_parameter;

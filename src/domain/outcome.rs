@@ -67,12 +67,6 @@ pub struct Written {
 }
 
 impl Subject<'_> {
-    /// Status of an object that was never looked at.
-    pub fn progressing(&self) -> SecureParameterStatus {
-        let conditions = self.conditions().progressing("The first sync is under way.");
-        SecureParameterStatus { conditions, ..self.base() }
-    }
-
     /// Status while suspended. The sync annotation is not echoed: nothing was done.
     pub fn suspended(&self) -> SecureParameterStatus {
         let since = find(self.status, ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);

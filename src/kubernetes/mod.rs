@@ -9,12 +9,14 @@ mod secrets;
 mod status;
 mod watch;
 mod workloads;
+mod write_error;
 
 pub use client::{Clients, connect};
 pub use events::Events;
 pub use finalizers::Finalizers;
 pub use named_secrets::NamedSecrets;
-pub use secrets::{Desired, Secrets, WriteError};
+pub use secrets::{Desired, Secrets};
 pub use status::Statuses;
 pub use watch::{SecretMeta, WATCHES, WatchObserver, Watched, Watches};
 pub use workloads::Workloads;
+pub use write_error::WriteError;

@@ -8,27 +8,20 @@ use k8s_openapi::{
     api::core::v1::Secret,
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
-use kube::core::{Status, response::StatusCause};
 use kube::{
-    Api, Client, Error,
+    Api, Client,
     api::{DeleteParams, PartialObjectMeta, Patch, PatchParams, Preconditions},
 };
 use serde_json::{Value, json};
 
-use super::field_ownership::field_ownership;
+use super::{
+    field_ownership::field_ownership,
+    write_error::{WriteError, classify},
+};
 use crate::{
     api::names,
-    domain::{
-        ownership::SecretFacts,
-        render::{Content, Data},
-    },
+    domain::{ownership::SecretFacts, render::Data},
 };
-
-/// What the API server said, as far as it is passed on.
-pub fn shortened(message: &str) -> String {
-    const LENGTH: usize = 300;
-    message.chars().take(LENGTH).collect()
-}
 
 /// A Secret as it should be.
 pub struct Desired<'a> {
@@ -50,26 +43,6 @@ pub struct Desired<'a> {
     pub owner: Option<OwnerReference>,
     /// Its data.
     pub data: Data<'a>,
-}
-
-/// Why a write failed. Holds nothing of what was written.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// A field that cannot change would have to: type, or anything of an immutable Secret.
-    #[error("an immutable field would have to change")]
-    Immutable,
-    /// The Secret is not the one that was judged: it went, or another came.
-    #[error("the Secret was replaced in the meantime")]
-    Replaced,
-    /// Other field managers hold these fields, with other values.
-    #[error("others hold what would be written ({0})")]
-    Held(String),
-    /// The API server finds it invalid: these fields, for these kinds of reason.
-    #[error("the API server refuses it as invalid ({0})")]
-    Invalid(String),
-    /// The API server refused, in its own words as far as they are safe.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// The Secrets of the cluster.
@@ -101,14 +74,18 @@ impl Secrets {
         self.api(namespace).get_opt(name).await.map_err(|error| classify(&error, None))
     }
 
-    /// Creates a Secret that was found absent. Not forced, and not by POST: fields written by POST are not pruned by a
-    /// later apply. A Secret of others that slips in meanwhile shows in the answer's other managers.
+    /// Creates a Secret, if there is none of its name. Not by POST: fields written by POST are not pruned by a later
+    /// apply.
     ///
     /// # Errors
-    /// See [`WriteError`].
+    /// See [`WriteError`]; `Replaced` if there is one, which is not touched then.
     pub async fn create(&self, desired: &Desired<'_>) -> Result<SecretFacts, WriteError> {
-        match self.patch(desired, None, false).await {
-            // It slipped in with a key of ours; the next verdict sees it.
+        let mut manifest = manifest(desired, None);
+        // An apply to what does not exist creates it whatever version it names, and to what exists it is refused unless
+        // the version is that object's (registry store of the API server, `Store.Update`). None has this one: etcd
+        // counts from 1, for the whole cluster, and is at 1 before anything is stored.
+        manifest["metadata"]["resourceVersion"] = json!("1");
+        match self.send(desired, manifest, false).await {
             Err(WriteError::Held(_)) => Err(WriteError::Replaced),
             other => other,
         }
@@ -132,7 +109,7 @@ impl Secrets {
     /// # Errors
     /// See [`WriteError`].
     pub async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretFacts, WriteError> {
-        let facts = self.patch(desired, Some(uid), true).await?;
+        let facts = self.send(desired, manifest(desired, Some(uid)), true).await?;
         let foreign: Vec<_> = facts.fields.foreign_keys().into_iter().map(str::to_owned).collect();
         if foreign.is_empty() {
             return Ok(facts);
@@ -209,10 +186,6 @@ impl Secrets {
         }
     }
 
-    async fn patch(&self, desired: &Desired<'_>, uid: Option<&str>, force: bool) -> Result<SecretFacts, WriteError> {
-        self.send(desired, manifest(desired, uid), force).await
-    }
-
     async fn send(&self, desired: &Desired<'_>, manifest: Value, force: bool) -> Result<SecretFacts, WriteError> {
         let params = PatchParams { force, ..PatchParams::apply(desired.manager) };
         let patch = Patch::Apply(manifest);
@@ -272,45 +245,6 @@ fn facts(meta: &ObjectMeta, manager: &str) -> SecretFacts {
         deleting: meta.deletion_timestamp.is_some(),
         fields: field_ownership(meta.managed_fields.as_deref().unwrap_or_default(), manager),
     }
-}
-
-/// Sorts an error of the API server. What it says is passed on only where it cannot hold anything of `data`.
-fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
-    let Error::Api(status) = error else {
-        return WriteError::Refused("the API server cannot be reached".to_owned());
-    };
-    let message = status.message.as_str();
-    match status.code {
-        409 if causes(status).any(|cause| cause.reason == "FieldManagerConflict") => {
-            let causes =
-                causes(status).map(|cause| format!("{}: {}", cause.field.trim_start_matches('.'), cause.message));
-            WriteError::Held(causes.collect::<Vec<_>>().join(", "))
-        }
-        404 | 409 => WriteError::Replaced,
-        422 if message.contains("metadata.uid") || message.contains("Precondition failed: UID") => WriteError::Replaced,
-        422 if message.contains("immutable") => WriteError::Immutable,
-        // Validation names fields, and may quote what it refuses: field and kind of complaint are enough to act on.
-        // An admission policy names none.
-        422 if causes(status).any(|cause| !cause.field.is_empty()) => {
-            let causes = causes(status).map(|cause| format!("{}: {}", cause.field, cause.reason));
-            WriteError::Invalid(causes.collect::<Vec<_>>().join(", "))
-        }
-        _ if data.is_some_and(|data| mentions(message, data)) => {
-            WriteError::Refused(format!("the API server answered {} with a message that is withheld", status.code))
-        }
-        code => WriteError::Refused(format!("the API server answered {code}: {}", shortened(message))),
-    }
-}
-
-fn causes(status: &Status) -> impl Iterator<Item = &StatusCause> {
-    status.details.iter().flat_map(|details| &details.causes)
-}
-
-fn mentions(message: &str, data: &Data<'_>) -> bool {
-    data.values().map(Content::bytes).filter(|bytes| !bytes.is_empty()).any(|bytes| {
-        let is_quoted = std::str::from_utf8(bytes).is_ok_and(|text| message.contains(text));
-        is_quoted || message.contains(&BASE64.encode(bytes))
-    })
 }
 
 /// Kept small on purpose: the watch of Secrets needs these parts of their metadata and nothing else.

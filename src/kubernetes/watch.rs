@@ -26,6 +26,9 @@ pub type SecretMeta = PartialObjectMeta<Secret>;
 /// How long a watch may stay open, in seconds: below the idle limits of common load balancers.
 const WATCH_TIMEOUT: u32 = 240;
 
+/// Where `kubectl apply` keeps its copy of a manifest.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// A cache and the changes that fill it.
 pub struct Watched<K: Resource<DynamicType = ()> + 'static> {
     /// What exists.
@@ -124,7 +127,13 @@ where
 {
     let name = report.name;
     let events = stream(api, config, report).filter_map(move |event| future::ready(unguard(event, name)));
-    cached(events.map(|event| event.modify(|object: &mut K| object.managed_fields_mut().clear())))
+    cached(events.map(|event| event.modify(strip)))
+}
+
+/// Leaves out what nobody here reads: who holds which field, and the copy of the manifest that `kubectl apply` keeps.
+fn strip<K: Resource>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove(LAST_APPLIED);
 }
 
 fn unguard<K: Resource>(event: Event<DeserializeGuard<K>>, watch: &str) -> Option<Event<K>> {

@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::secrets::shortened;
+use super::write_error::shortened;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
     domain::restart::{Rollout, label_selector},

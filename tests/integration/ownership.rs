@@ -48,7 +48,13 @@ async fn a_foreign_secret_is_left_alone_until_it_consents_or_goes() -> Result<()
         assert!(message.contains(&format!("{}=shop/{name}", names::ALLOW_ANNOTATION)), "{message}");
         assert_eq!(secrets.get(name).await?.resource_version(), before.resource_version(), "not touched");
     }
-    assert_eq!(world.aws.decrypts(), 0, "nothing is decrypted for a Secret that may not be written");
+    // That a place is taken the first sync learns by its write; from then on nothing is decrypted for it.
+    assert_eq!(world.aws.decrypts(), 2);
+    let before = refused(&world).await?;
+    world.plane.kubectl(["-n", "shop", "annotate", "secureparameters", "--all", "secureparameter.io/sync=now"]).await?;
+    eventually("both to be refused again", PATIENCE, async || Ok((refused(&world).await? >= before + 2).then_some(())))
+        .await?;
+    assert_eq!(world.aws.decrypts(), 2);
 
     let consent = format!("{}=shop/consents", names::ALLOW_ANNOTATION);
     world.plane.kubectl(["-n", "shop", "annotate", "secret", "consents", &consent]).await?;
@@ -58,6 +64,14 @@ async fn a_foreign_secret_is_left_alone_until_it_consents_or_goes() -> Result<()
     world.wait_for_secret("goes", &[("KEY", "value")]).await?;
     world.synced("goes").await?;
     Ok(())
+}
+
+/// How many reconciles ended with `SecretConflict`.
+async fn refused(world: &World) -> Result<usize> {
+    let (_, page) = world.operator().get("/metrics").await?;
+    let prefix = "secureparameter_reconciles_total{reason=\"SecretConflict\"} ";
+    let count = page.lines().find_map(|line| line.strip_prefix(prefix));
+    count.map_or(Ok(0), |count| Ok(count.parse()?))
 }
 
 #[tokio::test]

@@ -152,10 +152,6 @@ impl<'a> Pass<'a> {
             self.show(self.subject(&before).suspended()).await?;
             return Ok((None, Reason::Suspended));
         }
-        if self.memory.status.conditions.is_empty() {
-            let before = self.memory.status.clone();
-            self.show(self.subject(&before).progressing()).await?;
-        }
         self.restart_when_due().await?;
         match self.attempt(namespace).await {
             Ok(Passed::Done(done)) => self.succeed(done).await,

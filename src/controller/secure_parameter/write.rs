@@ -42,9 +42,21 @@ pub(super) struct Applied {
 impl Pass<'_> {
     /// Judges whether the object may write its Secret.
     pub(super) async fn permit(&self) -> Result<Permit, Fault> {
+        // A new object most likely finds its place free: then the write itself says if it does not.
+        if !self.memory.status.is_reported() && !self.object.spec.merges() {
+            return self.judge(None);
+        }
+        self.judge_what_is_there().await
+    }
+
+    async fn judge_what_is_there(&self) -> Result<Permit, Fault> {
+        let name = self.object.secret_name();
+        let existing = self.context.secrets.facts(&self.namespace, name, &self.manager).await;
+        self.judge(existing.map_err(|error| write_failed(name, &error))?)
+    }
+
+    fn judge(&self, existing: Option<SecretFacts>) -> Result<Permit, Fault> {
         let (namespace, name) = (&self.namespace, self.object.secret_name());
-        let existing = self.context.secrets.facts(namespace, name, &self.manager).await;
-        let existing = existing.map_err(|error| write_failed(name, &error))?;
         let merges = self.object.spec.merges();
         let verdict = {
             let index = locked(&self.context.index);
@@ -80,18 +92,13 @@ impl Pass<'_> {
         let desired = self.desired(data);
         let facts = match &permit.uid {
             Some(uid) if self.object.spec.merges() => self.put_keys(&desired, uid, permit).await?,
-            None => self.create(&desired).await?,
-            Some(uid) => match self.context.secrets.apply(&desired, uid).await {
-                Err(WriteError::Immutable) => {
-                    // Type and immutability cannot change in place. The Secret is ours, and this very one; it goes
-                    // only once the API server has said that it would take the new one.
-                    let taken = self.context.secrets.would_take(&desired).await;
-                    taken.map_err(|error| write_failed(desired.name, &error))?;
-                    let deleted = self.context.secrets.delete(&self.namespace, desired.name, uid).await;
-                    deleted.map_err(|error| write_failed(desired.name, &error))?;
-                    self.audit_write("delete", desired.name, None);
-                    self.create(&desired).await?
-                }
+            Some(uid) => self.apply(&desired, uid).await?,
+            None => match self.context.secrets.create(&desired).await {
+                // There is one already, or since the verdict.
+                Err(WriteError::Replaced) => match self.judge_what_is_there().await?.uid {
+                    Some(uid) => self.apply(&desired, &uid).await?,
+                    None => return Err(write_failed(desired.name, &WriteError::Replaced)),
+                },
                 other => other.map_err(|error| write_failed(desired.name, &error))?,
             },
         };
@@ -101,24 +108,18 @@ impl Pass<'_> {
         Ok(Applied { facts, key_count: desired.data.len() })
     }
 
-    async fn create(&self, desired: &Desired<'_>) -> Result<SecretFacts, Fault> {
-        let failed = |error: WriteError| write_failed(desired.name, &error);
-        let facts = self.context.secrets.create(desired).await.map_err(failed)?;
-        if facts.fields.managers.is_empty() {
-            return Ok(facts);
+    async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretFacts, Fault> {
+        let (secrets, failed) = (&self.context.secrets, |error: WriteError| write_failed(desired.name, &error));
+        match secrets.apply(desired, uid).await {
+            Err(WriteError::Immutable) => {}
+            other => return other.map_err(failed),
         }
-        // Somebody created a Secret of this name between the verdict and the write, and ours was merged into it.
-        let withdrawn = self.context.secrets.withdraw(desired.namespace, desired.name, &facts.uid, &self.manager).await;
-        withdrawn.map_err(failed)?;
-        self.audit_write("withdraw", desired.name, None);
-        let makers: Vec<_> = facts.fields.managers.iter().map(String::as_str).collect();
-        let message = format!(
-            "Secret {} was created by {} at the same moment; it is left as they made it: choose another \
-             spec.target.name, or delete it.",
-            desired.name,
-            makers.join(", ")
-        );
-        Err(Fault::new(Reason::SecretConflict, message))
+        // Type and immutability cannot change in place. The Secret is ours, and this very one; it goes only once the API
+        // server has said that it would take the new one.
+        secrets.would_take(desired).await.map_err(failed)?;
+        secrets.delete(&self.namespace, desired.name, uid).await.map_err(failed)?;
+        self.audit_write("delete", desired.name, None);
+        secrets.create(desired).await.map_err(failed)
     }
 
     fn desired<'d>(&'d self, data: Data<'d>) -> Desired<'d> {

@@ -182,7 +182,10 @@ async fn status_is_not_for_users_to_set() -> Result<()> {
     let mut object = object("status", &[("KEY", "/shop/key")], &json!({}));
     object["status"] = json!({"sourceRevision": "mine"});
     let applied: Value = serde_json::from_str(&dry_run(&plane, &object).await?)?;
-    ensure!(applied.get("status").is_none(), "the status was taken: {applied}");
+    ensure!(applied["status"].get("sourceRevision").is_none(), "the status was taken: {applied}");
+    // Without a word of the operator, nobody is to take it for ready.
+    let ready = &applied["status"]["conditions"][0];
+    ensure!((&ready["type"], &ready["status"]) == (&json!("Ready"), &json!("Unknown")), "{applied}");
     object["status"] = json!({"synced": true});
     let Err(error) = dry_run(&plane, &object).await else { bail!("an unknown field of the status was accepted") };
     ensure!(format!("{error:#}").contains("unknown field \"status.synced\""), "{error:#}");
