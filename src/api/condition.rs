@@ -134,16 +134,25 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// What an object shows until the operator reports on it, by the default that its definition gives `status`. Without it
+/// What an object shows until the operator reports on it, by the default that its definition gives `status`: the API
+/// server fills it in at each read, also for objects that are older, or whose status was removed. Without it
 /// kstatus would call an object ready that nobody ever looked at; and it costs no write.
 pub fn unreported() -> Condition {
     Condition {
         type_: ConditionType::Ready.as_str().to_owned(),
         status: ConditionStatus::Unknown,
         reason: Reason::Progressing.as_str().to_owned(),
-        message: "Not yet looked at; if this stays so, see whether the operator runs.".to_owned(),
+        message: "Nothing to report yet; if this stays so, see whether the operator and the store are ready."
+            .to_owned(),
         observed_generation: None,
         last_transition_time: to_time(Timestamp::UNIX_EPOCH),
+    }
+}
+
+impl Condition {
+    /// Its reason, if it is one of ours.
+    pub fn known_reason(&self) -> Option<Reason> {
+        Reason::ALL.iter().find(|reason| reason.as_str() == self.reason).copied()
     }
 }
 

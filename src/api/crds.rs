@@ -26,7 +26,6 @@ fn manifest(crd: CustomResourceDefinition) -> (String, Value) {
     // A CRD is plain data; it always has a JSON form.
     let mut manifest = serde_json::to_value(crd).unwrap_or_default();
     clean(&mut manifest);
-    // The API server drops a status that is created along with its object, and sets this one.
     for version in manifest["spec"]["versions"].as_array_mut().into_iter().flatten() {
         version["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] = json!({"conditions": [unreported()]});
     }

@@ -13,6 +13,7 @@ mod reason;
 mod reference;
 mod restart;
 mod secure_parameter;
+mod selector;
 pub mod status;
 mod store;
 mod target;
@@ -29,10 +30,11 @@ pub use restart::{RestartTarget, WorkloadKind};
 pub use secure_parameter::{
     DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, SecureParameter, SecureParameterSpec, StoreKind, StoreRef,
 };
+pub use selector::{LabelRequirement, LabelSelector, SelectorOperator};
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
-    DEFAULT_REVALIDATE_INTERVAL, Decryption, LabelRequirement, LabelSelector, LocalSecretRef, NamespaceMatch,
-    NamespacedIdentity, NamespacedSecretRef, ParameterStore, ParameterStoreSpec, Quota, SelectorOperator,
+    DEFAULT_REVALIDATE_INTERVAL, Decryption, LocalSecretRef, NamespaceMatch, NamespacedIdentity, NamespacedSecretRef,
+    ParameterStore, ParameterStoreSpec, Quota,
 };
 pub use target::{CreationPolicy, ReclaimPolicy, Target, Template};

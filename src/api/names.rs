@@ -7,7 +7,7 @@ pub const GROUP: &str = "secureparameter.io";
 /// Version of all kinds.
 pub const VERSION: &str = "v1alpha1";
 
-/// Field manager of every write; also the reporting controller of Events.
+/// Field manager of every write, but for keys in Secrets of others; also the reporting controller of Events.
 pub const FIELD_MANAGER: &str = "secure-parameter-operator";
 
 /// Label on a Secret: the uid of the `SecureParameter` that holds it. The Secret watch selects by it.
@@ -16,7 +16,7 @@ pub const OWNER_UID_LABEL: &str = "secureparameter.io/owner-uid";
 /// Annotation on a Secret: the name of the `SecureParameter` that wrote it, in the Secret's own namespace.
 pub const OWNER_ANNOTATION: &str = "secureparameter.io/owner";
 
-/// Annotation on a Secret that others made: `<namespace>/<name>` of the `SecureParameter` that may take it over.
+/// Annotation on a Secret that others made: `<namespace>/<name>` of the `SecureParameter` that may take it over, or put keys into it.
 pub const ALLOW_ANNOTATION: &str = "secureparameter.io/allow";
 
 /// What [`ALLOW_ANNOTATION`] may say instead: any `SecureParameter` of the namespace may put keys into the Secret.

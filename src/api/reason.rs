@@ -27,7 +27,7 @@ macro_rules! reasons {
 reasons! {
     /// The Secret holds what the parameters say.
     Synced,
-    /// Before anything was tried: given to each new object by the API server.
+    /// Nothing was reported yet: shown by the API server itself.
     Progressing,
     /// `spec.suspend` is true.
     Suspended,
@@ -65,7 +65,7 @@ reasons! {
     CredentialsInvalid,
     /// No connection to the AWS endpoint.
     EndpointUnreachable,
-    /// AWS throttled the account.
+    /// AWS throttled the account, or the read waits for its turn for long.
     Throttled,
     /// AWS answered with an internal error, or with something unreadable.
     ServiceUnavailable,

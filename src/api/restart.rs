@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{patterns::DNS_SUBDOMAIN, store::LabelSelector};
+use super::{patterns::DNS_SUBDOMAIN, selector::LabelSelector};
 
 /// Workloads to restart.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -64,7 +64,7 @@ pub struct SecureParameterSpec {
     #[x_kube(validation = Rule::new(zero_or_up_to("168h")).message("refreshInterval must be 0s (no polling) or between 10s and 168h, written like 90s, 5m or 1h30m"))]
     pub refresh_interval: Option<Interval>,
 
-    /// While true, nothing is read from AWS, nothing is written and nothing is deleted. Default: false.
+    /// While true, nothing is read from AWS and nothing is written. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, secure_parameter::StoreKind};
+use super::{Condition, ConditionType, condition::find, secure_parameter::StoreKind};
 
 /// How many parameters the status lists; the rest is counted.
 pub const LISTED_PARAMETERS: usize = 50;
@@ -18,7 +18,7 @@ pub struct SecureParameterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready` always; `Reconciling`, `Stalled` and `Suspended` only while true.
+    /// `Ready` always; `Reconciling`, `Stalled` and `Suspended` only while true; `Restarted` once that was of concern.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -69,6 +69,11 @@ impl SecureParameterStatus {
     /// Whether the operator ever wrote it; before that it is what the definition gives each new object.
     pub const fn is_reported(&self) -> bool {
         self.observed_generation.is_some()
+    }
+
+    /// The condition of this type, if present.
+    pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
+        find(&self.conditions, type_)
     }
 }
 

@@ -7,7 +7,7 @@ use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
-use super::{credentials::StaticCredentials, renewal::Renewing, role_calls::http_client};
+use super::{credentials::StaticCredentials, error::last_cause, renewal::Renewing, role_calls::http_client};
 use crate::domain::audit::Trail;
 
 /// Longest wait for one attempt. The SDK has no default; without one a black-holed request would hang for ever.
@@ -63,11 +63,12 @@ impl Aws {
 
     /// Whether the environment gives credentials. Asks whatever source it names: files, web identity, container or
     /// instance metadata.
-    pub async fn has_credentials(&self) -> bool {
-        match self.config.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await.is_ok(),
-            None => false,
-        }
+    ///
+    /// # Errors
+    /// What came of that.
+    pub async fn check_credentials(&self) -> Result<(), String> {
+        let Some(provider) = self.config.credentials_provider() else { return Err("no source of them".to_owned()) };
+        provider.provide_credentials().await.map(drop).map_err(|error| last_cause(&error))
     }
 
     /// Clients for an identity in a region.

@@ -40,18 +40,20 @@ where
             without_code(AwsErrorKind::ServiceUnavailable, message)
         }
         other => {
-            let chain = chain(other);
-            let kind = if concerns_credentials(&chain) {
-                AwsErrorKind::CredentialsInvalid
-            } else {
-                AwsErrorKind::EndpointUnreachable
-            };
-            // Of a list of everything that was tried, the first line says what came of it.
-            let message = chain.last().and_then(|message| message.lines().next());
-            let message = message.unwrap_or("the request could not be sent");
-            without_code(kind, message.trim_end_matches(". Attempted:").to_owned())
+            let is_of_credentials = concerns_credentials(&chain(other));
+            let kind =
+                if is_of_credentials { AwsErrorKind::CredentialsInvalid } else { AwsErrorKind::EndpointUnreachable };
+            without_code(kind, last_cause(other))
         }
     }
+}
+
+/// What came of it in the end, in the SDK's words, which hold no content.
+pub(super) fn last_cause(error: &dyn Error) -> String {
+    // Of a list of everything that was tried, the first line says what came of it.
+    let chain = chain(error);
+    let message = chain.last().and_then(|message| message.lines().next()).unwrap_or_default();
+    message.trim_end_matches(". Attempted:").to_owned()
 }
 
 /// The messages of an error and of all its causes.

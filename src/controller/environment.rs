@@ -18,7 +18,7 @@ pub async fn check(context: Arc<Context>) {
         match missing(&context).await {
             None => return context.health.pass(GATE),
             Some(sentence) => {
-                if context.health.block(GATE, sentence) {
+                if context.health.block(GATE, &sentence) {
                     tracing::error!("{sentence}");
                 }
             }
@@ -27,22 +27,23 @@ pub async fn check(context: Arc<Context>) {
     }
 }
 
-async fn missing(context: &Context) -> Option<&'static str> {
+async fn missing(context: &Context) -> Option<String> {
     let cluster = context.caches.cluster_stores.state();
     let stores = context.caches.stores.state();
     let nobody = cluster.is_empty() && stores.is_empty();
     let wants_region = cluster.iter().any(|store| store.spec.region.is_none())
         || stores.iter().any(|store| store.spec.region.is_none());
     if (nobody || wants_region) && context.aws.region().is_none() {
-        return Some("No AWS region is configured; set AWS_REGION, or spec.region of every store.");
+        return Some("No AWS region is configured; set AWS_REGION, or spec.region of every store.".to_owned());
     }
     // Namespaced stores always bring their own credentials.
     let wants_credentials = cluster.iter().any(|store| store.spec.identity.is_none());
-    if (nobody || wants_credentials) && !context.aws.has_credentials().await {
-        return Some(
-            "No AWS credentials were found; give the operator's ServiceAccount a role (IRSA or EKS Pod Identity), or set \
-             spec.identity of every store.",
-        );
+    if !nobody && !wants_credentials {
+        return None;
     }
-    None
+    let cause = context.aws.check_credentials().await.err()?;
+    Some(format!(
+        "No AWS credentials could be had ({cause}); give the operator's ServiceAccount a role (IRSA or EKS Pod Identity) \
+         that trusts it, or set spec.identity of every store."
+    ))
 }

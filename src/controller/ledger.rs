@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::locked;
 use crate::{
-    api::{ConditionStatus, ConditionType, Reason, SecureParameter, SecureParameterStatus},
+    api::{Condition, ConditionStatus, ConditionType, Reason, SecureParameter, SecureParameterStatus},
     aws::AwsApi,
     domain::{
         outcome::Detours,
@@ -34,6 +34,8 @@ pub struct Memory {
     pub status: Arc<SecureParameterStatus>,
     /// The object's resource version after that write.
     pub status_version: Option<String>,
+    /// A status that could not be written: before that nothing else is done.
+    pub unshown: Option<SecureParameterStatus>,
     /// The Secret as last written or judged intact.
     pub secret: Option<SeenSecret>,
     /// Shape of the Secret as last written.
@@ -131,9 +133,9 @@ impl SeenSecret {
 impl Memory {
     /// What a status tells, after a restart of the operator.
     fn seeded(status: SecureParameterStatus) -> Self {
-        let restarted = status.conditions.iter().find(|c| c.type_ == ConditionType::Restarted.as_str()).and_then(|c| {
-            let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == c.reason)?;
-            Some(Restarted { is_done: c.status == ConditionStatus::True, reason, message: c.message.clone() })
+        let restarted = status.condition(ConditionType::Restarted).and_then(|c| {
+            let (is_done, message) = (c.status == ConditionStatus::True, c.message.clone());
+            Some(Restarted { is_done, reason: c.known_reason()?, message })
         });
         // What was still to be done then is done now; what was restarted for the same Secret is left alone.
         let is_pending = restarted.as_ref().is_some_and(|restarted| !restarted.is_done);
@@ -228,9 +230,8 @@ impl Ledger {
         let memories = locked(&self.memories);
         let mut counts = BTreeMap::new();
         for memory in memories.values() {
-            let ready = memory.status.conditions.iter().find(|condition| condition.type_ == "Ready");
-            let reason = ready.and_then(|ready| Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason));
-            *counts.entry(*reason.unwrap_or(&Reason::Progressing)).or_default() += 1;
+            let reason = memory.status.condition(ConditionType::Ready).and_then(Condition::known_reason);
+            *counts.entry(reason.unwrap_or(Reason::Progressing)).or_default() += 1;
         }
         counts
     }

@@ -65,7 +65,7 @@ pub(super) async fn run_objects(
     let events = watched.events.inspect(move |event| triggers::on_object(event, &seen, &counts)).boxed();
     // Spec and annotations are what users change; our own status writes are no reason to look again.
     let changes = changed(events, predicates::generation.combine(predicates::annotations));
-    let policy = |_: Arc<SecureParameter>, error: &kube::Error, _: Arc<Context>| retry("SecureParameter", error);
+    let policy = |object: Arc<SecureParameter>, error: &kube::Error, _: Arc<Context>| retry(&*object, error);
     let controller = Controller::for_stream(changes, store.clone())
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(receive(woken))
@@ -91,7 +91,7 @@ pub(super) async fn run_stores<K>(
         let view = StoreView::from(&store);
         async move { stores::reconcile(view, &context).await }
     };
-    let policy = |_: Arc<K>, error: &kube::Error, _: Arc<Context>| retry("store", error);
+    let policy = |store: Arc<K>, error: &kube::Error, _: Arc<Context>| retry(&*store, error);
     let controller = Controller::for_stream(changed(events, predicates::generation), watched.store.clone())
         .reconcile_on(receive(woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
@@ -140,7 +140,9 @@ fn receive<T: Send + 'static>(mut receiver: UnboundedReceiver<T>) -> impl Stream
     futures::stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-fn retry(what: &str, error: &kube::Error) -> Action {
-    tracing::warn!(%error, "the status of a {what} could not be written; the operator tries again");
+fn retry<K: Resource<DynamicType = ()>>(object: &K, error: &kube::Error) -> Action {
+    let (kind, meta) = (K::kind(&()), object.meta());
+    let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
+    tracing::warn!(namespace, name, %error, "the status of a {kind} could not be written; the operator tries again");
     Action::requeue(STATUS_RETRY)
 }

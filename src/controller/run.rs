@@ -1,11 +1,17 @@
 //! Runs the operator: starts watches, queues and the HTTP server, and ends them together.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::mpsc::unbounded_channel, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::unbounded_channel,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -28,7 +34,7 @@ use crate::{
 };
 
 /// How long after a stop reconciles under way may take to finish.
-const FINISH: Duration = Duration::from_secs(6);
+const FINISH: Duration = Duration::from_secs(8);
 
 /// How long calls of AWS that are under way then may take: longer than one attempt, so that each has its record.
 const LAST_CALLS: Duration = Duration::from_secs(6);
@@ -46,7 +52,7 @@ pub struct Settings {
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled; what is under way then is finished first, within twelve seconds.
+/// Runs until `stop` is cancelled; what is under way then is finished first, within fourteen seconds.
 ///
 /// # Errors
 /// If the HTTP server fails.
@@ -99,23 +105,31 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
     // Of several who wait for a cache kube wakes but one; here they are all looked at whenever one of them is woken.
     let controllers = async { tokio::join!(note_filled(&context), objects, cluster_stores, stores) };
-    let work = async { tokio::join!(controllers, server).1 };
-    let result = tokio::select! {
-        result = work => result,
-        () = out_of_patience(&stop) => {
-            tracing::warn!("stopped before everything under way was finished; the next start makes up for it");
-            Ok(())
-        }
+    let mut work = pin!(async { tokio::join!(controllers, server).1 });
+    let done = tokio::select! {
+        result = &mut work => Some(result),
+        () = out_of_patience(&stop) => None,
     };
     // An attempt ends by itself before that.
-    let _ = tokio::time::timeout(LAST_CALLS, context.quotas.close()).await;
+    let mut last_calls = pin!(timeout(LAST_CALLS, context.quotas.close()));
+    let result = if let Some(result) = done {
+        result
+    } else {
+        tracing::warn!("stopped before everything under way was finished; the next start makes up for it");
+        // Whoever made a call records it.
+        tokio::select! {
+            result = work => result,
+            _ = &mut last_calls => return Ok(()),
+        }
+    };
+    let _ = last_calls.await;
     result
 }
 /// Ends some time after `stop`. Reads may wait for AWS or for the budget much longer; what they are for is found undone
 /// at the next start.
 async fn out_of_patience(stop: &CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(FINISH).await;
+    sleep(FINISH).await;
 }
 
 /// Brings those metrics up to date that are looked up when somebody asks.
@@ -139,7 +153,7 @@ async fn note_filled(context: &Context) {
 /// Lets go of readers that nobody uses.
 async fn evict(context: Arc<Context>) {
     loop {
-        tokio::time::sleep(EVICTION).await;
+        sleep(EVICTION).await;
         context.readers.evict();
     }
 }

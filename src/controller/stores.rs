@@ -218,7 +218,11 @@ async fn identity(store: &StoreView, context: &Context) -> Result<(Identity, Str
         )
     };
     let secret = context.secrets.read(namespace, name).await.map_err(|error: WriteError| {
-        Fault::new(Reason::StoreNotReady, format!("Secret {namespace}/{name} cannot be read: {error}."))
+        let problem = format!(
+            "Secret {namespace}/{name} with the store's credentials cannot be read ({error}); the operator tries again, and \
+             needs the right to get, list and watch it."
+        );
+        Fault::new(Reason::StoreNotReady, problem)
     })?;
     let secret = secret.ok_or_else(|| not_ready("does not exist".to_owned()))?;
     let credentials = StaticCredentials::from_secret_data(&secret.data.unwrap_or_default())

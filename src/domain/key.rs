@@ -57,12 +57,16 @@ impl KeyState {
             return None;
         }
         let until = self.deletion_date.as_ref().map(|date| format!(", to be deleted on {date}")).unwrap_or_default();
-        let remedy = match self.state.as_str() {
+        Some(format!("KMS key {} is {}{until}, so a next read will fail: {}.", self.arn, self.state, self.remedy()))
+    }
+
+    /// What helps.
+    pub fn remedy(&self) -> &'static str {
+        match self.state.as_str() {
             "PendingDeletion" => "cancel the deletion and enable it, or write the parameters anew with another key",
             "Disabled" => "enable it, or write the parameters anew with another key",
             _ => "see to the key, or write the parameters anew with another one",
-        };
-        Some(format!("KMS key {} is {}{until}, so a next read will fail: {remedy}.", self.arn, self.state))
+        }
     }
 }
 

@@ -27,7 +27,8 @@ pub fn judge(
     holder: impl Fn(&str) -> Option<String>,
 ) -> Verdict {
     let refuse = |message| Verdict::Refuse(Fault::new(Reason::SecretConflict, message));
-    let (secret, consent) = (claimant.secret, format!("{}={}", names::ALLOW_ANNOTATION, names::ALLOW_MERGE));
+    let secret = claimant.secret;
+    let consent = format!("{}={}/{}", names::ALLOW_ANNOTATION, claimant.namespace, claimant.name);
     let Some(facts) = existing else {
         return refuse(format!(
             "Secret {secret} does not exist, and with creationPolicy Merge it is for others to make; create it with the \
@@ -46,7 +47,7 @@ pub fn judge(
     if let Some(name) = facts.owner_uid.as_deref().and_then(holder) {
         return refuse(format!(
             "Secret {secret} is written whole by SecureParameter {name}; choose another spec.target.name, or \
-             creationPolicy Owner."
+             have {name} write these keys too."
         ));
     }
     if !facts.takes_keys_of(claimant) {
@@ -111,7 +112,7 @@ mod tests {
             (Some(facts(Some("shop/checkout"))), None),
             (Some(orphaned), None),
             (Some(facts(Some("shop/other"))), Some("does not consent")),
-            (Some(facts(Some("true"))), Some("secureparameter.io/allow=merge")),
+            (Some(facts(Some("true"))), Some("secureparameter.io/allow=shop/checkout")),
             (Some(facts(None)), Some("does not consent")),
             (None, Some("does not exist")),
             (Some(SecretFacts { owner_uid: Some("me".into()), ..facts(Some("merge")) }), Some("this very object")),

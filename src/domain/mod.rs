@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod aws_error;
+mod aws_fault;
 pub mod backoff;
 pub mod bounds;
 pub mod decide;

@@ -13,7 +13,7 @@ use super::{
     text::list,
 };
 use crate::api::{
-    ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,
+    Condition, ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,
     status::{LISTED_PARAMETERS, LastAccess, ParameterStatus, ResolvedStore, WrittenSecret, to_time},
 };
 
@@ -69,7 +69,7 @@ pub struct Written {
 impl Subject<'_> {
     /// Status while suspended. The sync annotation is not echoed: nothing was done.
     pub fn suspended(&self) -> SecureParameterStatus {
-        let since = find(self.status, ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
+        let since = self.status.condition(ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
         let message = format!("Suspended since {} by spec.suspend; nothing is read or written.", to_seconds(since));
         SecureParameterStatus {
             conditions: self.conditions().suspended(&message),
@@ -102,9 +102,9 @@ impl Subject<'_> {
 
     /// Status where nothing had to be looked at.
     pub fn unchanged(&self) -> SecureParameterStatus {
-        let ready = find(self.status, ConditionType::Ready);
+        let ready = self.status.condition(ConditionType::Ready);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
-        let reason = ready.and_then(|c| Reason::ALL.iter().find(|r| r.as_str() == c.reason)).copied();
+        let reason = ready.and_then(Condition::known_reason);
         let conditions = match ready.map(|c| c.status) {
             Some(ConditionStatus::True) => self.conditions().ready(reason.unwrap_or(Reason::Synced), &message),
             _ => self.conditions().not_ready(reason.unwrap_or(Reason::Progressing), &message),
@@ -115,7 +115,7 @@ impl Subject<'_> {
     /// Status after a failure. While AWS is merely out of reach, an object with a good Secret stays Ready for three
     /// intervals after `failing_since`.
     pub fn failed(&self, fault: &Fault, failing_since: Timestamp, interval: Option<Duration>) -> SecureParameterStatus {
-        let was_ready = find(self.status, ConditionType::Ready).is_some_and(|c| c.status == ConditionStatus::True);
+        let was_ready = self.status.condition(ConditionType::Ready).is_some_and(|c| c.status == ConditionStatus::True);
         let patience = interval.unwrap_or(DEFAULT_REFRESH_INTERVAL) * TOLERATED_INTERVALS;
         let failing_for = self.now.duration_since(failing_since);
         // What was good for another generation says nothing of this one.
@@ -143,11 +143,13 @@ impl Subject<'_> {
         SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
     }
 
-    fn synced(&self, secret: &WrittenSecret, found: Found<'_>) -> Vec<crate::api::Condition> {
+    fn synced(&self, secret: &WrittenSecret, found: Found<'_>) -> Vec<Condition> {
         let keys = secret.key_count.map_or_else(|| "keys".to_owned(), |keys| count(keys, "key"));
         let parameters = i32::try_from(present(found.versions).count()).unwrap_or(i32::MAX);
         let holds = format!("Secret {} holds {keys} from {}.", secret.name, count(parameters, "parameter"));
-        let before = find(self.status, ConditionType::Ready)
+        let before = self
+            .status
+            .condition(ConditionType::Ready)
             .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&holds));
         // Until KMS was asked about every key, what was said of them before stands.
         if let Some(before) = before.filter(|_| found.keys.values().any(|key| !key.asked)) {
@@ -215,10 +217,6 @@ impl Subject<'_> {
             ..self.status.clone()
         }
     }
-}
-
-fn find(status: &SecureParameterStatus, type_: ConditionType) -> Option<&crate::api::Condition> {
-    status.conditions.iter().find(|c| c.type_ == type_.as_str())
 }
 
 fn present(versions: &Versions) -> impl Iterator<Item = (&Wanted, &Metadata)> {

@@ -113,7 +113,7 @@ impl Plan {
 /// Plans the reads of an object.
 ///
 /// # Errors
-/// `PolicyDenied` with all names that no rule grants; `InvalidSpec` for what no schema can refuse.
+/// `PolicyDenied` with the names that no rule grants; `InvalidSpec` for what no schema can refuse; `TemplateError`.
 pub fn plan(spec: &SecureParameterSpec, bounds: &Bounds<'_>) -> Result<Plan, Fault> {
     let (mut keys, mut previous) = (BTreeMap::new(), BTreeMap::new());
     for entry in &spec.data {

@@ -61,8 +61,9 @@ impl fmt::Debug for Content<'_> {
 /// Renders the Secret's data. Keys whose optional parameter is absent are left out.
 ///
 /// # Errors
-/// `ValueError` for a value that is not what the spec says; `KeyCollision` with both parameters; `SecretTooLarge`, with
-/// the size. Never holds anything of a value.
+/// `ValueError` for a value that is not what the spec says; `KeyCollision` with both parameters; `TemplateError`;
+/// `InvalidSpec` where the type of the Secret needs other keys; `SecretTooLarge`, with the size. Never holds anything of
+/// a value.
 pub fn render<'a>(plan: &'a Plan, values: &'a Values, opened: &'a Opened) -> Result<Data<'a>, Fault> {
     let mut data = Data::new();
     for (key, source) in &plan.keys {

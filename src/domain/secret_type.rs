@@ -21,7 +21,7 @@ pub fn check_keys(type_: &str, has: impl Fn(&str) -> bool) -> Result<(), Fault> 
         return Ok(());
     }
     let message = format!(
-        "A Secret of type {type_} needs the keys {}; add what is missing ({}) to spec.data, or correct spec.target.type.",
+        "A Secret of type {type_} needs the keys {}; add what is missing ({}), or correct spec.target.type.",
         list(required(type_)),
         list(&missing)
     );

@@ -1,4 +1,5 @@
-//! The Kubernetes edge: watches, writes of Secrets and status, Events. The only place that calls the Kubernetes API.
+//! The Kubernetes edge: watches, writes of Secrets and status, Events, finalizers, restarts. The only place that calls
+//! the Kubernetes API.
 
 mod client;
 mod events;

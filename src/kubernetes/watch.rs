@@ -106,12 +106,13 @@ fn describe(name: &str, error: &watcher::Error) -> String {
         InitialListFailed(kube::Error::Api(status)) | WatchStartFailed(kube::Error::Api(status)) => Some(status),
         _ => None,
     };
+    let resource = name.trim_start_matches("named-");
     match (status.map(|status| status.code), error) {
         (Some(404), _) => format!(
             "CustomResourceDefinition {name}.{} is not installed; apply the manifests in crds/ or install the chart.",
             names::GROUP
         ),
-        (Some(403), _) => format!("The operator may not list and watch {name}; grant it the chart's ClusterRole."),
+        (Some(403), _) => format!("The operator may not list and watch {resource}; grant it the chart's ClusterRole."),
         (_, InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error)) => {
             format!("Watching {name} failed ({error}); the operator keeps trying.")
         }

@@ -35,7 +35,7 @@ impl Trail for AuditLog {
 
 fn write(record: &impl Serialize) {
     let line = serde_json::to_string(record).map(|json| json + "\n");
-    // One write for the whole line, so that lines of several threads do not mix.
+    // One write for the whole line, so that nothing mixes with it.
     let written = line.map_err(std::io::Error::from).and_then(|line| {
         let mut out = stdout().lock();
         out.write_all(line.as_bytes())?;

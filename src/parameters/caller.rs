@@ -65,7 +65,7 @@ impl<A: ParameterApi> Caller<A> {
 
     /// What KMS says of a key, at most five minutes ago; none if it does not say. Where another failure `because` of
     /// the key asks than did before, the answer may be another too.
-    pub async fn key_state(&self, key: &str, because: &str, objects: &[ObjectRef]) -> Option<KeyState> {
+    pub async fn key_state(self: &Arc<Self>, key: &str, because: &str, objects: &[ObjectRef]) -> Option<KeyState> {
         let _turn = self.describing.lock().await;
         let counts = |described: &&Described| {
             described.at.elapsed() < KEY_STATE_COUNTS && (because.is_empty() || described.because == because)
@@ -73,13 +73,19 @@ impl<A: ParameterApi> Caller<A> {
         if let Some(described) = self.keys().get(key).filter(counts) {
             return described.state.clone();
         }
-        let _spent = self.budgets.keys.acquire(Instant::now()).await;
-        let Call { mut facts, result } = self.api.describe_key(key).await;
-        let arn =
-            result.as_ref().map_or_else(|error| key_arn(&error.message).or_else(|| key_arn(key)), |s| Some(&s.arn));
-        facts.resources = arn.map(Resource::key).into_iter().collect();
-        self.record(&facts, Vec::new(), objects.iter().map(|object| object.because(Purpose::KeyState)).collect());
-        let state = result.ok();
+        let spent = self.budgets.keys.acquire(Instant::now()).await;
+        let objects: Vec<_> = objects.iter().map(|object| object.because(Purpose::KeyState)).collect();
+        let (caller, asked) = (Arc::clone(self), key.to_owned());
+        let state = see_through(async move {
+            let Call { mut facts, result } = caller.api.describe_key(&asked).await;
+            let named = |error: &AwsError| key_arn(&error.message).or_else(|| key_arn(&asked)).map(Resource::key);
+            let key = result.as_ref().map_or_else(named, |state| Some(Resource::key(&state.arn)));
+            facts.resources = key.into_iter().collect();
+            caller.record(&facts, Vec::new(), objects);
+            drop(spent);
+            result.ok()
+        })
+        .await;
         // Also under its ARN, by which errors name it.
         let names = [Some(key), state.as_ref().map(|state| state.arn.as_str())];
         for name in names.into_iter().flatten() {
@@ -112,40 +118,49 @@ impl<A: ParameterApi> Caller<A> {
     /// # Errors
     /// What AWS said.
     pub async fn describe_parameters(
-        &self,
+        self: &Arc<Self>,
         names: &[String],
         page: Option<&str>,
         objects: Vec<ObjectRef>,
     ) -> Result<Descriptions, AwsError> {
-        let _spent = self.budgets.descriptions.acquire(Instant::now()).await;
-        let Call { facts, result } = self.api.describe_parameters(names, page).await;
-        self.record(&facts, Vec::new(), objects);
-        if result.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Throttled) {
-            self.budgets.descriptions.throttled();
-        }
-        result
+        let spent = self.budgets.descriptions.acquire(Instant::now()).await;
+        let (caller, names, page) = (Arc::clone(self), names.to_vec(), page.map(str::to_owned));
+        see_through(async move {
+            let Call { facts, result } = caller.api.describe_parameters(&names, page.as_deref()).await;
+            caller.record(&facts, Vec::new(), objects);
+            drop(spent);
+            if result.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Throttled) {
+                caller.budgets.descriptions.throttled();
+            }
+            result
+        })
+        .await
     }
 
     /// One page of `GetParametersByPath`, on behalf of objects that want it by `deadline`.
     pub async fn list(
-        &self,
+        self: &Arc<Self>,
         listing: &Listing,
         page: Option<&str>,
         deadline: Instant,
         objects: Vec<ObjectRef>,
     ) -> (Result<Page, AwsError>, Access) {
-        let _spent = self.budgets.parameters.acquire(deadline).await;
-        let Call { mut facts, result } = self.api.get_parameters_by_path(listing, page).await;
-        let scope = Scope::of(&self.principal, self.api.region());
-        let path = listing.wanted(&scope);
-        facts.resources = vec![Resource::parameter(&path.arn)];
-        let outcome = if result.is_ok() { "Read" } else { "Failed" };
-        let outcome = ParameterOutcome { outcome, ..super::answer::failed(&path) };
-        if result.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Throttled) {
-            self.budgets.parameters.throttled();
-        }
-        let access = self.access(facts, outcome, objects, false, result.is_err());
-        (result, access)
+        let spent = self.budgets.parameters.acquire(deadline).await;
+        let (caller, listing, page) = (Arc::clone(self), listing.clone(), page.map(str::to_owned));
+        see_through(async move {
+            let Call { mut facts, result } = caller.api.get_parameters_by_path(&listing, page.as_deref()).await;
+            let path = listing.wanted(&Scope::of(&caller.principal, caller.api.region()));
+            facts.resources = vec![Resource::parameter(&path.arn)];
+            let outcome = if result.is_ok() { "Read" } else { "Failed" };
+            let outcome = ParameterOutcome { outcome, ..super::answer::failed(&path) };
+            if result.as_ref().is_err_and(|error| error.kind == AwsErrorKind::Throttled) {
+                caller.budgets.parameters.throttled();
+            }
+            let access = caller.access(facts, outcome, objects, false, result.is_err());
+            drop(spent);
+            (result, access)
+        })
+        .await
     }
 
     /// Has KMS decrypt a value of a parameter. What passes by itself is tried again.
@@ -186,7 +201,7 @@ impl<A: ParameterApi> Caller<A> {
     }
 
     /// Asks KMS about the key that a failed call names, for the message; no answer is no harm.
-    pub async fn key_in_the_way(&self, error: &AwsError, objects: &[ObjectRef]) -> Option<KeyState> {
+    pub async fn key_in_the_way(self: &Arc<Self>, error: &AwsError, objects: &[ObjectRef]) -> Option<KeyState> {
         let arn = key_arn(&error.message).filter(|_| error.kind == AwsErrorKind::KeyUnavailable)?;
         self.key_state(arn, error.sentence(), objects).await
     }
@@ -214,5 +229,15 @@ impl<A: ParameterApi> Caller<A> {
 
     fn keys(&self) -> MutexGuard<'_, HashMap<String, Described>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a call and records it, also if whoever asked for it gives up meanwhile: AWS carries it out all the same.
+async fn see_through<T: Send + 'static>(call: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(call).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The process ends.
+        Err(_) => std::future::pending().await,
     }
 }

@@ -77,11 +77,11 @@ pub fn fault(errors: &BTreeMap<Wanted, ReadError>, principal: &str, scope: &Scop
         )),
         (true, false) => Some(Fault::new(
             Reason::VersionNotFound,
-            format!("Found {place}, but {}; correct spec.data.", versions_lack()),
+            format!("Found {place}, but {}; correct version or label in the spec.", versions_lack()),
         )),
         (false, false) => Some(Fault::new(
             Reason::ParameterNotFound,
-            format!("Not found {place}: {}; and {}; correct spec.data.", list(&missing), versions_lack()),
+            format!("Not found {place}: {}; and {}; correct the spec.", list(&missing), versions_lack()),
         )),
     }
 }

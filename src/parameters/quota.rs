@@ -17,7 +17,7 @@ const KEY_CALLS_PER_SECOND: i32 = 50;
 /// How fast the services of one account and region may be asked.
 #[derive(Debug)]
 pub struct Budgets {
-    /// `GetParameters`.
+    /// `GetParameters` and `GetParametersByPath`.
     pub parameters: Budget,
     /// `DescribeParameters`.
     pub descriptions: Budget,
@@ -78,9 +78,10 @@ impl Quotas {
 
     /// Waits until all calls under way are over and recorded. None begins from now on.
     pub async fn close(&self) {
-        for (_, _, budgets) in self.places() {
-            tokio::join!(budgets.parameters.close(), budgets.descriptions.close(), budgets.keys.close());
-        }
+        let close = |(_, _, budgets): (String, String, Arc<Budgets>)| async move {
+            tokio::join!(budgets.parameters.close(), budgets.descriptions.close(), budgets.keys.close())
+        };
+        futures::future::join_all(self.places().into_iter().map(close)).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Stated>> {
@@ -106,7 +107,24 @@ impl Stated {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures::poll;
+    use tokio::time::Instant;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_everywhere_at_once() {
+        let quotas = Quotas::default();
+        let [here, there] = ["here", "there"].map(|region| quotas.budgets("1", region));
+        let under_way = here.parameters.acquire(Instant::now()).await;
+        let mut end = pin!(quotas.close());
+        assert!(poll!(&mut end).is_pending());
+        assert!(poll!(pin!(there.parameters.acquire(Instant::now()))).is_pending());
+        drop(under_way);
+        assert!(poll!(end).is_ready());
+    }
 
     #[test]
     fn the_lowest_stated_rate_counts() {

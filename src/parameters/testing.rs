@@ -263,10 +263,10 @@ impl ParameterApi for Store {
     }
 
     async fn get_parameters_by_path(&self, listing: &Listing, page: Option<&str>) -> Call<Page> {
+        self.state().listed.push(listing.path.clone());
         let latency = self.state().latency;
         sleep(latency).await;
         let mut state = self.state();
-        state.listed.push(listing.path.clone());
         if let Some(error) = state.failure(std::slice::from_ref(&listing.path), false, false) {
             return Call { facts: facts(Some(error.clone())), result: Err(error) };
         }

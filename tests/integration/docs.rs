@@ -7,9 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use kube::CustomResourceExt;
 use secure_parameter_operator::{
-    api::{AccessRule, ClusterParameterStore, NamespaceMatch, ParameterStore, Reason, SecureParameter},
+    api::{AccessRule, NamespaceMatch, Reason},
     domain::{
         parameter::Scope,
         policy::{Grant, Namespace, validate},
@@ -18,7 +17,7 @@ use secure_parameter_operator::{
 use serde_json::json;
 use testbed::{control_plane::ControlPlane, wait::eventually};
 
-use crate::support::{PATIENCE, World, object};
+use crate::support::{PATIENCE, World, definitions, object};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,8 +47,7 @@ fn table<'a>(text: &'a str, title: &str) -> Vec<Vec<Vec<&'a str>>> {
 
 #[tokio::test]
 async fn every_example_is_accepted() -> Result<()> {
-    let crds = [SecureParameter::crd(), ClusterParameterStore::crd(), ParameterStore::crd()];
-    let plane = ControlPlane::start_with_crds(&crds).await?;
+    let plane = ControlPlane::start_with_crds(&definitions()?).await?;
     let mut manifests = Vec::new();
     for path in files("examples", "yaml")? {
         manifests.push((path.display().to_string(), fs::read_to_string(&path)?));

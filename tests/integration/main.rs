@@ -23,6 +23,7 @@ mod reference;
 mod restart;
 mod schema;
 mod sources;
+mod status;
 mod support;
 mod values;
 mod workloads;

@@ -54,7 +54,7 @@ async fn keys_are_put_beside_those_of_others_and_leave_with_the_object() -> Resu
     let mut world = world().await?;
     world.apply(&merging("checkout", &json!({}))).await?;
     let missing = world.wait_for("checkout", "False", "SecretConflict").await?;
-    for part in ["Secret theirs does not exist", "secureparameter.io/allow=merge"] {
+    for part in ["Secret theirs does not exist", "secureparameter.io/allow=shop/checkout"] {
         assert!(message(&missing).contains(part), "{}", message(&missing));
     }
     let before = theirs(&world, "theirs", None).await?;

@@ -107,7 +107,6 @@ async fn reclaiming_deletes_or_retains() -> Result<()> {
     // An object of that name takes it over again; one of another name does not.
     world.apply(&unpolled("stranger", &json!({"name": "retained"}))).await?;
     world.wait_for("stranger", "False", "SecretConflict").await?;
-    delete(&world, "stranger").await?;
     world.apply(&unpolled("retained", &json!({}))).await?;
     world.synced("retained").await?;
     let adopted = secrets.get("retained").await?;

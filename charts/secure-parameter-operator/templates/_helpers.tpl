@@ -17,8 +17,11 @@
 
 {{/* Name of the ServiceAccount. */}}
 {{- define "secure-parameter-operator.serviceAccountName" -}}
-{{- $default := ternary (include "secure-parameter-operator.fullname" .) "default" .Values.serviceAccount.create }}
-{{- default $default .Values.serviceAccount.name }}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
+{{- /* Its rights would go to every pod of the namespace that names no account. */}}
+{{- fail "serviceAccount.name is required if serviceAccount.create is false" }}
+{{- end }}
+{{- default (include "secure-parameter-operator.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
 {{/* Labels that select the pod; they never change. */}}

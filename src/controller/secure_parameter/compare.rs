@@ -141,8 +141,11 @@ impl Pass<'_> {
         }
         if self.memory.second_listing == SecondListing::Done {
             self.memory.second_listing = SecondListing::Unneeded;
-            let message =
-                format!("AWS lists {} below a path but does not find it; the operator looks again.", list(&missing));
+            let message = format!(
+                "AWS lists {} below a path but does not find it; the operator looks again, if it stays so exclude it in \
+                 spec.dataFrom[].path.",
+                list(&missing)
+            );
             return Err(Fault::new(Reason::ParameterNotFound, message));
         }
         if self.memory.second_listing == SecondListing::Unneeded {

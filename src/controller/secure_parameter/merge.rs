@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        Condition, Reason, ReclaimPolicy,
+        Condition, ConditionType, Reason, ReclaimPolicy,
         names::{MERGE_FINALIZER, merge_manager},
     },
     controller::locked,
@@ -64,9 +64,9 @@ impl Pass<'_> {
     /// Whether what is written now was written last by this very spec, and into the Secret with this uid.
     fn repeats(&self, uid: &str) -> bool {
         let status = &self.memory.status;
-        let is_synced = |c: &Condition| c.type_ == "Ready" && c.reason == Reason::Synced.as_str();
+        let ready = status.condition(ConditionType::Ready).and_then(Condition::known_reason);
         let is_same = status.secret.as_ref().is_some_and(|secret| secret.uid == uid);
-        self.is_repetition && is_same && status.conditions.iter().any(is_synced)
+        self.is_repetition && is_same && ready == Some(Reason::Synced)
     }
 
     /// Lets go of a Secret as one of others, once it is written whole. Answers with the Secret after that, if it was one.
@@ -90,6 +90,12 @@ impl Pass<'_> {
             self.audit_write("withdraw", name, None);
         }
         Ok(true)
+    }
+
+    /// Lets an object go whose keys are to stay, whatever else is the matter with it.
+    pub(super) async fn free_of_finalizer(&self) -> Result<(), Fault> {
+        let keeps_keys = self.object.spec.merges() && self.object.spec.reclaim_policy() == ReclaimPolicy::Retain;
+        if keeps_keys { self.settle_finalizer().await } else { Ok(()) }
     }
 
     /// Makes the object stay until its keys are taken back, if it is to; lets it go else.

@@ -146,6 +146,13 @@ impl<'a> Pass<'a> {
 
     /// Answers with when to look again, and what came of it.
     async fn run(&mut self, namespace: &Namespace) -> Result<(Option<Duration>, Reason), kube::Error> {
+        // Nothing is decrypted that could not be told of.
+        if let Some(status) = self.memory.unshown.clone() {
+            self.show(status).await?;
+        }
+        if let Err(fault) = self.free_of_finalizer().await {
+            return self.fail(&fault).await;
+        }
         if self.object.spec.is_suspended() {
             self.unwatch();
             let before = self.memory.status.clone();

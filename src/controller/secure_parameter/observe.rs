@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Pass, Passed, as_known, write::write_failed};
 use crate::{
-    api::{ConditionStatus, Reason, names::OWNER_UID_LABEL, status::WrittenSecret},
+    api::{Condition, ConditionStatus, ConditionType, Reason, names::OWNER_UID_LABEL, status::WrittenSecret},
     controller::{ledger::SeenSecret, sessions::Session},
     domain::{
         Fault,
@@ -25,9 +25,9 @@ use crate::{
 impl Pass<'_> {
     pub(super) fn known(&self, plan: &Plan, secret: SecretState) -> Known {
         let status = &self.memory.status;
-        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
-        let reason = ready.and_then(|ready| Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason));
-        let is_outage = reason.is_some_and(|reason| reason.is_outage());
+        let ready = status.condition(ConditionType::Ready);
+        let reason = ready.and_then(Condition::known_reason);
+        let is_outage = reason.is_some_and(Reason::is_outage);
         let is_ready = ready.is_some_and(|ready| ready.status == ConditionStatus::True);
         Known {
             synced_before: status.secret.is_some()
@@ -38,7 +38,7 @@ impl Pass<'_> {
             secret,
             // An outage ends with a look at the versions, if the Secret is known to be what the spec asks for.
             failing: !is_ready
-                && reason != Some(&Reason::Suspended)
+                && reason != Some(Reason::Suspended)
                 && !(is_outage && self.memory.shape == Some(plan.shape)),
         }
     }

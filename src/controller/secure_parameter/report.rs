@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::{Done, Pass};
 use crate::{
-    api::{Reason, SecureParameterStatus},
-    controller::{context::new_id, index::StoreKey, ledger::FailedRead},
+    api::{ConditionType, Reason, SecureParameterStatus},
+    controller::{context::new_id, index::StoreKey, ledger::FailedRead, locked},
     domain::{
         Fault,
         audit::{ObjectRef, SecretWrite},
@@ -94,14 +94,25 @@ impl Pass<'_> {
 
     /// Writes the status if it says something new.
     pub(super) async fn show(&mut self, mut status: SecureParameterStatus) -> Result<(), kube::Error> {
+        status.conditions.retain(|condition| condition.type_ != ConditionType::Restarted.as_str());
         status.conditions.extend(self.restarted());
         status.restart_token = self.memory.restart_token.clone().filter(|_| !self.object.spec.restart.is_empty());
+        self.memory.unshown = None;
         if status == *self.memory.status && !self.memory.is_contradicted(self.object) {
             return Ok(());
         }
-        let version = self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await?;
+        // Another of its name may be there by now, and an apply to a status takes no uid for a condition.
+        if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
+            return Ok(());
+        }
+        match self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await {
+            Ok(version) => self.memory.status_version = version,
+            Err(error) => {
+                self.memory.unshown = Some(status);
+                return Err(error);
+            }
+        }
         self.memory.status = Arc::new(status);
-        self.memory.status_version = version;
         Ok(())
     }
 

@@ -73,9 +73,7 @@ impl Pass<'_> {
             self.emit(Some(event), self.now).await;
         }
         self.memory.restarted = said;
-        let mut status = (*before).clone();
-        status.conditions.retain(|condition| condition.type_ != "Restarted");
-        self.show(status).await
+        self.show((*before).clone()).await
     }
 
     /// The condition `Restarted`, if there is something to say.

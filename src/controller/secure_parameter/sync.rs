@@ -1,6 +1,6 @@
 //! Reads, decrypts, and has the Secret written.
 
-use std::{borrow::Cow, pin::pin, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, pin::pin, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, timeout};
@@ -252,7 +252,12 @@ impl Pass<'_> {
     async fn contested(&self) -> Fault {
         let name = self.object.secret_name();
         let facts = self.context.secrets.facts(&self.namespace, name, &self.manager).await.ok().flatten();
-        let managers = facts.map(|facts| facts.fields.managers).unwrap_or_default();
+        // In a Secret of others, what they hold beside our keys is theirs.
+        let ours = self.memory.secret.as_ref().filter(|_| self.object.spec.merges()).map(|seen| &seen.fields.ours);
+        let disputed = |path: &String| ours.is_none_or(|ours| ours.contains(path));
+        let foreign = facts.map(|facts| facts.fields.foreign).unwrap_or_default();
+        let managers: BTreeSet<_> =
+            foreign.into_iter().filter(|(path, _)| disputed(path)).map(|(_, manager)| manager).collect();
         let who = if managers.is_empty() {
             "Somebody".to_owned()
         } else {
@@ -261,7 +266,7 @@ impl Pass<'_> {
         Fault::new(
             Reason::SecretContested,
             format!(
-                "{who} keeps changing Secret {name}; stop it, the operator goes on to restore the Secret at longer intervals."
+                "{who} keeps changing or deleting Secret {name}; stop it: it is restored three times a minute at most."
             ),
         )
     }

@@ -42,21 +42,19 @@ pub(super) struct Applied {
 impl Pass<'_> {
     /// Judges whether the object may write its Secret.
     pub(super) async fn permit(&self) -> Result<Permit, Fault> {
+        let (namespace, name) = (&self.namespace, self.object.secret_name());
+        let has_rival = || locked(&self.context.index).older_sibling(namespace, name, &self.uid).is_some();
         // A new object most likely finds its place free: then the write itself says if it does not.
-        if !self.memory.status.is_reported() && !self.object.spec.merges() {
-            return self.judge(None);
+        if !self.memory.status.is_reported() && !self.object.spec.merges() && !has_rival() {
+            return Ok(Permit { uid: None, version: String::new(), fields: FieldOwnership::default() });
         }
         self.judge_what_is_there().await
     }
 
     async fn judge_what_is_there(&self) -> Result<Permit, Fault> {
-        let name = self.object.secret_name();
-        let existing = self.context.secrets.facts(&self.namespace, name, &self.manager).await;
-        self.judge(existing.map_err(|error| write_failed(name, &error))?)
-    }
-
-    fn judge(&self, existing: Option<SecretFacts>) -> Result<Permit, Fault> {
         let (namespace, name) = (&self.namespace, self.object.secret_name());
+        let existing = self.context.secrets.facts(namespace, name, &self.manager).await;
+        let existing = existing.map_err(|error| write_failed(name, &error))?;
         let merges = self.object.spec.merges();
         let verdict = {
             let index = locked(&self.context.index);
@@ -89,14 +87,14 @@ impl Pass<'_> {
 
     /// Writes the Secret. If that fails, it is as it was.
     pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<Applied, Fault> {
-        let desired = self.desired(data);
+        let (desired, mut second) = (self.desired(data), None);
         let facts = match &permit.uid {
             Some(uid) if self.object.spec.merges() => self.put_keys(&desired, uid, permit).await?,
             Some(uid) => self.apply(&desired, uid).await?,
             None => match self.context.secrets.create(&desired).await {
                 // There is one already, or since the verdict.
-                Err(WriteError::Replaced) => match self.judge_what_is_there().await?.uid {
-                    Some(uid) => self.apply(&desired, &uid).await?,
+                Err(WriteError::Replaced) => match &second.insert(self.judge_what_is_there().await?).uid {
+                    Some(uid) => self.apply(&desired, uid).await?,
                     None => return Err(write_failed(desired.name, &WriteError::Replaced)),
                 },
                 other => other.map_err(|error| write_failed(desired.name, &error))?,
@@ -104,7 +102,7 @@ impl Pass<'_> {
         };
         self.context.metrics.secret_written();
         self.audit_write("apply", desired.name, Some(facts.resource_version.clone()));
-        let facts = self.leave_merged(desired.name, permit).await?.unwrap_or(facts);
+        let facts = self.leave_merged(desired.name, second.as_ref().unwrap_or(permit)).await?.unwrap_or(facts);
         Ok(Applied { facts, key_count: desired.data.len() })
     }
 
@@ -202,7 +200,14 @@ pub(super) fn write_failed(secret: &str, error: &WriteError) -> Fault {
                 "Secret {secret} could not be written: {error}; rename the keys in the spec, or remove them there."
             ),
         ),
-        _ => Fault::new(
+        WriteError::Refused(_) => Fault::new(
+            Reason::SecretWriteFailed,
+            format!(
+                "Secret {secret} could not be written: {error}; the operator tries again, see whether rights, a quota or \
+                 an admission policy stand in the way."
+            ),
+        ),
+        WriteError::Immutable | WriteError::Replaced => Fault::new(
             Reason::SecretWriteFailed,
             format!("Secret {secret} could not be written: {error}; the operator tries again."),
         ),

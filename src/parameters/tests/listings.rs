@@ -170,3 +170,19 @@ async fn names_that_are_wanted_by_name_too_are_looked_at() {
     assert!((2..=4).contains(&calls.len()), "{} calls", calls.len());
     assert!(calls.iter().all(|call| call.names == ["/app/000"]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_nobody_wants_any_more_stops_and_its_last_call_is_recorded() {
+    let bench = Bench::new(1_000).await;
+    for number in 0..100 {
+        bench.store.write(&format!("/app/{number:03}"));
+    }
+    bench.store.state().latency = SECOND;
+    let audited = bench.store.audited();
+    watch(&bench, "object");
+    sleep(5 * SECOND / 2).await;
+    bench.reader.forget(&subscriber("object"));
+    sleep(INTERVAL).await;
+    let pages = bench.store.state().listed.len();
+    assert_eq!((pages, bench.store.audited() - audited), (3, 3), "pages and their records");
+}

@@ -1,12 +1,11 @@
 //! The API server takes what the chart renders, under the strictest Pod Security standard.
 
 use anyhow::{Context, Result};
-use kube::CustomResourceExt;
-use secure_parameter_operator::api::{ClusterParameterStore, ParameterStore, SecureParameter};
 use serde_json::{Value, json};
 use testbed::control_plane::ControlPlane;
 
 use super::{FULLNAME, NAMESPACE, RELEASE, find, rendered};
+use crate::support::definitions;
 
 /// Everything optional that does not need the definitions of others.
 const EVERYTHING: &[&str] = &[
@@ -27,8 +26,7 @@ const EVERYTHING: &[&str] = &[
 
 #[tokio::test]
 async fn the_api_server_accepts_every_object() -> Result<()> {
-    let definitions = [SecureParameter::crd(), ClusterParameterStore::crd(), ParameterStore::crd()];
-    let plane = ControlPlane::start_with_crds(&definitions).await?;
+    let plane = ControlPlane::start_with_crds(&definitions()?).await?;
     let label = json!({"pod-security.kubernetes.io/enforce": "restricted"});
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": label}});
     apply(&plane, &namespace, &[]).await?;

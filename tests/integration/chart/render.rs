@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{FULLNAME, chart, container, find, helm, operator_arguments, rendered, repository};
@@ -46,11 +46,17 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         "--set=log.format=text,concurrency=3,aws.region=eu-central-1",
         &format!("--set={filter}"),
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
+        "--set=listenAddress=[::]",
     ])
     .await?;
     assert_eq!(
-        operator_arguments(&objects)?[2..],
-        ["--log-format=text", "--log-filter=info,secure_parameter_operator=debug", "--concurrency=3"]
+        operator_arguments(&objects)?[1..],
+        [
+            "--listen=[::]:8080",
+            "--log-format=text",
+            "--log-filter=info,secure_parameter_operator=debug",
+            "--concurrency=3"
+        ]
     );
     let environment = json!([
         {"name": "AWS_REGION", "value": "eu-central-1"},
@@ -64,6 +70,17 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         let environment = json!([{"name": "AWS_REGION", "value": region}]);
         assert_eq!(container(&rendered(&arguments).await?)?["env"], environment);
     }
+    Ok(())
+}
+
+/// Its rights would else go to every pod of the namespace that names no account.
+#[tokio::test]
+async fn no_right_goes_to_the_default_account() -> Result<()> {
+    let Err(error) = rendered(&["--set=serviceAccount.create=false"]).await else { bail!("rendered") };
+    assert!(format!("{error:#}").contains("serviceAccount.name is required"), "{error:#}");
+    let objects = rendered(&["--set=serviceAccount.create=false,serviceAccount.name=mine"]).await?;
+    let binding = objects.iter().find(|object| object["kind"] == "ClusterRoleBinding").context("a binding")?;
+    assert_eq!(binding["subjects"][0]["name"], "mine");
     Ok(())
 }
 

@@ -88,9 +88,13 @@ async fn region_and_credentials() -> Result<()> {
     world.set_environment(&complete);
     world.unset_environment(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]);
     world.launch_operator()?;
-    let sentence = "No AWS credentials were found; give the operator's ServiceAccount a role (IRSA or EKS Pod \
-                    Identity), or set spec.identity of every store.";
-    waits_for(world.operator(), &[sentence]).await?;
+    eventually("the operator to wait for credentials", PATIENCE, async || {
+        let (code, said) = world.operator().get("/readyz").await?;
+        // In between is what the SDK says.
+        let parts = ["No AWS credentials could be had (", "a role (IRSA or EKS Pod Identity) that trusts it"];
+        Ok((code == 503 && parts.iter().all(|part| said.contains(part))).then_some(()))
+    })
+    .await?;
     world.wait_for_store("default", "CredentialsInvalid").await?;
     let reference = create_credentials(&world).await?;
     world.apply(&store("default", &json!({"identity": {"credentialsSecretRef": reference}}))).await?;

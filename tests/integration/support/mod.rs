@@ -4,4 +4,4 @@ mod operator;
 mod world;
 
 pub use operator::Operator;
-pub use world::{PATIENCE, World, message, object, store};
+pub use world::{PATIENCE, World, definitions, message, object, store};

@@ -5,12 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{
     api::{core::v1::Secret, events::v1::Event},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Api, Client, CustomResourceExt, ResourceExt, api::ListParams};
-use secure_parameter_operator::api::{
-    ClusterParameterStore, Condition, ParameterStore, SecureParameter, check_kstatus,
-};
+use kube::{Api, Client, ResourceExt, api::ListParams};
+use secure_parameter_operator::api::{ClusterParameterStore, Condition, SecureParameter, check_kstatus, crds};
 use serde_json::{Value, json};
 use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, wait::eventually};
 
@@ -34,6 +33,11 @@ pub struct World {
     runs: usize,
 }
 
+/// The definitions, as they are installed.
+pub fn definitions() -> Result<Vec<CustomResourceDefinition>> {
+    crds().into_iter().map(|(_, definition)| Ok(serde_json::from_value(definition)?)).collect()
+}
+
 impl World {
     /// A world whose operator runs against the fake AWS, with a store `default` that grants `/{namespace}/**` and a
     /// namespace `shop`.
@@ -45,12 +49,7 @@ impl World {
 
     /// The same, with the operator still to be started.
     pub async fn without_operator() -> Result<Self> {
-        let plane = ControlPlane::start_with_crds(&[
-            SecureParameter::crd(),
-            ClusterParameterStore::crd(),
-            ParameterStore::crd(),
-        ])
-        .await?;
+        let plane = ControlPlane::start_with_crds(&definitions()?).await?;
         let aws = FakeAws::start().await?;
         let client = plane.client().await?;
         let environment = aws.environment();
