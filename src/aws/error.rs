@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::capture::Capture;
@@ -48,12 +48,21 @@ where
     }
 }
 
-/// What came of it in the end, in the SDK's words, which hold no content.
-pub(super) fn last_cause(error: &dyn Error) -> String {
+/// What came of it in the end, in the SDK's words, which hold no content. Without the request id, which differs with
+/// every attempt: what stays the same must read the same.
+pub(super) fn last_cause(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    let said = match last.downcast_ref::<ErrorMetadata>() {
+        Some(answer) => {
+            format!("{}: {}", answer.code().unwrap_or("no code"), answer.message().unwrap_or("no message"))
+        }
+        None => last.to_string(),
+    };
     // Of a list of everything that was tried, the first line says what came of it.
-    let chain = chain(error);
-    let message = chain.last().and_then(|message| message.lines().next()).unwrap_or_default();
-    message.trim_end_matches(". Attempted:").to_owned()
+    said.lines().next().unwrap_or_default().trim_end_matches(". Attempted:").to_owned()
 }
 
 /// The messages of an error and of all its causes.
@@ -73,9 +82,20 @@ fn concerns_credentials(chain: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ssm::{error::ErrorMetadata, operation::get_parameters::GetParametersError};
+    use aws_sdk_ssm::operation::get_parameters::GetParametersError;
 
     use super::*;
+
+    #[test]
+    fn a_refused_role_reads_the_same_at_every_attempt() {
+        let refused = |id: &str| {
+            let answer =
+                ErrorMetadata::builder().code("AccessDenied").message("Not yours.").custom("aws_request_id", id);
+            last_cause(&answer.build())
+        };
+        assert_eq!(refused("1"), "AccessDenied: Not yours.");
+        assert_eq!(refused("1"), refused("2"));
+    }
 
     #[test]
     fn what_follows_a_signature_error_is_not_kept() {

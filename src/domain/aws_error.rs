@@ -107,31 +107,40 @@ pub struct Denial<'a> {
     pub action: Option<&'a str>,
     /// ARN of the resource.
     pub resource: Option<&'a str>,
-    /// Which kind of policy is in the way, and how.
+    /// Which kind of policy does not allow it.
     pub because: Option<&'a str>,
+    /// Which kind of policy denies it.
+    pub explicit_deny: Option<&'a str>,
 }
 
 impl<'a> Denial<'a> {
-    /// Reads `User: <principal> is not authorized to perform: <action> on resource: <resource> because <policy>` (IAM
-    /// User Guide, troubleshooting access denied error messages).
+    /// Reads `User: <principal> is not authorized to perform: <action> on resource: <resource> because no <kind of>
+    /// policy allows the <action> action`, or `... with an explicit deny in a <kind of> policy` (IAM User Guide,
+    /// troubleshooting access denied error messages).
     pub fn parse(message: &'a str) -> Self {
         let word_after = |marker: &str| {
             let (_, rest) = message.split_once(marker)?;
             let word = rest.split_whitespace().next()?;
             Some(word.trim_end_matches([',', '.', ';', '"']))
         };
-        let because = message.lines().next().and_then(|line| line.split_once(" because "));
-        let because = because.map(|(_, because)| because.split(" (Service: ").next().unwrap_or_default());
+        let rest_after = |marker: &str| {
+            let (_, rest) = message.lines().next()?.split_once(marker)?;
+            Some(rest.split(" (Service: ").next()?.trim_end_matches('.'))
+        };
         Self {
             principal: word_after("User: "),
             action: word_after("perform: "),
             resource: word_after("on resource: "),
-            because: because.map(|because| because.trim_end_matches('.')),
+            because: rest_after(" because "),
+            explicit_deny: rest_after(" with an explicit deny in "),
         }
     }
 
     /// What to do, where AWS says nothing of why: allow it at the `usual` place.
     pub(super) fn remedy(&self, usual: &str) -> String {
+        if let Some(policy) = self.explicit_deny {
+            return format!(", with an explicit deny in {policy}; remove the deny there");
+        }
         match self.because {
             Some(because) if !because.contains("identity-based policy") => {
                 format!(" because {because}; allow it there")

@@ -129,6 +129,12 @@ mod tests {
         let said = denied.fault(None, &names, &scope(), None).message;
         let expected = " because no VPC endpoint policy allows the ssm:GetParameters action; allow it there.";
         assert!(said.ends_with(expected), "{said}");
+        let (begin, _) = DENIED.split_once(" because ").expect("a reason");
+        let by_deny = format!("{begin} with an explicit deny in a service control policy");
+        let denied = error(AwsErrorKind::AccessDenied, "AccessDeniedException", &by_deny);
+        let said = denied.fault(None, &names, &scope(), None).message;
+        let expected = "parameter/shop/a, with an explicit deny in a service control policy; remove the deny there.";
+        assert!(said.ends_with(expected), "{said}");
         let key = KeyState {
             arn: "KEY".into(),
             manager: None,

@@ -18,8 +18,8 @@ async fn nothing_is_decrypted_again_for_a_status_that_cannot_be_written() -> Res
     }
     let (params, patch) = (PatchParams::default().dry_run(), Patch::Merge(json!({"status": {"parameterCount": 1}})));
     eventually("the policy to count", PATIENCE, async || {
-        let refused = world.api::<SecureParameter>().patch_status("checkout", &params, &patch).await.is_err();
-        Ok(refused.then_some(()))
+        let patched = world.api::<SecureParameter>().patch_status("checkout", &params, &patch).await;
+        Ok(patched.is_err_and(|error| error.to_string().contains("no-status")).then_some(()))
     })
     .await?;
 
@@ -33,6 +33,8 @@ async fn nothing_is_decrypted_again_for_a_status_that_cannot_be_written() -> Res
     world.plane.kubectl(["delete", "validatingadmissionpolicybinding", "no-status"]).await?;
     world.synced("checkout").await?;
     assert_eq!(world.aws.decrypts(), 1);
+    let told = world.events("checkout").await?;
+    assert!(told.iter().any(|event| event.reason.as_deref() == Some("ParameterDecrypted")), "{told:?}");
     Ok(())
 }
 

@@ -93,9 +93,11 @@ impl Pass<'_> {
     }
 
     /// Lets an object go whose keys are to stay, whatever else is the matter with it.
-    pub(super) async fn free_of_finalizer(&self) -> Result<(), Fault> {
+    pub(super) async fn free_of_finalizer(&self) {
         let keeps_keys = self.object.spec.merges() && self.object.spec.reclaim_policy() == ReclaimPolicy::Retain;
-        if keeps_keys { self.settle_finalizer().await } else { Ok(()) }
+        if keeps_keys && let Err(fault) = self.settle_finalizer().await {
+            tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
+        }
     }
 
     /// Makes the object stay until its keys are taken back, if it is to; lets it go else.
@@ -143,8 +145,12 @@ impl Pass<'_> {
                 return Ok(Action::requeue(super::LEAVE_AGAIN));
             }
         }
-        self.context.finalizers.set(self.object, false).await?;
-        Ok(Action::await_change())
+        let Err(error) = self.context.finalizers.set(self.object, false).await else {
+            return Ok(Action::await_change());
+        };
+        let (namespace, name) = (&self.namespace, &self.name);
+        tracing::warn!(namespace, name, %error, "the finalizer could not be removed; the operator tries again");
+        Ok(Action::requeue(super::LEAVE_AGAIN))
     }
 
     fn has_finalizer(&self) -> bool {

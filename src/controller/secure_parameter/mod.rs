@@ -146,12 +146,10 @@ impl<'a> Pass<'a> {
 
     /// Answers with when to look again, and what came of it.
     async fn run(&mut self, namespace: &Namespace) -> Result<(Option<Duration>, Reason), kube::Error> {
+        self.free_of_finalizer().await;
         // Nothing is decrypted that could not be told of.
         if let Some(status) = self.memory.unshown.clone() {
-            self.show(status).await?;
-        }
-        if let Err(fault) = self.free_of_finalizer().await {
-            return self.fail(&fault).await;
+            self.show(status).await.inspect_err(|_| self.unwatch())?;
         }
         if self.object.spec.is_suspended() {
             self.unwatch();

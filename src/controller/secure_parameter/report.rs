@@ -30,7 +30,8 @@ impl Pass<'_> {
             tracing::info!(namespace, name, failing_since = %since, "synced again");
         }
         self.memory.succeeded();
-        self.show(*done.status).await?;
+        // What was done is told of in any case.
+        let shown = self.show(*done.status).await;
         let accesses = std::mem::take(&mut self.accesses);
         for access in &accesses {
             let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), None);
@@ -39,7 +40,7 @@ impl Pass<'_> {
         for event in done.events {
             self.emit(Some(event), self.now).await;
         }
-        Ok((done.wake, Reason::Synced))
+        shown.map(|()| (done.wake, Reason::Synced))
     }
 
     pub(super) async fn fail(&mut self, fault: &Fault) -> Result<(Option<Duration>, Reason), kube::Error> {
@@ -48,7 +49,7 @@ impl Pass<'_> {
         let (attempt, since) = self.memory.failed(self.now);
         let interval = self.object.spec.refresh_interval();
         let before = self.memory.status.clone();
-        self.show(self.subject(&before).failed(fault, since, interval)).await?;
+        let shown = self.show(self.subject(&before).failed(fault, since, interval)).await;
         let accesses = std::mem::take(&mut self.accesses);
         for access in &accesses {
             let event = event::of_access(&self.name, &self.uid, access, self.principal.as_ref(), Some(fault));
@@ -58,7 +59,7 @@ impl Pass<'_> {
             }
         }
         self.memory.told = accesses.last().map(|access| access.audit_id.clone());
-        let is_news = before.conditions != self.memory.status.conditions;
+        let is_news = shown.is_err() || before.conditions != self.memory.status.conditions;
         if is_news && accesses.iter().all(|access| !access.failed) {
             let event = event::of_fault(&self.name, &self.uid, self.now.as_second(), fault);
             self.emit(Some(event), self.now).await;
@@ -89,7 +90,7 @@ impl Pass<'_> {
         };
         let is_of_a_read = fault.reason.concerns_values() || accesses.iter().any(|access| access.failed);
         self.memory.failed_read = is_of_a_read.then(failed_read);
-        Ok((Some(wait), fault.reason))
+        shown.map(|()| (Some(wait), fault.reason))
     }
 
     /// Writes the status if it says something new.

@@ -156,8 +156,9 @@ impl Pass<'_> {
         );
         let fault = Fault::new(Reason::Throttled, message);
         let status = self.subject(&before).failed(&fault, self.now, self.object.spec.refresh_interval());
-        // What comes of the read is shown in any case.
+        // A note on the way, which need not be made up for.
         let _ = self.show(status).await;
+        self.memory.unshown = None;
         asked.await
     }
 
