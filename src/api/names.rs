@@ -16,7 +16,8 @@ pub const OWNER_UID_LABEL: &str = "secureparameter.io/owner-uid";
 /// Annotation on a Secret: the name of the `SecureParameter` that wrote it, in the Secret's own namespace.
 pub const OWNER_ANNOTATION: &str = "secureparameter.io/owner";
 
-/// Annotation on a Secret that others made: `<namespace>/<name>` of the `SecureParameter` that may take it over, or put keys into it.
+/// Annotation on a Secret that others made: `<namespace>/<name>` of the `SecureParameter` that may take it over, or put
+/// keys into it.
 pub const ALLOW_ANNOTATION: &str = "secureparameter.io/allow";
 
 /// What [`ALLOW_ANNOTATION`] may say instead: any `SecureParameter` of the namespace may put keys into the Secret.

@@ -179,14 +179,14 @@ impl AwsError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::key::key_arn;
 
-    const DENIED: &str = "User: arn:aws:sts::111122223333:assumed-role/spo/demo is not authorized to perform: \
+    pub const DENIED: &str = "User: arn:aws:sts::111122223333:assumed-role/spo/demo is not authorized to perform: \
         ssm:GetParameters on resource: arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a because no \
         identity-based policy allows the ssm:GetParameters action";
-    const DISABLED: &str = "arn:aws:kms:eu-central-1:111122223333:key/0d9f is disabled. (Service: AWSKMS; Status Code: \
+    pub const DISABLED: &str = "arn:aws:kms:eu-central-1:111122223333:key/0d9f is disabled. (Service: AWSKMS; Status Code: \
         400; Error Code: DisabledException; Request ID: 6e9b2c1e-0000; Proxy: null)";
 
     #[test]

@@ -98,12 +98,7 @@ impl AwsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DENIED: &str = "User: arn:aws:sts::111122223333:assumed-role/spo/demo is not authorized to perform: \
-        ssm:GetParameters on resource: arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a because no \
-        identity-based policy allows the ssm:GetParameters action";
-    const DISABLED: &str = "arn:aws:kms:eu-central-1:111122223333:key/0d9f is disabled. (Service: AWSKMS; Status Code: \
-        400; Error Code: DisabledException; Request ID: 6e9b2c1e-0000; Proxy: null)";
+    use crate::domain::aws_error::tests::{DENIED, DISABLED};
 
     fn scope() -> Scope {
         Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }

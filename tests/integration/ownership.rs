@@ -1,7 +1,7 @@
-//! Whose Secret it is: foreign ones are never left changed, holders win, retained ones come back to their owner.
+//! Whose Secret it is: foreign ones are never changed, holders win, retained ones come back to their owner.
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{
     ResourceExt,
     api::{DeleteParams, PostParams},
@@ -10,7 +10,7 @@ use secure_parameter_operator::api::{SecureParameter, names};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
-use crate::support::{PATIENCE, World, object};
+use crate::support::{PATIENCE, World, message, object};
 
 /// No polling: whatever happens, a watch has noticed.
 fn unpolled(name: &str, target: &Value) -> Value {
@@ -86,6 +86,25 @@ async fn of_two_objects_the_holder_wins() -> Result<()> {
     world.synced("rival").await?;
     let secret = world.api::<Secret>().get("shared").await?;
     assert_eq!(secret.annotations().get(names::OWNER_ANNOTATION).map(String::as_str), Some("rival"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_there_is_no_secret_the_oldest_gets_it() -> Result<()> {
+    let mut world = World::without_operator().await?;
+    world.aws.put("/shop/key", "value");
+    // It cannot be synced yet, so the other would come first if it might.
+    world.apply(&object("elder", &[("KEY", "/shop/absent")], &json!({"target": {"name": "shared"}}))).await?;
+    let made = world.api::<SecureParameter>().get("elder").await?.creation_timestamp().context("a time")?;
+    eventually("the next second", PATIENCE, async || {
+        Ok((Timestamp::now().as_second() > made.0.as_second()).then_some(()))
+    })
+    .await?;
+    world.apply(&unpolled("younger", &json!({"name": "shared"}))).await?;
+    world.start_operator().await?;
+    let refused = world.wait_for("younger", "False", "SecretConflict").await?;
+    assert!(message(&refused).contains("SecureParameter elder"), "{}", message(&refused));
+    assert!(world.secret("shared").await?.is_none());
     Ok(())
 }
 
