@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::observe::LogFormat;
+use crate::telemetry::LogFormat;
 
 /// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
 #[derive(Debug, Parser)]

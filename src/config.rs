@@ -3,7 +3,7 @@
 
 use std::{env, net::SocketAddr};
 
-use crate::{cli::RunArgs, observe::LogFormat};
+use crate::{cli::RunArgs, telemetry::LogFormat};
 
 /// Variable that makes the AWS SDK log bodies with values in clear.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";

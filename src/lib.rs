@@ -18,7 +18,7 @@
 //! | `parameters` | the reader and the port to AWS | `domain`, `api` |
 //! | `aws` | adapters behind that port; the only place with AWS crates | `parameters`, `domain`, `api` |
 //! | `kubernetes` | the only place that calls the Kubernetes API | `domain`, `api` |
-//! | `observe` | logs, metrics, audit stream, health | `domain`, `api` |
+//! | `telemetry` | logs, metrics, audit stream, health | `domain`, `api` |
 //! | `controller` | reconciles that wire the stages | all of these |
 
 pub mod api;
@@ -28,8 +28,9 @@ pub mod config;
 pub mod controller;
 pub mod domain;
 pub mod kubernetes;
-pub mod observe;
+
 pub mod parameters;
+pub mod telemetry;
 
 #[cfg(test)]
 mod random;

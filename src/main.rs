@@ -12,7 +12,7 @@ use secure_parameter_operator::{
     config::Config,
     controller::{Settings, run},
     kubernetes::connect,
-    observe::start_logging,
+    telemetry::start_logging,
 };
 use tokio::{
     net::TcpListener,

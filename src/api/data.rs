@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::api::{
     patterns::{PARAMETER, PARAMETER_LABEL},
     target::BoundedMap,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::patterns;
+use crate::api::patterns;
 
 /// A duration in hours, minutes and seconds, for example `1h30m`. The schema bounds where it stands decide what is
 /// allowed; [`Interval::parse`] gives its length.

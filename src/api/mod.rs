@@ -7,13 +7,13 @@ mod condition;
 mod crds;
 mod data;
 mod interval;
+mod label_selector;
 pub mod names;
 mod patterns;
 mod reason;
 mod reference;
 mod restart;
 mod secure_parameter;
-mod selector;
 pub mod status;
 mod store;
 mod target;
@@ -24,13 +24,13 @@ pub use data::{
     DataEntry, DataFromEntry, Decode, Format, KeyFormat, KeyMapping, KmsDecrypt, ParameterSource, PathSource,
 };
 pub use interval::Interval;
+pub use label_selector::{LabelRequirement, LabelSelector, SelectorOperator};
 pub use reason::{Progress, Reason};
 pub use reference::reference;
 pub use restart::{RestartTarget, WorkloadKind};
 pub use secure_parameter::{
     DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, SecureParameter, SecureParameterSpec, StoreKind, StoreRef,
 };
-pub use selector::{LabelRequirement, LabelSelector, SelectorOperator};
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{Reason, crds};
+use crate::api::{Reason, crds};
 
 /// What stands above the tables.
 const INTRODUCTION: &str = "# Reference

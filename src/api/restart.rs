@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{patterns::DNS_SUBDOMAIN, selector::LabelSelector};
+use crate::api::{label_selector::LabelSelector, patterns::DNS_SUBDOMAIN};
 
 /// Workloads to restart.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

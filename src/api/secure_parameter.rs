@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::api::{
     DataEntry, DataFromEntry, Interval,
     patterns::{DNS_SUBDOMAIN, zero_or_up_to},
     restart::RestartTarget,

@@ -6,10 +6,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::api::{
     Interval,
+    label_selector::LabelSelector,
     patterns::{DNS_LABEL, DNS_SUBDOMAIN, zero_or_up_to},
-    selector::LabelSelector,
     status::StoreStatus,
 };
 

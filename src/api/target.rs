@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::patterns::{DNS_SUBDOMAIN, LABEL_VALUE, qualified_keys};
+use crate::api::patterns::{DNS_SUBDOMAIN, LABEL_VALUE, qualified_keys};
 
 /// The Secret to write.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ impl JsonSchema for LabelMap {
 }
 
 /// Schema of a map with bounded size and values of at most `LENGTH` characters.
-pub(super) struct BoundedMap<const LENGTH: usize>;
+pub(crate) struct BoundedMap<const LENGTH: usize>;
 
 impl<const LENGTH: usize> JsonSchema for BoundedMap<LENGTH> {
     fn schema_name() -> std::borrow::Cow<'static, str> {

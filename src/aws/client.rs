@@ -7,8 +7,12 @@ use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
-use super::{credentials::StaticCredentials, error::last_cause, renewal::Renewing, role_calls::http_client};
-use crate::domain::audit::Trail;
+use crate::aws::{
+    credentials::{refresh::RefreshingCredentials, static_credentials::StaticCredentials},
+    errors::last_cause,
+    sts_recorder::http_client,
+};
+use crate::domain::audit::AuditSink;
 
 /// Longest wait for one attempt. The SDK has no default; without one a black-holed request would hang for ever.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +37,8 @@ pub enum Identity {
 
 impl Aws {
     /// Reads the environment and the shared configuration files. Calls by which the SDK obtains credentials go to
-    /// `trail`; those of [`AwsApi`] are recorded by whoever makes them.
-    pub async fn from_environment(trail: Arc<dyn Trail>) -> Self {
+    /// `audit_sink`; those of [`AwsApi`] are recorded by whoever makes them.
+    pub async fn from_environment(audit_sink: Arc<dyn AuditSink>) -> Self {
         let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -43,14 +47,15 @@ impl Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            .http_client(http_client(trail, region.as_ref().map(ToString::to_string).unwrap_or_default()))
+            .http_client(http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default()))
             .region(region);
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
         let config = loader.load().await;
-        let renewing =
-            config.credentials_provider().map(|source| SharedCredentialsProvider::new(Renewing::new(source)));
+        let renewing = config
+            .credentials_provider()
+            .map(|source| SharedCredentialsProvider::new(RefreshingCredentials::new(source)));
         let mut config = config.into_builder();
         config.set_credentials_provider(renewing);
         Self { config: config.build() }
@@ -90,8 +95,8 @@ impl Aws {
 /// SSM, KMS and STS as one identity in one region.
 #[derive(Clone, Debug)]
 pub struct AwsApi {
-    pub(super) ssm: aws_sdk_ssm::Client,
-    pub(super) kms: aws_sdk_kms::Client,
-    pub(super) sts: aws_sdk_sts::Client,
-    pub(super) region: String,
+    pub(crate) ssm: aws_sdk_ssm::Client,
+    pub(crate) kms: aws_sdk_kms::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
+    pub(crate) region: String,
 }

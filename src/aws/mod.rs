@@ -2,13 +2,12 @@
 //!
 //! The SDK's own retries are off: every attempt is limited and audited by the reader, and retried by the controller.
 
-mod capture;
+mod call_recorder;
+mod calls;
 mod client;
 mod credentials;
-mod error;
-mod operations;
-mod renewal;
-mod role_calls;
+mod errors;
+mod sts_recorder;
 
 pub use client::{Aws, AwsApi, Identity};
 pub use credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, StaticCredentials};

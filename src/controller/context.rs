@@ -14,20 +14,19 @@ use tokio::sync::{OwnedMutexGuard, mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
+use crate::controller::{
     index::{Index, StoreKey},
-    ledger::Ledger,
     locked,
-    readers::Readers,
-    sessions::Sessions,
+    secure_parameter::state::ObjectStates,
+    store::{connections::Sessions, readers::Readers},
 };
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
     aws::Aws,
-    domain::{audit::Trail, policy},
-    kubernetes::{Events, Finalizers, NamedSecrets, SecretMeta, Secrets, Statuses, Watches, Workloads},
-    observe::{Health, Metrics},
+    domain::{access::grant, audit::AuditSink},
+    kubernetes::{Events, Finalizers, ForeignSecrets, Rollouts, SecretMeta, Secrets, Statuses, Watches},
     parameters::{Quotas, Subscriber},
+    telemetry::{Health, Metrics},
 };
 
 /// Shared by all reconciles.
@@ -37,7 +36,7 @@ pub struct Context {
     /// AWS as the environment describes it.
     pub aws: Aws,
     /// The audit stream.
-    pub trail: Arc<dyn Trail>,
+    pub audit_sink: Arc<dyn AuditSink>,
     /// Readiness.
     pub health: Arc<Health>,
     /// Metrics.
@@ -47,19 +46,19 @@ pub struct Context {
     /// Finalizers of objects.
     pub finalizers: Finalizers,
     /// Workloads that are restarted.
-    pub workloads: Workloads,
+    pub workloads: Rollouts,
     /// Status.
     pub statuses: Statuses,
     /// Events.
     pub events: Events,
     /// Watches of Secrets that others own.
-    pub named_secrets: NamedSecrets,
+    pub named_secrets: ForeignSecrets,
     /// Caches of the watches.
     pub caches: Caches,
     /// Objects by what they want.
     pub index: Mutex<Index>,
     /// What is remembered of each object.
-    pub ledger: Ledger,
+    pub ledger: ObjectStates,
     /// Open stores.
     pub sessions: Sessions,
     /// Readers, shared by stores of one identity and region.
@@ -111,9 +110,9 @@ impl Caches {
     }
 
     /// A namespace as policies see it; `None` if it is gone or going.
-    pub fn namespace(&self, name: &str) -> Option<policy::Namespace> {
+    pub fn namespace(&self, name: &str) -> Option<grant::Namespace> {
         let namespace = self.namespaces.get(&ObjectRef::new(name))?;
-        namespace.metadata.deletion_timestamp.is_none().then(|| policy::Namespace {
+        namespace.metadata.deletion_timestamp.is_none().then(|| grant::Namespace {
             name: name.to_owned(),
             labels: namespace.metadata.labels.clone().unwrap_or_default(),
         })

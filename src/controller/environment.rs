@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::context::Context;
+use crate::controller::context::Context;
 
 /// Gate of readiness: the environment suffices.
 pub const GATE: &str = "environment";

@@ -3,13 +3,10 @@
 mod context;
 mod environment;
 mod index;
-mod ledger;
 mod queues;
-mod readers;
 mod run;
 mod secure_parameter;
-mod sessions;
-mod stores;
+mod store;
 mod triggers;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

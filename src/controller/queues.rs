@@ -17,11 +17,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::controller::{
     context::{Context, Wake},
     index::StoreKey,
     secure_parameter,
-    stores::{self, StoreView},
+    store::reconcile::{self, StoreView},
     triggers,
 };
 use crate::{
@@ -33,13 +33,13 @@ use crate::{
 const STATUS_RETRY: Duration = Duration::from_secs(5);
 
 /// The receiving ends of [`Wake`].
-pub(super) struct Woken {
-    pub(super) objects: UnboundedReceiver<ObjectRef<SecureParameter>>,
-    pub(super) cluster_stores: UnboundedReceiver<ObjectRef<ClusterParameterStore>>,
-    pub(super) stores: UnboundedReceiver<ObjectRef<ParameterStore>>,
+pub(crate) struct Woken {
+    pub(crate) objects: UnboundedReceiver<ObjectRef<SecureParameter>>,
+    pub(crate) cluster_stores: UnboundedReceiver<ObjectRef<ClusterParameterStore>>,
+    pub(crate) stores: UnboundedReceiver<ObjectRef<ParameterStore>>,
 }
 
-pub(super) fn wake() -> (Wake, Woken) {
+pub(crate) fn wake() -> (Wake, Woken) {
     let (objects, woken_objects) = unbounded_channel();
     let (cluster_stores, woken_cluster_stores) = unbounded_channel();
     let (stores, woken_stores) = unbounded_channel();
@@ -47,7 +47,7 @@ pub(super) fn wake() -> (Wake, Woken) {
     (Wake { objects, cluster_stores, stores }, woken)
 }
 
-pub(super) async fn run_objects(
+pub(crate) async fn run_objects(
     watched: Watched<SecureParameter>,
     woken: UnboundedReceiver<ObjectRef<SecureParameter>>,
     counts: UnboundedSender<StoreKey>,
@@ -75,7 +75,7 @@ pub(super) async fn run_objects(
     to_its_end(controller, &store, stop).await;
 }
 
-pub(super) async fn run_stores<K>(
+pub(crate) async fn run_stores<K>(
     watched: Watched<K>,
     woken: UnboundedReceiver<ObjectRef<K>>,
     key: fn(&K) -> StoreKey,
@@ -89,7 +89,7 @@ pub(super) async fn run_stores<K>(
     let events = watched.events.inspect(move |event| triggers::on_store(event, &seen, key)).boxed();
     let reconcile = |store: Arc<K>, context: Arc<Context>| {
         let view = StoreView::from(&store);
-        async move { stores::reconcile(view, &context).await }
+        async move { reconcile::reconcile(view, &context).await }
     };
     let policy = |store: Arc<K>, error: &kube::Error, _: Arc<Context>| retry(&*store, error);
     let controller = Controller::for_stream(changed(events, predicates::generation), watched.store.clone())

@@ -14,23 +14,22 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::controller::{
     context::{Caches, Context, SecretLocks},
     environment,
     index::{Index, StoreKey},
-    ledger::Ledger,
     queues::{run_objects, run_stores, wake},
-    readers::Readers,
-    sessions::Sessions,
+    secure_parameter::state::ObjectStates,
+    store::{connections::Sessions, readers::Readers},
     triggers,
 };
 use crate::{
     aws::Aws,
     kubernetes::{
-        Clients, Events, Finalizers, NamedSecrets, Secrets, Statuses, WATCHES, WatchObserver, Watches, Workloads,
+        Clients, Events, Finalizers, ForeignSecrets, Rollouts, Secrets, Statuses, WATCHES, WatchObserver, Watches,
     },
-    observe::{AuditLog, Health, Metrics, serve},
     parameters::Quotas,
+    telemetry::{AuditStream, Health, Metrics, serve},
 };
 
 /// How long after a stop reconciles under way may take to finish.
@@ -59,29 +58,29 @@ pub struct Settings {
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> std::io::Result<()> {
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
-    let trail = Arc::new(AuditLog::new(metrics.clone()));
-    let aws = Aws::from_environment(trail.clone()).await;
+    let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
+    let aws = Aws::from_environment(audit_sink.clone()).await;
     let listen = settings.listener.local_addr()?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), %listen, "started");
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
-    let (named_secrets, named_changes) = NamedSecrets::new(clients.watches.clone(), observer);
+    let (named_secrets, named_changes) = ForeignSecrets::new(clients.watches.clone(), observer);
     let ((wake, woken), (changed, changed_parameters)) = (wake(), unbounded_channel());
     let context = Arc::new(Context {
         filled: CancellationToken::new(),
         aws,
-        trail,
+        audit_sink,
         health: health.clone(),
         metrics: metrics.clone(),
         secrets: Secrets::new(clients.requests.clone()),
         finalizers: Finalizers::new(clients.requests.clone()),
-        workloads: Workloads::new(clients.requests.clone()),
+        workloads: Rollouts::new(clients.requests.clone()),
         statuses: Statuses::new(clients.requests.clone()),
         events: Events::new(clients.requests, settings.instance),
         named_secrets,
         caches: Caches::of(&watches),
         index: Mutex::new(Index::default()),
-        ledger: Ledger::default(),
+        ledger: ObjectStates::default(),
         sessions: Sessions::default(),
         readers: Readers::default(),
         changed,

@@ -11,7 +11,7 @@ use kube::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::{context::Context, index::StoreKey, locked, stores};
+use crate::controller::{context::Context, index::StoreKey, locked, store::reconcile};
 use crate::{
     api::{SecureParameter, names},
     kubernetes::{SecretMeta, Watched},
@@ -133,9 +133,9 @@ pub async fn on_namespaces(mut namespaces: Watched<PartialObjectMeta<Namespace>>
 /// Forgets stores that went.
 pub fn on_store<K: Resource<DynamicType = ()>>(event: &Event<K>, context: &Context, key: fn(&K) -> StoreKey) {
     match event {
-        Event::Delete(store) => stores::forget(&key(store), store.meta().uid.as_deref(), context),
+        Event::Delete(store) => reconcile::forget(&key(store), store.meta().uid.as_deref(), context),
         // Those that went while nobody watched.
-        Event::InitDone => stores::forget_missing(context),
+        Event::InitDone => reconcile::forget_missing(context),
         Event::Apply(_) | Event::InitApply(_) | Event::Init => {}
     }
 }

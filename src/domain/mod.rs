@@ -6,37 +6,17 @@
 //!     existing Secret ──ownership──> Verdict ──(apply)──> outcome ──> status, next wake-up
 //! ```
 
+pub mod access;
 pub mod audit;
-pub mod aws_error;
-mod aws_fault;
-pub mod backoff;
-pub mod bounds;
-pub mod decide;
 mod digest;
-pub mod dotenv;
-pub mod event;
-mod extract;
-pub mod fault;
-mod glob;
-pub mod json;
-pub mod key;
-pub mod listing;
-pub mod mapping;
-pub mod merge;
-pub mod outcome;
 pub mod ownership;
 pub mod parameter;
 pub mod plan;
-pub mod policy;
-pub mod render;
-pub mod resolve;
-pub mod restart;
-pub mod revision;
-pub mod secret_type;
-pub mod template;
-pub mod text;
+pub mod report;
+pub mod schedule;
+pub mod secret;
 
-pub use fault::Fault;
+pub use report::fault::Fault;
 
 #[cfg(test)]
 mod property;

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{api::names, domain::event::Event};
+use crate::{api::names, domain::report::event::Event};
 
 /// Creates Events on behalf of the operator.
 #[derive(Clone)]

@@ -3,21 +3,18 @@
 
 mod client;
 mod events;
-mod field_ownership;
-mod finalizers;
-mod named_secrets;
+mod finalizer;
+mod foreign_secrets;
+mod rollout;
 mod secrets;
 mod status;
-mod watch;
-mod workloads;
-mod write_error;
+mod watches;
 
 pub use client::{Clients, connect};
 pub use events::Events;
-pub use finalizers::Finalizers;
-pub use named_secrets::NamedSecrets;
-pub use secrets::{Desired, Secrets};
+pub use finalizer::Finalizers;
+pub use foreign_secrets::ForeignSecrets;
+pub use rollout::Rollouts;
+pub use secrets::{Desired, Secrets, WriteError};
 pub use status::Statuses;
-pub use watch::{SecretMeta, WATCHES, WatchObserver, Watched, Watches};
-pub use workloads::Workloads;
-pub use write_error::WriteError;
+pub use watches::{SecretMeta, WATCHES, WatchObserver, Watched, Watches};

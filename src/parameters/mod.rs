@@ -9,36 +9,26 @@
 //! controller ──read──────────────────decrypt────┘
 //! ```
 
-mod answer;
-mod batcher;
-mod budget;
-mod by_hand;
-mod caller;
-mod error;
-mod index;
-mod informer;
-mod keys;
-mod listings;
-mod pending;
+mod audited_client;
+mod batch;
+mod cache;
+mod kms_decrypt;
 mod port;
-mod priority;
 mod quota;
+mod read_error;
 mod reader;
-mod revalidations;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use batcher::Detour;
-pub use budget::{Budget, Spent};
-pub use by_hand::Opening;
-pub use error::ReadError;
-pub use index::{Subscriber, Terms};
-pub use informer::{Known, LookUp};
+pub use batch::SsmFallback;
+pub use cache::{Known, LookUp, Subscriber, Terms};
+pub use kms_decrypt::KmsDecryption;
 pub use port::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext};
-use priority::Priority;
-pub use quota::{Budgets, Quotas};
+use quota::Priority;
+pub use quota::{CallPermit, Quotas, RateLimits, TokenBucket};
+pub use read_error::ReadError;
 pub use reader::{Reader, Reading};
 
 /// A new random id.

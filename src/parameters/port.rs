@@ -6,11 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::{SecretSlice, SecretString};
 
 use crate::domain::{
-    audit::{CallFacts, Principal},
-    aws_error::AwsError,
-    key::KeyState,
-    listing::Listing,
-    revision::Metadata,
+    audit::{ApiCall, Principal, aws_error::AwsError},
+    parameter::{key::KeyState, path_query::PathQuery, revision::Metadata},
 };
 
 /// What a call of `GetParameters` is to bring.
@@ -28,7 +25,7 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Call<T> {
     /// The call as its client saw it. `resources` are for the reader to fill in.
-    pub facts: CallFacts,
+    pub facts: ApiCall,
     /// Its result.
     pub result: Result<T, AwsError>,
 }
@@ -138,7 +135,11 @@ pub trait ParameterApi: Send + Sync + 'static {
     ) -> impl Future<Output = Call<Descriptions>> + Send;
 
     /// SSM `GetParametersByPath` without decryption, from a page on.
-    fn get_parameters_by_path(&self, listing: &Listing, page: Option<&str>) -> impl Future<Output = Call<Page>> + Send;
+    fn get_parameters_by_path(
+        &self,
+        listing: &PathQuery,
+        page: Option<&str>,
+    ) -> impl Future<Output = Call<Page>> + Send;
 
     /// KMS `Decrypt`.
     fn decrypt(&self, ciphertext: Ciphertext<'_>) -> impl Future<Output = Call<Plaintext>> + Send;

@@ -8,32 +8,37 @@ use std::{
 
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
-use super::{
-    Budget, Priority, Quotas,
-    batcher::{Batcher, Detour, Question, Reply},
-    caller::Caller,
-    error::{self, ReadError},
-    index::{Subscriber, Terms, Wants},
-    informer::{Informer, Known, LookUp},
-    port::{Call, Mode, ParameterApi},
-};
 use crate::domain::{
     Fault,
-    audit::{AuditRecord, ObjectRef, ParameterOutcome, Principal, Trail},
-    aws_error::AwsError,
-    decide::Purpose,
-    event::Access,
-    key::ParameterKeys,
-    parameter::{Scope, Wanted},
-    plan::{Plan, Reads},
-    render::Values,
-    resolve::Lookups,
-    revision::Versions,
+    audit::{AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, aws_error::AwsError},
+    parameter::{
+        key::ParameterKeys,
+        name::{ParameterRef, Scope},
+        revision::Versions,
+    },
+    plan::{
+        plan::{Plan, Reads},
+        resolve::Lookups,
+    },
+    report::event::Access,
+    schedule::decide::Purpose,
+    secret::render::Values,
+};
+use crate::parameters::{
+    Priority, Quotas, TokenBucket,
+    audited_client::AuditedClient,
+    batch::{Batcher, ReadReply, ReadRequest, SsmFallback},
+    cache::{
+        informer::{Informer, Known, LookUp},
+        table::{Subscriber, Terms, Wants},
+    },
+    port::{Call, Mode, ParameterApi},
+    read_error::{self, ReadError},
 };
 
 /// Reads Parameter Store as one identity in one region.
 pub struct Reader<A> {
-    pub(super) caller: Arc<Caller<A>>,
+    pub(crate) caller: Arc<AuditedClient<A>>,
     batcher: Arc<Batcher<A>>,
     informer: Informer<A>,
     scope: Scope,
@@ -47,11 +52,11 @@ pub struct Reading {
     /// Values.
     pub values: Values,
     /// What could not be read. Missing optional parameters are in `versions` as absent, not here.
-    pub errors: BTreeMap<Wanted, ReadError>,
+    pub errors: BTreeMap<ParameterRef, ReadError>,
     /// The AWS calls that were made for it, each with the object's own parameters only.
     pub accesses: Vec<Access>,
     /// What Parameter Store decrypted although KMS was to do it, and why.
-    pub detours: BTreeMap<Wanted, Detour>,
+    pub detours: BTreeMap<ParameterRef, SsmFallback>,
 }
 
 impl<A> fmt::Debug for Reader<A> {
@@ -69,14 +74,14 @@ impl<A: ParameterApi> Reader<A> {
     pub async fn open(
         api: A,
         quotas: &Quotas,
-        trail: Arc<dyn Trail>,
+        audit_sink: Arc<dyn AuditSink>,
         changed: UnboundedSender<Subscriber>,
         object: &ObjectRef,
     ) -> Result<Self, AwsError> {
-        let principal = identify(&api, &*trail, object).await?;
+        let principal = identify(&api, &*audit_sink, object).await?;
         let scope = Scope::of(&principal, api.region());
         let budgets = quotas.budgets(&scope.account, &scope.region);
-        let caller = Arc::new(Caller::new(api, principal, budgets, trail));
+        let caller = Arc::new(AuditedClient::new(api, principal, budgets, audit_sink));
         let batcher = Arc::new(Batcher::new(Arc::clone(&caller)));
         // Somewhere in the second half of the first period: operators started together do not sweep together, and what
         // was only just read is not looked at right after.
@@ -90,7 +95,7 @@ impl<A: ParameterApi> Reader<A> {
     /// # Errors
     /// What STS or the way there said.
     pub async fn verify(&self, object: &ObjectRef) -> Result<(), AwsError> {
-        identify(&self.caller.api, &*self.caller.trail, object).await.map(drop)
+        identify(&self.caller.api, &*self.caller.audit_sink, object).await.map(drop)
     }
 
     /// Where plain names belong.
@@ -104,7 +109,7 @@ impl<A: ParameterApi> Reader<A> {
     }
 
     /// The budget of its account and region.
-    pub fn budget(&self) -> &Budget {
+    pub fn budget(&self) -> &TokenBucket {
         &self.caller.budgets.parameters
     }
 
@@ -119,11 +124,12 @@ impl<A: ParameterApi> Reader<A> {
         let lookups = plan.lookups();
         // Of whose newest version counts nothing is decrypted.
         let newest = Terms { revalidate: None, ..terms };
-        let mut names: BTreeMap<_, _> = lookups.newest.into_keys().map(|wanted| (wanted, newest)).collect();
-        for (wanted, read) in plan.reads() {
-            let revalidate = terms.revalidate.filter(|_| !wanted.is_reference());
+        let mut names: BTreeMap<_, _> =
+            lookups.newest.into_keys().map(|parameter_ref| (parameter_ref, newest)).collect();
+        for (parameter_ref, read) in plan.reads() {
+            let revalidate = terms.revalidate.filter(|_| !parameter_ref.is_reference());
             let interval = terms.interval.filter(|_| !read.listed);
-            names.insert(wanted.clone(), Terms { interval, revalidate, ..terms });
+            names.insert(parameter_ref.clone(), Terms { interval, revalidate, ..terms });
         }
         let listings = lookups.listings.into_iter().map(|listing| (listing, terms.interval)).collect();
         self.informer.subscribe(subscriber, object.clone(), Wants { names, listings }, look);
@@ -138,32 +144,32 @@ impl<A: ParameterApi> Reader<A> {
     pub async fn look_up<'a>(&self, lookups: &'a Lookups, purpose: Purpose, anew: bool, object: &ObjectRef) -> LookUp {
         let priority = Priority::of(purpose);
         self.informer.list(&lookups.listings, priority, anew).await;
-        let is_known = |wanted: &Wanted| {
-            let newest = BTreeMap::from([(wanted.clone(), false)]);
+        let is_known = |parameter_ref: &ParameterRef| {
+            let newest = BTreeMap::from([(parameter_ref.clone(), false)]);
             let known = self.informer.looked_up(&Lookups { newest, ..Lookups::default() });
             known.is_some_and(|known| known.errors.is_empty())
         };
-        let unknown = lookups.newest.keys().filter(|wanted| anew || !is_known(wanted));
-        let ask = |wanted: &'a Wanted| {
-            let question = Question::new(wanted.clone(), priority, vec![object.because(purpose)]);
-            (wanted, self.batcher.ask(question))
+        let unknown = lookups.newest.keys().filter(|parameter_ref| anew || !is_known(parameter_ref));
+        let ask = |parameter_ref: &'a ParameterRef| {
+            let question = ReadRequest::new(parameter_ref.clone(), priority, vec![object.because(purpose)]);
+            (parameter_ref, self.batcher.ask(question))
         };
         let asked: Vec<_> = unknown.map(ask).collect();
-        for (wanted, reply) in asked {
+        for (parameter_ref, reply) in asked {
             // The batcher answers every question unless the reader ends, and the object is looked at again then.
-            let Ok(Reply { result, accesses, .. }) = reply.await else { continue };
+            let Ok(ReadReply { result, accesses, .. }) = reply.await else { continue };
             let result = match result {
                 Ok(Some(parameter)) => Ok(parameter.metadata()),
                 Ok(None) => Err(ReadError::NotFound),
                 Err(error) => Err(error),
             };
             let access = accesses.into_iter().next_back().filter(|_| result.is_err());
-            self.informer.observe(wanted, result, access);
+            self.informer.observe(parameter_ref, result, access);
         }
         self.informer.looked_up(lookups).unwrap_or_else(|| {
-            let listings = lookups.listings.iter().map(|listing| listing.wanted(&self.scope));
+            let listings = lookups.listings.iter().map(|listing| listing.parameter_ref(&self.scope));
             let unanswered = listings.chain(lookups.newest.keys().cloned());
-            let errors = unanswered.map(|wanted| (wanted, ReadError::unanswered())).collect();
+            let errors = unanswered.map(|parameter_ref| (parameter_ref, ReadError::unanswered())).collect();
             LookUp { errors, ..LookUp::default() }
         })
     }
@@ -190,8 +196,8 @@ impl<A: ParameterApi> Reader<A> {
     }
 
     /// Takes over what was known of a key before a restart, so that it need not be learnt again.
-    pub fn remember_key(&self, wanted: &Wanted, version: i64, key: &str) {
-        self.informer.remember_key(wanted, version, key);
+    pub fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
+        self.informer.remember_key(parameter_ref, version, key);
     }
 
     /// Reads and decrypts.
@@ -200,34 +206,40 @@ impl<A: ParameterApi> Reader<A> {
         let since = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads, &Lookups::default()));
         let asked: Vec<_> = reads
             .iter()
-            .map(|(wanted, read)| {
-                let question = Question {
-                    wanted: (*wanted).clone(),
+            .map(|(parameter_ref, read)| {
+                let question = ReadRequest {
+                    parameter_ref: (*parameter_ref).clone(),
                     mode,
                     optional: read.optional,
                     priority: Priority::of(purpose),
                     tenant: object.namespace.clone().unwrap_or_default(),
                     objects: vec![object.because(purpose)],
                     since: since.flatten(),
-                    changed_at: self.informer.changed_at(std::iter::once(*wanted), &BTreeSet::new()),
+                    changed_at: self.informer.changed_at(std::iter::once(*parameter_ref), &BTreeSet::new()),
                 };
-                (*wanted, self.batcher.ask(question))
+                (*parameter_ref, self.batcher.ask(question))
             })
             .collect();
         let mut reading = Reading::default();
         let mut accesses = Vec::new();
-        for (wanted, reply) in asked {
+        for (parameter_ref, reply) in asked {
             let Ok(reply) = reply.await else {
-                reading.errors.insert(wanted.clone(), ReadError::unanswered());
+                reading.errors.insert(parameter_ref.clone(), ReadError::unanswered());
                 continue;
             };
-            self.keep(&mut reading, &mut accesses, wanted, reply);
+            self.keep(&mut reading, &mut accesses, parameter_ref, reply);
         }
         reading.accesses = own(accesses, reads);
         reading
     }
 
-    fn keep(&self, reading: &mut Reading, accesses: &mut Vec<Arc<Access>>, wanted: &Wanted, reply: Reply) {
+    fn keep(
+        &self,
+        reading: &mut Reading,
+        accesses: &mut Vec<Arc<Access>>,
+        parameter_ref: &ParameterRef,
+        reply: ReadReply,
+    ) {
         for access in reply.accesses {
             if !accesses.iter().any(|known| Arc::ptr_eq(known, &access)) {
                 accesses.push(access);
@@ -236,43 +248,53 @@ impl<A: ParameterApi> Reader<A> {
         let last = accesses.last().cloned();
         match reply.result {
             Ok(Some(parameter)) => {
-                self.informer.observe(wanted, Ok(parameter.metadata()), None);
-                self.informer.decrypted(wanted, parameter.version, parameter.key.as_deref());
+                self.informer.observe(parameter_ref, Ok(parameter.metadata()), None);
+                self.informer.decrypted(parameter_ref, parameter.version, parameter.key.as_deref());
                 if let Some(detour) = reply.detour {
-                    self.batcher.confirm_detour(&wanted.arn);
-                    reading.detours.insert(wanted.clone(), detour);
+                    self.batcher.confirm_detour(&parameter_ref.arn);
+                    reading.detours.insert(parameter_ref.clone(), detour);
                 }
-                reading.versions.insert(wanted.clone(), Some(parameter.metadata()));
-                reading.values.extend(parameter.value.clone().map(|value| (wanted.clone(), value)));
+                reading.versions.insert(parameter_ref.clone(), Some(parameter.metadata()));
+                reading.values.extend(parameter.value.clone().map(|value| (parameter_ref.clone(), value)));
             }
             Ok(None) => {
                 // Whoever can do without it is not told what exactly is missing; others may have asked, and know.
-                if !self.informer.is_missing(wanted) {
-                    self.informer.observe(wanted, Err(ReadError::NotFound), last);
+                if !self.informer.is_missing(parameter_ref) {
+                    self.informer.observe(parameter_ref, Err(ReadError::NotFound), last);
                 }
-                reading.versions.insert(wanted.clone(), None);
+                reading.versions.insert(parameter_ref.clone(), None);
             }
             Err(error) => {
                 // Only what SSM itself says of a name counts for looks too; a denied decryption does not.
                 if matches!(error, ReadError::NotFound | ReadError::VersionNotFound) {
-                    self.informer.observe(wanted, Err(error.clone()), last);
+                    self.informer.observe(parameter_ref, Err(error.clone()), last);
                 }
-                reading.errors.insert(wanted.clone(), error);
+                reading.errors.insert(parameter_ref.clone(), error);
             }
         }
     }
 
     /// The errors of an object's names as one fault.
-    pub fn fault(&self, errors: &BTreeMap<Wanted, ReadError>) -> Option<Fault> {
-        error::fault(errors, &self.principal().arn, &self.scope)
+    pub fn fault(&self, errors: &BTreeMap<ParameterRef, ReadError>) -> Option<Fault> {
+        read_error::fault(errors, &self.principal().arn, &self.scope)
     }
 }
 
-async fn identify(api: &impl ParameterApi, trail: &dyn Trail, object: &ObjectRef) -> Result<Principal, AwsError> {
+async fn identify(
+    api: &impl ParameterApi,
+    audit_sink: &dyn AuditSink,
+    object: &ObjectRef,
+) -> Result<Principal, AwsError> {
     let object = object.because(Purpose::Identity);
     let ask = async || {
         let Call { facts, result } = api.get_caller_identity().await;
-        trail.call(&AuditRecord::new(super::new_id(), &facts, result.as_ref().ok(), Vec::new(), vec![object.clone()]));
+        audit_sink.call(&AuditRecord::new(
+            super::new_id(),
+            &facts,
+            result.as_ref().ok(),
+            Vec::new(),
+            vec![object.clone()],
+        ));
         result
     };
     match ask().await {
@@ -283,10 +305,12 @@ async fn identify(api: &impl ParameterApi, trail: &dyn Trail, object: &ObjectRef
 }
 
 /// Accesses with the object's own parameters only: a call serves many objects, and none is to learn what others read.
-pub(super) fn own(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> {
-    let selector = |wanted: &Wanted| wanted.selector.as_ref().map(ToString::to_string);
-    let asked: HashMap<_, _> =
-        reads.iter().map(|(wanted, read)| ((wanted.arn.as_str(), selector(wanted)), read.optional)).collect();
+pub(crate) fn own(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> {
+    let selector = |parameter_ref: &ParameterRef| parameter_ref.selector.as_ref().map(ToString::to_string);
+    let asked: HashMap<_, _> = reads
+        .iter()
+        .map(|(parameter_ref, read)| ((parameter_ref.arn.as_str(), selector(parameter_ref)), read.optional))
+        .collect();
     let is_optional =
         |parameter: &ParameterOutcome| asked.get(&(parameter.arn.as_str(), parameter.selector.clone())).copied();
     let own = |access: Arc<Access>| {

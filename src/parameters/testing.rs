@@ -12,14 +12,18 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-pub use self::bench::{Bench, labelled, needed, object, optional, scope, subscriber, version, wanted};
-use super::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext};
 use crate::domain::{
-    audit::{AuditRecord, CallFacts, Principal, SecretWrite, Trail},
-    aws_error::{AwsError, AwsErrorKind},
-    key::KeyState,
-    listing::Listing,
-    parameter::Wanted,
+    audit::{
+        ApiCall, AuditRecord, AuditSink, Principal, SecretWrite,
+        aws_error::{AwsError, AwsErrorKind},
+    },
+    parameter::{key::KeyState, name::ParameterRef, path_query::PathQuery},
+};
+pub use crate::parameters::testing::bench::{
+    Bench, labelled, needed, object, optional, parameter_ref, scope, subscriber, version,
+};
+use crate::parameters::{
+    Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext,
 };
 
 mod bench;
@@ -96,12 +100,12 @@ impl Store {
     }
 
     /// Writes the first version of `/0000`, `/0001` and so on.
-    pub fn write_many(&self, count: usize) -> Vec<Wanted> {
+    pub fn write_many(&self, count: usize) -> Vec<ParameterRef> {
         let names: Vec<_> = (0..count).map(|number| format!("/{number:04}")).collect();
         for name in &names {
             self.write(name);
         }
-        names.iter().map(|name| wanted(name)).collect()
+        names.iter().map(|name| parameter_ref(name)).collect()
     }
 
     /// Puts a label on the newest version.
@@ -140,8 +144,8 @@ impl Store {
     }
 
     /// Version and time of what is selected, if it exists.
-    pub fn newest(&self, wanted: &Wanted) -> Option<(i64, Option<Timestamp>)> {
-        let parameter = self.state().find(&wanted.request_name(), Mode::Look)?;
+    pub fn newest(&self, parameter_ref: &ParameterRef) -> Option<(i64, Option<Timestamp>)> {
+        let parameter = self.state().find(&parameter_ref.request_name(), Mode::Look)?;
         Some((parameter.version, parameter.last_modified))
     }
 }
@@ -171,7 +175,7 @@ impl State {
         let value = value.map(|value| Arc::new(SecretString::from(value)));
         self.values.extend(value.as_ref().map(Arc::downgrade));
         Some(Parameter {
-            arn: wanted(&name).arn,
+            arn: parameter_ref(&name).arn,
             name,
             version,
             type_: "SecureString".into(),
@@ -196,7 +200,7 @@ impl State {
             return error(AwsErrorKind::Throttled, "Rate exceeded".into());
         }
         if let Some(name) = first(&self.denied) {
-            let arn = wanted(&name).arn;
+            let arn = parameter_ref(&name).arn;
             let message = format!(
                 "User: {PRINCIPAL} is not authorized to perform: ssm:GetParameters on resource: {arn} because no \
                  identity-based policy allows the ssm:GetParameters action"
@@ -262,7 +266,7 @@ impl ParameterApi for Store {
         Call { facts: facts(None), result: Ok(Descriptions { found: found.collect(), next: None }) }
     }
 
-    async fn get_parameters_by_path(&self, listing: &Listing, page: Option<&str>) -> Call<Page> {
+    async fn get_parameters_by_path(&self, listing: &PathQuery, page: Option<&str>) -> Call<Page> {
         self.state().listed.push(listing.path.clone());
         let latency = self.state().latency;
         sleep(latency).await;
@@ -282,7 +286,7 @@ impl ParameterApi for Store {
     async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Call<Plaintext> {
         let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(OPENING).to_owned();
         let name = text.split('#').next().unwrap_or_default().to_owned();
-        assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&wanted(&name).arn), "bound to its parameter");
+        assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&parameter_ref(&name).arn), "bound to its parameter");
         let mut state = self.state();
         state.decrypted.push(name.clone());
         let error = |kind, message: String| AwsError { kind, code: Some("Code".into()), message, request_id: None };
@@ -326,7 +330,7 @@ impl ParameterApi for Store {
     }
 }
 
-impl Trail for Store {
+impl AuditSink for Store {
     fn call(&self, _: &AuditRecord) {
         self.state().audited += 1;
     }
@@ -334,8 +338,8 @@ impl Trail for Store {
     fn write(&self, _: &SecretWrite) {}
 }
 
-fn facts(error: Option<AwsError>) -> CallFacts {
-    CallFacts {
+fn facts(error: Option<AwsError>) -> ApiCall {
+    ApiCall {
         event_source: "ssm.amazonaws.com",
         event_name: "GetParameters",
         region: REGION.into(),

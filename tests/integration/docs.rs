@@ -118,7 +118,7 @@ async fn exposed() -> Result<Metrics> {
     world.apply(&object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
     world.synced("checkout").await?;
     world.plane.kubectl(["delete", "crd", "parameterstores.secureparameter.io"]).await?;
-    let source = fs::read_to_string(root().join("src/observe/metrics.rs"))?;
+    let source = fs::read_to_string(root().join("src/telemetry/metrics.rs"))?;
     let registered = source.matches("registry.register(").count();
     let mut shown = 0;
     let waited = eventually("a sample of every metric", PATIENCE, async || {

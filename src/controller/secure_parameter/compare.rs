@@ -4,33 +4,34 @@ use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Done, LOOK_AGAIN, Pass, Passed};
+use crate::controller::secure_parameter::{Done, LOOK_AGAIN, Pass, Passed};
 use crate::{
     api::{Reason, status::WrittenSecret},
-    controller::{ledger::SecondListing, sessions::Session},
+    controller::{secure_parameter::state::SecondListing, store::connections::Session},
     domain::{
         Fault,
-        bounds::Bounds,
-        decide::{Purpose, SecretState},
-        outcome::Found,
-        parameter::Wanted,
-        plan::{Plan, Reads},
-        revision::{Versions, source_revision},
-        text::list,
+        access::read_authority::ReadAuthority,
+        parameter::{
+            name::ParameterRef,
+            revision::{Versions, source_revision},
+        },
+        plan::plan::{Plan, Reads},
+        report::{status::Found, text::list},
+        schedule::decide::{Purpose, SecretState},
     },
     parameters::{Known, LookUp},
 };
 
 /// How soon an absence of an optional parameter is confirmed.
-pub(super) const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
+pub(crate) const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
 
 impl Pass<'_> {
     /// Compares the versions that the informer has seen with what was recorded.
-    pub(super) async fn compare(
+    pub(crate) async fn compare(
         &mut self,
         session: &Session,
         plan: &Plan,
-        bounds: &Bounds<'_>,
+        bounds: &ReadAuthority<'_>,
     ) -> Result<Passed, Fault> {
         let interval = self.object.spec.refresh_interval();
         let lookups = plan.lookups();
@@ -97,12 +98,12 @@ impl Pass<'_> {
     }
 
     /// The complete plan, now that it is known what there is.
-    pub(super) fn resolve<'p>(
+    pub(crate) fn resolve<'p>(
         &mut self,
         session: &Session,
         plan: &'p Plan,
         known: LookUp,
-        bounds: &Bounds<'_>,
+        bounds: &ReadAuthority<'_>,
     ) -> Result<Cow<'p, Plan>, Fault> {
         self.accesses.extend(known.accesses);
         match session.reader.fault(&known.errors) {
@@ -119,7 +120,7 @@ impl Pass<'_> {
 
     /// Whether parameters of a path are missing at the first listing after a start, which the informer has nothing to
     /// compare with: only a second one, some time later, confirms that they are gone. `found` is how many there are now.
-    pub(super) fn awaits_second_listing(&mut self, plan: &Plan, found: usize) -> bool {
+    pub(crate) fn awaits_second_listing(&mut self, plan: &Plan, found: usize) -> bool {
         let before = self.memory.status.parameter_count.and_then(|count| usize::try_from(count).ok());
         let is_first = self.memory.shape.is_none() && self.memory.second_listing == SecondListing::Unneeded;
         if is_first && !plan.paths.is_empty() && before.is_some_and(|before| found < before) {
@@ -132,10 +133,10 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// If it was listed again, and is still missing.
-    pub(super) fn is_stale(&mut self, reads: &Reads<'_>, versions: &Versions) -> Result<bool, Fault> {
-        let is_missing = |wanted: &Wanted| matches!(versions.get(wanted), Some(None));
-        let missing = reads.iter().filter(|(wanted, read)| read.listed && is_missing(wanted));
-        let missing: Vec<_> = missing.map(|(wanted, _)| wanted.to_string()).collect();
+    pub(crate) fn is_stale(&mut self, reads: &Reads<'_>, versions: &Versions) -> Result<bool, Fault> {
+        let is_missing = |parameter_ref: &ParameterRef| matches!(versions.get(parameter_ref), Some(None));
+        let missing = reads.iter().filter(|(parameter_ref, read)| read.listed && is_missing(parameter_ref));
+        let missing: Vec<_> = missing.map(|(parameter_ref, _)| parameter_ref.to_string()).collect();
         if missing.is_empty() {
             return Ok(false);
         }
@@ -155,7 +156,7 @@ impl Pass<'_> {
     }
 
     /// Whether it is time for the second listing, which then is under way.
-    pub(super) fn is_second_listing_due(&mut self) -> bool {
+    pub(crate) fn is_second_listing_due(&mut self) -> bool {
         let is_due = matches!(self.memory.second_listing, SecondListing::Due(at) if at <= Instant::now());
         if is_due {
             self.memory.second_listing = SecondListing::Done;
@@ -165,16 +166,16 @@ impl Pass<'_> {
 
     /// Whether optional parameters are newly absent. A key leaves the Secret only after two looks in a row found its
     /// parameter absent.
-    pub(super) fn awaits_confirmation(&mut self, versions: &Versions) -> bool {
+    pub(crate) fn awaits_confirmation(&mut self, versions: &Versions) -> bool {
         let synced_before = self.memory.status.source_revision.is_some();
         let absent = absent(versions);
-        let news = absent.iter().any(|wanted| !self.memory.absent.contains(wanted));
+        let news = absent.iter().any(|parameter_ref| !self.memory.absent.contains(parameter_ref));
         self.memory.absent = absent;
         synced_before && news
     }
 }
 
 /// The parameters that do not exist.
-pub(super) fn absent(versions: &Versions) -> BTreeSet<Wanted> {
-    versions.iter().filter(|(_, metadata)| metadata.is_none()).map(|(wanted, _)| wanted.clone()).collect()
+pub(crate) fn absent(versions: &Versions) -> BTreeSet<ParameterRef> {
+    versions.iter().filter(|(_, metadata)| metadata.is_none()).map(|(parameter_ref, _)| parameter_ref.clone()).collect()
 }

@@ -2,7 +2,7 @@
 
 use kube::{ResourceExt, runtime::controller::Action};
 
-use super::{
+use crate::controller::secure_parameter::{
     Pass,
     write::{Permit, write_failed},
 };
@@ -13,21 +13,24 @@ use crate::{
     },
     controller::locked,
     domain::{
-        Fault, event,
-        merge::must_take_back,
-        ownership::{FieldOwnership, SecretFacts},
+        Fault,
+        ownership::{
+            merge::must_take_back,
+            owner::{FieldOwnership, SecretMetadata},
+        },
+        report::event,
     },
     kubernetes::{Desired, WriteError},
 };
 
 impl Pass<'_> {
     /// Puts the object's keys into the Secret.
-    pub(super) async fn put_keys(
+    pub(crate) async fn put_keys(
         &self,
         desired: &Desired<'_>,
         uid: &str,
         permit: &Permit,
-    ) -> Result<SecretFacts, Fault> {
+    ) -> Result<SecretMetadata, Fault> {
         self.settle_finalizer().await?;
         let keys = || desired.data.keys().map(AsRef::as_ref);
         // After a start of the operator: the same parameters by the same spec gave the same keys to the same Secret.
@@ -70,7 +73,7 @@ impl Pass<'_> {
     }
 
     /// Lets go of a Secret as one of others, once it is written whole. Answers with the Secret after that, if it was one.
-    pub(super) async fn leave_merged(&self, name: &str, permit: &Permit) -> Result<Option<SecretFacts>, Fault> {
+    pub(crate) async fn leave_merged(&self, name: &str, permit: &Permit) -> Result<Option<SecretMetadata>, Fault> {
         let manager = merge_manager(&self.uid);
         if self.manager == manager || !permit.fields.managers.contains(&manager) {
             return Ok(None);
@@ -81,7 +84,7 @@ impl Pass<'_> {
     }
 
     /// Takes the object's keys back from a Secret of others. Answers whether there were any.
-    pub(super) async fn take_keys_back(&self, name: &str) -> Result<bool, WriteError> {
+    pub(crate) async fn take_keys_back(&self, name: &str) -> Result<bool, WriteError> {
         let (secrets, namespace, manager) = (&self.context.secrets, &self.namespace, merge_manager(&self.uid));
         let facts = secrets.facts(namespace, name, &manager).await?;
         let Some(facts) = facts.filter(|facts| !facts.fields.ours.is_empty()) else { return Ok(false) };
@@ -93,7 +96,7 @@ impl Pass<'_> {
     }
 
     /// Lets an object go whose keys are to stay, whatever else is the matter with it.
-    pub(super) async fn free_of_finalizer(&self) {
+    pub(crate) async fn free_of_finalizer(&self) {
         let keeps_keys = self.object.spec.merges() && self.object.spec.reclaim_policy() == ReclaimPolicy::Retain;
         if keeps_keys && let Err(fault) = self.settle_finalizer().await {
             tracing::warn!(namespace = self.namespace, name = self.name, reason = %fault.reason, "{}", fault.message);
@@ -101,7 +104,7 @@ impl Pass<'_> {
     }
 
     /// Makes the object stay until its keys are taken back, if it is to; lets it go else.
-    pub(super) async fn settle_finalizer(&self) -> Result<(), Fault> {
+    pub(crate) async fn settle_finalizer(&self) -> Result<(), Fault> {
         let spec = &self.object.spec;
         let is_needed = spec.merges() && spec.reclaim_policy() == ReclaimPolicy::Delete;
         if self.has_finalizer() == is_needed {
@@ -121,7 +124,7 @@ impl Pass<'_> {
     }
 
     /// Of an object that is being deleted: takes its keys back from a Secret of others, and lets it go.
-    pub(super) async fn leave(mut self) -> Result<Action, kube::Error> {
+    pub(crate) async fn leave(mut self) -> Result<Action, kube::Error> {
         self.unwatch();
         if !self.has_finalizer() {
             return Ok(Action::await_change());

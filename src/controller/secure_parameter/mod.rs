@@ -15,6 +15,7 @@ mod merge;
 mod observe;
 mod report;
 mod restart;
+pub mod state;
 mod sync;
 mod write;
 
@@ -27,7 +28,9 @@ use kube::{
 };
 use tokio::time::Instant;
 
-use super::{context::Context, index::StoreKey, ledger::Memory, locked, sessions::Session};
+use crate::controller::{
+    context::Context, index::StoreKey, locked, secure_parameter::state::ObjectState, store::connections::Session,
+};
 use crate::{
     api::{
         DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter, SecureParameterStatus, StoreKind,
@@ -36,15 +39,16 @@ use crate::{
     },
     domain::{
         Fault,
+        access::{grant::Namespace, read_authority::ReadAuthority},
         audit::{ObjectRef, Principal},
-        bounds::Bounds,
-        decide::{Decision, Purpose, decide},
-        event::{Access, Event},
-        outcome::Subject,
-        ownership::Claimant,
-        parameter::{Selector, Wanted},
-        plan::{Plan, Reads, plan},
-        policy::Namespace,
+        ownership::owner::Claimant,
+        parameter::name::{ParameterRef, Selector},
+        plan::plan::{Plan, Reads, plan},
+        report::{
+            event::{Access, Event},
+            status::Subject,
+        },
+        schedule::decide::{Decision, Purpose, decide},
     },
     parameters::{Subscriber, Terms},
 };
@@ -95,7 +99,7 @@ struct Pass<'a> {
     store: ResolvedStore,
     /// The field manager that its Secret is written as.
     manager: Cow<'static, str>,
-    memory: Memory,
+    memory: ObjectState,
     now: Timestamp,
     /// AWS calls made so far.
     accesses: Vec<Access>,
@@ -173,7 +177,7 @@ impl<'a> Pass<'a> {
         let grant = session.grant(namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
         let (own_namespace, store) = (self.namespace.clone(), StoreKey::of(self.object).to_string());
         let scope = session.reader.scope();
-        let bounds = Bounds { scope, grant: grant.as_ref(), namespace: &own_namespace, store: &store };
+        let bounds = ReadAuthority { scope, grant: grant.as_ref(), namespace: &own_namespace, store: &store };
         // What may not be read is not watched either.
         let plan = plan(&self.object.spec, &bounds).inspect_err(|_| self.unwatch())?;
         let secret = self.secret_state(&plan).await?;
@@ -210,16 +214,16 @@ impl<'a> Pass<'a> {
     fn remember_keys(&self, session: &Session, reads: &Reads<'_>) {
         for known in &self.memory.status.parameters {
             let Some(key) = &known.key_arn else { continue };
-            let is_meant = |wanted: &&&Wanted| {
-                wanted.arn == known.arn
-                    && match &wanted.selector {
+            let is_meant = |parameter_ref: &&&ParameterRef| {
+                parameter_ref.arn == known.arn
+                    && match &parameter_ref.selector {
                         None => known.label.is_none(),
                         Some(Selector::Label(label)) => known.label.as_ref() == Some(label),
                         Some(Selector::Version(version)) => known.version == *version,
                     }
             };
-            for wanted in reads.keys().filter(is_meant) {
-                session.reader.remember_key(wanted, known.version, key);
+            for parameter_ref in reads.keys().filter(is_meant) {
+                session.reader.remember_key(parameter_ref, known.version, key);
             }
         }
     }
@@ -295,7 +299,7 @@ impl<'a> Pass<'a> {
 }
 
 /// The plan, complete as far as it is known without asking what there is.
-fn as_known<'p>(session: &Session, plan: &'p Plan, bounds: &Bounds<'_>) -> Cow<'p, Plan> {
+fn as_known<'p>(session: &Session, plan: &'p Plan, bounds: &ReadAuthority<'_>) -> Cow<'p, Plan> {
     let known = session.reader.looked_up(&plan.lookups());
     known.and_then(|known| plan.resolve(&known.found, bounds).ok()).unwrap_or(Cow::Borrowed(plan))
 }

@@ -8,22 +8,22 @@ use std::{
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
-use super::{Pass, Passed, as_known, write::write_failed};
+use crate::controller::secure_parameter::{Pass, Passed, as_known, write::write_failed};
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason, names::OWNER_UID_LABEL, status::WrittenSecret},
-    controller::{ledger::SeenSecret, sessions::Session},
+    controller::{secure_parameter::state::SeenSecret, store::connections::Session},
     domain::{
         Fault,
-        bounds::Bounds,
-        decide::{Known, SecretState},
-        ownership::SecretFacts,
-        plan::Plan,
+        access::read_authority::ReadAuthority,
+        ownership::owner::SecretMetadata,
+        plan::plan::Plan,
+        schedule::decide::{Known, SecretState},
     },
     parameters::Known as Looked,
 };
 
 impl Pass<'_> {
-    pub(super) fn known(&self, plan: &Plan, secret: SecretState) -> Known {
+    pub(crate) fn known(&self, plan: &Plan, secret: SecretState) -> Known {
         let status = &self.memory.status;
         let ready = status.condition(ConditionType::Ready);
         let reason = ready.and_then(Condition::known_reason);
@@ -53,7 +53,7 @@ impl Pass<'_> {
 
     /// The Secret against what was last written. The cache suffices where it shows just that; else the API server is
     /// asked, since the cache may be late.
-    pub(super) async fn secret_state(&mut self, plan: &Plan) -> Result<SecretState, Fault> {
+    pub(crate) async fn secret_state(&mut self, plan: &Plan) -> Result<SecretState, Fault> {
         let Some(recorded) = self.memory.status.secret.clone() else {
             return Ok(SecretState::Missing);
         };
@@ -81,7 +81,7 @@ impl Pass<'_> {
         Ok(SecretState::Drifted)
     }
 
-    fn is_intact(&self, facts: &SecretFacts, recorded: &WrittenSecret, plan: &Plan) -> bool {
+    fn is_intact(&self, facts: &SecretMetadata, recorded: &WrittenSecret, plan: &Plan) -> bool {
         let merges = self.object.spec.merges();
         let is_ours =
             if merges { facts.takes_keys_of(self.claimant()) } else { facts.owner_uid.as_deref() == Some(&self.uid) };
@@ -107,11 +107,11 @@ impl Pass<'_> {
     /// A read that failed is not repeated before its time just because the object was woken for another cause; and not
     /// at all while looks say that it would fail again: then their fault counts, and the informer wakes the object when
     /// they say otherwise.
-    pub(super) fn failed_read(
+    pub(crate) fn failed_read(
         &mut self,
         session: &Session,
         plan: &Plan,
-        bounds: &Bounds<'_>,
+        bounds: &ReadAuthority<'_>,
     ) -> Result<Option<Passed>, Fault> {
         let reader = Arc::as_ptr(&session.reader).addr();
         let mut hasher = DefaultHasher::new();

@@ -6,25 +6,24 @@ use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
 use kube::Resource;
 use tokio::time::Instant;
 
-use super::{Done, Pass};
+use crate::controller::secure_parameter::{Done, Pass};
 use crate::{
     api::{ConditionType, Reason, SecureParameterStatus},
-    controller::{context::new_id, index::StoreKey, ledger::FailedRead, locked},
+    controller::{context::new_id, index::StoreKey, locked, secure_parameter::state::FailedRead},
     domain::{
         Fault,
         audit::{ObjectRef, SecretWrite},
-        backoff,
-        decide::Purpose,
-        event::{self, Event},
-        ownership::SecretFacts,
+        ownership::owner::SecretMetadata,
+        report::event::{self, Event},
+        schedule::{backoff, decide::Purpose},
     },
 };
 
 /// When to look again at what only a change helps.
-const NEVER: Duration = Duration::from_secs(24 * 3_600);
+const RESYNC: Duration = Duration::from_secs(24 * 3_600);
 
 impl Pass<'_> {
-    pub(super) async fn succeed(&mut self, done: Done) -> Result<(Option<Duration>, Reason), kube::Error> {
+    pub(crate) async fn succeed(&mut self, done: Done) -> Result<(Option<Duration>, Reason), kube::Error> {
         if let Some(since) = self.memory.failing_since {
             let (namespace, name) = (&self.namespace, &self.name);
             tracing::info!(namespace, name, failing_since = %since, "synced again");
@@ -43,7 +42,7 @@ impl Pass<'_> {
         shown.map(|()| (done.wake, Reason::Synced))
     }
 
-    pub(super) async fn fail(&mut self, fault: &Fault) -> Result<(Option<Duration>, Reason), kube::Error> {
+    pub(crate) async fn fail(&mut self, fault: &Fault) -> Result<(Option<Duration>, Reason), kube::Error> {
         // What changes from now on is news, also while this is reported.
         let failed_at = Instant::now();
         let (attempt, since) = self.memory.failed(self.now);
@@ -78,7 +77,7 @@ impl Pass<'_> {
         let wait = match fault.reason {
             Reason::SecretContested => self.memory.until_repair(Instant::now()),
             // To read the same again is of no use: a change of what it rests on wakes the object.
-            reason if reason.concerns_values() => NEVER,
+            reason if reason.concerns_values() => RESYNC,
             reason => backoff::after_failure(reason, attempt, interval, &self.uid),
         };
         let failed_read = || FailedRead {
@@ -94,7 +93,7 @@ impl Pass<'_> {
     }
 
     /// Writes the status if it says something new.
-    pub(super) async fn show(&mut self, mut status: SecureParameterStatus) -> Result<(), kube::Error> {
+    pub(crate) async fn show(&mut self, mut status: SecureParameterStatus) -> Result<(), kube::Error> {
         status.conditions.retain(|condition| condition.type_ != ConditionType::Restarted.as_str());
         status.conditions.extend(self.restarted());
         status.restart_token = self.memory.restart_token.clone().filter(|_| !self.object.spec.restart.is_empty());
@@ -117,7 +116,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    pub(super) async fn emit(&self, event: Option<Event>, time: Timestamp) {
+    pub(crate) async fn emit(&self, event: Option<Event>, time: Timestamp) {
         if let Some(event) = event {
             let related = ObjectReference {
                 api_version: Some("v1".to_owned()),
@@ -130,17 +129,17 @@ impl Pass<'_> {
         }
     }
 
-    pub(super) fn repair_event(&self, purpose: Purpose, facts: &SecretFacts) -> Event {
+    pub(crate) fn repair_event(&self, purpose: Purpose, facts: &SecretMetadata) -> Event {
         let what = if purpose == Purpose::SecretMissing { "was deleted" } else { "was changed by somebody else" };
         let note = format!("Secret {} {what}; it was restored.", self.object.secret_name());
         event::of_repair(&self.name, &self.uid, &facts.resource_version, &note)
     }
 
     /// Records what was done to a Secret.
-    pub(super) fn audit_write(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
+    pub(crate) fn audit_write(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
         let requests = self.accesses.iter().filter_map(|access| access.request_id.clone()).collect();
         let object = ObjectRef { secret: Some(secret.to_owned()), ..self.audited().because(self.purpose) };
         let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, object);
-        self.context.trail.write(&record);
+        self.context.audit_sink.write(&record);
     }
 }

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::Pass;
+use crate::controller::secure_parameter::Pass;
 use crate::{
     api::{Condition, Conditions, Reason, status::WrittenSecret},
-    controller::ledger::{PendingRestart, Restarted},
+    controller::secure_parameter::state::{PendingRestart, Restarted},
     domain::{
         audit::to_seconds,
-        event,
-        restart::{QUIET, Summary, Write, annotation, summary},
+        report::event,
+        schedule::restart::{QUIET, Summary, Write, annotation, summary},
     },
 };
 
 impl Pass<'_> {
     /// Plans a restart if a write calls for one. The status says so from that write on, so that it is not forgotten.
-    pub(super) fn plan_restart(&mut self, write: Write, secret: &WrittenSecret) {
+    pub(crate) fn plan_restart(&mut self, write: Write, secret: &WrittenSecret) {
         if self.object.spec.restart.is_empty() || !write.calls_for_restart() {
             return;
         }
@@ -33,7 +33,7 @@ impl Pass<'_> {
     }
 
     /// Restarts the workloads if it is time. What could not be restarted is tried again with another spec.
-    pub(super) async fn restart_when_due(&mut self) -> Result<(), kube::Error> {
+    pub(crate) async fn restart_when_due(&mut self) -> Result<(), kube::Error> {
         let now = Instant::now();
         let is_corrected = self.memory.status.observed_generation != self.object.metadata.generation;
         if is_corrected
@@ -77,7 +77,7 @@ impl Pass<'_> {
     }
 
     /// The condition `Restarted`, if there is something to say.
-    pub(super) fn restarted(&self) -> Option<Condition> {
+    pub(crate) fn restarted(&self) -> Option<Condition> {
         let Restarted { is_done, reason, message } = self.memory.restarted.as_ref()?;
         let said = !self.object.spec.restart.is_empty();
         let previous = &self.memory.status.conditions;

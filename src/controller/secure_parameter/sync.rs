@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeSet, pin::pin, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::{
+use crate::controller::secure_parameter::{
     Done, Pass, Passed, as_known,
     compare::{CONFIRM_ABSENCE, absent},
     write::{Applied, Permit},
@@ -16,24 +16,27 @@ use crate::{
         status::{LastAccess, WrittenSecret, to_time},
     },
     controller::{
-        ledger::{SecondListing, SeenSecret},
         locked,
-        sessions::Session,
+        secure_parameter::state::{SecondListing, SeenSecret},
+        store::connections::Session,
     },
     domain::{
         Fault,
+        access::read_authority::ReadAuthority,
         audit::to_seconds,
-        bounds::Bounds,
-        decide::{Purpose, SecretState},
-        event::{self, Event},
-        key::ParameterKeys,
-        outcome::{Detours, Found, Written, troubles},
-        plan::Plan,
-        render::{Opened, render},
-        restart::Write,
-        revision::source_revision,
+        parameter::{key::ParameterKeys, revision::source_revision},
+        plan::plan::Plan,
+        report::{
+            event::{self, Event},
+            status::{Found, SsmFallbacks, Written, troubles},
+        },
+        schedule::{
+            decide::{Purpose, SecretState},
+            restart::Write,
+        },
+        secret::render::{KmsPlaintexts, render},
     },
-    parameters::{Mode, Opening, Reading},
+    parameters::{KmsDecryption, Mode, Reading},
 };
 
 /// How long a read may wait for its turn before the status says so: a little longer than the reader tries throttled calls
@@ -46,7 +49,7 @@ impl Pass<'_> {
         &mut self,
         session: &Session,
         plan: &'p Plan,
-        bounds: &Bounds<'_>,
+        bounds: &ReadAuthority<'_>,
         purpose: Purpose,
     ) -> Result<Cow<'p, Plan>, Fault> {
         let lookups = plan.lookups();
@@ -62,11 +65,11 @@ impl Pass<'_> {
     }
 
     /// Reads, decrypts and writes.
-    pub(super) async fn sync(
+    pub(crate) async fn sync(
         &mut self,
         session: &Session,
         plan: &Plan,
-        bounds: &Bounds<'_>,
+        bounds: &ReadAuthority<'_>,
         purpose: Purpose,
         secret: SecretState,
     ) -> Result<Passed, Fault> {
@@ -169,22 +172,22 @@ impl Pass<'_> {
         plan: &Plan,
         reading: &Reading,
         purpose: Purpose,
-    ) -> Result<Opened, Fault> {
+    ) -> Result<KmsPlaintexts, Fault> {
         let object = self.audited().because(purpose);
-        let Opening { opened, accesses, fault } = session.reader.open_by_hand(plan, reading, &object).await;
+        let KmsDecryption { opened, accesses, fault } = session.reader.kms_decrypt_all(plan, reading, &object).await;
         self.accesses.extend(accesses);
         fault.map_or(Ok(opened), Err)
     }
 
     /// What took the detour through Parameter Store, as far as that is known.
-    pub(super) fn detours(&self, session: &Session) -> Option<&Detours> {
-        static NONE: Detours = Detours::new();
+    pub(crate) fn detours(&self, session: &Session) -> Option<&SsmFallbacks> {
+        static NONE: SsmFallbacks = SsmFallbacks::new();
         // Where Parameter Store is to decrypt, that is no detour.
         if session.mode == Mode::Direct { self.memory.detours.as_ref() } else { Some(&NONE) }
     }
 
     /// Warnings about keys that are news to the status.
-    pub(super) fn key_events(&self, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<Event> {
+    pub(crate) fn key_events(&self, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<Event> {
         let told = |trouble: &str| before.conditions.iter().any(|condition| condition.message.contains(trouble));
         let news = troubles(keys).filter(|(_, trouble)| !told(trouble));
         news.map(|(key, trouble)| event::of_key(&self.name, &self.uid, self.now.as_second(), key, &trouble)).collect()

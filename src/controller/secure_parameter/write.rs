@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use super::Pass;
+use crate::controller::secure_parameter::Pass;
 use crate::{
     api::{
         Reason, ReclaimPolicy, SecureParameter,
@@ -14,15 +14,18 @@ use crate::{
     },
     controller::locked,
     domain::{
-        Fault, merge,
-        ownership::{FieldOwnership, SecretFacts, Verdict, judge},
-        render::Data,
+        Fault,
+        ownership::{
+            merge,
+            owner::{FieldOwnership, SecretMetadata, Verdict, judge},
+        },
+        secret::render::Data,
     },
     kubernetes::{Desired, WriteError},
 };
 
 /// What may be written: the verdict on a Secret at one time.
-pub(super) struct Permit {
+pub(crate) struct Permit {
     /// uid of the Secret that is there; `None` if there is none.
     pub uid: Option<String>,
     /// Its resource version, where that was looked at.
@@ -32,16 +35,16 @@ pub(super) struct Permit {
 }
 
 /// A Secret after its write.
-pub(super) struct Applied {
+pub(crate) struct Applied {
     /// Its metadata.
-    pub facts: SecretFacts,
+    pub facts: SecretMetadata,
     /// How many keys it holds.
     pub key_count: usize,
 }
 
 impl Pass<'_> {
     /// Judges whether the object may write its Secret.
-    pub(super) async fn permit(&self) -> Result<Permit, Fault> {
+    pub(crate) async fn permit(&self) -> Result<Permit, Fault> {
         let (namespace, name) = (&self.namespace, self.object.secret_name());
         let has_rival = || locked(&self.context.index).older_sibling(namespace, name, &self.uid).is_some();
         // A new object most likely finds its place free: then the write itself says if it does not.
@@ -70,7 +73,7 @@ impl Pass<'_> {
         // always.
         let is_followed = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
         self.context.named_secrets.follow(&self.uid, is_followed.then_some((namespace.as_str(), name)));
-        let SecretFacts { resource_version: version, fields, .. } = existing.unwrap_or_default();
+        let SecretMetadata { resource_version: version, fields, .. } = existing.unwrap_or_default();
         match verdict {
             Verdict::Create => Ok(Permit { uid: None, version, fields }),
             Verdict::Apply { uid } => Ok(Permit { uid: Some(uid), version, fields }),
@@ -79,14 +82,14 @@ impl Pass<'_> {
     }
 
     /// The permit for the Secret that was last written and is as it was.
-    pub(super) fn permit_again(&self, ours: &WrittenSecret) -> Permit {
+    pub(crate) fn permit_again(&self, ours: &WrittenSecret) -> Permit {
         self.context.named_secrets.follow(&self.uid, None);
         let version = ours.resource_version.clone();
         Permit { uid: Some(ours.uid.clone()), version, fields: FieldOwnership::default() }
     }
 
     /// Writes the Secret. If that fails, it is as it was.
-    pub(super) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<Applied, Fault> {
+    pub(crate) async fn write(&self, data: Data<'_>, permit: &Permit) -> Result<Applied, Fault> {
         let (desired, mut second) = (self.desired(data), None);
         let facts = match &permit.uid {
             Some(uid) if self.object.spec.merges() => self.put_keys(&desired, uid, permit).await?,
@@ -106,7 +109,7 @@ impl Pass<'_> {
         Ok(Applied { facts, key_count: desired.data.len() })
     }
 
-    async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretFacts, Fault> {
+    async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretMetadata, Fault> {
         let (secrets, failed) = (&self.context.secrets, |error: WriteError| write_failed(desired.name, &error));
         match secrets.apply(desired, uid).await {
             Err(WriteError::Immutable) => {}
@@ -154,7 +157,7 @@ impl Pass<'_> {
 
     /// Deals with the Secret under the former name of the target, once the new one is written: deletes it, or lets go
     /// of it where it is to be retained.
-    pub(super) async fn retire(&self, former: &WrittenSecret) -> Result<(), Fault> {
+    pub(crate) async fn retire(&self, former: &WrittenSecret) -> Result<(), Fault> {
         let failed = |error: WriteError| write_failed(&former.name, &error);
         let (secrets, namespace) = (&self.context.secrets, &self.namespace);
         if self.take_keys_back(&former.name).await.map_err(failed)? {
@@ -187,7 +190,7 @@ fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
 }
 
 /// A write that failed, as the owner of the object reads it.
-pub(super) fn write_failed(secret: &str, error: &WriteError) -> Fault {
+pub(crate) fn write_failed(secret: &str, error: &WriteError) -> Fault {
     match error {
         // Nothing but another spec or other values helps.
         WriteError::Invalid(_) => Fault::new(

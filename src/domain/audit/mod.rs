@@ -3,21 +3,22 @@
 //! Field names and shapes: CloudTrail User Guide, "CloudTrail record contents for management events". What only AWS
 //! knows (`eventID`, `sourceIPAddress`, TLS details) is left out.
 
-mod facts;
+mod api_call;
+pub mod aws_error;
 mod record;
-mod write;
+mod secret_write;
 
 use k8s_openapi::jiff::Timestamp;
 
-pub use facts::{CallFacts, ObjectRef, ParameterOutcome, Principal, Resource, Session, WebIdentity};
+pub use api_call::{ApiCall, ObjectRef, ParameterOutcome, Principal, Resource, Session, WebIdentity};
 pub use record::{AuditRecord, Decryption};
-pub use write::SecretWrite;
+pub use secret_write::SecretWrite;
 
 /// Schema of all records on the audit stream.
 pub const SCHEMA: &str = "secureparameter.io/audit/v1";
 
 /// Receives the records: the audit stream, and the metrics about calls.
-pub trait Trail: Send + Sync + 'static {
+pub trait AuditSink: Send + Sync + 'static {
     /// Takes the record of one AWS call.
     fn call(&self, record: &AuditRecord);
     /// Takes the record of one write of a Secret.

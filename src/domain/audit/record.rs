@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{CallFacts, ObjectRef, ParameterOutcome, Principal, SCHEMA, Session, WebIdentity, to_seconds};
-use crate::domain::aws_error::kms_request_id;
+use crate::domain::audit::aws_error::kms_request_id;
+use crate::domain::audit::{ApiCall, ObjectRef, ParameterOutcome, Principal, SCHEMA, Session, WebIdentity, to_seconds};
 
 /// A KMS decryption inside an SSM call. AWS makes it on the caller's behalf under a request id that the caller learns
 /// only on failure; on success CloudTrail's record joins by encryption context and time.
@@ -49,7 +49,7 @@ impl AuditRecord {
     /// The record of a call. `audit_id` is random, `principal` the caller where known.
     pub fn new(
         audit_id: String,
-        facts: &CallFacts,
+        facts: &ApiCall,
         principal: Option<&Principal>,
         parameters: Vec<ParameterOutcome>,
         objects: Vec<ObjectRef>,
@@ -67,7 +67,7 @@ impl AuditRecord {
     }
 }
 
-fn cloudtrail(facts: &CallFacts, principal: Option<&Principal>) -> Value {
+fn cloudtrail(facts: &ApiCall, principal: Option<&Principal>) -> Value {
     let mut record = json!({
         "userIdentity": user_identity(facts, principal),
         "eventTime": to_seconds(facts.event_time),
@@ -107,13 +107,13 @@ fn response_elements(session: Option<&Session>) -> Value {
 }
 
 /// The account that CloudTrail writes the record for: the caller's, or that of the role where a token is the caller.
-fn recipient<'a>(facts: &'a CallFacts, principal: Option<&'a Principal>) -> Option<&'a str> {
+fn recipient<'a>(facts: &'a ApiCall, principal: Option<&'a Principal>) -> Option<&'a str> {
     let by_token = facts.session.as_ref().is_some_and(|session| session.web_identity.is_some());
     let of_role = facts.resources.first().filter(|_| by_token).and_then(|role| role.account_id.as_deref());
     principal.map(|principal| principal.account.as_str()).or(of_role)
 }
 
-fn user_identity(facts: &CallFacts, principal: Option<&Principal>) -> Value {
+fn user_identity(facts: &ApiCall, principal: Option<&Principal>) -> Value {
     if let Some(WebIdentity { provider, audience, subject }) =
         facts.session.as_ref().and_then(|session| session.web_identity.as_ref())
     {
@@ -147,7 +147,7 @@ fn identity_type(arn: &str) -> &'static str {
     }
 }
 
-fn decryptions(facts: &CallFacts, parameters: &[ParameterOutcome]) -> Vec<Decryption> {
+fn decryptions(facts: &ApiCall, parameters: &[ParameterOutcome]) -> Vec<Decryption> {
     let decryption = |arn: Option<&str>, request_id: Option<&str>| Decryption {
         event_source: "kms.amazonaws.com",
         event_name: "Decrypt",
@@ -168,14 +168,14 @@ fn decryptions(facts: &CallFacts, parameters: &[ParameterOutcome]) -> Vec<Decryp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        audit::Resource,
+    use crate::domain::audit::{
+        Resource,
         aws_error::{AwsError, AwsErrorKind},
     };
     use k8s_openapi::jiff::Timestamp;
 
-    fn facts() -> CallFacts {
-        CallFacts {
+    fn facts() -> ApiCall {
+        ApiCall {
             event_source: "ssm.amazonaws.com",
             event_name: "GetParameters",
             region: "eu-central-1".into(),
@@ -229,7 +229,7 @@ mod tests {
             message: "connection refused".into(),
             request_id: None,
         };
-        let facts = CallFacts { request_id: None, answered: false, error: Some(error), ..facts() };
+        let facts = ApiCall { request_id: None, answered: false, error: Some(error), ..facts() };
         let record = serde_json::to_value(AuditRecord::new("x".into(), &facts, None, vec![], vec![])).expect("JSON");
         assert_eq!(record["answered"], false);
         assert_eq!(record["cloudtrail"]["requestID"], Value::Null);
@@ -248,7 +248,7 @@ mod tests {
             message: "KEY is disabled. (Service: AWSKMS; Status Code: 400; Request ID: of-kms; Proxy: null)".into(),
             request_id: Some("of-ssm".into()),
         };
-        let facts = CallFacts { error: Some(error), ..facts() };
+        let facts = ApiCall { error: Some(error), ..facts() };
         let one = serde_json::to_value(decryptions(&facts, &[outcome("a", "Failed")])).expect("JSON");
         assert_eq!(one[0]["requestID"], "of-kms");
         assert_eq!(one[0]["encryptionContext"], json!({"PARAMETER_ARN": "arn:a"}));

@@ -4,10 +4,13 @@ use std::fmt::Write;
 
 use secrecy::ExposeSecret;
 
-use super::{CANARY, wanted};
+use crate::domain::property::{CANARY, wanted};
 use crate::{
     api::Format,
-    domain::{dotenv::parse, extract, plan::Set},
+    domain::{
+        plan::plan::Set,
+        secret::{dotenv::parse, extract},
+    },
     random::Random,
 };
 
@@ -21,7 +24,7 @@ fn parsed(text: &str) -> Result<Vec<(String, String)>, (usize, &'static str)> {
 }
 
 /// In the first of these styles that can hold the value, from any on: none, single quotes, double quotes.
-pub(super) fn quoted(random: &mut Random, value: &str) -> String {
+pub(crate) fn quoted(random: &mut Random, value: &str) -> String {
     let is_plain = value.trim() == value && !value.contains('\n') && !value.starts_with(['\'', '"', '#']);
     let style = random.below(3);
     if style == 0 && is_plain && !value.contains(" #") && !value.contains("\t#") {

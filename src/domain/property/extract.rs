@@ -5,10 +5,14 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
 };
 
-use super::{CANARY, wanted};
+use crate::domain::property::{CANARY, wanted};
 use crate::{
     api::{Decode, Reason},
-    domain::{Fault, extract::part, plan::Source, render::Content},
+    domain::{
+        Fault,
+        plan::plan::Source,
+        secret::{extract::part, render::Content},
+    },
     random::Random,
 };
 

@@ -1,12 +1,12 @@
 //! Globs, as their documentation has them.
 
-use crate::{domain::glob::compile, random::Random};
+use crate::{domain::access::glob::compile, random::Random};
 
 const SEGMENTS: &[&str] = &["a", "b", "ab", "*", "*", "**", "**", "?", "a*", "*b", "?*", "a**", "**b", "***", "a?b"];
 const NAMES: &[&str] = &["a", "b", "ab", "aab", "x", "-"];
 
 /// Whether a glob matches a name. By segments: `**` stands for any number of them, at the end for at least one.
-pub(super) fn matches(glob: &str, name: &str) -> bool {
+pub(crate) fn matches(glob: &str, name: &str) -> bool {
     let (glob, name): (Vec<_>, Vec<_>) = (glob.split('/').collect(), name.split('/').collect());
     segments(&glob, &name)
 }
@@ -35,16 +35,16 @@ fn characters(glob: &[u8], name: &[u8]) -> bool {
 }
 
 /// Segments with slashes between them.
-pub(super) fn path(random: &mut Random, segments: &[&str], most: u64) -> String {
+pub(crate) fn path(random: &mut Random, segments: &[&str], most: u64) -> String {
     let count = 1 + random.below(most);
     (0..count).map(|_| random.of(segments)).collect::<Vec<_>>().join("/")
 }
 
-pub(super) fn glob(random: &mut Random) -> String {
+pub(crate) fn glob(random: &mut Random) -> String {
     path(random, SEGMENTS, 4)
 }
 
-pub(super) fn name(random: &mut Random) -> String {
+pub(crate) fn name(random: &mut Random) -> String {
     path(random, NAMES, 4)
 }
 

@@ -4,13 +4,12 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use secrecy::ExposeSecret;
 
-use super::{CANARY, wanted};
+use crate::domain::property::{CANARY, wanted};
 use crate::{
     api::Format,
     domain::{
-        extract, json,
-        plan::{Set, Source},
-        render::Content,
+        plan::plan::{Set, Source},
+        secret::{extract, json, render::Content},
     },
     random::Random,
 };
@@ -84,7 +83,7 @@ const PATHS: &[&str] = &[
 ];
 
 /// A text as a JSON string, each character in one of the ways that it may be written.
-pub(super) fn string(random: &mut Random, text: &str) -> String {
+pub(crate) fn string(random: &mut Random, text: &str) -> String {
     let mut written = String::from("\"");
     for character in text.chars() {
         let short = "\"\\/\n\r\t".find(character).map(|at| &"\"\\/nrt"[at..=at]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
+use crate::domain::property::{
     glob::{glob, matches, path},
     wanted,
 };
@@ -10,10 +10,12 @@ use crate::{
     api::{KeyFormat, KeyMapping, PathSource, Reason},
     domain::{
         Fault,
-        listing::{Children, Path},
-        mapping,
-        plan::Source,
-        revision::Metadata,
+        parameter::{
+            path_query::{Children, Path},
+            revision::Metadata,
+        },
+        plan::plan::Source,
+        secret::key_name,
     },
     random::Random,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     api::{KeyFormat, KeyMapping},
-    domain::mapping::key,
+    domain::secret::key_name::key,
     random::Random,
 };
 
@@ -13,7 +13,7 @@ const PIECES: &[&str] =
 const PREFIXES: &[Option<&str>] = &[None, None, Some("APP_"), Some("."), Some("-"), Some("x.")];
 
 /// What the Kubernetes API takes (`IsConfigMapKey` of k8s.io/apimachinery).
-pub(super) fn is_taken(key: &str) -> bool {
+pub(crate) fn is_taken(key: &str) -> bool {
     let is_known = |byte: u8| matches!(byte, b'-' | b'.' | b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9');
     (1..=253).contains(&key.len()) && key.bytes().all(is_known) && key != "." && !key.starts_with("..")
 }

@@ -10,7 +10,7 @@ mod policy;
 mod render;
 mod template;
 
-use super::parameter::{Scope, Wanted};
+use crate::domain::parameter::name::{ParameterRef, Scope};
 
 /// Stands within values: no message may hold it.
 const CANARY: &str = "S3CR3T";
@@ -19,6 +19,6 @@ fn scope() -> Scope {
     Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
 }
 
-fn wanted(name: &str) -> Wanted {
-    Wanted::new(name, None, &scope())
+fn parameter_ref(name: &str) -> ParameterRef {
+    ParameterRef::new(name, None, &scope())
 }

@@ -1,14 +1,14 @@
 //! Grants: what they allow is what a glob of theirs matches, and nobody reaches into another namespace.
 
-use super::{
+use crate::domain::property::{
     glob::{self, matches, path},
     scope,
 };
 use crate::{
     api::{AccessRule, NamespaceMatch},
     domain::{
-        listing::Listing,
-        policy::{Grant, Namespace},
+        access::grant::{Grant, Namespace},
+        parameter::path_query::PathQuery,
     },
     random::Random,
 };
@@ -118,7 +118,7 @@ fn a_path_that_may_be_listed_holds_nothing_that_may_not_be_read() {
         let namespace = random.of(&NAMESPACES[..2]);
         let grant = grant(&rules, namespace);
         let recursive = random.one_in(2);
-        let listing = Listing { path: format!("/{}", path(random, NAMESPACES, 2)), recursive, label: None };
+        let listing = PathQuery { path: format!("/{}", path(random, NAMESPACES, 2)), recursive, label: None };
         if !grant.allows_listing(&listing, &scope()) {
             continue;
         }

@@ -7,13 +7,15 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{CANARY, dotenv::quoted, json::string, wanted};
+use crate::domain::property::{CANARY, dotenv::quoted, json::string, wanted};
 use crate::{
     api::{Decode, Format, KeyFormat, KeyMapping, Reason},
     domain::{
-        mapping,
-        plan::{Plan, Set, Source},
-        render::{Opened, Values, render},
+        plan::plan::{Plan, Set, Source},
+        secret::{
+            key_name,
+            render::{KmsPlaintexts, Values, render},
+        },
     },
     random::Random,
 };
@@ -150,7 +152,7 @@ impl Case {
 #[test]
 fn all_data_is_there_or_a_fault_says_why_not() {
     let random = &mut Random::new(20);
-    let (opened, mut succeeded, mut failed) = (Opened::new(), 0, BTreeMap::new());
+    let (opened, mut succeeded, mut failed) = (KmsPlaintexts::new(), 0, BTreeMap::new());
     for _ in 0..6_000 {
         let case = Case::new(random);
         match render(&case.plan, &case.values, &opened) {

@@ -5,13 +5,15 @@ use std::{borrow::Cow, collections::BTreeMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::CANARY;
+use crate::domain::property::CANARY;
 use crate::{
     api::Reason,
     domain::{
         Fault,
-        render::{Content, Data},
-        template::{check, render},
+        secret::{
+            render::{Content, Data},
+            template::{check, render},
+        },
     },
     random::Random,
 };

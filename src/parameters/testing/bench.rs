@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{ACCOUNT, REGION, Store};
+use crate::parameters::testing::{ACCOUNT, REGION, Store};
 use crate::{
     domain::{
         audit::ObjectRef,
-        decide::Purpose,
-        parameter::{Scope, Selector, Wanted},
-        plan::{Plan, Read, Reads, Source},
+        parameter::name::{ParameterRef, Scope, Selector},
+        plan::plan::{Plan, Read, Reads, Source},
+        schedule::decide::Purpose,
     },
     parameters::{Mode, Quotas, Reader, Reading, Subscriber, Terms},
 };
@@ -19,16 +19,16 @@ pub fn scope() -> Scope {
     Scope { partition: "aws".into(), region: REGION.into(), account: ACCOUNT.into() }
 }
 
-pub fn wanted(name: &str) -> Wanted {
-    Wanted::new(name, None, &scope())
+pub fn parameter_ref(name: &str) -> ParameterRef {
+    ParameterRef::new(name, None, &scope())
 }
 
-pub fn version(name: &str, version: i64) -> Wanted {
-    Wanted::new(name, Some(Selector::Version(version)), &scope())
+pub fn version(name: &str, version: i64) -> ParameterRef {
+    ParameterRef::new(name, Some(Selector::Version(version)), &scope())
 }
 
-pub fn labelled(name: &str, label: &str) -> Wanted {
-    Wanted::new(name, Some(Selector::Label(label.into())), &scope())
+pub fn labelled(name: &str, label: &str) -> ParameterRef {
+    ParameterRef::new(name, Some(Selector::Label(label.into())), &scope())
 }
 
 pub fn object(namespace: &str, name: &str) -> ObjectRef {
@@ -43,17 +43,17 @@ pub fn object(namespace: &str, name: &str) -> ObjectRef {
 }
 
 /// Names that must exist.
-pub fn needed<'a>(names: impl IntoIterator<Item = &'a Wanted>) -> Reads<'a> {
+pub fn needed<'a>(names: impl IntoIterator<Item = &'a ParameterRef>) -> Reads<'a> {
     names.into_iter().map(|name| (name, Read { optional: false, listed: false })).collect()
 }
 
 /// Names that may be absent.
-pub fn optional<'a>(names: impl IntoIterator<Item = &'a Wanted>) -> Reads<'a> {
+pub fn optional<'a>(names: impl IntoIterator<Item = &'a ParameterRef>) -> Reads<'a> {
     names.into_iter().map(|name| (name, Read { optional: true, listed: false })).collect()
 }
 
 /// A plan that wants these names.
-fn plan(names: &[Wanted]) -> Plan {
+fn plan(names: &[ParameterRef]) -> Plan {
     let keys = names.iter().enumerate().map(|(number, name)| (number.to_string(), Source::of(name.clone())));
     Plan { keys: keys.collect(), ..Plan::default() }
 }
@@ -88,18 +88,18 @@ impl Bench {
     }
 
     /// Has an object of namespace `shop` watch names, looked at once in so many seconds.
-    pub fn watch(&self, name: &str, names: &[Wanted], interval: u64, look: bool) {
+    pub fn watch(&self, name: &str, names: &[ParameterRef], interval: u64, look: bool) {
         let interval = Some(Duration::from_secs(interval));
         self.watch_on(name, names, Terms { interval, revalidate: None, mode: Mode::Decrypt }, look);
     }
 
     /// The same on any terms.
-    pub fn watch_on(&self, name: &str, names: &[Wanted], terms: Terms, look: bool) {
+    pub fn watch_on(&self, name: &str, names: &[ParameterRef], terms: Terms, look: bool) {
         self.reader.watch(&subscriber(name), &object("shop", name), &plan(names), terms, look);
     }
 
     /// Reads for a first sync of an object of a namespace of that name, in the background.
-    pub fn read(&self, namespace: &str, names: &[Wanted]) -> tokio::task::JoinHandle<Reading> {
+    pub fn read(&self, namespace: &str, names: &[ParameterRef]) -> tokio::task::JoinHandle<Reading> {
         let (reader, names, object) = (self.reader.clone(), names.to_vec(), object(namespace, "object"));
         tokio::spawn(async move { reader.read(&needed(&names), Mode::Decrypt, Purpose::FirstSync, &object).await })
     }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::{
-    domain::decide::Purpose,
+    domain::schedule::decide::Purpose,
     parameters::{
         Known, Mode, ReadError,
         testing::{Bench, labelled, needed, object, optional, version, wanted},

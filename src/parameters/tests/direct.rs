@@ -3,14 +3,18 @@
 use secrecy::ExposeSecret;
 
 use crate::{
-    domain::{aws_error::AwsErrorKind, decide::Purpose, key::KeyState, parameter::Wanted},
+    domain::{
+        audit::aws_error::AwsErrorKind,
+        parameter::{key::KeyState, name::ParameterRef},
+        schedule::decide::Purpose,
+    },
     parameters::{
-        Detour, Mode, ReadError, Reading,
-        testing::{Bench, KEY, needed, object, wanted},
+        Mode, ReadError, Reading, SsmFallback,
+        testing::{Bench, KEY, needed, object, parameter_ref},
     },
 };
 
-async fn read(bench: &Bench, names: &[Wanted]) -> Reading {
+async fn read(bench: &Bench, names: &[ParameterRef]) -> Reading {
     bench.reader.read(&needed(names), Mode::Direct, Purpose::FirstSync, &object("shop", "object")).await
 }
 
@@ -42,8 +46,9 @@ async fn what_kms_refuses_takes_the_detour_and_says_so() {
         let reading = read(&bench, &names).await;
         assert_eq!(reading.values[&names[1]].expose_secret(), "/0001#1");
         assert_eq!(reading.values[&names[2]].expose_secret(), "/0002#1");
-        let detours: Vec<_> = reading.detours.iter().map(|(wanted, detour)| (wanted.name.as_str(), *detour)).collect();
-        assert_eq!(detours, [("/0001", Detour::AdvancedTier), ("/0002", Detour::ManagedKey)]);
+        let detours: Vec<_> =
+            reading.detours.iter().map(|(parameter_ref, detour)| (parameter_ref.name.as_str(), *detour)).collect();
+        assert_eq!(detours, [("/0001", SsmFallback::AdvancedTier), ("/0002", SsmFallback::ManagedKey)]);
         let refused = bench.store.state().decrypted.iter().filter(|name| *name == "/0002").count();
         assert_eq!(refused, 1, "KMS is not asked in vain again ({asked_before})");
     }
@@ -66,7 +71,7 @@ async fn a_key_in_trouble_harms_its_own_parameters_only() {
 async fn absent_names_are_absent() {
     let bench = Bench::new(10).await;
     bench.store.write("/a");
-    let reading = read(&bench, &[wanted("/a"), wanted("/b")]).await;
-    assert!(matches!(reading.errors[&wanted("/b")], ReadError::NotFound));
+    let reading = read(&bench, &[parameter_ref("/a"), parameter_ref("/b")]).await;
+    assert!(matches!(reading.errors[&parameter_ref("/b")], ReadError::NotFound));
     assert_eq!(reading.values.len(), 1);
 }

@@ -5,17 +5,20 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    domain::{aws_error::AwsErrorKind, key::KeyState, parameter::Wanted},
+    domain::{
+        audit::aws_error::AwsErrorKind,
+        parameter::{key::KeyState, name::ParameterRef},
+    },
     parameters::{
         ReadError, Reading,
-        testing::{Bench, KEY, version, wanted},
+        testing::{Bench, KEY, parameter_ref, version},
     },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a name's call failed with.
-fn kind(reading: &Reading, name: &Wanted) -> Option<AwsErrorKind> {
+fn kind(reading: &Reading, name: &ParameterRef) -> Option<AwsErrorKind> {
     match reading.errors.get(name)? {
         ReadError::Call { error, .. } => Some(error.kind),
         _ => None,
@@ -167,7 +170,7 @@ async fn every_call_is_audited() {
     let names = bench.store.write_many(30);
     bench.store.state().bad_keys.insert("/0007".into());
     bench.store.state().denied.insert("/0015".into());
-    let missing = [version("/0001", 7), wanted("/gone")];
+    let missing = [version("/0001", 7), parameter_ref("/gone")];
     let names: Vec<_> = names.into_iter().chain(missing).collect();
     bench.read("shop", &names).await.expect("a reading");
     let made = bench.store.calls().len() + bench.store.state().described;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    domain::decide::Purpose,
+    domain::schedule::decide::Purpose,
     parameters::{
         Known, Mode,
         testing::{Bench, Logged, needed, object, subscriber, version, wanted},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::{
-    domain::key::ParameterKey,
+    domain::parameter::key::ParameterKey,
     parameters::{
         Known,
         testing::{Bench, KEY, needed, wanted},

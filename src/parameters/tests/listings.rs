@@ -6,17 +6,18 @@ use tokio::time::sleep;
 
 use crate::{
     domain::{
-        aws_error::AwsErrorKind,
-        bounds::Bounds,
-        decide::Purpose,
-        listing::{Listing, Path},
-        parameter::Wanted,
-        plan::Plan,
-        resolve::Lookups,
+        access::read_authority::ReadAuthority,
+        audit::aws_error::AwsErrorKind,
+        parameter::{
+            name::ParameterRef,
+            path_query::{Path, PathQuery},
+        },
+        plan::{plan::Plan, resolve::Lookups},
+        schedule::decide::Purpose,
     },
     parameters::{
         Mode, Terms,
-        testing::{Bench, object, scope, subscriber, wanted},
+        testing::{Bench, object, parameter_ref, scope, subscriber},
     },
 };
 
@@ -29,15 +30,15 @@ fn plan() -> Plan {
     Plan { paths: vec![Path::new(0, &source, None).expect("a path")], ..Plan::default() }
 }
 
-fn listing() -> Listing {
-    Listing { path: "/app".into(), recursive: false, label: None }
+fn listing() -> PathQuery {
+    PathQuery { path: "/app".into(), recursive: false, label: None }
 }
 
 /// Has an object watch the path, and what is known to be below.
 fn watch(bench: &Bench, name: &str) {
     let terms = Terms { interval: Some(INTERVAL), revalidate: None, mode: Mode::Decrypt };
     let (plan, scope) = (plan(), scope());
-    let bounds = Bounds { scope: &scope, grant: None, namespace: "shop", store: "store" };
+    let bounds = ReadAuthority { scope: &scope, grant: None, namespace: "shop", store: "store" };
     let known = bench.reader.looked_up(&plan.lookups());
     let complete = known.and_then(|known| plan.resolve(&known.found, &bounds).ok().map(std::borrow::Cow::into_owned));
     bench.reader.watch(&subscriber(name), &object("shop", name), &complete.unwrap_or(plan), terms, true);
@@ -46,7 +47,7 @@ fn watch(bench: &Bench, name: &str) {
 /// What is known to be below the path.
 fn below(bench: &Bench) -> Vec<String> {
     let known = bench.reader.looked_up(&plan().lookups()).expect("it was listed");
-    known.found.listings[&listing()].keys().map(Wanted::to_string).collect()
+    known.found.listings[&listing()].keys().map(ParameterRef::to_string).collect()
 }
 
 /// A path with so many parameters that an object watches.
@@ -164,7 +165,7 @@ async fn many_who_ask_at_once_have_it_listed_once() {
 #[tokio::test(start_paused = true)]
 async fn names_that_are_wanted_by_name_too_are_looked_at() {
     let bench = bench(2).await;
-    bench.watch("other", &[wanted("/app/000")], 60, true);
+    bench.watch("other", &[parameter_ref("/app/000")], 60, true);
     sleep(3 * INTERVAL).await;
     let calls = bench.store.calls();
     assert!((2..=4).contains(&calls.len()), "{} calls", calls.len());

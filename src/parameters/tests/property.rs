@@ -15,10 +15,14 @@ use tokio::{
 };
 
 use crate::{
-    domain::{aws_error::AwsErrorKind, decide::Purpose, parameter::Wanted, revision::Metadata},
+    domain::{
+        audit::aws_error::AwsErrorKind,
+        parameter::{name::ParameterRef, revision::Metadata},
+        schedule::decide::Purpose,
+    },
     parameters::{
         Known, Mode, ReadError, Reader, Reading,
-        testing::{Bench, Store, base, labelled, needed, object, subscriber, version, wanted},
+        testing::{Bench, Store, base, labelled, needed, object, parameter_ref, subscriber, version},
     },
     random::Random,
 };
@@ -30,12 +34,12 @@ const OBJECTS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 const LABEL: &str = "prod";
 
 impl Random {
-    fn wanted(&mut self, fixed: bool) -> Wanted {
+    fn parameter_ref(&mut self, fixed: bool) -> ParameterRef {
         let name = self.of(&NAMES);
         match self.below(6) {
             0 => labelled(name, LABEL),
             1 if fixed => version(name, 1 + i64::try_from(self.below(2)).expect("small")),
-            _ => wanted(name),
+            _ => parameter_ref(name),
         }
     }
 }
@@ -43,7 +47,7 @@ impl Random {
 /// What each object wants, and what it knew when it was last told to look.
 #[derive(Default)]
 struct Objects {
-    wants: BTreeMap<&'static str, (BTreeSet<Wanted>, u64)>,
+    wants: BTreeMap<&'static str, (BTreeSet<ParameterRef>, u64)>,
     believes: BTreeMap<String, String>,
 }
 
@@ -58,16 +62,16 @@ struct World {
 }
 
 /// What an object acts on.
-fn belief(reader: &Reader<Store>, wants: &BTreeSet<Wanted>) -> String {
+fn belief(reader: &Reader<Store>, wants: &BTreeSet<ParameterRef>) -> String {
     let mut text = String::new();
     match reader.known(&needed(wants)) {
         Known::Unseen => text.push_str("unseen"),
         Known::Seen { versions, errors, .. } => {
-            for (wanted, error) in &errors {
-                let _ = writeln!(text, "{wanted} {error}");
+            for (parameter_ref, error) in &errors {
+                let _ = writeln!(text, "{parameter_ref} {error}");
             }
-            for (wanted, metadata) in &versions {
-                let _ = writeln!(text, "{wanted} {:?}", metadata.as_ref().map(|m| (m.version, m.last_modified)));
+            for (parameter_ref, metadata) in &versions {
+                let _ = writeln!(text, "{parameter_ref} {:?}", metadata.as_ref().map(|m| (m.version, m.last_modified)));
             }
         }
     }
@@ -101,11 +105,11 @@ impl World {
         Self { bench, fixed: seed.is_multiple_of(8), random, objects, listener, reads: Vec::new() }
     }
 
-    fn wants(&self) -> BTreeMap<&'static str, (BTreeSet<Wanted>, u64)> {
+    fn wants(&self) -> BTreeMap<&'static str, (BTreeSet<ParameterRef>, u64)> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).wants.clone()
     }
 
-    fn subscribe(&self, name: &'static str, wants: &BTreeSet<Wanted>, interval: u64) {
+    fn subscribe(&self, name: &'static str, wants: &BTreeSet<ParameterRef>, interval: u64) {
         let names: Vec<_> = wants.iter().cloned().collect();
         self.bench.watch(name, &names, interval, true);
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +123,7 @@ impl World {
         match self.random.below(12) {
             0 | 1 => {
                 let count = 1 + self.random.below(8);
-                let wants = (0..count).map(|_| self.random.wanted(self.fixed)).collect();
+                let wants = (0..count).map(|_| self.random.parameter_ref(self.fixed)).collect();
                 let interval = self.random.of(&[60, 120, 300]);
                 self.subscribe(object, &wants, interval);
             }
@@ -200,8 +204,13 @@ impl World {
             let Known::Seen { versions, errors, .. } = self.bench.reader.known(&reads) else {
                 unreachable!("{seed}: {name} never knows all of {wants:?}");
             };
-            for wanted in &wants {
-                self.check(seed, wanted, versions.get(wanted).and_then(Option::as_ref), errors.get(wanted));
+            for parameter_ref in &wants {
+                self.check(
+                    seed,
+                    parameter_ref,
+                    versions.get(parameter_ref).and_then(Option::as_ref),
+                    errors.get(parameter_ref),
+                );
             }
             let believes = self.objects.lock().unwrap_or_else(PoisonError::into_inner).believes[name].clone();
             assert_eq!(believes, belief(&self.bench.reader, &wants), "{seed}: {name} was not told");
@@ -209,10 +218,10 @@ impl World {
     }
 
     /// Either what is newest, or the right error.
-    fn check(&self, seed: u64, wanted: &Wanted, found: Option<&Metadata>, error: Option<&ReadError>) {
-        let name = base(&wanted.request_name());
+    fn check(&self, seed: u64, parameter_ref: &ParameterRef, found: Option<&Metadata>, error: Option<&ReadError>) {
+        let name = base(&parameter_ref.request_name());
         let is_denied = self.bench.store.state().denied.contains(&name);
-        let newest = self.bench.store.newest(wanted);
+        let newest = self.bench.store.newest(parameter_ref);
         let exists = self.bench.store.exists(&name);
         let is_right = match error {
             _ if is_denied => {
@@ -223,7 +232,7 @@ impl World {
             Some(ReadError::VersionNotFound) => newest.is_none() && exists,
             Some(ReadError::Call { .. }) => false,
         };
-        assert!(is_right, "{seed}: {wanted} is {newest:?}, but {found:?} {error:?} is known");
+        assert!(is_right, "{seed}: {parameter_ref} is {newest:?}, but {found:?} {error:?} is known");
     }
 
     /// A last read by everybody tells the same, with values.
@@ -231,19 +240,19 @@ impl World {
         for (name, (wants, _)) in self.wants() {
             let reading =
                 self.bench.reader.read(&needed(&wants), Mode::Decrypt, Purpose::FirstSync, &object("shop", name)).await;
-            for wanted in &wants {
-                let name = base(&wanted.request_name());
-                let error = reading.errors.get(wanted);
+            for parameter_ref in &wants {
+                let name = base(&parameter_ref.request_name());
+                let error = reading.errors.get(parameter_ref);
                 let is_bad_key = self.bench.store.state().bad_keys.contains(&name);
                 if matches!(error, Some(ReadError::Call { error, .. }) if error.kind == AwsErrorKind::KeyUnavailable) {
-                    assert!(is_bad_key, "{seed}: {wanted} has a good key");
+                    assert!(is_bad_key, "{seed}: {parameter_ref} has a good key");
                     continue;
                 }
-                let found = reading.versions.get(wanted).and_then(Option::as_ref);
-                self.check(seed, wanted, found, error);
+                let found = reading.versions.get(parameter_ref).and_then(Option::as_ref);
+                self.check(seed, parameter_ref, found, error);
                 let expected = found.map(|metadata| format!("{name}#{}", metadata.version));
-                let value = reading.values.get(wanted).map(|value| value.expose_secret().to_owned());
-                assert_eq!(value, expected, "{seed}: {wanted}");
+                let value = reading.values.get(parameter_ref).map(|value| value.expose_secret().to_owned());
+                assert_eq!(value, expected, "{seed}: {parameter_ref}");
             }
         }
         assert_eq!(self.bench.store.values_alive(), 0, "{seed}: values outlive their readings");

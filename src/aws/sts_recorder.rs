@@ -1,0 +1,289 @@
+//! Records of the calls that the SDK's credential chain makes: it opens role sessions on its own, under IRSA and by
+//! profile, and takes no interceptor. The HTTP client is the only place where all of them pass.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_smithy_http_client::{
+    Builder, ConnectorBuilder,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::{
+    client::{
+        connector_metadata::ConnectorMetadata,
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::Response,
+};
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use aws_smithy_xml::decode::{Document, try_data};
+use serde_json::{Map, Value, json};
+
+use crate::aws::call_recorder::CallRecorder;
+use crate::domain::audit::{
+    AuditRecord, AuditSink, Resource, Session, WebIdentity,
+    aws_error::{AwsError, AwsErrorKind},
+};
+
+const EVENT_SOURCE: &str = "sts.amazonaws.com";
+const ASSUME_ROLE: &str = "AssumeRole";
+const WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
+/// The client of all AWS calls: the SDK's default, which records openings of role sessions besides.
+pub(crate) fn http_client(audit_sink: Arc<dyn AuditSink>, region: String) -> SharedHttpClient {
+    let inner = Builder::new().build_with_connector_fn(|settings, components| {
+        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        builder.set_proxy_config(Some(ProxyConfig::from_env()));
+        builder.build()
+    });
+    SharedHttpClient::new(Client { inner, recorder: Arc::new(Recorder { audit_sink, region }) })
+}
+
+#[derive(Debug)]
+struct Client {
+    inner: SharedHttpClient,
+    recorder: Arc<Recorder>,
+}
+
+impl HttpClient for Client {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Connector { inner, recorder: Arc::clone(&self.recorder) })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.inner.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    inner: SharedHttpConnector,
+    recorder: Arc<Recorder>,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Some(call) = StsCall::read(&request) else { return self.inner.call(request) };
+        let mut pending = PendingStsCall { recorder: Arc::clone(&self.recorder), call: Some(call) };
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            match inner.call(request).await {
+                Ok(response) => pending.answered(response).await,
+                Err(error) => {
+                    // The SDK's words for what went wrong on the way hold no content.
+                    pending.finish(None, Some(&unreachable(error.to_string())));
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// What is asked of STS.
+#[derive(Debug)]
+struct StsCall {
+    event_name: &'static str,
+    request_parameters: Value,
+    role: Option<String>,
+    capture: CallRecorder,
+}
+
+impl StsCall {
+    /// None for every other call.
+    fn read(request: &HttpRequest) -> Option<Self> {
+        let form = request.body().bytes().filter(|body| body.starts_with(b"Action=AssumeRole"))?;
+        let fields: BTreeMap<_, _> = form_urlencoded::parse(form).into_owned().collect();
+        let event_name = match fields.get("Action")?.as_str() {
+            ASSUME_ROLE => ASSUME_ROLE,
+            WITH_WEB_IDENTITY => WITH_WEB_IDENTITY,
+            _ => return None,
+        };
+        let capture = CallRecorder::default();
+        capture.sent(request.headers());
+        let role = fields.get("RoleArn").cloned();
+        Some(Self { event_name, request_parameters: request_parameters(fields), role, capture })
+    }
+}
+
+/// As CloudTrail spells them; the token is not among them.
+fn request_parameters(fields: BTreeMap<String, String>) -> Value {
+    let spelled = |(name, value): (String, String)| {
+        let value = match (name.as_str(), value.parse::<i64>()) {
+            ("Action" | "Version" | "WebIdentityToken", _) => return None,
+            ("DurationSeconds", Ok(seconds)) => json!(seconds),
+            _ => json!(value),
+        };
+        let mut name = name;
+        name.get_mut(..1)?.make_ascii_lowercase();
+        Some((name, value))
+    };
+    Value::Object(fields.into_iter().filter_map(spelled).collect::<Map<_, _>>())
+}
+
+/// A call under way: recorded also if the SDK gives up on it.
+struct PendingStsCall {
+    recorder: Arc<Recorder>,
+    call: Option<StsCall>,
+}
+
+impl PendingStsCall {
+    /// Records the answer and hands it on.
+    async fn answered(&mut self, mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+        let body = ByteStream::new(response.take_body()).collect().await;
+        let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+        if let Some(call) = &self.call {
+            call.capture.answered(response.headers());
+        }
+        let fields = fields(&body);
+        let status = response.status().as_u16();
+        if response.status().is_success() {
+            self.finish(Some(session(&fields)), None);
+        } else {
+            self.finish(None, Some(&error(&fields, status)));
+        }
+        Ok(Response::map(response, |_| SdkBody::from(body.clone())))
+    }
+
+    fn finish(&mut self, session: Option<Session>, error: Option<&AwsError>) {
+        if let Some(call) = self.call.take() {
+            self.recorder.record(call, session, error);
+        }
+    }
+}
+
+impl Drop for PendingStsCall {
+    fn drop(&mut self) {
+        self.finish(None, Some(&unreachable("the request timed out".to_owned())));
+    }
+}
+
+fn unreachable(message: String) -> AwsError {
+    AwsError { kind: AwsErrorKind::EndpointUnreachable, code: None, message, request_id: None }
+}
+
+/// The texts of those elements that are not secret.
+fn fields(body: &[u8]) -> BTreeMap<&'static str, String> {
+    const WANTED: &[&str] = &[
+        "AccessKeyId",
+        "AssumedRoleId",
+        "Arn",
+        "SubjectFromWebIdentityToken",
+        "Audience",
+        "Provider",
+        "Code",
+        "Message",
+    ];
+    let mut fields = BTreeMap::new();
+    let Ok(mut document) = Document::try_from(body) else { return fields };
+    while let Some(element) = document.next_start_element() {
+        let wanted = WANTED.iter().find(|name| element.local() == **name);
+        if let Some((name, Ok(text))) = wanted.map(|name| (*name, try_data(&mut document))) {
+            fields.insert(name, text.into_owned());
+        }
+    }
+    fields
+}
+
+fn session(fields: &BTreeMap<&str, String>) -> Session {
+    let field = |name: &str| fields.get(name).cloned();
+    let web_identity = field("SubjectFromWebIdentityToken").zip(field("Provider")).zip(field("Audience"));
+    Session {
+        access_key_id: field("AccessKeyId"),
+        assumed_role_id: field("AssumedRoleId"),
+        arn: field("Arn"),
+        web_identity: web_identity.map(|((subject, provider), audience)| WebIdentity { provider, audience, subject }),
+    }
+}
+
+fn error(fields: &BTreeMap<&str, String>, status: u16) -> AwsError {
+    let message = fields.get("Message").map(String::as_str).unwrap_or_default();
+    let Some(code) = fields.get("Code") else {
+        let message = format!("HTTP status {status}");
+        return AwsError { kind: AwsErrorKind::ServiceUnavailable, code: None, message, request_id: None };
+    };
+    AwsError {
+        kind: AwsErrorKind::classify(code, message, Some(status)),
+        code: Some(code.clone()),
+        message: message.lines().next().unwrap_or_default().to_owned(),
+        request_id: None,
+    }
+}
+
+struct Recorder {
+    audit_sink: Arc<dyn AuditSink>,
+    region: String,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+impl Recorder {
+    /// Whoever needed credentials caused the call, and all who share them profit: it is made for no object.
+    fn record(&self, call: StsCall, session: Option<Session>, error: Option<&AwsError>) {
+        let StsCall { event_name, request_parameters, role, capture } = call;
+        let mut facts = capture.facts((EVENT_SOURCE, event_name), &self.region, request_parameters, error);
+        facts.resources = role.iter().map(|role| Resource::role(role)).collect();
+        facts.session = session;
+        let id = uuid::Uuid::new_v4().to_string();
+        self.audit_sink.call(&AuditRecord::new(id, &facts, None, Vec::new(), Vec::new()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(body: &'static str) -> HttpRequest {
+        HttpRequest::new(SdkBody::from(body))
+    }
+
+    #[test]
+    fn the_token_is_never_part_of_the_record() {
+        let body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa\
+                    &RoleSessionName=spo&DurationSeconds=900&WebIdentityToken=s3cr3t";
+        let call = StsCall::read(&request(body)).expect("a role call");
+        assert_eq!(call.event_name, WITH_WEB_IDENTITY);
+        let expected = json!({"roleArn": "arn:aws:iam::1:role/a", "roleSessionName": "spo", "durationSeconds": 900});
+        assert_eq!(call.request_parameters, expected);
+        assert!(!format!("{call:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn other_calls_pass_unread() {
+        for body in ["Action=GetCallerIdentity&Version=2011-06-15", "Action=AssumeRoleWithSAML", "{}", ""] {
+            assert!(StsCall::read(&request(body)).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn of_an_answer_only_what_identifies_the_session_is_read() {
+        let body = b"<R><A><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s3cr3t</SecretAccessKey>\
+                     <SessionToken>t0k3n</SessionToken></Credentials><AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId>\
+                     <Arn>arn:x</Arn></AssumedRoleUser></A></R>";
+        let read = session(&fields(body));
+        assert_eq!((read.access_key_id.as_deref(), read.arn.as_deref()), (Some("ASIA"), Some("arn:x")));
+        assert_eq!(read.web_identity, None);
+        let read = format!("{:?}", fields(body));
+        assert!(!read.contains("s3cr3t") && !read.contains("t0k3n"), "{read}");
+    }
+
+    #[test]
+    fn an_error_keeps_the_code_and_the_first_line() {
+        let body = b"<E><Error><Code>AccessDenied</Code><Message>Not you.\nx</Message></Error></E>";
+        let error = error(&fields(body), 403);
+        assert_eq!((error.code.as_deref(), error.message.as_str()), (Some("AccessDenied"), "Not you."));
+        assert_eq!(super::error(&fields(b"<html>"), 502).message, "HTTP status 502");
+    }
+}

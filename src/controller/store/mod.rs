@@ -1,0 +1,5 @@
+//! Stores: where and as whom is read.
+
+pub mod connections;
+pub mod readers;
+pub mod reconcile;

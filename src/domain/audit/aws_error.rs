@@ -1,0 +1,239 @@
+//! Errors of AWS calls, as far as the operator tells them apart.
+
+use crate::api::Reason;
+
+/// A failed AWS call. Its message is AWS' own; it may name ARNs and accounts, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct AwsError {
+    /// The class of error.
+    pub kind: AwsErrorKind,
+    /// AWS' error code, for example `AccessDeniedException`; none if no answer arrived.
+    pub code: Option<String>,
+    /// AWS' message, or what went wrong on the way.
+    pub message: String,
+    /// AWS' request id, if an answer arrived.
+    pub request_id: Option<String>,
+}
+
+/// Classes of errors, each with its own remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsErrorKind {
+    /// IAM denies the action itself.
+    AccessDenied,
+    /// IAM, key policy or grants deny `kms:Decrypt`.
+    DecryptDenied,
+    /// KMS cannot use the key: disabled, pending deletion, gone.
+    KeyUnavailable,
+    /// KMS does not take a ciphertext: not its own, or with another key or encryption context.
+    CiphertextInvalid,
+    /// AWS does not accept the credentials, or none could be found.
+    CredentialsInvalid,
+    /// No connection, or no answer in time.
+    EndpointUnreachable,
+    /// Too many requests.
+    Throttled,
+    /// AWS refused the request as malformed.
+    Invalid,
+    /// AWS failed, or its answer could not be read.
+    ServiceUnavailable,
+}
+
+impl AwsErrorKind {
+    /// The reason that conditions, Events and metrics show.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::AccessDenied => Reason::AccessDenied,
+            Self::DecryptDenied => Reason::DecryptDenied,
+            Self::KeyUnavailable => Reason::KeyUnavailable,
+            Self::CiphertextInvalid => Reason::CiphertextInvalid,
+            Self::CredentialsInvalid => Reason::CredentialsInvalid,
+            Self::EndpointUnreachable => Reason::EndpointUnreachable,
+            Self::Throttled => Reason::Throttled,
+            Self::Invalid => Reason::InvalidSpec,
+            Self::ServiceUnavailable => Reason::ServiceUnavailable,
+        }
+    }
+
+    /// Classifies an error that AWS answered with, by code and message (reference: common errors of the SSM, KMS and
+    /// STS APIs). Denials by KMS inside an SSM call are told by the service or action that their message names.
+    pub fn classify(code: &str, message: &str, status: Option<u16>) -> Self {
+        let from_kms = message.contains("AWSKMS") || message.contains("kms:Decrypt");
+        match code {
+            "AccessDeniedException" | "AccessDenied" if from_kms || message.contains("ciphertext refers to") => {
+                Self::DecryptDenied
+            }
+            "AccessDeniedException" | "AccessDenied" => Self::AccessDenied,
+            "InvalidKeyId"
+            | "DisabledException"
+            | "KMSInvalidStateException"
+            | "NotFoundException"
+            | "InvalidKeyUsageException" => Self::KeyUnavailable,
+            "InvalidCiphertextException" | "IncorrectKeyException" => Self::CiphertextInvalid,
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "RequestThrottled"
+            | "LimitExceededException" => Self::Throttled,
+            "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "NotAuthorized"
+            | "RequestExpired"
+            | "InvalidIdentityToken"
+            | "IDPCommunicationError" => Self::CredentialsInvalid,
+            "ValidationException" | "ValidationError" => Self::Invalid,
+            _ if status == Some(429) => Self::Throttled,
+            _ => Self::ServiceUnavailable,
+        }
+    }
+}
+
+/// Who was denied what, as AWS says it in the message of a denial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Denial<'a> {
+    /// ARN of the principal.
+    pub principal: Option<&'a str>,
+    /// The missing action, for example `ssm:GetParameters`.
+    pub action: Option<&'a str>,
+    /// ARN of the resource.
+    pub resource: Option<&'a str>,
+    /// Which kind of policy does not allow it.
+    pub because: Option<&'a str>,
+    /// Which kind of policy denies it.
+    pub explicit_deny: Option<&'a str>,
+}
+
+impl<'a> Denial<'a> {
+    /// Reads `User: <principal> is not authorized to perform: <action> on resource: <resource> because no <kind of>
+    /// policy allows the <action> action`, or `... with an explicit deny in a <kind of> policy` (IAM User Guide,
+    /// troubleshooting access denied error messages).
+    pub fn parse(message: &'a str) -> Self {
+        let word_after = |marker: &str| {
+            let (_, rest) = message.split_once(marker)?;
+            let word = rest.split_whitespace().next()?;
+            Some(word.trim_end_matches([',', '.', ';', '"']))
+        };
+        let rest_after = |marker: &str| {
+            let (_, rest) = message.lines().next()?.split_once(marker)?;
+            Some(rest.split(" (Service: ").next()?.trim_end_matches('.'))
+        };
+        Self {
+            principal: word_after("User: "),
+            action: word_after("perform: "),
+            resource: word_after("on resource: "),
+            because: rest_after(" because "),
+            explicit_deny: rest_after(" with an explicit deny in "),
+        }
+    }
+
+    /// What to do, where AWS says nothing of why: allow it at the `usual` place.
+    pub(crate) fn remedy(&self, usual: &str) -> String {
+        if let Some(policy) = self.explicit_deny {
+            return format!(", with an explicit deny in {policy}; remove the deny there");
+        }
+        match self.because {
+            Some(because) if !because.contains("identity-based policy") => {
+                format!(" because {because}; allow it there")
+            }
+            _ => format!("; allow it {usual}"),
+        }
+    }
+}
+
+/// The request id of the KMS call inside a failed SSM call: the key to its CloudTrail record.
+pub fn kms_request_id(message: &str) -> Option<&str> {
+    let (_, from_kms) = message.split_once("AWSKMS")?;
+    let (_, rest) = from_kms.split_once("Request ID: ")?;
+    rest.split([';', ')', ' ']).next().filter(|id| !id.is_empty())
+}
+
+impl AwsError {
+    pub(crate) fn text(&self) -> String {
+        match &self.code {
+            Some(code) => format!("{code}: {}", self.sentence()),
+            None => self.sentence().to_owned(),
+        }
+    }
+
+    /// The message without what Parameter Store appends about its call of KMS: the request id in there differs with
+    /// every attempt, and a failure that stays the same must read the same, or each look at it would be news.
+    pub fn sentence(&self) -> &str {
+        self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(sentence, _)| sentence)
+    }
+
+    /// Whether AWS refused the signature for its time. Its message then names both times, which differ with every
+    /// attempt too.
+    pub fn is_skewed(&self) -> bool {
+        ["Signature expired", "Signature not yet current"].iter().any(|start| self.message.starts_with(start))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::parameter::key::key_arn;
+
+    pub const DENIED: &str = "User: arn:aws:sts::111122223333:assumed-role/spo/demo is not authorized to perform: \
+        ssm:GetParameters on resource: arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a because no \
+        identity-based policy allows the ssm:GetParameters action";
+    pub const DISABLED: &str = "arn:aws:kms:eu-central-1:111122223333:key/0d9f is disabled. (Service: AWSKMS; Status Code: \
+        400; Error Code: DisabledException; Request ID: 6e9b2c1e-0000; Proxy: null)";
+
+    #[test]
+    fn codes_are_classified() {
+        use AwsErrorKind::*;
+        for (code, message, expected) in [
+            ("AccessDeniedException", DENIED, AccessDenied),
+            (
+                "AccessDeniedException",
+                "User: x is not authorized to perform: kms:Decrypt on resource: y",
+                DecryptDenied,
+            ),
+            (
+                "AccessDeniedException",
+                "The ciphertext refers to a customer master key that does not exist",
+                DecryptDenied,
+            ),
+            ("InvalidKeyId", DISABLED, KeyUnavailable),
+            ("InvalidCiphertextException", "", CiphertextInvalid),
+            ("IncorrectKeyException", "", CiphertextInvalid),
+            ("ThrottlingException", "Rate exceeded", Throttled),
+            ("ExpiredTokenException", "", CredentialsInvalid),
+            ("UnrecognizedClientException", "", CredentialsInvalid),
+            ("InvalidClientTokenId", "", CredentialsInvalid),
+            ("ValidationException", "", Invalid),
+            ("InternalServerError", "", ServiceUnavailable),
+            ("SomethingNew", "", ServiceUnavailable),
+        ] {
+            assert_eq!(AwsErrorKind::classify(code, message, Some(400)), expected, "{code} {message}");
+        }
+        assert_eq!(AwsErrorKind::classify("SomethingNew", "", Some(429)), Throttled);
+    }
+
+    #[test]
+    fn a_denial_names_principal_action_and_resource() {
+        let denial = Denial::parse(DENIED);
+        assert_eq!(denial.principal, Some("arn:aws:sts::111122223333:assumed-role/spo/demo"));
+        assert_eq!(denial.action, Some("ssm:GetParameters"));
+        assert_eq!(denial.resource, Some("arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a"));
+        assert_eq!(Denial::parse("no such words"), Denial::default());
+    }
+
+    #[test]
+    fn key_and_request_id_are_found_in_what_kms_says() {
+        assert_eq!(key_arn(DISABLED), Some("arn:aws:kms:eu-central-1:111122223333:key/0d9f"));
+        assert_eq!(kms_request_id(DISABLED), Some("6e9b2c1e-0000"));
+        assert_eq!(key_arn(DENIED), None);
+        assert_eq!(kms_request_id(DENIED), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! The record of one write of a Secret.
+
+use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::audit::{ObjectRef, SCHEMA, to_seconds};
+
+/// A write of a Secret, on the same stream: so that a write without an AWS call is not taken for an access.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretWrite {
+    schema: &'static str,
+    /// Id of this record.
+    #[serde(rename = "auditID")]
+    audit_id: String,
+    #[serde(rename = "secretWrite")]
+    details: WriteDetails,
+    objects: Vec<ObjectRef>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WriteDetails {
+    verb: &'static str,
+    time: String,
+    resource_version: Option<String>,
+    #[serde(rename = "requestIDs")]
+    request_ids: Vec<String>,
+}
+
+impl SecretWrite {
+    /// The record of a write: its `verb` (`apply`, `delete`, `release` or `withdraw`), what it led to and the AWS calls
+    /// behind it.
+    pub fn new(
+        audit_id: String,
+        verb: &'static str,
+        time: Timestamp,
+        resource_version: Option<String>,
+        request_ids: Vec<String>,
+        object: ObjectRef,
+    ) -> Self {
+        let details = WriteDetails { verb, time: to_seconds(time), resource_version, request_ids };
+        Self { schema: SCHEMA, audit_id, details, objects: vec![object] }
+    }
+}

@@ -1,0 +1,4 @@
+//! Whose Secret is it, and is it intact?
+
+pub mod merge;
+pub mod owner;

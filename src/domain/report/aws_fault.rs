@@ -1,0 +1,169 @@
+//! Errors of AWS calls, as the owner of an object reads them.
+
+use crate::domain::{
+    Fault,
+    audit::aws_error::{AwsError, AwsErrorKind, Denial},
+    parameter::{
+        key::{KeyState, key_arn},
+        name::Scope,
+    },
+    report::text::list,
+};
+
+impl AwsError {
+    /// The failure as the owner of the object reads it.
+    ///
+    /// `principal` is the caller, `names` what was asked for, `key` what is known of the key.
+    pub fn fault(&self, principal: Option<&str>, names: &[String], scope: &Scope, key: Option<&KeyState>) -> Fault {
+        let denial = Denial::parse(&self.message);
+        let principal = denial.principal.or(principal).unwrap_or("the operator's identity");
+        let resource = denial.resource.map_or_else(|| list(names), str::to_owned);
+        let message = match self.kind {
+            AwsErrorKind::AccessDenied => {
+                let action = denial.action.unwrap_or("ssm:GetParameters");
+                format!("{principal} may not call {action} on {resource}{}.", denial.remedy("in its IAM policy"))
+            }
+            AwsErrorKind::DecryptDenied => format!(
+                "{principal} may not call kms:Decrypt on {}{}.",
+                denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters"),
+                denial.remedy("in the IAM policy and in the key's policy")
+            ),
+            AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
+            AwsErrorKind::CiphertextInvalid if self.code.as_deref() == Some("IncorrectKeyException") => format!(
+                "The value of {} was encrypted by another key than kmsDecrypt.keyId names; correct it, or leave it out.",
+                list(names)
+            ),
+            AwsErrorKind::CiphertextInvalid => format!(
+                "KMS cannot decrypt the value of {}: it is not what KMS made, or was made with another \
+                 kmsDecrypt.encryptionContext; correct that, or the parameter.",
+                list(names)
+            ),
+            AwsErrorKind::CredentialsInvalid => self.credentials_refused(),
+            AwsErrorKind::EndpointUnreachable => format!(
+                "No answer from AWS in region {} ({}); check DNS, VPC endpoints and proxies.",
+                scope.region,
+                self.sentence()
+            ),
+            AwsErrorKind::Throttled => format!(
+                "AWS throttles account {} in region {} ({}); the operator waits and tries again: if it asks Parameter \
+                 Store too often for others, lower spec.quota of the store.",
+                scope.account,
+                scope.region,
+                self.text()
+            ),
+            AwsErrorKind::Invalid => {
+                format!("AWS refuses the request for {} as invalid ({}); correct the spec.", list(names), self.text())
+            }
+            AwsErrorKind::ServiceUnavailable => {
+                format!("AWS failed to answer for {} ({}); the operator tries again.", list(names), self.text())
+            }
+        };
+        Fault::new(self.kind.reason(), message)
+    }
+
+    fn key_unavailable(&self, names: &[String], key: Option<&KeyState>) -> String {
+        match key {
+            Some(key @ KeyState { arn, state, deletion_date, .. }) => {
+                let deletion = deletion_date.as_ref().map(|date| format!(" on {date}")).unwrap_or_default();
+                format!("KMS key {arn} of {} is in state {state}{deletion}; {}.", list(names), key.remedy())
+            }
+            None => format!(
+                "KMS cannot use the key of {} ({}); enable the key, or write the parameters with another one.",
+                list(names),
+                self.sentence().trim_end_matches('.')
+            ),
+        }
+    }
+
+    fn credentials_refused(&self) -> String {
+        if self.is_skewed() {
+            return format!(
+                "AWS does not accept the operator's signature ({}): their clocks are more than five minutes apart; set \
+                 the clock of the operator's node right.",
+                self.code.as_deref().unwrap_or_default()
+            );
+        }
+        if self.code.is_none() {
+            return format!(
+                "No AWS credentials could be had for the store ({}); give the operator's ServiceAccount a role that \
+                 trusts it, or set spec.identity of the store.",
+                self.message
+            );
+        }
+        format!(
+            "AWS does not accept the credentials of the store ({}); renew them, the operator then goes on by itself.",
+            self.text()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::aws_error::tests::{DENIED, DISABLED};
+
+    fn scope() -> Scope {
+        Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
+    }
+
+    #[test]
+    fn messages_name_what_to_do() {
+        let error = |kind, code: &str, message: &str| AwsError {
+            kind,
+            code: Some(code.into()),
+            message: message.into(),
+            request_id: None,
+        };
+        let names = ["/shop/a".to_owned()];
+        let denied =
+            error(AwsErrorKind::AccessDenied, "AccessDeniedException", DENIED).fault(None, &names, &scope(), None);
+        for part in ["assumed-role/spo/demo", "ssm:GetParameters", "parameter/shop/a"] {
+            assert!(denied.message.contains(part), "{}", denied.message);
+        }
+        assert!(denied.message.ends_with("; allow it in its IAM policy."), "{}", denied.message);
+        let elsewhere = DENIED.replace("no identity-based policy", "no VPC endpoint policy");
+        let denied = error(AwsErrorKind::AccessDenied, "AccessDeniedException", &elsewhere);
+        let said = denied.fault(None, &names, &scope(), None).message;
+        let expected = " because no VPC endpoint policy allows the ssm:GetParameters action; allow it there.";
+        assert!(said.ends_with(expected), "{said}");
+        let (begin, _) = DENIED.split_once(" because ").expect("a reason");
+        let by_deny = format!("{begin} with an explicit deny in a service control policy");
+        let denied = error(AwsErrorKind::AccessDenied, "AccessDeniedException", &by_deny);
+        let said = denied.fault(None, &names, &scope(), None).message;
+        let expected = "parameter/shop/a, with an explicit deny in a service control policy; remove the deny there.";
+        assert!(said.ends_with(expected), "{said}");
+        let key = KeyState {
+            arn: "KEY".into(),
+            manager: None,
+            state: "PendingDeletion".into(),
+            deletion_date: Some("DAY".into()),
+        };
+        let fault =
+            error(AwsErrorKind::KeyUnavailable, "InvalidKeyId", DISABLED).fault(None, &names, &scope(), Some(&key));
+        for part in ["KEY", "PendingDeletion", "DAY", "/shop/a", "cancel"] {
+            assert!(fault.message.contains(part), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn a_failure_that_stays_the_same_reads_the_same() {
+        let fault = |kind, code: &str, message: String| {
+            let error = AwsError { kind, code: Some(code.into()), message, request_id: None };
+            error.fault(None, &["/shop/a".to_owned()], &scope(), None).message
+        };
+        let disabled = |id| fault(AwsErrorKind::KeyUnavailable, "InvalidKeyId", DISABLED.replace("6e9b2c1e-0000", id));
+        assert_eq!(disabled("1"), disabled("2"));
+        assert!(disabled("1").contains("key/0d9f is disabled); enable"), "{}", disabled("1"));
+        let throttled = |id| {
+            let message = format!("Rate exceeded (Service: AWSKMS; Status Code: 400; Request ID: {id}; Proxy: null)");
+            fault(AwsErrorKind::Throttled, "ThrottlingException", message)
+        };
+        assert_eq!(throttled("1"), throttled("2"));
+        let skewed = |time| {
+            let message = format!("Signature expired: {time} is now earlier than {time} ({time} - 5 min.)");
+            fault(AwsErrorKind::CredentialsInvalid, "InvalidSignatureException", message)
+        };
+        assert_eq!(skewed("20261124T100000Z"), skewed("20261124T100001Z"));
+        assert!(skewed("20261124T100000Z").contains("clock"));
+    }
+}

@@ -1,0 +1,5 @@
+//! When is something done?
+
+pub mod backoff;
+pub mod decide;
+pub mod restart;

@@ -1,0 +1,9 @@
+//! What does the Secret hold? Values become its data.
+
+pub mod dotenv;
+mod extract;
+pub mod json;
+pub mod key_name;
+pub mod render;
+pub mod secret_type;
+pub mod template;

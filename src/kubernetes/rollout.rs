@@ -1,0 +1,115 @@
+//! Restarts workloads as `kubectl rollout restart` does: by an annotation on their pod template.
+
+use k8s_openapi::{
+    api::apps::v1::{DaemonSet, Deployment, StatefulSet},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{
+    Api, Client, Error, ResourceExt,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use crate::kubernetes::secrets::errors::shortened;
+use crate::{
+    api::{RestartTarget, WorkloadKind, names},
+    domain::schedule::restart::{Rollout, label_selector},
+};
+
+/// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of
+/// doubt.
+const CLOCKS_APART: i64 = 30;
+
+/// Workloads of the cluster.
+#[derive(Clone)]
+pub struct Rollouts {
+    client: Client,
+}
+
+impl Rollouts {
+    /// Uses this client.
+    pub const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Restarts what a target means, except what has this very annotation and value from before, or came after `changed`.
+    /// Answers with each workload by kind and name.
+    pub async fn restart(
+        &self,
+        namespace: &str,
+        target: &RestartTarget,
+        annotation: (&str, &str),
+        changed: Option<&Time>,
+    ) -> Vec<(String, Rollout)> {
+        let api = self.api(namespace, target.kind);
+        let kind = format!("{:?}", target.kind);
+        let found = match (&target.name, &target.selector) {
+            (Some(name), _) => api.get(name).await.map(|object| vec![object]),
+            (None, Some(selector)) => {
+                let params = ListParams::default().labels(&label_selector(selector));
+                api.list(&params).await.map(|list| list.items)
+            }
+            (None, None) => Ok(Vec::new()),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let name = target.name.as_deref().unwrap_or("by selector");
+                return vec![(format!("{kind} {name}"), failed(&error))];
+            }
+        };
+        let mut rollouts = Vec::new();
+        if found.is_empty() {
+            rollouts.push((format!("{kind} by selector"), Rollout::NoneSelected));
+        }
+        for object in found {
+            let is_newer = changed.is_some_and(|changed| {
+                let created = object.metadata.creation_timestamp.as_ref();
+                created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
+            });
+            let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, annotation).await };
+            rollouts.push((format!("{kind} {}", object.name_any()), rollout));
+        }
+        rollouts
+    }
+
+    fn api(&self, namespace: &str, kind: WorkloadKind) -> Api<DynamicObject> {
+        let resource = match kind {
+            WorkloadKind::Deployment => ApiResource::erase::<Deployment>(&()),
+            WorkloadKind::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
+            WorkloadKind::DaemonSet => ApiResource::erase::<DaemonSet>(&()),
+        };
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+}
+
+async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, (annotation, value): (&str, &str)) -> Rollout {
+    let spec = &object.data["spec"];
+    if spec["template"]["metadata"]["annotations"][annotation] == value {
+        return Rollout::Started;
+    }
+    if spec["paused"] == true {
+        return Rollout::Paused;
+    }
+    let patch = json!({
+        "metadata": {"uid": object.metadata.uid},
+        "spec": {"template": {"metadata": {"annotations": {annotation: value}}}},
+    });
+    let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch_metadata(&object.name_any(), &params, &Patch::<Value>::Merge(patch)).await {
+        Ok(_) if spec["updateStrategy"]["type"] == "OnDelete" => Rollout::OnDelete,
+        Ok(_) => Rollout::Started,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Error) -> Rollout {
+    match error {
+        Error::Api(status) if status.code == 404 => Rollout::Missing,
+        Error::Api(status) if status.code == 403 => Rollout::Forbidden,
+        Error::Api(status) => {
+            Rollout::Failed(format!("the API server answered {}: {}", status.code, shortened(&status.message)))
+        }
+        _ => Rollout::Failed("the API server cannot be reached".to_owned()),
+    }
+}
