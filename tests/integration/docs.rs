@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use secure_parameter_operator::{
     api::{AccessRule, NamespaceMatch, Reason},
     domain::{
-        parameter::Scope,
-        policy::{Grant, Namespace, validate},
+        access::grant::{Grant, Namespace, validate},
+        parameter::name::Scope,
     },
 };
 use serde_json::json;

@@ -14,10 +14,10 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("parameters", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
     ("aws", &["api", "domain", "parameters"], &["kube", "axum"]),
     ("kubernetes", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
-    ("observe", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube"]),
+    ("telemetry", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube"]),
     (
         "controller",
-        &["api", "domain", "parameters", "aws", "kubernetes", "observe"],
+        &["api", "domain", "parameters", "aws", "kubernetes", "telemetry"],
         &["aws_sdk", "aws_config", "aws_smithy", "axum", "kube::Api", "kube::Client", "kube::client"],
     ),
 ];

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use secrecy::ExposeSecret;
 
-use crate::domain::property::{CANARY, wanted};
+use crate::domain::property::{CANARY, parameter_ref};
 use crate::{
     api::Format,
     domain::{
@@ -75,7 +75,7 @@ fn no_message_holds_a_part_of_a_value() {
                 failed += 1;
                 assert!((1..=text.split('\n').count()).contains(&line), "{text:?}: {line}");
                 assert!(!problem.contains(CANARY), "{text:?}: {problem}");
-                let set = Set { index: 0, wanted: wanted("/x"), format: Format::Dotenv, mapping: None };
+                let set = Set { index: 0, parameter_ref: parameter_ref("/x"), format: Format::Dotenv, mapping: None };
                 let fault = extract::fields(&set, &text.clone().into()).map(drop).expect_err("the same problem");
                 assert!(fault.message.contains(&format!("line {line} ")), "{}", fault.message);
                 assert!(!fault.message.contains(CANARY), "{}", fault.message);

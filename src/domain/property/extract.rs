@@ -5,7 +5,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
 };
 
-use crate::domain::property::{CANARY, wanted};
+use crate::domain::property::{CANARY, parameter_ref};
 use crate::{
     api::{Decode, Reason},
     domain::{
@@ -20,7 +20,7 @@ const GARBAGE: &[&str] = &["S3CR3T", "A", "Zg==", "=", "-", "_", "+", "/", " ", 
 
 fn decoded(text: &str, decode: Decode) -> Result<Vec<u8>, Fault> {
     let value = text.to_owned().into();
-    let source = Source { decode: Some(decode), ..Source::of(wanted("/x")) };
+    let source = Source { decode: Some(decode), ..Source::of(parameter_ref("/x")) };
     part("K", &source, Content::Value(&value)).map(|content| content.bytes().to_vec())
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use secrecy::ExposeSecret;
 
-use crate::domain::property::{CANARY, wanted};
+use crate::domain::property::{CANARY, parameter_ref};
 use crate::{
     api::Format,
     domain::{
@@ -211,10 +211,10 @@ fn no_message_holds_a_part_of_a_value() {
         };
         let path = format!("${}", random.text(PATHS, 6));
         let value = text.clone().into();
-        let set = Set { index: 0, wanted: wanted("/x"), format: Format::Json, mapping: None };
+        let set = Set { index: 0, parameter_ref: parameter_ref("/x"), format: Format::Json, mapping: None };
         let by_name = extract::fields(&set, &value).map(drop);
         let is_path = json::check_path(&path).is_ok();
-        let source = Source { json_path: Some(path.clone()), ..Source::of(wanted("/x")) };
+        let source = Source { json_path: Some(path.clone()), ..Source::of(parameter_ref("/x")) };
         let by_path = if is_path { extract::part("K", &source, Content::Value(&value)).map(drop) } else { Ok(()) };
         found += usize::from(is_path && by_path.is_ok());
         for fault in [by_name, by_path].into_iter().filter_map(Result::err) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::property::{
     glob::{glob, matches, path},
-    wanted,
+    parameter_ref,
 };
 use crate::{
     api::{KeyFormat, KeyMapping, PathSource, Reason},
@@ -55,7 +55,7 @@ impl Case {
         let prefix = random.of(&[None, None, Some("P_"), Some(".")]).map(str::to_owned);
         let format = random.of(&[None, Some(KeyFormat::Name), Some(KeyFormat::EnvVar), Some(KeyFormat::EnvVar)]);
         let mapping = (!random.one_in(3)).then_some(KeyMapping { format, prefix });
-        let spoken_for = || ("a".to_owned(), Source::of(wanted("/named")));
+        let spoken_for = || ("a".to_owned(), Source::of(parameter_ref("/named")));
         let before = random.one_in(4).then(spoken_for).into_iter().collect();
         Self { source, mapping, names, before }
     }
@@ -68,14 +68,15 @@ impl Case {
             let is_near = self.source.recursive == Some(true) || !relative.contains('/');
             let any = |globs: &[String]| globs.iter().any(|glob| matches(glob, relative));
             let is_included = self.source.include.is_empty() || any(&self.source.include);
-            let key = mapping::key(relative, self.mapping.as_ref());
+            let key = key_name::key(relative, self.mapping.as_ref());
             (is_near && is_included && !any(&self.source.exclude)).then_some((name.as_str(), key))
         });
         chosen.collect()
     }
 
     fn expand(&self) -> Result<BTreeMap<String, Source>, Fault> {
-        let children: BTreeMap<_, _> = self.names.iter().map(|name| (wanted(name), Metadata::default())).collect();
+        let children: BTreeMap<_, _> =
+            self.names.iter().map(|name| (parameter_ref(name), Metadata::default())).collect();
         let mut keys = self.before.clone();
         let path = Path::new(0, &self.source, self.mapping.as_ref())?;
         path.expand(&Children::new(children), &mut keys).map(|()| keys)
@@ -90,9 +91,10 @@ impl Case {
     fn check_keys(&self, chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, Source>) {
         assert!(!self.is_hindered(chosen), "{chosen:?}: {:?}", keys.keys());
         let expected = chosen.iter().map(|(name, key)| (key.clone().unwrap_or_default(), Some(*name)));
-        let named = self.before.iter().map(|(key, source)| (key.clone(), Some(source.wanted.name.as_str())));
+        let named = self.before.iter().map(|(key, source)| (key.clone(), Some(source.parameter_ref.name.as_str())));
         let expected: BTreeMap<_, _> = expected.chain(named).collect();
-        let found: BTreeMap<_, _> = keys.iter().map(|(key, s)| (key.clone(), Some(s.wanted.name.as_str()))).collect();
+        let found: BTreeMap<_, _> =
+            keys.iter().map(|(key, s)| (key.clone(), Some(s.parameter_ref.name.as_str()))).collect();
         assert_eq!(found, expected, "{:?}", self.source);
     }
 
@@ -100,7 +102,9 @@ impl Case {
         let message = &fault.message;
         let key_of = |name: &str| match chosen.get(name) {
             Some(key) => key.as_deref(),
-            None => self.before.iter().find(|(_, source)| source.wanted.name == name).map(|(key, _)| key.as_str()),
+            None => {
+                self.before.iter().find(|(_, source)| source.parameter_ref.name == name).map(|(key, _)| key.as_str())
+            }
         };
         match fault.reason {
             Reason::PathEmpty => assert!(chosen.is_empty(), "{message}: {chosen:?}"),

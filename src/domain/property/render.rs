@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::domain::property::{CANARY, dotenv::quoted, json::string, wanted};
+use crate::domain::property::{CANARY, dotenv::quoted, json::string, parameter_ref};
 use crate::{
     api::{Decode, Format, KeyFormat, KeyMapping, Reason},
     domain::{
@@ -52,7 +52,7 @@ impl Case {
     }
 
     fn add_value(&mut self, name: &str, value: String) {
-        self.values.insert(wanted(name), Arc::new(value.into()));
+        self.values.insert(parameter_ref(name), Arc::new(value.into()));
     }
 
     fn add_key(&mut self, random: &mut Random, name: &str) {
@@ -61,7 +61,7 @@ impl Case {
             return;
         }
         let text = random.text(TEXTS, 6);
-        let mut source = Source { optional: true, ..Source::of(wanted(name)) };
+        let mut source = Source { optional: true, ..Source::of(parameter_ref(name)) };
         let in_json = |random: &mut Random, text: &str| format!("{{\"other\": 1, \"x\": {}}}", string(random, text));
         let (value, content) = match random.below(6) {
             0 | 1 => (text.clone(), Some(text.into_bytes())),
@@ -99,7 +99,7 @@ impl Case {
         let key_format = random.of(&[None, None, Some(KeyFormat::EnvVar)]);
         let prefix = random.of(&[None, None, Some("P_")]).map(str::to_owned);
         let mapping = Some(KeyMapping { format: key_format, prefix });
-        self.plan.sets.push(Set { index, wanted: wanted(&name), format, mapping: mapping.clone() });
+        self.plan.sets.push(Set { index, parameter_ref: parameter_ref(&name), format, mapping: mapping.clone() });
         if random.one_in(8) {
             return;
         }
@@ -115,7 +115,7 @@ impl Case {
                 Format::Json => format!("{}: {}", string(random, field), string(random, &content)),
                 Format::Dotenv => format!("{field}={}\n", quoted(random, &content)),
             });
-            let Some(key) = mapping::key(field, mapping.as_ref()) else {
+            let Some(key) = key_name::key(field, mapping.as_ref()) else {
                 self.faults.insert(Reason::ValueError);
                 continue;
             };

@@ -1,7 +1,7 @@
 //! What does the Secret hold? Values become its data.
 
 pub mod dotenv;
-mod extract;
+pub mod extract;
 pub mod json;
 pub mod key_name;
 pub mod render;

@@ -9,7 +9,7 @@ use crate::{
     domain::schedule::decide::Purpose,
     parameters::{
         Known, Mode, ReadError,
-        testing::{Bench, labelled, needed, object, optional, version, wanted},
+        testing::{Bench, labelled, needed, object, optional, parameter_ref, version},
     },
 };
 
@@ -55,7 +55,7 @@ async fn a_call_that_is_under_way_serves_those_whom_it_is_new_enough_for() {
     let bench = Bench::new(10).await;
     bench.store.write("/a");
     bench.store.state().latency = SECOND;
-    let name = wanted("/a");
+    let name = parameter_ref("/a");
     bench.watch("object", std::slice::from_ref(&name), 60, true);
     sleep(5 * SECOND).await;
     bench.store.calls();
@@ -106,7 +106,7 @@ async fn answers_are_matched_by_name_whatever_their_order() {
 async fn missing_names_and_missing_versions_are_told_apart() {
     let bench = Bench::new(10).await;
     bench.store.write("/there");
-    let (good, gone) = (wanted("/there"), wanted("/gone"));
+    let (good, gone) = (parameter_ref("/there"), parameter_ref("/gone"));
     let (no_version, no_label) = (version("/there", 7), labelled("/gone", "prod"));
     let names = [good.clone(), gone.clone(), no_version.clone(), no_label.clone()];
     let reading = bench.read("shop", &names).await.expect("a reading");
@@ -123,7 +123,7 @@ async fn missing_names_and_missing_versions_are_told_apart() {
 #[tokio::test(start_paused = true)]
 async fn what_may_be_absent_is_no_error_and_no_further_question() {
     let bench = Bench::new(10).await;
-    let names = [wanted("/gone"), version("/gone", 7)];
+    let names = [parameter_ref("/gone"), version("/gone", 7)];
     let reads = optional(&names);
     let reading = bench.reader.read(&reads, Mode::Decrypt, Purpose::FirstSync, &object("shop", "object")).await;
     assert!(reading.errors.is_empty());

@@ -8,7 +8,7 @@ use crate::{
     domain::schedule::decide::Purpose,
     parameters::{
         Known, Mode,
-        testing::{Bench, Logged, needed, object, subscriber, version, wanted},
+        testing::{Bench, Logged, needed, object, parameter_ref, subscriber, version},
     },
 };
 
@@ -149,7 +149,7 @@ async fn looks_that_nobody_wants_any_more_are_not_made() {
     assert_eq!(bench.store.calls().len(), 0, "after {calls}");
     bench.watch("object", &names[..10], 600, true);
     sleep(SECOND).await;
-    assert_eq!(bench.store.calls().len(), 1, "and are made again when wanted again");
+    assert_eq!(bench.store.calls().len(), 1, "and are made again when parameter_ref again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +193,7 @@ async fn a_restart_looks_at_everything_within_the_budget_and_lets_others_pass() 
     for second in [20, 50, 80] {
         sleep(start + second * SECOND - Instant::now()).await;
         let asked = Instant::now();
-        let read = timeout(SECOND / 2, bench.read("new", &[wanted("/new")])).await;
+        let read = timeout(SECOND / 2, bench.read("new", &[parameter_ref("/new")])).await;
         assert!(read.is_ok(), "a read at {second} s waits for more than a few calls; {:?}", asked.elapsed());
     }
     sleep(start + 102 * SECOND - Instant::now()).await;
@@ -208,7 +208,7 @@ async fn a_restart_looks_at_everything_within_the_budget_and_lets_others_pass() 
 async fn a_first_sync_passes_the_restart_of_another_identity_of_the_account() {
     let bench = Bench::new(10).await;
     bench.store.write("/new");
-    let (names, name) = (bench.store.write_many(10_000), wanted("/new"));
+    let (names, name) = (bench.store.write_many(10_000), parameter_ref("/new"));
     bench.watch("object", &names, 360_000, true);
     let other = bench.other().await;
     sleep(50 * SECOND).await;

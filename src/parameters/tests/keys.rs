@@ -8,7 +8,7 @@ use crate::{
     domain::parameter::key::ParameterKey,
     parameters::{
         Known,
-        testing::{Bench, KEY, needed, wanted},
+        testing::{Bench, KEY, needed, parameter_ref},
     },
 };
 
@@ -22,7 +22,7 @@ async fn curious() -> Bench {
 }
 
 fn key(bench: &Bench, name: &str) -> Option<ParameterKey> {
-    let name = wanted(name);
+    let name = parameter_ref(name);
     let Known::Seen { versions, .. } = bench.reader.known(&needed([&name])) else { return None };
     bench.reader.keys(&versions).remove(&name)
 }
@@ -63,7 +63,7 @@ async fn who_may_not_describe_does_not_try_again_for_an_hour() {
 async fn what_becomes_of_a_key_is_told_within_an_hour() {
     let mut bench = curious().await;
     bench.store.write("/a");
-    bench.watch("object", &[wanted("/a")], 60, true);
+    bench.watch("object", &[parameter_ref("/a")], 60, true);
     sleep(10 * SECOND).await;
     bench.told();
     bench.store.state().described_as = Some("PendingDeletion");
@@ -82,13 +82,13 @@ async fn a_failed_read_keeps_no_news_from_others() {
     let mut bench = curious().await;
     bench.store.write("/a");
     bench.store.write("/b");
-    bench.watch("one", &[wanted("/a")], 60, true);
-    bench.watch("other", &[wanted("/b")], 60, true);
+    bench.watch("one", &[parameter_ref("/a")], 60, true);
+    bench.watch("other", &[parameter_ref("/b")], 60, true);
     sleep(10 * SECOND).await;
     bench.told();
     bench.store.state().described_as = Some("Disabled");
     bench.store.state().bad_keys.insert("/a".into());
-    let failed = bench.read("shop", &[wanted("/a")]).await.expect("a reading");
+    let failed = bench.read("shop", &[parameter_ref("/a")]).await.expect("a reading");
     assert_eq!(failed.errors.len(), 1);
     sleep(HOUR).await;
     assert!(bench.told().contains(&"other".to_owned()));
@@ -98,7 +98,7 @@ async fn a_failed_read_keeps_no_news_from_others() {
 async fn what_the_status_knows_is_not_learnt_again() {
     let bench = curious().await;
     bench.store.write("/a");
-    let name = wanted("/a");
+    let name = parameter_ref("/a");
     bench.watch("object", std::slice::from_ref(&name), 60, true);
     bench.reader.remember_key(&name, 1, KEY);
     sleep(60 * SECOND).await;

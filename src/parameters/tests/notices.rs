@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::parameters::{
     Known, ReadError,
-    testing::{Bench, labelled, needed, wanted},
+    testing::{Bench, labelled, needed, parameter_ref},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,8 +18,8 @@ async fn two_objects() -> Bench {
     for name in ["/a", "/b", "/shared"] {
         bench.store.write(name);
     }
-    bench.watch("a", &[wanted("/a"), wanted("/shared")], INTERVAL, true);
-    bench.watch("b", &[wanted("/b"), wanted("/shared")], INTERVAL, true);
+    bench.watch("a", &[parameter_ref("/a"), parameter_ref("/shared")], INTERVAL, true);
+    bench.watch("b", &[parameter_ref("/b"), parameter_ref("/shared")], INTERVAL, true);
     sleep(SECOND).await;
     bench.told();
     bench
@@ -67,7 +67,7 @@ async fn names_that_vanish_are_denied_and_recover_are_told() {
     bench.store.delete("/a");
     sweeps().await;
     assert_eq!(bench.told(), ["a"]);
-    let name = wanted("/a");
+    let name = parameter_ref("/a");
     let Known::Seen { errors, accesses, .. } = bench.reader.known(&needed([&name])) else { unreachable!("seen") };
     assert!(matches!(errors[&name], ReadError::NotFound));
     assert_eq!(accesses.len(), 1);
@@ -110,14 +110,14 @@ async fn a_moved_label_is_told() {
 async fn after_an_outage_it_is_looked_again_soon() {
     let mut bench = Bench::new(10).await;
     bench.store.write("/a");
-    bench.watch("a", &[wanted("/a")], 3_600, true);
+    bench.watch("a", &[parameter_ref("/a")], 3_600, true);
     bench.store.state().outage = true;
     sleep(20 * SECOND).await;
     assert_eq!(bench.told(), ["a"], "once for the whole outage");
     bench.store.state().outage = false;
     sleep(60 * SECOND).await;
     assert_eq!(bench.told(), ["a"]);
-    let name = wanted("/a");
+    let name = parameter_ref("/a");
     let Known::Seen { versions, .. } = bench.reader.known(&needed([&name])) else { unreachable!("seen") };
     assert_eq!(versions[&name].as_ref().map(|found| found.version), Some(1));
 }

@@ -53,7 +53,7 @@ struct Objects {
 
 struct World {
     bench: Bench,
-    /// Whether fixed versions are wanted too, which are looked at but hourly.
+    /// Whether fixed versions are parameter_ref too, which are looked at but hourly.
     fixed: bool,
     random: Random,
     objects: Arc<Mutex<Objects>>,

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::parameters::{
     Known, Mode, Terms,
-    testing::{Bench, needed, subscriber, wanted},
+    testing::{Bench, needed, parameter_ref, subscriber},
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -58,16 +58,16 @@ async fn who_lost_access_is_told() {
     sleep(DAY + HOUR).await;
     assert_eq!(bench.told(), ["object"], "only those whom it concerns");
     let Known::Seen { errors, .. } = bench.reader.known(&needed(&names)) else { unreachable!("all were read") };
-    assert_eq!(errors.keys().map(|wanted| wanted.name.as_str()).collect::<Vec<_>>(), ["/0007"]);
+    assert_eq!(errors.keys().map(|parameter_ref| parameter_ref.name.as_str()).collect::<Vec<_>>(), ["/0007"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_goes_takes_the_short_interval_along() {
     let bench = Bench::new(10).await;
     bench.store.write("/a");
-    bench.watch_on("object", &[wanted("/a")], TERMS, false);
+    bench.watch_on("object", &[parameter_ref("/a")], TERMS, false);
     let often = Terms { revalidate: Some(Duration::from_secs(10)), ..TERMS };
-    bench.watch_on("anxious", &[wanted("/a")], often, false);
+    bench.watch_on("anxious", &[parameter_ref("/a")], often, false);
     sleep(HOUR).await;
     assert!(bench.store.calls().len() > 300);
     bench.reader.forget(&subscriber("anxious"));
@@ -80,8 +80,8 @@ async fn who_goes_takes_the_short_interval_along() {
 async fn an_outage_is_no_loss_of_access() {
     let mut bench = Bench::new(10).await;
     bench.store.write("/a");
-    bench.watch_on("object", &[wanted("/a")], TERMS, false);
-    bench.read("shop", &[wanted("/a")]).await.expect("a reading");
+    bench.watch_on("object", &[parameter_ref("/a")], TERMS, false);
+    bench.read("shop", &[parameter_ref("/a")]).await.expect("a reading");
     bench.told();
     bench.store.state().outage = true;
     sleep(2 * DAY).await;
