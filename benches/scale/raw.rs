@@ -78,8 +78,11 @@ fn status(object: &SecureParameter) -> serde_json::Value {
         "status": {
             "observedGeneration": 1,
             "conditions": [condition("Ready", "True", "Synced"), condition("Reconciling", "False", "Synced")],
-            "secret": {"name": object.name_any(), "uid": object.uid(), "resourceVersion": "1"},
-            "sourceRevision": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "secret": {"name": object.name_any(), "keys": 1},
+            "observed": {
+                "sourceRevision": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                "secret": {"uid": object.uid(), "resourceVersion": "1"},
+            },
         },
     })
 }

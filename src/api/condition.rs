@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     reason::{Progress, Reason},
-    status::to_time,
+    time::to_time,
 };
 
 /// Longest message of a condition or note of an Event, in characters.

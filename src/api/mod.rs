@@ -16,7 +16,9 @@ mod restart;
 mod secure_parameter;
 pub mod status;
 mod store;
+mod store_ref;
 mod target;
+pub mod time;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
 pub use crds::{crds, to_yaml};
@@ -28,13 +30,12 @@ pub use label_selector::{LabelRequirement, LabelSelector, SelectorOperator};
 pub use reason::{Progress, Reason};
 pub use reference::reference;
 pub use restart::{RestartTarget, WorkloadKind};
-pub use secure_parameter::{
-    DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, SecureParameter, SecureParameterSpec, StoreKind, StoreRef,
-};
+pub use secure_parameter::{DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, SecureParameter, SecureParameterSpec};
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
     DEFAULT_REVALIDATE_INTERVAL, Decryption, LocalSecretRef, NamespaceMatch, NamespacedIdentity, NamespacedSecretRef,
     ParameterStore, ParameterStoreSpec, Quota,
 };
+pub use store_ref::{StoreKind, StoreRef};
 pub use target::{CreationPolicy, ReclaimPolicy, Target, Template};

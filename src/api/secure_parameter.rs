@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
     DataEntry, DataFromEntry, Interval,
-    patterns::{DNS_SUBDOMAIN, zero_or_up_to},
+    patterns::zero_or_up_to,
     restart::RestartTarget,
     status::SecureParameterStatus,
+    store_ref::{StoreKind, StoreRef},
     target::{CreationPolicy, ReclaimPolicy, Target},
 };
 
@@ -90,42 +90,6 @@ pub struct SecureParameterSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub restart: Vec<RestartTarget>,
-}
-
-/// Reference to the store of a `SecureParameter`.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreRef {
-    /// Kind of the store: `ClusterParameterStore` or, in the same namespace, `ParameterStore`. Default:
-    /// `ClusterParameterStore`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "StoreKind")]
-    pub kind: Option<StoreKind>,
-
-    /// Name of the store. Default: `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
-    pub name: Option<String>,
-}
-
-/// The two kinds of stores.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum StoreKind {
-    /// Cluster-wide store of the platform team.
-    #[default]
-    ClusterParameterStore,
-    /// Store of one namespace, with an identity of its own.
-    ParameterStore,
-}
-
-impl StoreKind {
-    /// The kind as Kubernetes spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClusterParameterStore => "ClusterParameterStore",
-            Self::ParameterStore => "ParameterStore",
-        }
-    }
 }
 
 impl SecureParameterSpec {

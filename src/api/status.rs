@@ -1,24 +1,32 @@
 //! What the operator reports on its objects.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Condition, ConditionType, condition::find, secure_parameter::StoreKind};
+use crate::api::{
+    condition::{Condition, ConditionStatus, ConditionType, find},
+    reason::Reason,
+    store_ref::StoreKind,
+};
 
 /// How many parameters the status lists; the rest is counted.
 pub const LISTED_PARAMETERS: usize = 50;
+
+/// How many keys of the Secret the status lists for each parameter.
+pub const LISTED_KEYS: usize = 50;
 
 /// Status of a `SecureParameter`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecureParameterStatus {
-    /// The `metadata.generation` that this status speaks of.
+    /// The `metadata.generation` that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready` always; `Reconciling`, `Stalled` and `Suspended` only while true; `Restarted` once that was of concern.
+    /// `Ready` is always present; `Reconciling`, `Stalled` and `Suspended` only while true; `Restarted` once a restart of
+    /// workloads was due.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -30,19 +38,14 @@ pub struct SecureParameterStatus {
 
     /// The Secret as last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<WrittenSecret>,
-
-    /// Digest over store, identity and the parameters' ARNs, selectors, versions and modification times; no value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub source_revision: Option<String>,
+    pub secret: Option<SecretStatus>,
 
     /// The first 50 parameters behind the Secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub parameters: Vec<ParameterStatus>,
 
-    /// How many parameters there are.
+    /// The number of parameters behind the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_count: Option<i32>,
 
@@ -50,23 +53,22 @@ pub struct SecureParameterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_change_time: Option<Time>,
 
-    /// The last decrypting access that is worth a status change.
+    /// The last decrypting access that came with another change of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_access: Option<LastAccess>,
-
-    /// What workloads are restarted for: the Secret, and the version with which its content last changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 512))]
-    pub restart_token: Option<String>,
 
     /// The first 256 characters of the annotation `secureparameter.io/sync` whose sync was last done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub last_handled_sync: Option<String>,
+
+    /// What the operator remembers across restarts. It is not meant for users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
 }
 
 impl SecureParameterStatus {
-    /// Whether the operator ever wrote it; before that it is what the definition gives each new object.
+    /// Reports whether the operator ever wrote it. Before that it is the default of the definition.
     pub const fn is_reported(&self) -> bool {
         self.observed_generation.is_some()
     }
@@ -75,6 +77,85 @@ impl SecureParameterStatus {
     pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
         find(&self.conditions, type_)
     }
+
+    /// The reason of `Ready`, if it is one of ours.
+    pub fn ready_reason(&self) -> Option<Reason> {
+        self.condition(ConditionType::Ready).and_then(Condition::known_reason)
+    }
+
+    /// Reports whether `Ready` is true.
+    pub fn is_ready(&self) -> bool {
+        self.condition(ConditionType::Ready).is_some_and(|ready| ready.status == ConditionStatus::True)
+    }
+
+    /// The Secret as last written, with its identity.
+    pub fn written_secret(&self) -> Option<WrittenSecret> {
+        let (secret, observed) = (self.secret.as_ref()?, self.observed.as_ref()?.secret.as_ref()?);
+        Some(WrittenSecret {
+            name: secret.name.clone(),
+            keys: secret.keys,
+            uid: observed.uid.clone(),
+            resource_version: observed.resource_version.clone(),
+        })
+    }
+
+    /// The revision of the parameters that the Secret was last written from.
+    pub fn source_revision(&self) -> Option<&str> {
+        self.observed.as_ref()?.source_revision.as_deref()
+    }
+}
+
+/// A Secret as last written, as the status records it in `secret` and `observed.secret`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenSecret {
+    /// Name of the Secret, in the object's namespace.
+    pub name: String,
+    /// The number of keys that were written.
+    pub keys: i32,
+    /// Its uid.
+    pub uid: String,
+    /// Its resource version right after the operator's last write.
+    pub resource_version: String,
+}
+
+/// The Secret of an object.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretStatus {
+    /// Name of the Secret, in the object's namespace.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// The number of keys that the operator wrote.
+    pub keys: i32,
+}
+
+/// What the operator remembers of an object across restarts. Contains nothing derived from a value.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// Digest of the store, the identity and the parameters' ARNs, selectors, versions and modification times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub source_revision: Option<String>,
+    /// The Secret as last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<ObservedSecret>,
+    /// The change that workloads are restarted for: name of the Secret and its resource version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub restart: Option<String>,
+}
+
+/// Identity of a written Secret.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedSecret {
+    /// Its uid.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// Its resource version right after the operator's last write.
+    #[schemars(length(max = 64))]
+    pub resource_version: String,
 }
 
 /// The store that serves an object.
@@ -88,37 +169,16 @@ pub struct ResolvedStore {
     pub name: String,
 }
 
-/// Identity of a written Secret.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WrittenSecret {
-    /// Name of the Secret, in the object's namespace.
-    #[schemars(length(max = 253))]
-    pub name: String,
-    /// Its uid.
-    #[schemars(length(max = 64))]
-    pub uid: String,
-    /// Its resource version right after the operator's last write.
-    #[schemars(length(max = 64))]
-    pub resource_version: String,
-    /// How many keys it holds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_count: Option<i32>,
-}
-
 /// One parameter behind the Secret.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParameterStatus {
-    /// Name or ARN as in the spec.
-    #[schemars(length(max = 2048))]
-    pub name: String,
     /// ARN of the parameter.
     #[schemars(length(max = 2048))]
     pub arn: String,
     /// Version that was read.
     pub version: i64,
-    /// The label that chose the version.
+    /// The label that selected the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub label: Option<String>,
@@ -130,13 +190,17 @@ pub struct ParameterStatus {
     #[schemars(length(max = 32))]
     pub type_: String,
     /// ARN of the KMS key that encrypts that version, where the operator may know it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "keyARN", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub key_arn: Option<String>,
     /// Who manages that key, where the operator may know it: `AWS` or `CUSTOMER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub key_manager: Option<String>,
+    /// The first 50 keys of the Secret whose values come from this parameter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 253)))]
+    pub keys: Vec<String>,
 }
 
 /// A decrypting access, as CloudTrail names it.
@@ -200,10 +264,4 @@ pub struct CallerIdentityStatus {
     /// The AWS account.
     #[schemars(length(max = 12))]
     pub account: String,
-}
-
-/// `time` in whole seconds, as the Kubernetes API keeps it.
-pub fn to_time(time: Timestamp) -> Time {
-    let seconds = time.as_second();
-    Time(Timestamp::from_second(seconds).unwrap_or(time))
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -10,14 +11,17 @@ use kube::{
     api::PartialObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::{OwnedMutexGuard, mpsc::UnboundedSender};
+use tokio::{
+    sync::{OwnedMutexGuard, mpsc::UnboundedSender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::controller::{
     index::{Index, StoreKey},
     locked,
-    secure_parameter::state::ObjectStates,
+    secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     store::{connections::Sessions, readers::Readers},
 };
 use crate::{
@@ -58,7 +62,11 @@ pub struct Context {
     /// Objects by what they want.
     pub index: Mutex<Index>,
     /// What is remembered of each object.
-    pub ledger: ObjectStates,
+    pub states: ObjectStates,
+    /// Which reader watches the parameters of which object.
+    pub subscriptions: Subscriptions,
+    /// When the operator started.
+    pub started: Instant,
     /// Open stores.
     pub sessions: Sessions,
     /// Readers, shared by stores of one identity and region.
@@ -84,6 +92,18 @@ pub struct Caches {
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     /// Metadata of our Secrets.
     pub secrets: Store<SecretMeta>,
+}
+
+impl Context {
+    /// Time since the operator started.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The same for an instant; zero for one before the start.
+    pub(crate) fn uptime_at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.started)
+    }
 }
 
 impl Caches {

@@ -3,6 +3,7 @@
 mod context;
 mod environment;
 mod index;
+mod observed;
 mod queues;
 mod run;
 mod secure_parameter;

@@ -15,6 +15,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
@@ -65,12 +66,21 @@ pub(crate) async fn run_objects(
     let events = watched.events.inspect(move |event| triggers::on_object(event, &seen, &counts)).boxed();
     // Spec and annotations are what users change; our own status writes are no reason to look again.
     let changes = changed(events, predicates::generation.combine(predicates::annotations));
-    let policy = |object: Arc<SecureParameter>, error: &kube::Error, _: Arc<Context>| retry(&*object, error);
+    let reconcile = |object: Arc<SecureParameter>, context: Arc<Context>| async move {
+        let started = Instant::now();
+        let reconciled = secure_parameter::reconcile(object, &context).await?;
+        context.metrics.reconciled(reconciled.reason, started.elapsed());
+        Ok(reconciled.action)
+    };
+    let policy = |object: Arc<SecureParameter>, error: &kube::Error, context: Arc<Context>| {
+        retry(&*object, error);
+        Action::requeue(context.states.status_retry(&object))
+    };
     let controller = Controller::for_stream(changes, store.clone())
         .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(receive(woken))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(secure_parameter::reconcile, policy, context.clone())
+        .run(reconcile, policy, context.clone())
         .for_each(|_| future::ready(()));
     to_its_end(controller, &store, stop).await;
 }

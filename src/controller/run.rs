@@ -10,7 +10,7 @@ use tokio::{
     net::TcpListener,
     sync::mpsc::unbounded_channel,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::controller::{
     environment,
     index::{Index, StoreKey},
     queues::{run_objects, run_stores, wake},
-    secure_parameter::state::ObjectStates,
+    secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     store::{connections::Sessions, readers::Readers},
     triggers,
 };
@@ -80,7 +80,9 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
         named_secrets,
         caches: Caches::of(&watches),
         index: Mutex::new(Index::default()),
-        ledger: ObjectStates::default(),
+        states: ObjectStates::default(),
+        subscriptions: Subscriptions::default(),
+        started: Instant::now(),
         sessions: Sessions::default(),
         readers: Readers::default(),
         changed,
@@ -135,7 +137,7 @@ async fn out_of_patience(stop: &CancellationToken) {
 fn refresh(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + Sync + 'static {
     let context = context.clone();
     move |metrics| {
-        metrics.objects(&context.ledger.by_reason());
+        metrics.objects(&context.states.count_by_reason());
         for (account, region, budgets) in context.quotas.places() {
             metrics.quota(&account, &region, budgets.parameters.stated(), budgets.parameters.rate());
         }

@@ -24,15 +24,14 @@ const COLLECT: Duration = Duration::from_secs(1);
 /// Takes a change of an object into the index, and wakes whom it concerns.
 pub fn on_object(event: &Event<SecureParameter>, context: &Context, counts: &UnboundedSender<StoreKey>) {
     if let Event::Apply(object) = event
-        && context.ledger.contradicts(object)
+        && context.states.contradicts(object)
     {
         context.wake.object(ObjectRef::from_obj(object));
     }
     let effects = locked(&context.index).apply(event);
-    for (uid, namespace, name) in effects.gone {
-        if let Some(reader) = context.ledger.forget(&uid).and_then(|memory| memory.watched_by) {
-            reader.forget(&(namespace, name));
-        }
+    for (uid, _, _) in effects.gone {
+        context.states.remove(&uid);
+        context.subscriptions.end(&uid);
         context.named_secrets.follow(&uid, None);
     }
     for (namespace, name) in effects.objects {

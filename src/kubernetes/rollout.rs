@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::kubernetes::secrets::errors::shortened;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
-    domain::schedule::restart::{Rollout, label_selector},
+    domain::{report::rollouts::Rollout, schedule::restart::label_selector},
 };
 
 /// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of

@@ -1,6 +1,7 @@
 //! Who decrypts, by which keys, and whether that still stands.
 
 use anyhow::{Context, Result};
+use secure_parameter_operator::api::status::ParameterStatus;
 use serde_json::{Value, json};
 use testbed::{
     fake_aws::{KeyState, PutOptions, Tier},
@@ -11,6 +12,11 @@ use crate::{
     audit::join,
     support::{PATIENCE, World, message, object, store},
 };
+
+/// The name within the ARN of a parameter.
+fn name(parameter: &ParameterStatus) -> &str {
+    parameter.arn.split_once(":parameter").map_or("", |(_, name)| name)
+}
 
 fn keyed(alias: &str) -> PutOptions {
     PutOptions { key: Some(format!("alias/{alias}")), ..PutOptions::default() }
@@ -26,7 +32,7 @@ async fn the_status_names_the_keys() -> Result<()> {
     world.settled().await?;
     let parameters = world.synced("checkout").await?.status.context("a status")?.parameters;
     let keys: Vec<_> =
-        parameters.iter().map(|p| (p.name.as_str(), p.key_arn.as_deref(), p.key_manager.as_deref())).collect();
+        parameters.iter().map(|p| (name(p), p.key_arn.as_deref(), p.key_manager.as_deref())).collect();
     let ssm_key = world.aws.ssm_key();
     let expected =
         [("/shop/cache", Some(ssm_key.as_str()), Some("AWS")), ("/shop/db", Some(key.as_str()), Some("CUSTOMER"))];
@@ -80,7 +86,7 @@ async fn kms_decrypts_directly_where_it_can() -> Result<()> {
     world.wait_for_secret("checkout", &[("DB", "newer"), ("LARGE", "advanced"), ("MANAGED", "by AWS")]).await?;
     assert_eq!(world.aws.calls("Decrypt"), 1);
     let parameters = world.synced("checkout").await?.status.context("a status")?.parameters;
-    let db = parameters.iter().find(|parameter| parameter.name == "/shop/db").context("the parameter")?;
+    let db = parameters.iter().find(|parameter| name(parameter) == "/shop/db").context("the parameter")?;
     assert_eq!(db.key_arn.as_deref(), Some(key.as_str()));
     let operator = world.stop_operator()?;
     let trail = world.aws.records();

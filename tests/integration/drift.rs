@@ -6,7 +6,7 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
-use secure_parameter_operator::api::names;
+use secure_parameter_operator::api::{SecureParameterStatus, names};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
@@ -65,7 +65,7 @@ async fn a_deleted_secret_comes_back() -> Result<()> {
     let after = secrets.get("checkout").await?.uid();
     assert_ne!(before, after);
     let object = world.wait_until("checkout", "the status to name the new Secret", |object| {
-        object.status.as_ref().and_then(|status| status.secret.as_ref()).map(|secret| &secret.uid) == after.as_ref()
+        object.status.as_ref().and_then(SecureParameterStatus::written_secret).map(|secret| secret.uid) == after
     });
     object.await?;
     Ok(())

@@ -93,7 +93,7 @@ async fn workloads_are_restarted_once_the_secret_changed() -> Result<()> {
     }
     world.event("checkout", "Restarted", &[]).await?;
     let synced = world.synced("checkout").await?.status.context("a status")?;
-    let secret = synced.secret.context("a Secret")?;
+    let secret = synced.written_secret().context("a Secret")?;
     assert_eq!(first, format!("checkout/{}", secret.resource_version), "for the last value");
     assert_eq!(token(&world, "other").await?, Some(first.clone()));
 
@@ -103,7 +103,7 @@ async fn workloads_are_restarted_once_the_secret_changed() -> Result<()> {
         object
             .status
             .as_ref()
-            .and_then(|s| s.secret.as_ref())
+            .and_then(|status| status.written_secret())
             .is_some_and(|s| s.resource_version != secret.resource_version)
     };
     world.wait_until("checkout", "the label to be written", labelled).await?;

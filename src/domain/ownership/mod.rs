@@ -1,4 +1,5 @@
 //! Whose Secret is it, and is it intact?
 
+pub mod drift;
 pub mod merge;
 pub mod owner;

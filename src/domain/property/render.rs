@@ -159,7 +159,7 @@ fn all_data_is_there_or_a_fault_says_why_not() {
             Ok(data) => {
                 succeeded += 1;
                 assert!(case.faults.is_empty(), "{:?}: {:?}", case.plan, case.faults);
-                let data: BTreeMap<_, _> = data.iter().map(|(k, c)| (k.to_string(), c.bytes().to_vec())).collect();
+                let data: BTreeMap<_, _> = data.data.iter().map(|(k, c)| (k.to_string(), c.bytes().to_vec())).collect();
                 assert_eq!(data, case.data, "{:?}", case.plan);
             }
             Err(fault) => {

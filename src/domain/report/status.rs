@@ -1,110 +1,119 @@
-//! Last stage: what happened becomes the status of the object.
+//! The status of an object after an attempt.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{
-    Condition, ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,
-    status::{LISTED_PARAMETERS, LastAccess, ParameterStatus, ResolvedStore, WrittenSecret, to_time},
-};
-use crate::domain::{
-    Fault,
-    audit::to_seconds,
-    parameter::{
-        key::{KeyState, ParameterKeys},
-        name::{ParameterRef, Selector},
-        revision::{Metadata, Versions},
+use crate::{
+    api::{
+        Condition, ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,
+        status::{
+            LISTED_KEYS, LISTED_PARAMETERS, LastAccess, Observed, ObservedSecret, ParameterStatus, ResolvedStore,
+            SecretStatus, WrittenSecret,
+        },
+        time::to_time,
     },
-    report::text::list,
+    domain::{
+        Fault,
+        audit::to_seconds,
+        parameter::{
+            name::{ParameterRef, Selector},
+            revision::{Metadata, Versions},
+        },
+        report::{
+            attempt::{KeysByParameter, ObservedParameters},
+            key_warning::key_warnings,
+            text::list,
+        },
+    },
 };
 
 /// How many refresh intervals AWS may be out of reach before an object with a good Secret stops being Ready.
 const TOLERATED_INTERVALS: u32 = 3;
+/// The longest that is, however long the interval.
+const TOLERATED_AT_MOST: Duration = Duration::from_secs(3_600);
 
-/// The object whose status is made.
+/// Begins the sentence about parameters that are not encrypted.
+const NOT_ENCRYPTED: &str = " Not encrypted in Parameter Store, because they have type String or StringList: ";
+/// Begins the sentence about fallbacks, the last one of a message.
+const FALLBACKS: &str = " Decrypted by Parameter Store, because KMS refuses to: ";
+
+/// Makes the next status of an object from the previous one.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct StatusBuilder<'a> {
     /// `metadata.generation`.
     pub generation: Option<i64>,
-    /// The status it shows now.
-    pub status: &'a SecureParameterStatus,
-    /// Its store.
+    /// The previous status.
+    pub previous: &'a SecureParameterStatus,
+    /// The store of the object.
     pub store: &'a ResolvedStore,
     /// Value of the sync annotation.
     pub sync: Option<&'a str>,
-    /// Time of this reconcile.
+    /// Time of the attempt.
     pub now: Timestamp,
 }
 
-/// What is known of an object's parameters.
-#[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
-    /// What exists, and what does not.
-    pub versions: &'a Versions,
-    /// The keys, as far as they are known.
-    pub keys: &'a ParameterKeys,
-    /// What Parameter Store decrypted although KMS was to do it, and why; `None` if that is not known, after a restart.
-    pub detours: Option<&'a SsmFallbacks>,
-}
-
-/// Parameters that took the detour through Parameter Store, each with the reason.
-pub type SsmFallbacks = BTreeMap<ParameterRef, String>;
-
-/// Begins the sentence about parameters that anybody who may read them reads in clear.
-const OPEN: &str = " Not encrypted in Parameter Store, since of type String or StringList: ";
-
-/// Begins the sentence about detours, the last of a message.
-const DETOUR: &str = " Decrypted by Parameter Store, since KMS refuses them: ";
-
-/// A Secret that was written in this reconcile.
-#[derive(Clone, Debug)]
-pub struct Written {
+/// What a write of the Secret adds to the status.
+#[derive(Debug)]
+pub struct WriteReport {
     /// The Secret after the write.
     pub secret: WrittenSecret,
     /// Whether its content changed.
     pub changed: bool,
     /// The access that its values came from.
     pub access: Option<LastAccess>,
+    /// The revision of its parameters.
+    pub revision: String,
 }
 
-impl Subject<'_> {
-    /// Status while suspended. The sync annotation is not echoed: nothing was done.
+impl StatusBuilder<'_> {
+    /// Status of a suspended object. The sync annotation is not echoed, since nothing was done.
     pub fn suspended(&self) -> SecureParameterStatus {
-        let since = self.status.condition(ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
-        let message = format!("Suspended since {} by spec.suspend; nothing is read or written.", to_seconds(since));
+        let since = self.previous.condition(ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
+        let message = format!("Suspended by spec.suspend since {}; nothing is read or written.", to_seconds(since));
         SecureParameterStatus {
             conditions: self.conditions().suspended(&message),
-            last_handled_sync: self.status.last_handled_sync.clone(),
+            last_handled_sync: self.previous.last_handled_sync.clone(),
             ..self.base()
         }
     }
 
-    /// Status after parameters were read and the Secret was written.
-    pub fn written(&self, written: Written, found: Found<'_>, revision: String) -> SecureParameterStatus {
+    /// Status after the Secret was written.
+    pub fn written(
+        &self,
+        write: WriteReport,
+        parameters: &ObservedParameters,
+        keys: &KeysByParameter,
+    ) -> SecureParameterStatus {
         let last_change_time =
-            if written.changed { Some(to_time(self.now)) } else { self.status.last_change_time.clone() };
+            if write.changed { Some(to_time(self.now)) } else { self.previous.last_change_time.clone() };
+        let WrittenSecret { name, keys: key_count, uid, resource_version } = write.secret;
+        let observed = Observed {
+            source_revision: Some(write.revision),
+            secret: Some(ObservedSecret { uid, resource_version }),
+            restart: self.previous.observed.as_ref().and_then(|observed| observed.restart.clone()),
+        };
         SecureParameterStatus {
-            conditions: self.synced(&written.secret, found),
-            secret: Some(written.secret),
-            source_revision: Some(revision),
-            parameters: self.parameters(found),
-            parameter_count: Some(i32::try_from(present(found.versions).count()).unwrap_or(i32::MAX)),
+            conditions: self.synced(&name, key_count, parameters),
+            secret: Some(SecretStatus { name, keys: key_count }),
+            parameters: self.parameters(parameters, Some(keys)),
+            parameter_count: Some(count_present(&parameters.versions)),
             last_change_time,
-            last_access: written.access.or_else(|| self.status.last_access.clone()),
+            last_access: write.access.or_else(|| self.previous.last_access.clone()),
+            observed: Some(observed),
             ..self.base()
         }
     }
 
-    /// Status after a look found everything as recorded.
-    pub fn verified(&self, secret: &WrittenSecret, found: Found<'_>) -> SecureParameterStatus {
-        let conditions = self.synced(secret, found);
-        SecureParameterStatus { conditions, parameters: self.parameters(found), ..self.base() }
+    /// Status after the versions were found as recorded.
+    pub fn verified(&self, secret: &WrittenSecret, parameters: &ObservedParameters) -> SecureParameterStatus {
+        let conditions = self.synced(&secret.name, secret.keys, parameters);
+        SecureParameterStatus { conditions, parameters: self.parameters(parameters, None), ..self.base() }
     }
 
-    /// Status where nothing had to be looked at.
+    /// Status where nothing had to be compared.
     pub fn unchanged(&self) -> SecureParameterStatus {
-        let ready = self.status.condition(ConditionType::Ready);
+        let ready = self.previous.condition(ConditionType::Ready);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
         let reason = ready.and_then(Condition::known_reason);
         let conditions = match ready.map(|c| c.status) {
@@ -115,126 +124,132 @@ impl Subject<'_> {
     }
 
     /// Status after a failure. While AWS is merely out of reach, an object with a good Secret stays Ready for three
-    /// intervals after `failing_since`.
+    /// intervals after `failing_since`, at most an hour.
     pub fn failed(&self, fault: &Fault, failing_since: Timestamp, interval: Option<Duration>) -> SecureParameterStatus {
-        let was_ready = self.status.condition(ConditionType::Ready).is_some_and(|c| c.status == ConditionStatus::True);
-        let patience = interval.unwrap_or(DEFAULT_REFRESH_INTERVAL) * TOLERATED_INTERVALS;
-        let failing_for = self.now.duration_since(failing_since);
-        // What was good for another generation says nothing of this one.
-        let is_current = self.status.observed_generation == self.generation && self.status.secret.is_some();
-        let tolerated = is_current && was_ready && Duration::try_from(failing_for).unwrap_or_default() < patience;
-        let message = match &self.status.secret {
+        let message = self.failure_message(fault, failing_since);
+        let conditions = if fault.reason.is_outage() && self.is_tolerated(failing_since, interval) {
+            self.conditions().ready(fault.reason, &message)
+        } else {
+            self.conditions().not_ready(fault.reason, &message)
+        };
+        // A sync that failed is still to be done, so the annotation is not echoed.
+        let last_handled_sync = self.previous.last_handled_sync.clone();
+        SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
+    }
+
+    /// A Secret that was good for another generation says nothing about this one.
+    fn is_tolerated(&self, failing_since: Timestamp, interval: Option<Duration>) -> bool {
+        let tolerance = (interval.unwrap_or(DEFAULT_REFRESH_INTERVAL) * TOLERATED_INTERVALS).min(TOLERATED_AT_MOST);
+        let failing_for = Duration::try_from(self.now.duration_since(failing_since)).unwrap_or_default();
+        let is_current = self.previous.observed_generation == self.generation && self.previous.secret.is_some();
+        is_current && self.previous.is_ready() && failing_for < tolerance
+    }
+
+    fn failure_message(&self, fault: &Fault, failing_since: Timestamp) -> String {
+        match &self.previous.secret {
             Some(secret) if fault.reason.is_outage() => format!(
                 "{} Secret {} is kept as it was; failing since {}.",
                 fault.message,
                 secret.name,
                 to_seconds(failing_since)
             ),
-            // Of a Secret that is in dispute or could not be written, nothing is promised.
-            Some(_) | None if fault.reason.concerns_secret() => fault.message.clone(),
-            Some(secret) => format!("{} Secret {} is kept as it was.", fault.message, secret.name),
-            None => fault.message.clone(),
-        };
-        let conditions = if fault.reason.is_outage() && tolerated {
-            self.conditions().ready(fault.reason, &message)
-        } else {
-            self.conditions().not_ready(fault.reason, &message)
-        };
-        // A sync that was asked for and failed is still to be done, so it is not echoed.
-        let last_handled_sync = self.status.last_handled_sync.clone();
-        SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
-    }
-
-    fn synced(&self, secret: &WrittenSecret, found: Found<'_>) -> Vec<Condition> {
-        let keys = secret.key_count.map_or_else(|| "keys".to_owned(), |keys| count(keys, "key"));
-        let parameters = i32::try_from(present(found.versions).count()).unwrap_or(i32::MAX);
-        let holds = format!("Secret {} holds {keys} from {}.", secret.name, count(parameters, "parameter"));
-        let before = self
-            .status
-            .condition(ConditionType::Ready)
-            .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&holds));
-        // Until KMS was asked about every key, what was said of them before stands.
-        if let Some(before) = before.filter(|_| found.keys.values().any(|key| !key.asked)) {
-            return self.conditions().ready(Reason::Synced, &before.message);
+            // A Secret that is contested or could not be written may have any content.
+            Some(secret) if !fault.reason.concerns_secret() => {
+                format!("{} Secret {} is kept as it was.", fault.message, secret.name)
+            }
+            _ => fault.message.clone(),
         }
-        let open: Vec<_> = present(found.versions)
-            .filter(|(_, metadata)| metadata.type_ != "SecureString")
-            .map(|(parameter_ref, _)| parameter_ref.to_string())
-            .collect();
-        let open = if open.is_empty() { String::new() } else { format!("{OPEN}{}.", list(&open)) };
-        let troubles: String = troubles(found.keys).flat_map(|(_, trouble)| [" ".to_owned(), trouble]).collect();
-        let detours = match (found.detours, before) {
-            (Some(detours), _) if detours.is_empty() => String::new(),
-            (Some(detours), _) => {
-                let names: Vec<_> =
-                    detours.iter().map(|(parameter_ref, why)| format!("{parameter_ref} ({why})")).collect();
-                format!("{DETOUR}{}.", list(&names))
-            }
-            (None, Some(before)) => {
-                before.message.find(DETOUR).map(|at| before.message[at..].to_owned()).unwrap_or_default()
-            }
-            (None, None) => String::new(),
-        };
-        self.conditions().ready(Reason::Synced, &format!("{holds}{open}{troubles}{detours}"))
     }
 
-    fn parameters(&self, found: Found<'_>) -> Vec<ParameterStatus> {
-        let status = |(parameter_ref, metadata): (&ParameterRef, &Metadata)| {
-            let label = match &parameter_ref.selector {
+    fn synced(&self, secret: &str, keys: i32, parameters: &ObservedParameters) -> Vec<Condition> {
+        let present = count_present(&parameters.versions);
+        let summary = format!("Secret {secret} holds {} from {}.", count(keys, "key"), count(present, "parameter"));
+        let previous = self
+            .previous
+            .condition(ConditionType::Ready)
+            .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&summary));
+        // Until KMS was asked about every key, the previous message about keys stands.
+        if let Some(previous) = previous.filter(|_| parameters.keys.values().any(|key| !key.asked)) {
+            return self.conditions().ready(Reason::Synced, &previous.message);
+        }
+        let warnings: String = key_warnings(&parameters.keys).flat_map(|(_, text)| [" ".to_owned(), text]).collect();
+        let message =
+            [summary, not_encrypted(&parameters.versions), warnings, fallbacks(parameters, previous)].concat();
+        self.conditions().ready(Reason::Synced, &message)
+    }
+
+    /// The listed parameters. `keys` are those of the Secret that was just written; else the previous ones stand.
+    fn parameters(&self, parameters: &ObservedParameters, keys: Option<&KeysByParameter>) -> Vec<ParameterStatus> {
+        let status = |(parameter, metadata): (&ParameterRef, &Metadata)| {
+            let label = match &parameter.selector {
                 Some(Selector::Label(label)) => Some(label.clone()),
                 _ => None,
             };
+            let is_same = |previous: &&ParameterStatus| previous.arn == metadata.arn && previous.label == label;
+            let previous = self.previous.parameters.iter().find(is_same);
             // What was known of a version's key stays known.
-            let before = self.status.parameters.iter().find(|before| {
-                before.arn == metadata.arn && before.version == metadata.version && before.label == label
-            });
-            let key = found.keys.get(parameter_ref);
-            let known = |now: Option<String>, before: Option<&String>| now.or_else(|| before.cloned());
+            let same_version = previous.filter(|previous| previous.version == metadata.version);
+            let key = parameters.keys.get(parameter);
+            let keys = match keys {
+                Some(keys) => keys.get(parameter).into_iter().flatten().take(LISTED_KEYS).cloned().collect(),
+                None => previous.map(|previous| previous.keys.clone()).unwrap_or_default(),
+            };
             ParameterStatus {
-                name: parameter_ref.name.clone(),
                 arn: metadata.arn.clone(),
                 version: metadata.version,
                 label,
                 last_modified_time: metadata.last_modified.map(to_time),
                 type_: metadata.type_.clone(),
-                key_arn: known(key.and_then(|key| key.arn.clone()), before.and_then(|b| b.key_arn.as_ref())),
-                key_manager: known(
-                    key.and_then(|key| key.manager.clone()),
-                    before.and_then(|b| b.key_manager.as_ref()),
-                ),
+                key_arn: key.and_then(|key| key.arn.clone()).or_else(|| same_version?.key_arn.clone()),
+                key_manager: key.and_then(|key| key.manager.clone()).or_else(|| same_version?.key_manager.clone()),
+                keys,
             }
         };
-        present(found.versions).take(LISTED_PARAMETERS).map(status).collect()
+        present(&parameters.versions).take(LISTED_PARAMETERS).map(status).collect()
     }
 
     const fn conditions(&self) -> Conditions<'_> {
-        Conditions::new(self.status.conditions.as_slice(), self.generation, self.now)
+        Conditions::new(self.previous.conditions.as_slice(), self.generation, self.now)
     }
 
-    /// What every status says, whatever happened.
+    /// What every status says.
     fn base(&self) -> SecureParameterStatus {
         SecureParameterStatus {
             observed_generation: self.generation,
             store: Some(self.store.clone()),
-            last_handled_sync: self.sync.map(str::to_owned).or_else(|| self.status.last_handled_sync.clone()),
-            ..self.status.clone()
+            last_handled_sync: self.sync.map(str::to_owned).or_else(|| self.previous.last_handled_sync.clone()),
+            ..self.previous.clone()
         }
     }
 }
 
 fn present(versions: &Versions) -> impl Iterator<Item = (&ParameterRef, &Metadata)> {
-    versions.iter().filter_map(|(parameter_ref, metadata)| Some((parameter_ref, metadata.as_ref()?)))
+    versions.iter().filter_map(|(parameter, metadata)| Some((parameter, metadata.as_ref()?)))
 }
 
-/// Keys that are in trouble, each once, with a sentence about it.
-pub fn troubles(keys: &ParameterKeys) -> impl Iterator<Item = (&KeyState, String)> {
-    let states: BTreeMap<_, _> = keys.values().filter_map(|key| key.state.as_ref()).map(|s| (&s.arn, s)).collect();
-    states.into_values().filter_map(|state| Some((state, state.trouble()?)))
+fn count_present(versions: &Versions) -> i32 {
+    i32::try_from(present(versions).count()).unwrap_or(i32::MAX)
 }
 
 fn count(number: i32, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+fn not_encrypted(versions: &Versions) -> String {
+    let names = present(versions).filter(|(_, metadata)| metadata.type_ != "SecureString");
+    let names: Vec<_> = names.map(|(parameter, _)| parameter.to_string()).collect();
+    if names.is_empty() { String::new() } else { format!("{NOT_ENCRYPTED}{}.", list(&names)) }
+}
+
+/// The sentence about fallbacks; the previous one where they are not known.
+fn fallbacks(parameters: &ObservedParameters, previous: Option<&Condition>) -> String {
+    let Some(fallbacks) = &parameters.fallbacks else {
+        let previous = previous.map_or("", |previous| previous.message.as_str());
+        return previous.find(FALLBACKS).map(|at| previous[at..].to_owned()).unwrap_or_default();
+    };
+    let names: Vec<_> = fallbacks.iter().map(|(parameter, why)| format!("{parameter} ({why})")).collect();
+    if names.is_empty() { String::new() } else { format!("{FALLBACKS}{}.", list(&names)) }
 }
 
 #[cfg(test)]
@@ -256,18 +271,13 @@ mod tests {
         SecureParameterStatus {
             observed_generation: Some(1),
             conditions: Conditions::new(&[], Some(1), at(0)).ready(Reason::Synced, "fine"),
-            secret: Some(WrittenSecret {
-                name: "s".into(),
-                uid: "u".into(),
-                resource_version: "1".into(),
-                key_count: Some(1),
-            }),
+            secret: Some(SecretStatus { name: "s".into(), keys: 1 }),
             ..SecureParameterStatus::default()
         }
     }
 
-    fn subject<'a>(status: &'a SecureParameterStatus, store: &'a ResolvedStore, now: i64) -> Subject<'a> {
-        Subject { generation: Some(1), status, store, sync: Some("token"), now: at(now) }
+    fn builder<'a>(status: &'a SecureParameterStatus, store: &'a ResolvedStore, now: i64) -> StatusBuilder<'a> {
+        StatusBuilder { generation: Some(1), previous: status, store, sync: Some("token"), now: at(now) }
     }
 
     fn ready(status: &SecureParameterStatus) -> (ConditionStatus, &str) {
@@ -280,7 +290,7 @@ mod tests {
         let fault = Fault::new(Reason::Throttled, "Slow.");
         for (now, expected) in [(1, ConditionStatus::True), (179, ConditionStatus::True), (180, ConditionStatus::False)]
         {
-            let next = subject(&status, &store, now).failed(&fault, at(0), Some(MINUTE));
+            let next = builder(&status, &store, now).failed(&fault, at(0), Some(MINUTE));
             assert_eq!(ready(&next), (expected, "Throttled"), "after {now} s");
             assert!(next.conditions[0].message.contains("kept as it was"));
             assert_eq!(check_kstatus(&next.conditions, Some(1)), Ok(()));
@@ -291,12 +301,12 @@ mod tests {
     #[test]
     fn other_failures_show_at_once() {
         let (status, store) = (ready_status(), store());
-        let next = subject(&status, &store, 1).failed(&Fault::new(Reason::AccessDenied, "No."), at(0), Some(MINUTE));
+        let next = builder(&status, &store, 1).failed(&Fault::new(Reason::AccessDenied, "No."), at(0), Some(MINUTE));
         assert_eq!(ready(&next), (ConditionStatus::False, "AccessDenied"));
         let empty = SecureParameterStatus::default();
-        let next = subject(&empty, &store, 1).failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
+        let next = builder(&empty, &store, 1).failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
         assert_eq!(ready(&next), (ConditionStatus::False, "Throttled"), "nothing good to keep");
-        let newer = Subject { generation: Some(2), ..subject(&status, &store, 1) };
+        let newer = StatusBuilder { generation: Some(2), ..builder(&status, &store, 1) };
         let next = newer.failed(&Fault::new(Reason::Throttled, "Slow."), at(0), Some(MINUTE));
         assert_eq!(ready(&next), (ConditionStatus::False, "Throttled"), "the Secret is of another generation");
     }
@@ -304,19 +314,29 @@ mod tests {
     #[test]
     fn suspending_keeps_ready_and_does_not_echo_the_sync() {
         let (status, store) = (ready_status(), store());
-        let next = subject(&status, &store, 5).suspended();
+        let next = builder(&status, &store, 5).suspended();
         assert_eq!(ready(&next), (ConditionStatus::True, "Synced"));
         assert_eq!(next.last_handled_sync, None);
         assert_eq!(check_kstatus(&next.conditions, Some(1)), Ok(()));
-        let again = Subject { now: at(99), ..subject(&next, &store, 99) }.suspended();
-        assert_eq!(again, next, "a second look changes nothing");
+        let again = StatusBuilder { now: at(99), ..builder(&next, &store, 99) }.suspended();
+        assert_eq!(again, next, "a second time changes nothing");
     }
 
     #[test]
-    fn a_look_that_finds_nothing_changes_nothing() {
+    fn an_unchanged_object_keeps_its_status() {
         let (mut status, store) = (ready_status(), store());
-        status = subject(&status, &store, 5).unchanged();
-        assert_eq!(subject(&status, &store, 6).unchanged(), status);
+        status = builder(&status, &store, 5).unchanged();
+        assert_eq!(builder(&status, &store, 6).unchanged(), status);
         assert_eq!(status.last_handled_sync.as_deref(), Some("token"));
+    }
+
+    #[test]
+    fn a_long_interval_is_tolerated_for_an_hour() {
+        let (status, store) = (ready_status(), store());
+        let fault = Fault::new(Reason::Throttled, "Slow.");
+        for (now, expected) in [(3_599, ConditionStatus::True), (3_600, ConditionStatus::False)] {
+            let next = builder(&status, &store, now).failed(&fault, at(0), Some(MINUTE * 600));
+            assert_eq!(ready(&next), (expected, "Throttled"), "after {now} s");
+        }
     }
 }

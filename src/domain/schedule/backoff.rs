@@ -1,4 +1,4 @@
-//! When to look again.
+//! How long to wait after a failure.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -12,17 +12,27 @@ const FIRST: Duration = Duration::from_secs(1);
 /// Longest delay between attempts, however long the refresh interval is.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How long after the `attempt`-th failure in a row (from 1) to try again.
+/// Returns how long after the `attempt`-th failure in a row (from 1) to try again.
 ///
-/// What needs somebody to act is checked at the refresh interval; what passes by itself backs off exponentially from
-/// one second to the interval, at most five minutes, each delay between half and all of its length.
+/// A failure that needs somebody to act is rechecked at the refresh interval. One that passes by itself backs off
+/// exponentially from one second to the interval, at most five minutes.
 pub fn after_failure(reason: Reason, attempt: u32, interval: Option<Duration>, uid: &str) -> Duration {
     let interval = interval.unwrap_or(DEFAULT_REFRESH_INTERVAL);
     if reason.progress() == Progress::Stalled {
         return interval.mul_f64(0.9 + 0.1 * fraction(uid, attempt));
     }
+    exponential(attempt, interval.min(LONGEST), uid)
+}
+
+/// Returns how long after the `attempt`-th failed write of a status in a row (from 1) to try again.
+pub fn after_failed_write(attempt: u32, uid: &str) -> Duration {
+    exponential(attempt, LONGEST, uid)
+}
+
+/// Doubles from one second to `longest`, each delay between half and all of its length.
+fn exponential(attempt: u32, longest: Duration, uid: &str) -> Duration {
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
-    doubled.min(interval.min(LONGEST)).mul_f64(0.5 + 0.5 * fraction(uid, attempt))
+    doubled.min(longest).mul_f64(0.5 + 0.5 * fraction(uid, attempt))
 }
 
 /// A number from 0 to 1 that is fixed by the object and the attempt: jitter that a test can repeat.

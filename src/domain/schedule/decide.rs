@@ -1,70 +1,75 @@
-//! Second stage: what, if anything, has to be read.
+//! What, if anything, has to be read, and why.
 
 /// What is known before AWS is asked.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each named")]
-pub struct Known {
-    /// A Secret was written for this store and target at some time.
+pub struct Facts {
+    /// Whether a Secret was written from this store before.
     pub synced_before: bool,
-    /// The spec shapes another Secret than the one that was written.
+    /// Whether the spec asks for another Secret than the one that was written.
     pub shape_changed: bool,
-    /// The annotation asks for a sync that was not done yet.
+    /// Whether the annotation asks for a sync that was not done yet.
     pub sync_requested: bool,
     /// The state of the Secret.
     pub secret: SecretState,
-    /// The last attempt failed in a way that only a full read can clear.
+    /// Whether the last attempt failed in a way that only a full read can clear.
     pub failing: bool,
 }
 
-/// The Secret against what was last written.
+/// The Secret compared with what was last written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretState {
-    /// As last written, or changed by others only where that is theirs to change.
+    /// Everything that the operator wrote is as it was.
     Intact,
-    /// What is ours was changed.
+    /// Somebody changed what the operator wrote.
     Drifted,
     /// It does not exist.
     Missing,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing, if the versions are as recorded.
+    /// Compare the versions of the parameters with those that were recorded.
     Compare,
-    /// Read and decrypt everything.
-    Decrypt(Purpose),
+    /// Read and decrypt all parameters.
+    Read(Purpose),
 }
 
 /// Why parameters are read: the `reason` of audit records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Nothing was ever written.
+    /// The Secret was never written.
     FirstSync,
-    /// The spec asks for something else.
+    /// The spec asks for another Secret.
     SpecChanged,
-    /// The annotation asks for it.
+    /// The annotation asks for a sync.
     ForcedSync,
-    /// The Secret was changed by somebody else.
+    /// Somebody else changed the Secret.
     SecretDrifted,
-    /// The Secret was deleted.
+    /// Somebody deleted the Secret.
     SecretMissing,
     /// The last attempt failed.
     Retry,
-    /// A look saw another version.
+    /// A parameter has another version than the one recorded.
     ParameterChanged,
-    /// Unchanged values are decrypted again, to prove that access still stands.
+    /// Unchanged values are decrypted again to prove that access still stands.
     Revalidation,
-    /// Look at versions only.
+    /// Versions are checked, without decryption.
     VersionCheck,
-    /// Learn who the operator is.
+    /// STS is asked for the caller's identity.
     Identity,
-    /// Learn which key encrypts a parameter, or the state of a key.
+    /// The key of a parameter, or the state of a key, is asked for.
     KeyState,
 }
 
 impl Purpose {
-    /// The name as it stands in audit records.
+    /// Reports whether a Secret is repaired that somebody else changed or deleted.
+    pub const fn is_repair(self) -> bool {
+        matches!(self, Self::SecretDrifted | Self::SecretMissing)
+    }
+
+    /// The name in audit records.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FirstSync => "FirstSync",
@@ -82,31 +87,31 @@ impl Purpose {
     }
 }
 
-/// Decides what to read. The order of the rules is the order of what a user would give as the reason.
-pub const fn decide(known: &Known) -> Decision {
-    let purpose = if !known.synced_before {
+/// Decides what to read. Where several rules apply, the first one is what a user would name as the cause.
+pub const fn decide(facts: &Facts) -> Decision {
+    let purpose = if !facts.synced_before {
         Purpose::FirstSync
-    } else if known.sync_requested {
+    } else if facts.sync_requested {
         Purpose::ForcedSync
-    } else if known.shape_changed {
+    } else if facts.shape_changed {
         Purpose::SpecChanged
-    } else if matches!(known.secret, SecretState::Missing) {
+    } else if matches!(facts.secret, SecretState::Missing) {
         Purpose::SecretMissing
-    } else if matches!(known.secret, SecretState::Drifted) {
+    } else if matches!(facts.secret, SecretState::Drifted) {
         Purpose::SecretDrifted
-    } else if known.failing {
+    } else if facts.failing {
         Purpose::Retry
     } else {
         return Decision::Compare;
     };
-    Decision::Decrypt(purpose)
+    Decision::Read(purpose)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEALTHY: Known = Known {
+    const HEALTHY: Facts = Facts {
         synced_before: true,
         shape_changed: false,
         sync_requested: false,
@@ -115,17 +120,17 @@ mod tests {
     };
 
     #[test]
-    fn decisions() {
-        for (known, expected) in [
+    fn the_cause_decides_what_is_read() {
+        for (facts, expected) in [
             (HEALTHY, Decision::Compare),
-            (Known { synced_before: false, failing: true, ..HEALTHY }, Decision::Decrypt(Purpose::FirstSync)),
-            (Known { sync_requested: true, ..HEALTHY }, Decision::Decrypt(Purpose::ForcedSync)),
-            (Known { shape_changed: true, ..HEALTHY }, Decision::Decrypt(Purpose::SpecChanged)),
-            (Known { secret: SecretState::Missing, ..HEALTHY }, Decision::Decrypt(Purpose::SecretMissing)),
-            (Known { secret: SecretState::Drifted, ..HEALTHY }, Decision::Decrypt(Purpose::SecretDrifted)),
-            (Known { failing: true, ..HEALTHY }, Decision::Decrypt(Purpose::Retry)),
+            (Facts { synced_before: false, failing: true, ..HEALTHY }, Decision::Read(Purpose::FirstSync)),
+            (Facts { sync_requested: true, ..HEALTHY }, Decision::Read(Purpose::ForcedSync)),
+            (Facts { shape_changed: true, ..HEALTHY }, Decision::Read(Purpose::SpecChanged)),
+            (Facts { secret: SecretState::Missing, ..HEALTHY }, Decision::Read(Purpose::SecretMissing)),
+            (Facts { secret: SecretState::Drifted, ..HEALTHY }, Decision::Read(Purpose::SecretDrifted)),
+            (Facts { failing: true, ..HEALTHY }, Decision::Read(Purpose::Retry)),
         ] {
-            assert_eq!(decide(&known), expected, "{known:?}");
+            assert_eq!(decide(&facts), expected, "{facts:?}");
         }
     }
 }

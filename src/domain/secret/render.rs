@@ -1,6 +1,11 @@
 //! Fourth stage: values become the data of the Secret.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
@@ -65,7 +70,7 @@ impl fmt::Debug for Content<'_> {
 /// `ValueError` for a value that is not what the spec says; `KeyCollision` with both parameters; `TemplateError`;
 /// `InvalidSpec` where the type of the Secret needs other keys; `SecretTooLarge`, with the size. Never holds anything of
 /// a value.
-pub fn render<'a>(plan: &'a Plan, values: &'a Values, opened: &'a KmsPlaintexts) -> Result<Data<'a>, Fault> {
+pub fn render<'a>(plan: &'a Plan, values: &'a Values, opened: &'a KmsPlaintexts) -> Result<Rendered<'a>, Fault> {
     let mut data = Data::new();
     for (key, source) in &plan.keys {
         let content = match &source.kms_decrypt {
@@ -112,7 +117,22 @@ pub fn render<'a>(plan: &'a Plan, values: &'a Values, opened: &'a KmsPlaintexts)
         );
         return Err(Fault::new(Reason::SecretTooLarge, message));
     }
-    Ok(data)
+    let mut keys_by_parameter = BTreeMap::<ParameterRef, BTreeSet<String>>::new();
+    for key in data.keys() {
+        if let Some(parameter) = origins.get(key) {
+            keys_by_parameter.entry((*parameter).clone()).or_default().insert(key.clone().into_owned());
+        }
+    }
+    Ok(Rendered { data, keys_by_parameter })
+}
+
+/// The data of a Secret.
+#[derive(Debug)]
+pub struct Rendered<'a> {
+    /// The data.
+    pub data: Data<'a>,
+    /// The keys by the parameter that their values come from.
+    pub keys_by_parameter: BTreeMap<ParameterRef, BTreeSet<String>>,
 }
 
 /// Names of fields are a part of the value: which one it is, is told by its place.
@@ -172,7 +192,7 @@ mod tests {
 
     fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
         static NOTHING: KmsPlaintexts = KmsPlaintexts::new();
-        super::render(plan, values, &NOTHING)
+        super::render(plan, values, &NOTHING).map(|rendered| rendered.data)
     }
 
     fn rendered(plan: &Plan, values: &Values) -> Result<Vec<(String, String)>, Fault> {

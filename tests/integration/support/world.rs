@@ -151,7 +151,7 @@ impl World {
     pub async fn settled(&self) -> Result<()> {
         let api = self.api::<SecureParameter>();
         let is_settled = |object: &SecureParameter| {
-            let status = object.status.as_ref().filter(|status| status.source_revision.is_some());
+            let status = object.status.as_ref().filter(|status| status.source_revision().is_some());
             status.is_some_and(|status| status.parameters.iter().all(|parameter| parameter.key_arn.is_some()))
         };
         eventually("all objects to be in sync and to know their keys", PATIENCE, async || {
@@ -166,7 +166,7 @@ impl World {
         eventually(&what, PATIENCE, async || {
             let object = self.api::<SecureParameter>().get(name).await?;
             let status = object.status.clone().unwrap_or_default();
-            let Some((secret, access)) = status.secret.zip(status.last_access) else { return Ok(None) };
+            let Some((secret, access)) = status.written_secret().zip(status.last_access) else { return Ok(None) };
             let version = self.api::<Secret>().get_metadata(&secret.name).await?.resource_version();
             let id = access.request_id.unwrap_or_default();
             let is_told = |event: &Event| event.note.as_ref().is_some_and(|note| note.contains(&id));

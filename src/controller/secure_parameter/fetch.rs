@@ -1,0 +1,244 @@
+//! Reads and decrypts the parameters of a plan.
+
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::timeout;
+
+use super::{
+    inputs::{Inputs, ReadContext, shape_of},
+    versions::{path_count, resolve},
+};
+use crate::{
+    api::Reason,
+    controller::locked,
+    domain::{
+        Fault,
+        audit::to_seconds,
+        ownership::owner::SecretMetadata,
+        parameter::{name::ParameterRef, revision::source_revision},
+        plan::plan::Plan,
+        report::{
+            attempt::{Attempt, InterimStatus, KeysByParameter, ObservedParameters, Outcome, Written},
+            event::Access,
+            status::StatusBuilder,
+        },
+        schedule::{
+            absence::{Absence, CONFIRM_AFTER},
+            decide::{Purpose, SecretState},
+        },
+        secret::render::KmsPlaintexts,
+    },
+    parameters::{KmsDecryption, Reading},
+};
+
+/// How long a read may wait for its turn before the status says so: a little longer than the reader retries throttled
+/// calls, since what AWS itself says then is better.
+const WAIT_BEFORE_REPORT: Duration = Duration::from_secs(35);
+
+/// The parameters of a plan, read and decrypted.
+pub(super) struct Fetched<'p> {
+    /// The plan with all its reads.
+    pub(super) plan: Cow<'p, Plan>,
+    /// Versions and values.
+    pub(super) reading: Reading,
+    /// Values that KMS decrypted a second time.
+    pub(super) plaintexts: KmsPlaintexts,
+    /// The AWS calls that were made.
+    pub(super) accesses: Vec<Access>,
+    absence: Absence,
+    interim: Option<InterimStatus>,
+}
+
+/// Reads and decrypts the parameters of a plan, each once.
+///
+/// # Errors
+/// The attempt, if a parameter cannot be read, or has to be confirmed as absent first.
+pub(super) async fn fetch<'p>(
+    read: ReadContext<'_>,
+    plan: &'p Plan,
+    purpose: Purpose,
+    secret: SecretState,
+    mut absence: Absence,
+) -> Result<Fetched<'p>, Attempt> {
+    let interval = read.inputs.object.spec.refresh_interval();
+    // Watched before it is read, so that the informer does not check it once more.
+    read.watch(&read.known_plan(plan), interval, false);
+    let (plan, interim) = look_up(read, plan, purpose, &mut absence).await?;
+    read.watch(&plan, interval, false);
+    let paths = path_count(read, &plan, plan.reads().len());
+    if absence.awaits_second_listing(paths, read.inputs.uptime) {
+        return Err(confirm_later(Vec::new(), absence, interim));
+    }
+    let (reading, accesses, interim) = read_values(read, &plan, purpose, interim).await;
+    let fetched = Fetched { plan, reading, plaintexts: KmsPlaintexts::default(), accesses, absence, interim };
+    let fetched = fetched.confirmed(read, secret)?;
+    decrypt_again(read, fetched, purpose).await
+}
+
+async fn read_values(
+    read: ReadContext<'_>,
+    plan: &Plan,
+    purpose: Purpose,
+    interim: Option<InterimStatus>,
+) -> (Reading, Vec<Access>, Option<InterimStatus>) {
+    let (reads, object) = (plan.reads(), read.inputs.audit_reference());
+    let asked = read.connection.reader.read(&reads, read.connection.mode, purpose, &object);
+    let (mut reading, interim) = with_report(read, asked, interim).await;
+    let accesses = std::mem::take(&mut reading.accesses);
+    (reading, accesses, interim)
+}
+
+/// Has KMS decrypt the values that were encrypted before they were stored.
+async fn decrypt_again<'p>(
+    read: ReadContext<'_>,
+    mut fetched: Fetched<'p>,
+    purpose: Purpose,
+) -> Result<Fetched<'p>, Attempt> {
+    let object = read.inputs.audit_reference().because(purpose);
+    let reader = &read.connection.reader;
+    let KmsDecryption { opened, accesses, fault } =
+        reader.kms_decrypt_all(&fetched.plan, &fetched.reading, &object).await;
+    fetched.accesses.extend(accesses);
+    match fault {
+        Some(fault) => Err(fetched.failed(fault, read.basis())),
+        None => Ok(Fetched { plaintexts: opened, ..fetched }),
+    }
+}
+
+/// Lists paths and asks for newest versions, as far as they are not known.
+async fn look_up<'p>(
+    read: ReadContext<'_>,
+    plan: &'p Plan,
+    purpose: Purpose,
+    absence: &mut Absence,
+) -> Result<(Cow<'p, Plan>, Option<InterimStatus>), Attempt> {
+    let lookups = plan.lookups();
+    if lookups.is_empty() {
+        return Ok((Cow::Borrowed(plan), None));
+    }
+    // Without polling, what is known may be old.
+    let is_polled = read.inputs.object.spec.refresh_interval().is_some();
+    let is_due = absence.is_listing_due(read.inputs.uptime);
+    if is_due {
+        absence.record_listing();
+    }
+    let anew = is_due || purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
+    let object = read.inputs.audit_reference();
+    let asked = read.connection.reader.look_up(&lookups, purpose, anew, &object);
+    let (known, interim) = with_report(read, asked, None).await;
+    match resolve(read, plan, known, absence) {
+        Ok(plan) => Ok((plan, interim)),
+        Err(attempt) => Err(Attempt { interim, ..attempt }),
+    }
+}
+
+fn confirm_later(accesses: Vec<Access>, absence: Absence, interim: Option<InterimStatus>) -> Attempt {
+    let attempt = Attempt::waiting(CONFIRM_AFTER, Reason::Progressing);
+    Attempt { accesses, absence: Some(absence), interim, ..attempt }
+}
+
+/// Waits for AWS. A read that waits long for its turn says so in the status.
+async fn with_report<T>(
+    read: ReadContext<'_>,
+    asked: impl Future<Output = T>,
+    interim: Option<InterimStatus>,
+) -> (T, Option<InterimStatus>) {
+    let mut asked = pin!(asked);
+    if let Ok(answer) = timeout(WAIT_BEFORE_REPORT, &mut asked).await {
+        return (answer, interim);
+    }
+    let reported = report_waiting(read, interim.as_ref()).await;
+    (asked.await, reported.or(interim))
+}
+
+async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) -> Option<InterimStatus> {
+    let (inputs, reader) = (read.inputs, &read.connection.reader);
+    let (scope, now) = (reader.scope(), Timestamp::now());
+    let message = format!(
+        "The read has been waiting for its turn since {}: the operator currently sends at most {:.1} requests a second to \
+         account {} in region {}; raise spec.quota of the store if AWS does not throttle.",
+        to_seconds(now - WAIT_BEFORE_REPORT),
+        reader.budget().rate(),
+        scope.account,
+        scope.region,
+    );
+    let builder = StatusBuilder {
+        generation: inputs.object.metadata.generation,
+        previous: interim.map_or(&inputs.state.status, |interim| &interim.status),
+        store: &inputs.store,
+        sync: inputs.sync_token(),
+        now,
+    };
+    let fault = Fault::new(Reason::Throttled, message);
+    let status = Arc::new(builder.failed(&fault, now, inputs.object.spec.refresh_interval()));
+    // The final status follows in any case, so a failure here is not made up for.
+    let written = read.context.statuses.secure_parameter(&inputs.namespace, &inputs.name, &status).await;
+    written.ok().map(|resource_version| InterimStatus { status, resource_version })
+}
+
+impl<'p> Fetched<'p> {
+    /// Ends the attempt if a parameter could not be read, if its absence has to be confirmed first, or if the object was
+    /// deleted meanwhile.
+    fn confirmed(mut self, read: ReadContext<'_>, secret: SecretState) -> Result<Fetched<'p>, Attempt> {
+        if let Some(fault) = read.connection.reader.fault(&self.reading.errors) {
+            return Err(self.failed(fault, read.basis()));
+        }
+        let must_confirm = self.must_confirm(read.inputs, secret);
+        let exists = locked(&read.context.index).living(&read.inputs.namespace, &read.inputs.uid).is_some();
+        match must_confirm {
+            Err(fault) => Err(self.failed(fault, read.basis())),
+            Ok(false) if exists => Ok(self),
+            Ok(_) => Err(confirm_later(self.accesses, self.absence, self.interim)),
+        }
+    }
+
+    fn must_confirm(&mut self, inputs: &Inputs<'_>, secret: SecretState) -> Result<bool, Fault> {
+        let versions = &self.reading.versions;
+        if self.absence.contradicts_listing(&self.plan.reads(), versions, inputs.uptime)? {
+            return Ok(true);
+        }
+        let was_synced = inputs.state.status.source_revision().is_some();
+        // A Secret that does not exist has no key to lose.
+        Ok(secret != SecretState::Missing && self.absence.awaits_confirmation(versions, was_synced))
+    }
+
+    /// The attempt, if it fails after the read.
+    pub(super) fn failed(self, fault: Fault, basis: u64) -> Attempt {
+        Attempt {
+            accesses: self.accesses,
+            absence: Some(self.absence),
+            interim: self.interim,
+            ..Attempt::new(Outcome::Failed { fault, basis: Some(basis) })
+        }
+    }
+
+    /// The attempt, once the Secret is written.
+    pub(super) fn written(
+        self,
+        read: ReadContext<'_>,
+        purpose: Purpose,
+        metadata: SecretMetadata,
+        keys: usize,
+        keys_by_parameter: KeysByParameter,
+    ) -> Attempt {
+        let Reading { versions, detours, .. } = self.reading;
+        let fallbacks = detours.into_iter().map(|(parameter, why): (ParameterRef, _)| (parameter, why.to_string()));
+        let written = Written {
+            at: Timestamp::now(),
+            purpose,
+            metadata,
+            keys,
+            revision: source_revision(&read.connection.source, &versions),
+            keys_by_parameter,
+            shape: shape_of(&self.plan),
+            parameters: ObservedParameters {
+                keys: read.connection.reader.keys(&versions),
+                fallbacks: Some(fallbacks.collect()),
+                versions,
+            },
+        };
+        let attempt = Attempt::new(Outcome::Written(Box::new(written)));
+        Attempt { accesses: self.accesses, absence: Some(self.absence), interim: self.interim, ..attempt }
+    }
+}

@@ -1,0 +1,245 @@
+//! What caches and memory know of an object. No I/O.
+
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{ResourceExt, runtime::reflector::ObjectRef as Ref};
+
+use crate::{
+    api::{
+        Reason, SecureParameter, StoreKind,
+        names::{FIELD_MANAGER, OWNER_UID_LABEL, SYNC_ANNOTATION, merge_manager},
+        status::ResolvedStore,
+    },
+    controller::{context::Context, index::StoreKey, store::connections::Session},
+    domain::{
+        Fault,
+        access::{
+            grant::{Grant, Namespace},
+            read_authority::ReadAuthority,
+        },
+        audit::ObjectRef,
+        ownership::owner::Claimant,
+        plan::plan::Plan,
+        report::{attempt::Attempt, subject::Subject},
+        schedule::{
+            decide::{Facts, SecretState},
+            object_state::{ObjectState, Shape},
+            uptime::Uptime,
+        },
+    },
+    parameters::Terms,
+};
+
+/// Most characters of the sync annotation that count and are echoed, since the status has no room for any length.
+const SYNC_LENGTH: usize = 256;
+
+/// How long until an object is reconciled again that waits for its store or for the informer. Both trigger it before.
+pub(super) const RESYNC_WAITING: Duration = Duration::from_secs(300);
+
+/// What is known of an object when its reconcile begins.
+pub(super) struct Inputs<'a> {
+    pub(super) object: &'a SecureParameter,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    /// The namespace as access rules see it; `None` if it is unknown or being deleted.
+    pub(super) policy_namespace: Option<Namespace>,
+    pub(super) store: ResolvedStore,
+    pub(super) store_key: StoreKey,
+    /// Whether the store is in the cache.
+    store_exists: bool,
+    /// The open store, or why it is not open; `None` if it was not reconciled yet.
+    opened: Option<Result<Arc<Session>, Fault>>,
+    /// The field manager that the Secret is written as.
+    pub(super) manager: Cow<'static, str>,
+    /// Resource version of the recorded Secret in the cache, if it carries the object's mark there.
+    pub(super) cached_secret: Option<String>,
+    pub(super) state: ObjectState,
+    pub(super) uptime: Uptime,
+}
+
+impl<'a> Inputs<'a> {
+    /// Gathers what is known.
+    pub(super) fn gather(object: &'a SecureParameter, context: &Context) -> Self {
+        let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
+        let uptime = context.uptime();
+        let state = context.states.get(&uid, object.status.as_ref(), uptime);
+        let (kind, store) = object.spec.store();
+        let store_key = StoreKey::of(object);
+        let recorded = state.status.secret.as_ref().map(|secret| secret.name.as_str());
+        Self {
+            policy_namespace: context.caches.namespace(&namespace),
+            store_exists: store_exists(kind, store, &namespace, context),
+            opened: context.sessions.get(&store_key),
+            cached_secret: recorded.and_then(|name| cached_version(&namespace, name, &uid, context)),
+            manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
+            store: ResolvedStore { kind, name: store.to_owned() },
+            name: object.name_any(),
+            store_key,
+            object,
+            namespace,
+            uid,
+            state,
+            uptime,
+        }
+    }
+
+    /// The open store.
+    ///
+    /// # Errors
+    /// An attempt that waits for the store, or that failed because of it.
+    pub(super) fn connection(&self) -> Result<Arc<Session>, Attempt> {
+        match &self.opened {
+            Some(Ok(connection)) => Ok(Arc::clone(connection)),
+            Some(Err(fault)) if fault.reason.is_outage() => Err(fault.clone().into()),
+            Some(Err(fault)) => {
+                let message = format!("{} is not ready: {}", self.store_key, fault.message);
+                Err(Fault::new(Reason::StoreNotReady, message).into())
+            }
+            None if self.store_exists => Err(Attempt::waiting(RESYNC_WAITING, Reason::Progressing)),
+            None => {
+                let message =
+                    format!("{} does not exist; create it or name another store in spec.storeRef.", self.store_key);
+                Err(Fault::new(Reason::StoreNotFound, message).into())
+            }
+        }
+    }
+
+    /// What the store grants the object's namespace; `None` for a namespaced store, whose own identity is the boundary.
+    ///
+    /// # Errors
+    /// `StoreNotReady` for a rule that cannot be read.
+    pub(super) fn grant(&self, connection: &Session) -> Result<Option<Grant>, Fault> {
+        let namespace = self.policy_namespace.as_ref().cloned().unwrap_or_default();
+        connection.grant(&namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))
+    }
+
+    /// What decides whether anything has to be read.
+    pub(super) fn facts(&self, plan: &Plan, secret: SecretState) -> Facts {
+        let status = &self.state.status;
+        let reason = status.ready_reason();
+        let shape_changed = match self.state.shape {
+            Some(shape) => shape.secret != plan.shape,
+            // After a restart only the generation tells.
+            None => status.observed_generation != self.object.metadata.generation,
+        };
+        // An outage ends with a comparison of versions, if the Secret is known to be what the spec asks for.
+        let is_clean_outage = reason.is_some_and(Reason::is_outage) && self.state.shape.is_some() && !shape_changed;
+        Facts {
+            synced_before: status.secret.is_some()
+                && status.source_revision().is_some()
+                && status.store.as_ref() == Some(&self.store),
+            shape_changed,
+            sync_requested: self.sync_token().is_some_and(|sync| status.last_handled_sync.as_deref() != Some(sync)),
+            secret,
+            failing: !status.is_ready() && reason != Some(Reason::Suspended) && !is_clean_outage,
+        }
+    }
+
+    /// The object, as conclusions see it.
+    pub(super) fn subject(&self, context: &Context) -> Subject<'_> {
+        let principal = match &self.opened {
+            Some(Ok(connection)) => Some(connection.reader.principal()),
+            _ => None,
+        };
+        Subject {
+            name: &self.name,
+            uid: &self.uid,
+            generation: self.object.metadata.generation,
+            store: &self.store,
+            secret: self.object.secret_name(),
+            sync: self.sync_token(),
+            interval: self.object.spec.refresh_interval(),
+            has_workloads: !self.object.spec.restart.is_empty(),
+            principal,
+            is_status_contradicted: self.state.is_contradicted_by(self.object),
+            now: Timestamp::now(),
+            uptime: context.uptime(),
+        }
+    }
+
+    /// The beginning of the sync annotation.
+    pub(super) fn sync_token(&self) -> Option<&str> {
+        let token = self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
+        let end = token.char_indices().nth(SYNC_LENGTH).map_or(token.len(), |(end, _)| end);
+        Some(&token[..end])
+    }
+
+    /// The object, as it claims its Secret.
+    pub(super) fn claimant(&self) -> Claimant<'_> {
+        Claimant { namespace: &self.namespace, name: &self.name, uid: &self.uid, secret: self.object.secret_name() }
+    }
+
+    /// The object, as audit records name it.
+    pub(super) fn audit_reference(&self) -> ObjectRef {
+        ObjectRef {
+            kind: "SecureParameter",
+            namespace: Some(self.namespace.clone()),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            secret: Some(self.object.secret_name().to_owned()),
+            reason: "",
+        }
+    }
+}
+
+fn store_exists(kind: StoreKind, name: &str, namespace: &str, context: &Context) -> bool {
+    match kind {
+        StoreKind::ClusterParameterStore => context.caches.cluster_stores.get(&Ref::new(name)).is_some(),
+        StoreKind::ParameterStore => context.caches.stores.get(&Ref::new(name).within(namespace)).is_some(),
+    }
+}
+
+/// A Secret that does not carry our mark may be anybody's: its version alone proves nothing.
+fn cached_version(namespace: &str, name: &str, uid: &str, context: &Context) -> Option<String> {
+    let metadata = context.caches.secrets.get(&Ref::new(name).within(namespace))?;
+    let is_ours = metadata.labels().get(OWNER_UID_LABEL).map(String::as_str) == Some(uid);
+    metadata.resource_version().filter(|_| is_ours)
+}
+
+/// An object with its open store and what it may read there.
+#[derive(Clone, Copy)]
+pub(super) struct ReadContext<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) context: &'a Context,
+    pub(super) connection: &'a Session,
+    pub(super) authority: &'a ReadAuthority<'a>,
+}
+
+impl ReadContext<'_> {
+    /// Has the informer watch what a plan reads. It checks names that it has never seen as soon as possible if `probe`
+    /// says so.
+    pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, probe: bool) {
+        let terms = Terms { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
+        let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
+        let subscriber = (self.inputs.namespace.clone(), self.inputs.name.clone());
+        let object = self.inputs.audit_reference();
+        subscriptions.watch(&self.connection.reader, subscriber, &object, plan, terms, probe, known);
+    }
+
+    /// The plan, as complete as the informer's cache makes it.
+    pub(super) fn known_plan<'p>(&self, plan: &'p Plan) -> Cow<'p, Plan> {
+        let known = self.connection.reader.looked_up(&plan.lookups());
+        let resolved = known.and_then(|known| plan.resolve(&known.found, self.authority).ok());
+        resolved.unwrap_or(Cow::Borrowed(plan))
+    }
+
+    /// Identifies what a read depends on: reader, generation and sync annotation.
+    pub(super) fn basis(&self) -> u64 {
+        let reader = Arc::as_ptr(&self.connection.reader).addr();
+        let mut hasher = DefaultHasher::new();
+        (reader, self.inputs.object.metadata.generation, self.inputs.sync_token()).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// The shape of the Secret that a plan makes.
+pub(super) const fn shape_of(plan: &Plan) -> Shape {
+    Shape { secret: plan.shape, data: plan.data_shape }
+}

@@ -1,0 +1,54 @@
+//! Looks at the Secret that was last written.
+
+use super::{apply::write_failed, inputs::Inputs};
+use crate::{
+    controller::context::Context,
+    domain::{
+        Fault,
+        ownership::drift::{Expected, SecretSnapshot, secret_state},
+        plan::plan::Plan,
+        schedule::decide::SecretState,
+    },
+};
+
+/// Compares the Secret with what was last written. The cache suffices where it shows just that; else the API server is
+/// asked, because the cache may be behind. Then an intact Secret is returned as well.
+///
+/// # Errors
+/// `SecretWriteFailed` if the API server does not answer.
+pub(super) async fn inspect_secret(
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    context: &Context,
+) -> Result<(SecretState, Option<SecretSnapshot>), Fault> {
+    let Some(recorded) = inputs.state.status.written_secret() else { return Ok((SecretState::Missing, None)) };
+    let (merges, snapshot) = (inputs.object.spec.merges(), inputs.state.secret.as_ref());
+    if merges {
+        context.named_secrets.follow(&inputs.uid, Some((&inputs.namespace, &recorded.name)));
+    }
+    let expected_version = snapshot.map_or(&recorded.resource_version, |snapshot| &snapshot.resource_version);
+    if inputs.cached_secret.as_ref() == Some(expected_version) {
+        return Ok((SecretState::Intact, None));
+    }
+    let metadata = context.secrets.facts(&inputs.namespace, &recorded.name, &inputs.manager).await;
+    let Some(metadata) = metadata.map_err(|error| write_failed(&recorded.name, &error))? else {
+        return Ok((SecretState::Missing, None));
+    };
+    let is_ours = if merges {
+        metadata.takes_keys_of(inputs.claimant())
+    } else {
+        metadata.owner_uid.as_deref() == Some(&inputs.uid)
+    };
+    let required_keys: Vec<_> = plan.required_keys().map(String::as_str).collect();
+    let expected = Expected {
+        uid: &recorded.uid,
+        resource_version: &recorded.resource_version,
+        keys: recorded.keys,
+        required_keys: &required_keys,
+        snapshot,
+        merges,
+    };
+    let state = secret_state(&metadata, is_ours, &expected);
+    let intact = (state == SecretState::Intact).then(|| metadata.into());
+    Ok((state, intact))
+}

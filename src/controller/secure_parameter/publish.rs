@@ -1,0 +1,91 @@
+//! Writes what was concluded: status, Events, log, and what to remember.
+
+use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
+use kube::{Resource, runtime::controller::Action};
+
+use super::inputs::Inputs;
+use crate::{
+    controller::{context::Context, locked, observed::Reconciled},
+    domain::{
+        report::{
+            conclude::{Conclusion, News},
+            event::Event,
+        },
+        schedule::object_state::{ObjectState, StatusWrite},
+    },
+};
+
+/// Publishes a conclusion. Events are created even if the status cannot be written: what was done is reported in any case.
+///
+/// # Errors
+/// The error of the API server if the status cannot be written. The queue then retries with a backoff.
+pub(super) async fn publish(
+    inputs: &Inputs<'_>,
+    conclusion: Conclusion,
+    context: &Context,
+) -> Result<Reconciled, kube::Error> {
+    let Conclusion { mut state, writes_status, events, wake, reason, news, credentials_refused } = conclusion;
+    let written = if writes_status { write_status(inputs, context, &mut state).await } else { Ok(()) };
+    if locked(&context.index).contains(&inputs.uid) {
+        context.states.set(&inputs.uid, state);
+    }
+    for (event, time) in events {
+        create_event(inputs, context, event, time).await;
+    }
+    log_news(inputs, news);
+    if credentials_refused {
+        recheck_credentials(inputs, context);
+    }
+    let action = wake.map_or_else(Action::await_change, Action::requeue);
+    written.map(|()| Reconciled { reason, action })
+}
+
+async fn write_status(inputs: &Inputs<'_>, context: &Context, state: &mut ObjectState) -> Result<(), kube::Error> {
+    // An object of the same name may exist by now, and an apply to a status cannot be pinned to a uid.
+    if locked(&context.index).living(&inputs.namespace, &inputs.uid).is_none() {
+        return Ok(());
+    }
+    match context.statuses.secure_parameter(&inputs.namespace, &inputs.name, &state.status).await {
+        Ok(resource_version) => {
+            state.status_write = StatusWrite::Written(resource_version);
+            Ok(())
+        }
+        Err(error) => {
+            let attempts = match state.status_write {
+                StatusWrite::Failed(attempts) => attempts.saturating_add(1),
+                StatusWrite::Written(_) => 1,
+            };
+            state.status_write = StatusWrite::Failed(attempts);
+            Err(error)
+        }
+    }
+}
+
+/// Creates an Event on the object.
+pub(super) async fn create_event(inputs: &Inputs<'_>, context: &Context, event: Event, time: Timestamp) {
+    let secret = ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Secret".to_owned()),
+        namespace: Some(inputs.namespace.clone()),
+        name: Some(inputs.object.secret_name().to_owned()),
+        ..ObjectReference::default()
+    };
+    context.events.create(event, &inputs.object.object_ref(&()), Some(secret), time).await;
+}
+
+fn log_news(inputs: &Inputs<'_>, news: Option<News>) {
+    let (namespace, name) = (&inputs.namespace, &inputs.name);
+    match news {
+        Some(News::Recovered(since)) => tracing::info!(namespace, name, failing_since = %since, "synced again"),
+        Some(News::Failed(fault)) => tracing::warn!(namespace, name, reason = %fault.reason, "{}", fault.message),
+        None => {}
+    }
+}
+
+/// Has the store check its credentials, and show the failure itself.
+fn recheck_credentials(inputs: &Inputs<'_>, context: &Context) {
+    if let Some(Ok(connection)) = context.sessions.get(&inputs.store_key) {
+        connection.doubt.raise();
+        context.wake.store(inputs.store_key.clone());
+    }
+}

@@ -1,0 +1,108 @@
+//! One `SecureParameter`, from what is known to what is written:
+//!
+//! ```text
+//! inputs ─> plan ─> decide ─> fetch ─> render ─> apply ─> conclude ─> publish
+//! ```
+//!
+//! A rotated parameter: the informer triggers the object, `decide` compares versions, `fetch` decrypts, `apply` writes.
+//! A vanished or denied one: `fetch` or the informer has the error, `conclude` makes it a condition, and the Secret stays.
+
+use std::sync::Arc;
+
+use kube::runtime::controller::Action;
+
+use super::{
+    apply::{SecretWriter, write_precondition},
+    fetch::fetch,
+    finalize::{finalize, remove_stale_finalizer},
+    inputs::{Inputs, ReadContext},
+    inspect::inspect_secret,
+    publish::publish,
+    rollout::restart_if_due,
+    versions::{check_hold, compare_versions},
+};
+use crate::{
+    api::{DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter},
+    controller::{context::Context, observed::Reconciled},
+    domain::{
+        access::read_authority::ReadAuthority,
+        plan::plan::{Plan, plan},
+        report::{
+            attempt::{Attempt, Outcome},
+            conclude::conclude,
+        },
+        schedule::decide::{Decision, SecretState, decide},
+        secret::render::render,
+    },
+};
+
+/// Brings one object up to date.
+///
+/// # Errors
+/// The error of the API server if the status cannot be written.
+pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: &Context) -> Result<Reconciled, kube::Error> {
+    let inputs = Inputs::gather(&object, context);
+    if object.metadata.deletion_timestamp.is_some() {
+        return Ok(finalize(&inputs, context).await);
+    }
+    if inputs.policy_namespace.is_none() {
+        // The namespace is not known yet or is being deleted: nothing is read and nothing is written.
+        return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
+    }
+    remove_stale_finalizer(&inputs, context).await;
+    let restart = restart_if_due(&inputs, context).await;
+    let attempt = if object.spec.is_suspended() {
+        context.subscriptions.end(&inputs.uid);
+        Attempt::new(Outcome::Suspended)
+    } else {
+        sync(&inputs, context).await.unwrap_or_else(|ended| ended)
+    };
+    let conclusion = conclude(&inputs.subject(context), &inputs.state, restart, attempt);
+    publish(&inputs, conclusion, context).await
+}
+
+/// Reads the parameters if that is needed, and writes the Secret. An attempt that ends early is the error.
+async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt> {
+    let connection = inputs.connection()?;
+    let (grant, store) = (inputs.grant(&connection)?, inputs.store_key.to_string());
+    let scope = connection.reader.scope();
+    let authority = ReadAuthority { scope, grant: grant.as_ref(), namespace: &inputs.namespace, store: &store };
+    // What may not be read is not watched either.
+    let plan = plan(&inputs.object.spec, &authority).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
+    let read = ReadContext { inputs, context, connection: &connection, authority: &authority };
+    let (secret, intact) = inspect_secret(inputs, &plan, context).await?;
+    let ended = sync_plan(read, &plan, secret).await.inspect_err(|ended| {
+        // The informer also watches what failed, and triggers the object when that is over.
+        if matches!(ended.outcome, Outcome::Failed { .. }) {
+            let interval = inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
+            read.watch(&read.known_plan(&plan), Some(interval), false);
+        }
+    });
+    match ended {
+        Ok(attempt) => Ok(Attempt { intact, ..attempt }),
+        Err(attempt) => Err(Attempt { intact, ..attempt }),
+    }
+}
+
+async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> Result<Attempt, Attempt> {
+    let inputs = read.inputs;
+    let (purpose, absence) = match decide(&inputs.facts(plan, secret)) {
+        Decision::Compare => compare_versions(read, plan).await?,
+        Decision::Read(purpose) => (purpose, inputs.state.absence.clone()),
+    };
+    check_hold(read, plan, &absence)?;
+    // Two objects of ours write under one field manager, so that the API server would not tell them apart.
+    let _turn = read.context.secret_locks.lock(&inputs.namespace, inputs.object.secret_name()).await;
+    let precondition = write_precondition(inputs, purpose, secret, read.context).await?;
+    let fetched = fetch(read, plan, purpose, secret, absence).await?;
+    let rendered = match render(&fetched.plan, &fetched.reading.values, &fetched.plaintexts) {
+        Ok(rendered) => rendered,
+        Err(fault) => return Err(fetched.failed(fault, read.basis())),
+    };
+    let writer = SecretWriter::new(inputs, read.context, purpose, &fetched.accesses);
+    let (keys, keys_by_parameter) = (rendered.data.len(), rendered.keys_by_parameter);
+    match writer.write(rendered.data, &precondition).await {
+        Ok(metadata) => Ok(fetched.written(read, purpose, metadata, keys, keys_by_parameter)),
+        Err(fault) => Err(fetched.failed(fault, read.basis())),
+    }
+}

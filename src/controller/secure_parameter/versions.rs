@@ -1,0 +1,160 @@
+//! Compares the versions that the informer knows with what was recorded, without a read where that suffices.
+
+use std::borrow::Cow;
+
+use super::inputs::{RESYNC_WAITING, ReadContext, shape_of};
+use crate::{
+    api::Reason,
+    domain::{
+        parameter::revision::{Versions, source_revision},
+        plan::plan::{Plan, Reads},
+        report::attempt::{Attempt, ObservedParameters, Outcome},
+        schedule::{
+            absence::{Absence, CONFIRM_AFTER, PathCount},
+            compare::{Comparison, Sides, compare},
+            decide::Purpose,
+        },
+    },
+    parameters::{Known, LookUp, Mode},
+};
+
+/// Compares the versions of the parameters with those that were recorded. Returns if they changed, and have to be read.
+///
+/// # Errors
+/// The attempt, if it ends here: because nothing changed, because something has to be confirmed first, or because a
+/// parameter cannot be read.
+pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Result<(Purpose, Absence), Attempt> {
+    let inputs = read.inputs;
+    let interval = inputs.object.spec.refresh_interval();
+    let mut absence = inputs.state.absence.clone();
+    let known = look_up_if_due(read, plan, &mut absence).await;
+    let is_known = known.is_some();
+    let resolved = match known {
+        Some(known) => resolve(read, plan, known, &mut absence)?,
+        None => Cow::Borrowed(plan),
+    };
+    read.watch(&resolved, interval, interval.is_some());
+    let reads = resolved.reads();
+    let known = if is_known { read.connection.reader.known(&reads) } else { Known::Unseen };
+    let versions = match known {
+        // Without polling, what the status records stands until something else tells otherwise.
+        Known::Unseen if interval.is_none() => return Err(unchanged(None, absence)),
+        Known::Unseen => {
+            let attempt = Attempt::waiting(RESYNC_WAITING, Reason::Progressing);
+            return Err(Attempt { absence: Some(absence), ..attempt });
+        }
+        Known::Seen { versions, errors, accesses } => match read.connection.reader.fault(&errors) {
+            Some(fault) => return Err(Attempt { accesses, absence: Some(absence), ..Attempt::from(fault) }),
+            None => versions,
+        },
+    };
+    match compare_with_status(read, plan, &reads, &versions, &mut absence)? {
+        Comparison::Same => Err(verified(read, plan, versions)),
+        Comparison::Unconfirmed => Err(unchanged(Some(CONFIRM_AFTER), absence)),
+        Comparison::Changed => Ok((Purpose::ParameterChanged, absence)),
+    }
+}
+
+fn compare_with_status(
+    read: ReadContext<'_>,
+    plan: &Plan,
+    reads: &Reads<'_>,
+    versions: &Versions,
+    absence: &mut Absence,
+) -> Result<Comparison, Attempt> {
+    let state = &read.inputs.state;
+    let current = source_revision(&read.connection.source, versions);
+    let paths = path_count(read, plan, versions.values().flatten().count());
+    let sides = Sides { recorded: state.status.source_revision(), current: &current, reads, versions, paths };
+    compare(&sides, absence, read.inputs.uptime)
+        .map_err(|fault| Attempt { absence: Some(absence.clone()), ..Attempt::from(fault) })
+}
+
+/// The counts that tell whether parameters went while the operator did not run.
+pub(super) fn path_count(read: ReadContext<'_>, plan: &Plan, now: usize) -> PathCount {
+    let state = &read.inputs.state;
+    PathCount {
+        has_paths: !plan.paths.is_empty(),
+        is_first: state.shape.is_none(),
+        before: state.status.parameter_count.and_then(|count| usize::try_from(count).ok()),
+        now,
+    }
+}
+
+/// What the informer knows of paths and newest versions; paths are listed a second time if that is due.
+async fn look_up_if_due(read: ReadContext<'_>, plan: &Plan, absence: &mut Absence) -> Option<LookUp> {
+    let (reader, lookups) = (&read.connection.reader, plan.lookups());
+    if !absence.is_listing_due(read.inputs.uptime) {
+        return reader.looked_up(&lookups);
+    }
+    absence.record_listing();
+    let object = read.inputs.audit_reference();
+    Some(reader.look_up(&lookups, Purpose::VersionCheck, true, &object).await)
+}
+
+/// Completes a plan with what was looked up.
+///
+/// # Errors
+/// The attempt, if something could not be looked up or the complete plan is refused.
+pub(super) fn resolve<'p>(
+    read: ReadContext<'_>,
+    plan: &'p Plan,
+    known: LookUp,
+    absence: &mut Absence,
+) -> Result<Cow<'p, Plan>, Attempt> {
+    let failed = |fault, absence: &Absence, accesses| Attempt {
+        accesses,
+        absence: Some(absence.clone()),
+        ..Attempt::new(Outcome::Failed { fault, basis: Some(read.basis()) })
+    };
+    if let Some(fault) = read.connection.reader.fault(&known.errors) {
+        absence.record_failed_listing();
+        return Err(failed(fault, absence, known.accesses));
+    }
+    plan.resolve(&known.found, read.authority).map_err(|fault| failed(fault, absence, known.accesses))
+}
+
+fn unchanged(wake: Option<std::time::Duration>, absence: Absence) -> Attempt {
+    Attempt { absence: Some(absence), ..Attempt::new(Outcome::Unchanged { wake }) }
+}
+
+fn verified(read: ReadContext<'_>, plan: &Plan, versions: Versions) -> Attempt {
+    let Some(secret) = read.inputs.state.status.written_secret() else {
+        return Attempt::new(Outcome::Unchanged { wake: None });
+    };
+    let keys = read.connection.reader.keys(&versions);
+    // Where Parameter Store is to decrypt, nothing is a fallback.
+    let fallbacks = (read.connection.mode != Mode::Direct).then(Default::default);
+    let parameters = ObservedParameters { versions, keys, fallbacks };
+    Attempt::new(Outcome::Verified { secret, parameters, shape: shape_of(plan) })
+}
+
+/// Holds back a read that failed and would fail again: before its time, or while the informer knows of an error. The
+/// informer triggers the object when that changes.
+///
+/// # Errors
+/// The attempt, if the read has to wait or is known to fail.
+pub(super) fn check_hold(read: ReadContext<'_>, plan: &Plan, absence: &Absence) -> Result<(), Attempt> {
+    let (inputs, basis) = (read.inputs, read.basis());
+    let Some(hold) = inputs.state.failures.hold.as_ref().filter(|hold| hold.is_for(basis)) else { return Ok(()) };
+    let (reader, lookups, known_plan) = (&read.connection.reader, plan.lookups(), read.known_plan(plan));
+    let reads = known_plan.reads();
+    let looked_up = reader.looked_up(&lookups).map(|known| (known.errors, known.accesses));
+    let known = match reader.known(&reads) {
+        Known::Seen { errors, accesses, .. } => Some((errors, accesses)),
+        Known::Unseen => None,
+    };
+    for (errors, accesses) in [looked_up, known].into_iter().flatten() {
+        if errors.values().any(|error| !error.is_outage())
+            && let Some(fault) = reader.fault(&errors)
+        {
+            let attempt = Attempt::new(Outcome::Failed { fault, basis: Some(basis) });
+            return Err(Attempt { accesses, absence: Some(absence.clone()), ..attempt });
+        }
+    }
+    let changed_at = reader.changed_at(&reads, &lookups).map(|at| read.context.uptime_at(at));
+    match hold.wait(changed_at, inputs.uptime) {
+        None => Ok(()),
+        Some(wait) => Err(Attempt { absence: Some(absence.clone()), ..Attempt::waiting(wait, hold.reason) }),
+    }
+}

@@ -1,0 +1,124 @@
+//! Is the Secret intact? What the operator wrote must still be there, and held by nobody else.
+
+use crate::domain::{
+    ownership::owner::{FieldOwnership, SecretMetadata},
+    schedule::decide::SecretState,
+};
+
+/// A Secret as last written, or as last found intact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretSnapshot {
+    /// uid.
+    pub uid: String,
+    /// Resource version.
+    pub resource_version: String,
+    /// Who held which field.
+    pub fields: FieldOwnership,
+}
+
+impl From<SecretMetadata> for SecretSnapshot {
+    fn from(metadata: SecretMetadata) -> Self {
+        Self { uid: metadata.uid, resource_version: metadata.resource_version, fields: metadata.fields }
+    }
+}
+
+/// What a Secret is compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// uid as last written.
+    pub uid: &'a str,
+    /// Resource version right after that write.
+    pub resource_version: &'a str,
+    /// The number of keys that were written.
+    pub keys: i32,
+    /// Keys that the spec names.
+    pub required_keys: &'a [&'a str],
+    /// The Secret as last seen; `None` after a restart of the operator.
+    pub snapshot: Option<&'a SecretSnapshot>,
+    /// Whether the operator puts keys into a Secret of others, whose other keys are not its business.
+    pub merges: bool,
+}
+
+/// Compares a Secret with what was last written. `is_ours` tells whether it carries our mark, or with `Merge` our
+/// consent.
+pub fn secret_state(metadata: &SecretMetadata, is_ours: bool, expected: &Expected<'_>) -> SecretState {
+    if metadata.uid != expected.uid || !is_ours {
+        return SecretState::Drifted;
+    }
+    let fields = &metadata.fields;
+    let is_intact = match expected.snapshot {
+        Some(snapshot) => {
+            fields.ours == snapshot.fields.ours && (expected.merges || fields.foreign == snapshot.fields.foreign)
+        }
+        None => metadata.resource_version == expected.resource_version || is_whole(fields, expected),
+    };
+    if is_intact { SecretState::Intact } else { SecretState::Drifted }
+}
+
+/// After a restart, for a Secret that somebody touched meanwhile: none of our fields may be missing or held by others.
+fn is_whole(fields: &FieldOwnership, expected: &Expected<'_>) -> bool {
+    let ours = fields.ours.iter().filter(|field| field.starts_with("data/")).count();
+    let has_all = expected.required_keys.iter().all(|key| fields.ours.contains(&format!("data/{key}")));
+    (expected.merges || fields.foreign.is_empty()) && usize::try_from(expected.keys) == Ok(ours) && has_all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(ours: &[&str], foreign: &[&str]) -> FieldOwnership {
+        FieldOwnership {
+            ours: ours.iter().map(|key| format!("data/{key}")).collect(),
+            foreign: foreign.iter().map(|key| (format!("data/{key}"), "vim".to_owned())).collect(),
+            ..FieldOwnership::default()
+        }
+    }
+
+    fn metadata(uid: &str, version: &str, fields: FieldOwnership) -> SecretMetadata {
+        SecretMetadata { uid: uid.into(), resource_version: version.into(), fields, ..SecretMetadata::default() }
+    }
+
+    const EXPECTED: Expected<'_> =
+        Expected { uid: "u", resource_version: "5", keys: 2, required_keys: &["A"], snapshot: None, merges: false };
+
+    #[test]
+    fn after_a_restart_version_or_fields_tell() {
+        let merges = Expected { merges: true, ..EXPECTED };
+        for (expected, version, ours, foreign, is_intact) in [
+            (EXPECTED, "5", &[][..], &[][..], true),
+            (EXPECTED, "6", &["A", "B"], &[], true),
+            (EXPECTED, "6", &["A"], &[], false),
+            (EXPECTED, "6", &["B", "C"], &[], false),
+            (EXPECTED, "6", &["A", "B"], &["A"], false),
+            (merges, "6", &["A", "B"], &["X"], true),
+        ] {
+            let state = secret_state(&metadata("u", version, fields(ours, foreign)), true, &expected);
+            assert_eq!(state == SecretState::Intact, is_intact, "{version} {ours:?} {foreign:?}");
+        }
+    }
+
+    #[test]
+    fn while_running_the_fields_must_be_as_last_seen() {
+        let snapshot = SecretSnapshot { uid: "u".into(), resource_version: "5".into(), fields: fields(&["A"], &[]) };
+        let expected = Expected { snapshot: Some(&snapshot), ..EXPECTED };
+        let merges = Expected { merges: true, ..expected };
+        for (expected, ours, foreign, is_intact) in [
+            (expected, &["A"][..], &[][..], true),
+            (expected, &["A"], &["B"], false),
+            (expected, &[], &[], false),
+            (merges, &["A"], &["B"], true),
+            (merges, &[], &["B"], false),
+        ] {
+            let state = secret_state(&metadata("u", "9", fields(ours, foreign)), true, &expected);
+            assert_eq!(state == SecretState::Intact, is_intact, "{ours:?} {foreign:?}");
+        }
+    }
+
+    #[test]
+    fn another_secret_or_one_without_our_mark_has_drifted() {
+        for (uid, is_ours) in [("other", true), ("u", false)] {
+            let state = secret_state(&metadata(uid, "5", fields(&["A", "B"], &[])), is_ours, &EXPECTED);
+            assert_eq!(state, SecretState::Drifted, "{uid} {is_ours}");
+        }
+    }
+}

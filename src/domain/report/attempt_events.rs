@@ -1,0 +1,67 @@
+//! The Events that follow from an attempt.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    api::SecureParameterStatus,
+    domain::{
+        Fault,
+        parameter::key::ParameterKeys,
+        report::{
+            event::{self, Access, Event},
+            key_warning::key_warnings,
+            subject::Subject,
+        },
+        schedule::{decide::Purpose, object_state::ObjectState},
+    },
+};
+
+/// An Event with its time.
+pub type TimedEvent = (Event, Timestamp);
+
+/// An Event for each access that decrypted something.
+pub fn access_events(subject: &Subject<'_>, accesses: &[Access]) -> Vec<TimedEvent> {
+    let event = |access: &Access| {
+        let event = event::of_access(subject.name, subject.uid, access, subject.principal, None)?;
+        Some((event, access.time))
+    };
+    accesses.iter().filter_map(event).collect()
+}
+
+/// An Event for each access that failed, or one for the fault itself if no access failed. The informer remembers failed
+/// accesses: one that was reported is not reported again.
+pub fn failure_events(
+    subject: &Subject<'_>,
+    next: &ObjectState,
+    fault: &Fault,
+    accesses: &[Access],
+    is_news: bool,
+) -> Vec<TimedEvent> {
+    let is_unreported = |access: &&Access| next.last_reported_access.as_ref() != Some(&access.audit_id);
+    let of_access = |access: &Access| {
+        let event = event::of_access(subject.name, subject.uid, access, subject.principal, Some(fault))?;
+        Some((event, access.time))
+    };
+    let mut events: Vec<_> = accesses.iter().filter(is_unreported).filter_map(of_access).collect();
+    if is_news && accesses.iter().all(|access| !access.failed) {
+        let event = event::of_fault(subject.name, subject.uid, subject.now.as_second(), fault);
+        events.push((event, subject.now));
+    }
+    events
+}
+
+/// Warnings about keys that the status does not show yet.
+pub fn key_events(subject: &Subject<'_>, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<TimedEvent> {
+    let is_shown = |warning: &str| before.conditions.iter().any(|condition| condition.message.contains(warning));
+    let warnings = key_warnings(keys).filter(|(_, warning)| !is_shown(warning));
+    let since = subject.now.as_second();
+    let event = |(key, warning): (_, String)| event::of_key(subject.name, subject.uid, since, key, &warning);
+    warnings.map(|warning| (event(warning), subject.now)).collect()
+}
+
+/// The Event of a Secret that was restored.
+pub fn repair_event(subject: &Subject<'_>, purpose: Purpose, resource_version: &str) -> Event {
+    let cause = if purpose == Purpose::SecretMissing { "was deleted" } else { "was changed by somebody else" };
+    let note = format!("Secret {} {cause}; the operator restored it.", subject.secret);
+    event::of_repair(subject.name, subject.uid, resource_version, &note)
+}

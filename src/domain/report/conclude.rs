@@ -1,0 +1,272 @@
+//! What follows from an attempt: status, Events, what to remember, and when to reconcile again.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    api::{
+        Condition, ConditionType, Reason, SecureParameterStatus,
+        status::{LastAccess, WrittenSecret},
+        time::to_time,
+    },
+    domain::{
+        Fault,
+        report::{
+            attempt::{Attempt, ObservedParameters, Outcome, RestartOutcome, Written},
+            attempt_events::{TimedEvent, access_events, failure_events, key_events, repair_event},
+            conclude_restart::{conclude_restart, restart_plan, with_restart},
+            event::Access,
+            status::{StatusBuilder, WriteReport},
+            subject::Subject,
+        },
+        schedule::{
+            absence::Absence,
+            backoff,
+            hold::Hold,
+            object_state::{ObjectState, Shape, StatusWrite},
+            restart::Write,
+        },
+    },
+};
+
+/// How long until an object is read again whose values themselves are wrong. Only a change helps, and that triggers it.
+const RESYNC: Duration = Duration::from_secs(24 * 3_600);
+
+/// What follows from an attempt.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// What to remember. Holds the status that the object should show.
+    pub state: ObjectState,
+    /// Whether that status has to be written.
+    pub writes_status: bool,
+    /// Events to create, each with its time.
+    pub events: Vec<TimedEvent>,
+    /// When to reconcile again; `None`: only on a change.
+    pub wake: Option<Duration>,
+    /// How the attempt ended, as metrics count it.
+    pub reason: Reason,
+    /// What to log.
+    pub news: Option<News>,
+    /// Whether AWS refused the credentials, so that the store has to check them.
+    pub credentials_refused: bool,
+}
+
+/// News about an object, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It works again, after failing since this time.
+    Recovered(Timestamp),
+    /// It fails, or fails in another way than before.
+    Failed(Fault),
+}
+
+/// How an attempt ended, before restarts of workloads are taken into account.
+struct Ending {
+    status: SecureParameterStatus,
+    events: Vec<TimedEvent>,
+    wake: Option<Duration>,
+    reason: Reason,
+    news: Option<News>,
+}
+
+/// Concludes from the remembered state and an attempt. `restart` is the result of a restart that was due before the
+/// attempt.
+pub fn conclude(
+    subject: &Subject<'_>,
+    state: &ObjectState,
+    restart: Option<RestartOutcome>,
+    attempt: Attempt,
+) -> Conclusion {
+    let mut next = state.clone();
+    let Attempt { outcome, accesses, absence, intact, interim } = attempt;
+    if let Some(interim) = interim {
+        next.status = interim.status;
+        next.status_write = StatusWrite::Written(interim.resource_version);
+    }
+    next.secret = intact.or(next.secret);
+    next.absence = absence.unwrap_or(next.absence);
+    let before = Arc::clone(&next.status);
+    let restart_event = restart.and_then(|restart| conclude_restart(subject, &mut next, restart));
+    let is_suspended = matches!(outcome, Outcome::Suspended);
+    let credentials_refused =
+        matches!(&outcome, Outcome::Failed { fault, .. } if fault.reason == Reason::CredentialsInvalid);
+    let ending = conclude_outcome(subject, &mut next, &before, outcome, &accesses);
+    let status = with_restart(subject, &next, ending.status, &before);
+    let is_unwritten = matches!(next.status_write, StatusWrite::Failed(_));
+    let writes_status = status != *before || subject.is_status_contradicted || is_unwritten;
+    next.status = Arc::new(status);
+    let restart_due = next.restart.pending.filter(|_| !is_suspended);
+    let restart_in = restart_due.map(|pending| pending.due.saturating_sub(subject.uptime));
+    Conclusion {
+        writes_status,
+        events: restart_event.into_iter().chain(ending.events).collect(),
+        wake: [ending.wake, restart_in].into_iter().flatten().min(),
+        reason: ending.reason,
+        news: ending.news,
+        credentials_refused,
+        state: next,
+    }
+}
+
+fn conclude_outcome(
+    subject: &Subject<'_>,
+    next: &mut ObjectState,
+    before: &SecureParameterStatus,
+    outcome: Outcome,
+    accesses: &[Access],
+) -> Ending {
+    let builder = builder(subject, before, subject.now);
+    match outcome {
+        Outcome::Suspended => {
+            let status = builder.suspended();
+            Ending { status, events: Vec::new(), wake: None, reason: Reason::Suspended, news: None }
+        }
+        Outcome::Waiting { wait, reason } => {
+            Ending { status: before.clone(), events: Vec::new(), wake: Some(wait), reason, news: None }
+        }
+        Outcome::Unchanged { wake } => Ending { wake, ..succeed(subject, next, builder.unchanged(), accesses) },
+        Outcome::Verified { secret, parameters, shape } => {
+            let parameters = with_known_fallbacks(next, parameters);
+            settle(next, &parameters, shape);
+            let warnings = key_events(subject, before, &parameters.keys);
+            let mut ending = succeed(subject, next, builder.verified(&secret, &parameters), accesses);
+            ending.events.extend(warnings);
+            ending
+        }
+        Outcome::Written(written) => conclude_write(subject, next, before, *written, accesses),
+        Outcome::Failed { fault, basis } => fail(subject, next, before, fault, basis, accesses),
+    }
+}
+
+fn conclude_write(
+    subject: &Subject<'_>,
+    next: &mut ObjectState,
+    before: &SecureParameterStatus,
+    written: Written,
+    accesses: &[Access],
+) -> Ending {
+    let Written { at, purpose, metadata, keys, revision, parameters, keys_by_parameter, shape } = written;
+    let secret = WrittenSecret {
+        name: subject.secret.to_owned(),
+        keys: i32::try_from(keys).unwrap_or(i32::MAX),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+    };
+    let write = compare_write(subject, next, before, &secret, &revision, shape);
+    if subject.has_workloads && write.calls_for_restart() {
+        let (token, message) = restart_plan(&secret, at);
+        next.restart.plan(token, message, subject.uptime);
+    }
+    if purpose.is_repair() {
+        next.repairs.record(subject.uptime);
+    }
+    settle(next, &parameters, shape);
+    next.fallbacks.clone_from(&parameters.fallbacks);
+    next.secret = Some(metadata.into());
+    let report = WriteReport { secret, changed: write.changed, access: last_access(subject, accesses), revision };
+    let resource_version = report.secret.resource_version.clone();
+    let status = builder(subject, before, at).written(report, &parameters, &keys_by_parameter);
+    let mut ending = succeed(subject, next, status, accesses);
+    ending.events.extend(key_events(subject, before, &parameters.keys));
+    if purpose.is_repair() && write.changed {
+        ending.events.push((repair_event(subject, purpose, &resource_version), at));
+    }
+    ending
+}
+
+/// What the write means for workloads. Applying what is there already does not move the resource version, which others
+/// may have moved before.
+fn compare_write(
+    subject: &Subject<'_>,
+    next: &ObjectState,
+    before: &SecureParameterStatus,
+    secret: &WrittenSecret,
+    revision: &str,
+    shape: Shape,
+) -> Write {
+    let former = before.written_secret();
+    let known = next.secret.as_ref().filter(|snapshot| snapshot.uid == secret.uid);
+    let version = known.map(|known| &known.resource_version).or(former.as_ref().map(|former| &former.resource_version));
+    Write {
+        existed: former.as_ref().is_some_and(|former| former.name == secret.name),
+        changed: version != Some(&secret.resource_version),
+        sources_changed: before.source_revision() != Some(revision),
+        data_shape_changed: match next.shape {
+            Some(known) => known.data != shape.data,
+            None => before.observed_generation != subject.generation,
+        },
+    }
+}
+
+/// Takes over what a success tells about parameters.
+fn settle(next: &mut ObjectState, parameters: &ObservedParameters, shape: Shape) {
+    next.absence = Absence::settled(&parameters.versions);
+    next.shape = Some(shape);
+}
+
+/// Versions alone do not tell which fallbacks the last read took.
+fn with_known_fallbacks(next: &ObjectState, parameters: ObservedParameters) -> ObservedParameters {
+    let fallbacks = parameters.fallbacks.or_else(|| next.fallbacks.clone());
+    ObservedParameters { fallbacks, ..parameters }
+}
+
+fn succeed(
+    subject: &Subject<'_>,
+    next: &mut ObjectState,
+    status: SecureParameterStatus,
+    accesses: &[Access],
+) -> Ending {
+    let failures = std::mem::take(&mut next.failures);
+    Ending {
+        status,
+        events: access_events(subject, accesses),
+        wake: None,
+        reason: Reason::Synced,
+        news: failures.since.map(News::Recovered),
+    }
+}
+
+fn fail(
+    subject: &Subject<'_>,
+    next: &mut ObjectState,
+    before: &SecureParameterStatus,
+    fault: Fault,
+    basis: Option<u64>,
+    accesses: &[Access],
+) -> Ending {
+    let since = next.failures.record(subject.now);
+    let status = builder(subject, before, subject.now).failed(&fault, since, subject.interval);
+    let is_news = !without_restarted(&before.conditions).eq(without_restarted(&status.conditions));
+    let events = failure_events(subject, next, &fault, accesses, is_news);
+    next.last_reported_access = accesses.last().map(|access| access.audit_id.clone());
+    let wait = match fault.reason {
+        Reason::SecretContested => next.repairs.wait(subject.uptime),
+        reason if reason.concerns_values() => RESYNC,
+        reason => backoff::after_failure(reason, next.failures.count, subject.interval, subject.uid),
+    };
+    let is_of_a_read = fault.reason.concerns_values() || accesses.iter().any(|access| access.failed);
+    next.failures.hold =
+        basis.filter(|_| is_of_a_read).map(|basis| Hold::new(basis, subject.uptime, wait, fault.reason));
+    let reason = fault.reason;
+    Ending { status, events, wake: Some(wait), reason, news: is_news.then_some(News::Failed(fault)) }
+}
+
+/// The conditions that an attempt sets; `Restarted` stands beside them.
+fn without_restarted(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
+    conditions.iter().filter(|condition| condition.type_ != ConditionType::Restarted.as_str())
+}
+
+fn last_access(subject: &Subject<'_>, accesses: &[Access]) -> Option<LastAccess> {
+    let access = accesses.iter().rev().find(|access| access.decrypting)?;
+    Some(LastAccess {
+        time: to_time(access.time),
+        event_name: access.event_name.to_owned(),
+        request_id: access.request_id.clone(),
+        principal: subject.principal.map(|principal| principal.arn.clone()),
+    })
+}
+
+const fn builder<'a>(subject: &Subject<'a>, previous: &'a SecureParameterStatus, now: Timestamp) -> StatusBuilder<'a> {
+    StatusBuilder { generation: subject.generation, previous, store: subject.store, sync: subject.sync, now }
+}

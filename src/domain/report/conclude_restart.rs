@@ -1,0 +1,66 @@
+//! What an attempt means for restarts of workloads.
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    api::{ConditionType, Conditions, SecureParameterStatus, status::WrittenSecret},
+    domain::{
+        audit::to_seconds,
+        report::{attempt::RestartOutcome, attempt_events::TimedEvent, event, rollouts::summary, subject::Subject},
+        schedule::{
+            object_state::ObjectState,
+            restart::{PendingRestart, QUIET_PERIOD, RestartReport},
+        },
+    },
+};
+
+/// Token and message of the restart that a changed Secret calls for.
+pub fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
+    let message = format!(
+        "Secret {} changed at {}; its workloads are restarted {} s after its last change.",
+        secret.name,
+        to_seconds(at),
+        QUIET_PERIOD.as_secs()
+    );
+    (format!("{}/{}", secret.name, secret.resource_version), message)
+}
+
+/// Takes over the result of a restart. Returns an Event if the result is news.
+pub fn conclude_restart(subject: &Subject<'_>, next: &mut ObjectState, restart: RestartOutcome) -> Option<TimedEvent> {
+    next.restart.pending = None;
+    let RestartOutcome::Attempted { secret, token, rollouts } = restart else {
+        next.restart.report = None;
+        return None;
+    };
+    let summary = summary(&secret, &rollouts);
+    let now = subject.uptime;
+    next.restart.pending = summary.retry.map(|retry| PendingRestart { since: now, due: now + retry });
+    let report = RestartReport { is_done: summary.is_done, reason: summary.reason, message: summary.message };
+    if next.restart.report.as_ref() == Some(&report) {
+        return None;
+    }
+    let RestartReport { is_done, reason, message } = &report;
+    let event = event::of_restart(subject.name, subject.uid, &token, *is_done, *reason, message);
+    next.restart.report = Some(report);
+    Some((event, subject.now))
+}
+
+/// Adds what the status says of restarts.
+pub fn with_restart(
+    subject: &Subject<'_>,
+    next: &ObjectState,
+    mut status: SecureParameterStatus,
+    before: &SecureParameterStatus,
+) -> SecureParameterStatus {
+    status.conditions.retain(|condition| condition.type_ != ConditionType::Restarted.as_str());
+    let restart = Some(&next.restart).filter(|_| subject.has_workloads);
+    if let Some(RestartReport { is_done, reason, message }) = restart.and_then(|restart| restart.report.as_ref()) {
+        let conditions = Conditions::new(&before.conditions, subject.generation, subject.now);
+        status.conditions.push(conditions.restarted(*is_done, *reason, message));
+    }
+    let token = restart.and_then(|restart| restart.token.clone());
+    if let Some(observed) = status.observed.as_mut() {
+        observed.restart = token;
+    }
+    status
+}

@@ -1,0 +1,106 @@
+//! What the operator remembers of a SecureParameter between reconciles. After a restart the status seeds it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    api::{SecureParameter, SecureParameterStatus},
+    domain::{
+        ownership::drift::SecretSnapshot,
+        parameter::name::ParameterRef,
+        schedule::{absence::Absence, hold::Hold, repair_limit::RepairLimit, restart::RestartState, uptime::Uptime},
+    },
+};
+
+/// Parameters that Parameter Store decrypted although KMS was to do it, each with the reason.
+pub type FallbackReasons = BTreeMap<ParameterRef, String>;
+
+/// What is remembered of one object. Contains nothing derived from a value.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectState {
+    /// The status that the object should show. The watch cache may be behind.
+    pub status: Arc<SecureParameterStatus>,
+    /// The last write of that status.
+    pub status_write: StatusWrite,
+    /// The Secret as last written or last found intact.
+    pub secret: Option<SecretSnapshot>,
+    /// Digests of what the spec made of the parameters at the last sync; `None` after a restart.
+    pub shape: Option<Shape>,
+    /// Restarts of workloads.
+    pub restart: RestartState,
+    /// Parameters that were missing.
+    pub absence: Absence,
+    /// The fallbacks of the last read; `None` before the first one.
+    pub fallbacks: Option<FallbackReasons>,
+    /// Failures in a row.
+    pub failures: Failures,
+    /// The last repairs of the Secret.
+    pub repairs: RepairLimit,
+    /// Id of the audit record of the last failed access that an Event reported.
+    pub last_reported_access: Option<String>,
+}
+
+/// Digests of what a spec makes of its parameters. They are comparable within one process only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Everything that shapes the Secret besides the parameters.
+    pub secret: u64,
+    /// What shapes its data.
+    pub data: u64,
+}
+
+/// The last write of a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusWrite {
+    /// The object shows the status. Holds its resource version after the write; `None` if the operator did not write since
+    /// it started.
+    Written(Option<String>),
+    /// The API server refused the status this many times in a row.
+    Failed(u32),
+}
+
+impl Default for StatusWrite {
+    fn default() -> Self {
+        Self::Written(None)
+    }
+}
+
+/// Failures in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Their number.
+    pub count: u32,
+    /// Time of the first one.
+    pub since: Option<Timestamp>,
+    /// The last read that failed.
+    pub hold: Option<Hold>,
+}
+
+impl Failures {
+    /// Counts a failure. Returns the time of the first one.
+    pub fn record(&mut self, now: Timestamp) -> Timestamp {
+        self.count = self.count.saturating_add(1);
+        *self.since.get_or_insert(now)
+    }
+}
+
+impl ObjectState {
+    /// Restores what a status records, after a restart of the operator.
+    pub fn from_status(status: SecureParameterStatus, now: Uptime) -> Self {
+        let restart = RestartState::from_status(&status, now);
+        Self { status: Arc::new(status), restart, ..Self::default() }
+    }
+
+    /// Reports whether the object shows, after our last write, another status than the one written: somebody changed it.
+    pub fn is_contradicted_by(&self, object: &SecureParameter) -> bool {
+        let StatusWrite::Written(Some(written)) = &self.status_write else { return false };
+        let shown = object.metadata.resource_version.as_deref();
+        // Resource versions of one kind can be compared as numbers (Kubernetes API concepts, since 1.35).
+        let is_newer = match (written.parse::<u64>(), shown.map(str::parse::<u64>)) {
+            (Ok(written), Some(Ok(shown))) => shown > written,
+            _ => false,
+        };
+        is_newer && object.status.as_ref() != Some(&*self.status)
+    }
+}

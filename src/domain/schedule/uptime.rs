@@ -1,0 +1,6 @@
+//! Monotonic time, as an argument.
+
+use std::time::Duration;
+
+/// Time since the operator started. What is scheduled in memory is reckoned in it, since the wall clock may jump.
+pub type Uptime = Duration;
