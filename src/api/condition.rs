@@ -1,4 +1,4 @@
-//! Conditions by the rules of kstatus, kept by one type and checked by one function.
+//! Conditions by the rules of kstatus.
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use schemars::JsonSchema;
@@ -22,13 +22,13 @@ pub struct Condition {
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     pub status: ConditionStatus,
-    /// Why, from the closed list of reasons.
+    /// Reason from the closed list.
     #[schemars(length(max = 64))]
     pub reason: String,
     /// One sentence for a person.
     #[schemars(length(max = 1024))]
     pub message: String,
-    /// The `metadata.generation` that this condition speaks of.
+    /// The `metadata.generation` that this condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// When the status last changed.
@@ -46,23 +46,23 @@ pub enum ConditionStatus {
     Unknown,
 }
 
-/// The types of conditions in use.
+/// The types of conditions that the operator sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionType {
-    /// The object does what it should. Always present.
+    /// The Secret holds what the spec asks for. Always present.
     Ready,
-    /// The operator is still at it. Present only while true.
+    /// The operator keeps trying. Present only while true.
     Reconciling,
     /// Somebody must act. Present only while true.
     Stalled,
     /// `spec.suspend` holds. Present only while true.
     Suspended,
-    /// The workloads of `spec.restart` run with the Secret as it is. Present once that was of concern.
+    /// The workloads of `spec.restart` were restarted after the last change. Present once a restart was due.
     Restarted,
 }
 
 impl ConditionType {
-    /// The type as it stands in the object.
+    /// The type as it is written in the object.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
@@ -74,8 +74,7 @@ impl ConditionType {
     }
 }
 
-/// The conditions of one object at one time, built from the previous ones so that `lastTransitionTime` moves only with
-/// the status.
+/// Builds the conditions of one object from the previous ones, so that `lastTransitionTime` moves only with the status.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions<'a> {
     previous: &'a [Condition],
@@ -89,12 +88,12 @@ impl<'a> Conditions<'a> {
         Self { previous, generation, now }
     }
 
-    /// `Ready=True`; the reason and message say how, or what is amiss for a while.
+    /// `Ready=True`. Reason and message may name an outage that is still tolerated.
     pub fn ready(self, reason: Reason, message: &str) -> Vec<Condition> {
         vec![self.condition(ConditionType::Ready, ConditionStatus::True, reason, message)]
     }
 
-    /// `Ready=False` with `Reconciling` or `Stalled` as the reason asks for.
+    /// `Ready=False`, with `Reconciling` or `Stalled` as the reason demands.
     pub fn not_ready(self, reason: Reason, message: &str) -> Vec<Condition> {
         let mut conditions = vec![self.condition(ConditionType::Ready, ConditionStatus::False, reason, message)];
         let companion = match reason.progress() {
@@ -106,7 +105,7 @@ impl<'a> Conditions<'a> {
         conditions
     }
 
-    /// `Suspended`, with `Ready` left as it is (Unknown if it never was).
+    /// `Suspended`, with `Ready` as it was, or Unknown if it was never set.
     pub fn suspended(self, message: &str) -> Vec<Condition> {
         let mut ready = find(self.previous, ConditionType::Ready).cloned().unwrap_or_else(|| {
             self.condition(ConditionType::Ready, ConditionStatus::Unknown, Reason::Suspended, message)
@@ -134,15 +133,14 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// What an object shows until the operator reports on it, by the default that its definition gives `status`: the API
-/// server fills it in at each read, also for objects that are older, or whose status was removed. Without it
-/// kstatus would call an object ready that nobody ever looked at; and it costs no write.
+/// The condition of an object that the operator has not reported on. It is the default of `status` in the definition: the
+/// API server fills it in at each read, which costs no write. Without it kstatus would call such an object ready.
 pub fn unreported() -> Condition {
     Condition {
         type_: ConditionType::Ready.as_str().to_owned(),
         status: ConditionStatus::Unknown,
         reason: Reason::Progressing.as_str().to_owned(),
-        message: "Nothing to report yet; if this stays so, see whether the operator and the store are ready."
+        message: "The operator has not reported on this object yet; if this lasts, check whether the operator and the store are ready."
             .to_owned(),
         observed_generation: None,
         last_transition_time: to_time(Timestamp::UNIX_EPOCH),
@@ -150,7 +148,7 @@ pub fn unreported() -> Condition {
 }
 
 impl Condition {
-    /// Its reason, if it is one of ours.
+    /// Its reason, if it is in the closed list.
     pub fn known_reason(&self) -> Option<Reason> {
         Reason::ALL.iter().find(|reason| reason.as_str() == self.reason).copied()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// Why an object is as it is. The text of a variant is its name.
+        /// Why an object is as it is. A variant's text is its name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[$doc])* $name),+
@@ -14,7 +14,7 @@ macro_rules! reasons {
             /// Every reason, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// The name as it stands in conditions, Events and metrics.
+            /// The name in conditions, Events and metrics.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name)),+
@@ -27,27 +27,27 @@ macro_rules! reasons {
 reasons! {
     /// The Secret holds what the parameters say.
     Synced,
-    /// Nothing was reported yet: shown by the API server itself.
+    /// The operator has not reported yet. The API server itself shows this.
     Progressing,
     /// `spec.suspend` is true.
     Suspended,
-    /// The spec asks for something that no schema can refuse but that cannot be done.
+    /// The spec asks for something impossible that the schema could not refuse.
     InvalidSpec,
-    /// Two sources give the same key.
+    /// Two sources have the same key.
     KeyCollision,
     /// A template cannot be rendered.
     TemplateError,
     /// A value is not what the spec says it is.
     ValueError,
-    /// KMS does not take a value for what was encrypted by hand.
+    /// KMS cannot decrypt a value that was encrypted before it was stored.
     CiphertextInvalid,
-    /// Nothing is left below a path.
+    /// A path has no parameters.
     PathEmpty,
     /// The Secret would exceed 1 MiB.
     SecretTooLarge,
     /// `spec.storeRef` names a store that does not exist.
     StoreNotFound,
-    /// The store exists but cannot serve.
+    /// The store exists, but nothing can be read through it.
     StoreNotReady,
     /// No rule of the store grants the parameter to the namespace.
     PolicyDenied,
@@ -61,41 +61,41 @@ reasons! {
     DecryptDenied,
     /// The KMS key is disabled, pending deletion, or gone.
     KeyUnavailable,
-    /// AWS does not accept the credentials, or there are none.
+    /// AWS rejects the credentials, or there are none.
     CredentialsInvalid,
-    /// No connection to the AWS endpoint.
+    /// The AWS endpoint does not answer.
     EndpointUnreachable,
-    /// AWS throttled the account, or the read waits for its turn for long.
+    /// AWS throttles the account, or a read has waited long for its turn.
     Throttled,
-    /// AWS answered with an internal error, or with something unreadable.
+    /// AWS answered with an internal error or with something unreadable.
     ServiceUnavailable,
-    /// A Secret of that name exists and is not ours.
+    /// A Secret of that name exists and belongs to somebody else.
     SecretConflict,
     /// Another field manager keeps changing the Secret.
     SecretContested,
     /// The API server refused the write of the Secret.
     SecretWriteFailed,
-    /// Of the condition `Restarted`: workloads are to be restarted, after a quiet period or once they can be.
+    /// For the condition `Restarted`: workloads will be restarted, after a quiet period or once they can be.
     RestartPending,
-    /// Of the condition `Restarted`: workloads were restarted after the Secret changed.
+    /// For the condition `Restarted`: workloads were restarted after the Secret changed.
     Restarted,
-    /// Of the condition `Restarted`: workloads could not be restarted.
+    /// For the condition `Restarted`: workloads could not be restarted.
     RestartFailed,
 }
 
-/// What a reason means for the `Stalled` and `Reconciling` conditions.
+/// What a reason means for the conditions `Stalled` and `Reconciling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing is in the way.
+    /// Nothing is wrong.
     Done,
-    /// The operator will get there by itself: `Reconciling`.
+    /// The operator tries again by itself: `Reconciling`.
     Retrying,
     /// Somebody must act: `Stalled`.
     Stalled,
 }
 
 impl Reason {
-    /// How `Ready=False` with this reason is shown to tools that follow kstatus.
+    /// How tools that follow kstatus see `Ready=False` with this reason.
     pub const fn progress(self) -> Progress {
         match self {
             Self::Synced | Self::Suspended | Self::RestartPending | Self::Restarted | Self::RestartFailed => {
@@ -127,7 +127,7 @@ impl Reason {
         }
     }
 
-    /// Whether what was read is in the way, not the reading: to read the same again does not help.
+    /// Reports whether the values are at fault rather than the read, so that reading them again does not help.
     pub const fn concerns_values(self) -> bool {
         matches!(
             self,
@@ -140,12 +140,12 @@ impl Reason {
         )
     }
 
-    /// Whether the Secret itself is what stands in the way.
+    /// Reports whether the Secret itself is at fault.
     pub const fn concerns_secret(self) -> bool {
         matches!(self, Self::SecretConflict | Self::SecretContested | Self::SecretWriteFailed)
     }
 
-    /// Whether AWS is merely out of reach for a while: a good Secret keeps its object Ready for three intervals.
+    /// Reports whether AWS is merely out of reach for a while. A good Secret then keeps its object Ready for some time.
     pub const fn is_outage(self) -> bool {
         matches!(
             self,

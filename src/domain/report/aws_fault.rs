@@ -1,4 +1,4 @@
-//! Errors of AWS calls, as the owner of an object reads them.
+//! Errors of AWS calls, in words for the owner of an object.
 
 use crate::domain::{
     Fault,
@@ -11,9 +11,8 @@ use crate::domain::{
 };
 
 impl AwsError {
-    /// The failure as the owner of the object reads it.
-    ///
-    /// `principal` is the caller, `names` what was asked for, `key` what is known of the key.
+    /// Turns the error into a fault. `principal` is the caller, `names` are the parameters of the call, and `key` is what
+    /// KMS says about the key that the error names.
     pub fn fault(&self, principal: Option<&str>, names: &[String], scope: &Scope, key: Option<&KeyState>) -> Fault {
         let denial = Denial::parse(&self.message);
         let principal = denial.principal.or(principal).unwrap_or("the operator's identity");
@@ -30,12 +29,12 @@ impl AwsError {
             ),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
             AwsErrorKind::CiphertextInvalid if self.code.as_deref() == Some("IncorrectKeyException") => format!(
-                "The value of {} was encrypted by another key than kmsDecrypt.keyId names; correct it, or leave it out.",
+                "The value of {} was encrypted with another key than kmsDecrypt.keyID names; correct keyID or remove it.",
                 list(names)
             ),
             AwsErrorKind::CiphertextInvalid => format!(
-                "KMS cannot decrypt the value of {}: it is not what KMS made, or was made with another \
-                 kmsDecrypt.encryptionContext; correct that, or the parameter.",
+                "KMS cannot decrypt the value of {}: it is not a ciphertext of KMS, or it was encrypted with another \
+                 encryption context; correct kmsDecrypt.encryptionContext or the parameter.",
                 list(names)
             ),
             AwsErrorKind::CredentialsInvalid => self.credentials_refused(),
@@ -45,17 +44,17 @@ impl AwsError {
                 self.sentence()
             ),
             AwsErrorKind::Throttled => format!(
-                "AWS throttles account {} in region {} ({}); the operator waits and tries again: if it asks Parameter \
-                 Store too often for others, lower spec.quota of the store.",
+                "AWS throttles account {} in region {} ({}); the operator slows down and tries again, lower spec.quota of \
+                 the store if other clients need more of the account's quota.",
                 scope.account,
                 scope.region,
                 self.text()
             ),
             AwsErrorKind::Invalid => {
-                format!("AWS refuses the request for {} as invalid ({}); correct the spec.", list(names), self.text())
+                format!("AWS rejected the request for {} as invalid ({}); correct the spec.", list(names), self.text())
             }
             AwsErrorKind::ServiceUnavailable => {
-                format!("AWS failed to answer for {} ({}); the operator tries again.", list(names), self.text())
+                format!("AWS failed to answer the request for {} ({}); the operator tries again.", list(names), self.text())
             }
         };
         Fault::new(self.kind.reason(), message)
@@ -68,7 +67,7 @@ impl AwsError {
                 format!("KMS key {arn} of {} is in state {state}{deletion}; {}.", list(names), key.remedy())
             }
             None => format!(
-                "KMS cannot use the key of {} ({}); enable the key, or write the parameters with another one.",
+                "KMS cannot use the key of {} ({}); enable the key, or encrypt the parameters with another one.",
                 list(names),
                 self.sentence().trim_end_matches('.')
             ),
@@ -78,20 +77,20 @@ impl AwsError {
     fn credentials_refused(&self) -> String {
         if self.is_skewed() {
             return format!(
-                "AWS does not accept the operator's signature ({}): their clocks are more than five minutes apart; set \
-                 the clock of the operator's node right.",
+                "AWS rejected the operator's signature ({}) because their clocks differ by more than five minutes; correct \
+                 the clock of the operator's node.",
                 self.code.as_deref().unwrap_or_default()
             );
         }
         if self.code.is_none() {
             return format!(
-                "No AWS credentials could be had for the store ({}); give the operator's ServiceAccount a role that \
-                 trusts it, or set spec.identity of the store.",
+                "No AWS credentials are available to the store ({}); give the operator's ServiceAccount a role that trusts \
+                 it, or set spec.identity of the store.",
                 self.message
             );
         }
         format!(
-            "AWS does not accept the credentials of the store ({}); renew them, the operator then goes on by itself.",
+            "AWS rejected the credentials of the store ({}); renew them, and the operator continues by itself.",
             self.text()
         )
     }
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_name_what_to_do() {
+    fn messages_name_the_next_step() {
         let error = |kind, code: &str, message: &str| AwsError {
             kind,
             code: Some(code.into()),

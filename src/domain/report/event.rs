@@ -1,4 +1,4 @@
-//! Kubernetes Events as values: what an object's owner sees in `kubectl describe`.
+//! Kubernetes Events as values. `kubectl describe` shows them to the owner of an object.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -12,53 +12,52 @@ use crate::domain::{
     parameter::key::KeyState,
 };
 
-/// Longest note that the API server takes, in bytes (validation of `events.k8s.io/v1`).
+/// Longest note that the API server accepts, in bytes (validation of `events.k8s.io/v1`).
 const NOTE_BYTES: usize = 1_024;
-/// Most characters of an object's name within the name of its Events, so that the whole stays a valid name.
+/// Longest part of an object's name in the names of its Events, in characters, so that the whole stays a valid name.
 const NAME_PREFIX: usize = 200;
 
 /// An Event to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Fixed by object and access, so that creating it again changes nothing.
+    /// Determined by object and access, so that creating the Event again changes nothing.
     pub name: String,
-    /// `Warning` rather than `Normal`.
+    /// Whether its type is `Warning` rather than `Normal`.
     pub warning: bool,
     /// From the closed list, or [`DECRYPTED`].
     pub reason: &'static str,
-    /// The AWS operation, or what the operator did.
+    /// The AWS operation, or the operator's own action.
     pub action: &'static str,
-    /// One sentence.
+    /// One sentence for a person.
     pub note: String,
-    /// The same for machines.
+    /// The same facts for programs.
     pub annotations: BTreeMap<String, String>,
 }
 
 /// Reason of the Event of an access that succeeded.
 pub const DECRYPTED: &str = "ParameterDecrypted";
 
-/// One AWS call made for an object, as far as its Events go.
+/// One AWS call that was made for an object.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The operation.
     pub event_name: &'static str,
     /// AWS' request id.
     pub request_id: Option<String>,
-    /// Id of the audit record: stands in where no request id arrived.
+    /// Id of the audit record. Stands in where no request id arrived.
     pub audit_id: String,
     /// When AWS answered.
     pub time: k8s_openapi::jiff::Timestamp,
     /// Whether values were asked for.
     pub decrypting: bool,
-    /// Per parameter, what became of it.
+    /// The result for each parameter.
     pub parameters: Vec<ParameterOutcome>,
     /// Whether the call, or a parameter in it, failed.
     pub failed: bool,
 }
 
-/// The Event of one access, or none if it neither changed nor failed anything.
-///
-/// `fault` is what came of the object if the access failed.
+/// Returns the Event of one access, or `None` if it neither decrypted anything nor failed. `fault` is why the object
+/// failed, if it did.
 pub fn of_access(
     object: &str,
     uid: &str,
@@ -67,7 +66,7 @@ pub fn of_access(
     fault: Option<&Fault>,
 ) -> Option<Event> {
     let failure = fault.filter(|_| access.failed);
-    // Absent optional parameters are no failure of the object, but they are not read either.
+    // An absent optional parameter is no failure of the object, but it was not read either.
     let has_read = access.decrypting && access.parameters.iter().any(|parameter| parameter.version.is_some());
     if failure.is_none() && !has_read {
         return None;
@@ -87,9 +86,8 @@ pub fn of_access(
     })
 }
 
-/// The Event of a fault that no AWS call caused.
-///
-/// `since` is when it began, in seconds: the same fault at another time is told again.
+/// Returns the Event of a fault that no AWS call caused. `since` is when it began, in Unix seconds: the same fault at
+/// another time is another Event.
 pub fn of_fault(object: &str, uid: &str, since: i64, fault: &Fault) -> Event {
     let reason = fault.reason.as_str();
     Event {
@@ -102,7 +100,7 @@ pub fn of_fault(object: &str, uid: &str, since: i64, fault: &Fault) -> Event {
     }
 }
 
-/// The Event of a Secret that was put right after somebody else changed or deleted it.
+/// Returns the Event of a Secret that was restored after somebody else had changed or deleted it.
 pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &str) -> Event {
     Event {
         name: name(object, &[uid, "repair", resource_version]),
@@ -114,7 +112,7 @@ pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &st
     }
 }
 
-/// The Event of a restart of workloads; `token` is what it was for.
+/// Returns the Event of a restart of workloads. `token` identifies the change that it was for.
 pub fn of_restart(object: &str, uid: &str, token: &str, is_done: bool, reason: Reason, message: &str) -> Event {
     Event {
         name: name(object, &[uid, "restart", token, message]),
@@ -126,16 +124,15 @@ pub fn of_restart(object: &str, uid: &str, token: &str, is_done: bool, reason: R
     }
 }
 
-/// The Event of a key that cannot be used, although nothing needed it yet.
-///
-/// `since` is when that was noticed, in seconds.
-pub fn of_key(object: &str, uid: &str, since: i64, key: &KeyState, trouble: &str) -> Event {
+/// Returns the Event of a key that cannot be used, before a read needs it. `since` is when that was noticed, in Unix
+/// seconds.
+pub fn of_key(object: &str, uid: &str, since: i64, key: &KeyState, warning: &str) -> Event {
     Event {
         name: name(object, &[uid, "key", &since.to_string(), &key.arn, &key.state]),
         warning: true,
         reason: Reason::KeyUnavailable.as_str(),
         action: "DescribeKey",
-        note: note(trouble, ""),
+        note: note(warning, ""),
         annotations: BTreeMap::new(),
     }
 }
@@ -181,7 +178,7 @@ fn name(object: &str, parts: &[&str]) -> String {
     format!("{}.{}", prefix.trim_end_matches(['.', '-']), &digest.hex()[..16])
 }
 
-/// `head` and `tail` within the limit; where it does not suffice, `head` is cut, since the tail joins it to the audit.
+/// Joins both within the limit. If they are too long, `head` is cut: the tail joins the Event to the audit stream.
 fn note(head: &str, tail: &str) -> String {
     let room = NOTE_BYTES.saturating_sub(tail.len() + '…'.len_utf8());
     if head.len() + tail.len() <= NOTE_BYTES {
@@ -216,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_fit_and_keep_the_request_id() {
+    fn notes_fit_the_limit_and_keep_the_request_id() {
         for count in [1, 10] {
             let event = of_access("checkout", "uid", &access(count), None, None).expect("an Event");
             assert!(event.note.len() <= NOTE_BYTES, "{}", event.note.len());
@@ -237,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_parameter_does_not_hide_those_that_were_read() {
+    fn an_absent_parameter_does_not_hide_others_that_were_read() {
         let mut some = Access { failed: true, ..access(2) };
         some.parameters[1] = ParameterOutcome { version: None, outcome: "NotFound", ..some.parameters[1].clone() };
         let event = of_access("checkout", "uid", &some, None, None).expect("an Event");
@@ -248,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_fixed_and_valid() {
+    fn names_are_stable_and_valid() {
         let event = |object: &str| of_access(object, "uid", &access(1), None, None).expect("an Event").name;
         assert_eq!(event("checkout"), event("checkout"));
         assert!(event(&"x".repeat(253)).len() <= 253);

@@ -1,4 +1,4 @@
-//! Why an object is not as it should be, in words for a person.
+//! Faults: why an object is not as it should be, in words for a person.
 
 use crate::api::Reason;
 
@@ -6,14 +6,14 @@ use crate::api::Reason;
 /// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Why.
+    /// Reason from the closed list.
     pub reason: Reason,
-    /// What happened, to what, what to do.
+    /// One sentence: what happened, to what, what to do.
     pub message: String,
 }
 
 impl Fault {
-    /// A fault with this reason and sentence.
+    /// Makes a fault.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }

@@ -1,8 +1,8 @@
-//! Texts for messages.
+//! Names and lists in messages.
 
 use std::borrow::Cow;
 
-/// A long text by its beginning.
+/// Cuts a long text after 100 characters.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     const SHOWN: usize = 100;
     match text.char_indices().nth(SHOWN) {
@@ -11,7 +11,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Names as a person lists them, cut after ten.
+/// Lists names separated by commas. After ten it only counts the rest.
 pub fn list<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 10;
     let shown: Vec<_> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
