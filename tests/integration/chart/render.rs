@@ -138,6 +138,7 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
     let objects = rendered(&["--set=rbac.aggregate=false,restart.enabled=true"]).await?;
     rights
         .insert(rights.len() - 1, ("apps", &["deployments", "statefulsets", "daemonsets"], &["get", "list", "patch"]));
+    rights.insert(rights.len() - 1, ("argoproj.io", &["rollouts"], &["get", "list", "patch"]));
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
     Ok(())
 }
