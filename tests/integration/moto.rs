@@ -120,7 +120,7 @@ async fn created(world: &World, moto: &Moto) -> Result<Values> {
     let status = synced.status.context("no status")?;
     assert_eq!(
         status.conditions[0].message,
-        "Secret checkout holds 12 keys from 12 parameters. Not encrypted in Parameter Store, since of type String or \
+        "Secret checkout holds 12 keys from 12 parameters. Not encrypted in Parameter Store, because they have type String or \
              StringList: /shop/K."
     );
     let arn = format!("arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/shop/A");
