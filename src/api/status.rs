@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Condition, ConditionType, condition::find, secure_parameter::StoreKind};
+use crate::api::{Condition, ConditionType, condition::find, store_ref::StoreKind};
 
 /// How many parameters the status lists; the rest is counted.
 pub const LISTED_PARAMETERS: usize = 50;

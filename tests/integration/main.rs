@@ -19,7 +19,6 @@ mod moto;
 mod ownership;
 mod paths;
 mod process;
-mod reference;
 mod restart;
 mod schema;
 mod sources;

@@ -39,11 +39,14 @@ use crate::{
     },
     domain::{
         Fault,
-        access::{grant::Namespace, read_authority::ReadAuthority},
+        access::{namespace::Namespace, read_authority::ReadAuthority},
         audit::{ObjectRef, Principal},
         ownership::owner::Claimant,
-        parameter::name::{ParameterRef, Selector},
-        plan::plan::{Plan, Reads, plan},
+        parameter::{name::ParameterRef, selector::Selector},
+        plan::{
+            plan::plan,
+            types::{Plan, Reads},
+        },
         report::{
             event::{Access, Event},
             status::Subject,
@@ -177,7 +180,13 @@ impl<'a> Pass<'a> {
         let grant = session.grant(namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))?;
         let (own_namespace, store) = (self.namespace.clone(), StoreKey::of(self.object).to_string());
         let scope = session.reader.scope();
-        let bounds = ReadAuthority { scope, grant: grant.as_ref(), namespace: &own_namespace, store: &store };
+        let bounds = ReadAuthority {
+            scope,
+            prefix: &session.prefix,
+            grant: grant.as_ref(),
+            namespace: &own_namespace,
+            store: &store,
+        };
         // What may not be read is not watched either.
         let plan = plan(&self.object.spec, &bounds).inspect_err(|_| self.unwatch())?;
         let secret = self.secret_state(&plan).await?;
@@ -204,7 +213,7 @@ impl<'a> Pass<'a> {
         let terms = Terms { interval, revalidate: session.revalidate, mode: session.mode };
         session.reader.watch(&self.subscriber(), &self.audited(), plan, terms, look);
         // Names that come with a path are known only once it was listed.
-        if self.memory.watched_by.is_none() || !plan.paths.is_empty() {
+        if self.memory.watched_by.is_none() || plan.paths().next().is_some() {
             self.remember_keys(session, &plan.reads());
         }
         self.memory.watched_by = Some(Arc::clone(&session.reader));

@@ -16,7 +16,7 @@ use crate::{
         Fault,
         access::read_authority::ReadAuthority,
         ownership::owner::SecretMetadata,
-        plan::plan::Plan,
+        plan::types::Plan,
         schedule::decide::{Known, SecretState},
     },
     parameters::Known as Looked,

@@ -25,7 +25,7 @@ use crate::{
         access::read_authority::ReadAuthority,
         audit::to_seconds,
         parameter::{key::ParameterKeys, revision::source_revision},
-        plan::plan::Plan,
+        plan::types::Plan,
         report::{
             event::{self, Event},
             status::{Found, SsmFallbacks, Written, troubles},
@@ -34,7 +34,7 @@ use crate::{
             decide::{Purpose, SecretState},
             restart::Write,
         },
-        secret::render::{KmsPlaintexts, render},
+        secret::{content::KmsPlaintexts, render::render},
     },
     parameters::{KmsDecryption, Mode, Reading},
 };
@@ -127,7 +127,7 @@ impl Pass<'_> {
         self.is_repetition = self.memory.status.source_revision.as_ref() == Some(&revision)
             && self.memory.status.observed_generation == self.object.metadata.generation;
         let opened = self.open(session, plan, reading, purpose).await?;
-        let applied = self.write(render(plan, &reading.values, &opened)?, permit).await?;
+        let applied = self.write(render(plan, &reading.values, &opened)?.data, permit).await?;
         if matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) {
             self.memory.repaired(Instant::now());
         }

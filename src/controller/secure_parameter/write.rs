@@ -19,7 +19,7 @@ use crate::{
             merge,
             owner::{FieldOwnership, SecretMetadata, Verdict, judge},
         },
-        secret::render::Data,
+        secret::content::Data,
     },
     kubernetes::{Desired, WriteError},
 };

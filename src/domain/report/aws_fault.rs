@@ -5,7 +5,7 @@ use crate::domain::{
     audit::aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::{
         key::{KeyState, key_arn},
-        name::Scope,
+        scope::Scope,
     },
     report::text::list,
 };

@@ -13,8 +13,9 @@ use crate::domain::{
     audit::to_seconds,
     parameter::{
         key::{KeyState, ParameterKeys},
-        name::{ParameterRef, Selector},
+        name::ParameterRef,
         revision::{Metadata, Versions},
+        selector::Selector,
     },
     report::text::list,
 };

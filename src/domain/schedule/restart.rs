@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::{LabelSelector, Reason, SelectorOperator, names::RESTART_ANNOTATION_PREFIX};
+use crate::api::{Reason, names::RESTART_ANNOTATION_PREFIX};
 use crate::domain::{digest::TextDigest, report::text::list};
 
 /// How long after a change of the Secret workloads are restarted, unless it changes again.
@@ -131,25 +131,9 @@ pub fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
     Summary { is_done: reason == Reason::Restarted, again, reason, message: sentences.join(" ") }
 }
 
-/// A label selector as queries write it.
-pub fn label_selector(selector: &LabelSelector) -> String {
-    let labels = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
-    let expressions = selector.match_expressions.iter().flatten().map(|requirement| {
-        let (key, values) = (&requirement.key, requirement.values.as_deref().unwrap_or_default().join(","));
-        match requirement.operator {
-            SelectorOperator::In => format!("{key} in ({values})"),
-            SelectorOperator::NotIn => format!("{key} notin ({values})"),
-            SelectorOperator::Exists => key.clone(),
-            SelectorOperator::DoesNotExist => format!("!{key}"),
-        }
-    });
-    labels.chain(expressions).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::LabelRequirement;
 
     #[test]
     fn only_other_content_calls_for_a_restart() {
@@ -205,24 +189,5 @@ mod tests {
                 assert!(summary.message.contains(part), "{} lacks {part}", summary.message);
             }
         }
-    }
-
-    #[test]
-    fn selectors_are_written_as_queries() {
-        let requirement = |operator, values: &[&str]| LabelRequirement {
-            key: "k".into(),
-            operator,
-            values: Some(values.iter().map(ToString::to_string).collect()),
-        };
-        let selector = LabelSelector {
-            match_labels: Some([("app".to_owned(), "shop".to_owned())].into()),
-            match_expressions: Some(vec![
-                requirement(SelectorOperator::In, &["a", "b"]),
-                requirement(SelectorOperator::NotIn, &["c"]),
-                requirement(SelectorOperator::Exists, &[]),
-                requirement(SelectorOperator::DoesNotExist, &[]),
-            ]),
-        };
-        assert_eq!(label_selector(&selector), "app=shop,k in (a,b),k notin (c),k,!k");
     }
 }
