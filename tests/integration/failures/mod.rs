@@ -1,14 +1,13 @@
 //! What each failure of AWS, of a store or of its policy leaves behind: conditions that say what to do, the Secret as it
 //! was, and an Event and audit records that can be joined to AWS' own trail.
 
-mod credentials;
+pub mod credentials;
 mod denied;
 mod keys;
 mod missing;
 mod outage;
-mod policy;
 mod rechecks;
-mod stores;
+mod status_writes;
 
 use std::fmt::Debug;
 
@@ -27,9 +26,9 @@ use uuid::Uuid;
 use crate::support::{PATIENCE, World};
 
 /// Account of the fake AWS' default identity.
-const ACCOUNT: &str = "111122223333";
+pub const ACCOUNT: &str = "111122223333";
 /// Region that the operator's environment names.
-const REGION: &str = "eu-central-1";
+pub const REGION: &str = "eu-central-1";
 
 /// Failures that concern nobody but their own objects, all at once in one world: none disturbs another, and all wait for
 /// their intervals together.
@@ -47,12 +46,12 @@ async fn failures_of_some_objects_leave_the_others_alone() -> Result<()> {
         scenario("dying keys", keys::pending_deletion(&world)),
         scenario("keys without a description", keys::not_described(&world)),
         scenario("rechecks", rechecks::are_bounded(&world)),
-        scenario("grants", policy::grants(&world)),
-        scenario("labels of namespaces", policy::labels_of_namespaces(&world)),
-        scenario("late stores", stores::come_and_go(&world)),
-        scenario("broken rules", stores::broken_rule(&world)),
-        scenario("cluster stores with credentials", stores::of_the_cluster_with_credentials(&world)),
-        scenario("stores without credentials", stores::of_a_namespace_without_credentials(&world)),
+        scenario("grants", crate::tenancy::policy::grants(&world)),
+        scenario("labels of namespaces", crate::tenancy::policy::labels_of_namespaces(&world)),
+        scenario("late stores", crate::tenancy::stores::come_and_go(&world)),
+        scenario("broken rules", crate::tenancy::stores::broken_rule(&world)),
+        scenario("cluster stores with credentials", crate::tenancy::stores::of_the_cluster_with_credentials(&world)),
+        scenario("stores without credentials", crate::tenancy::stores::of_a_namespace_without_credentials(&world)),
     )?;
     Ok(())
 }
@@ -64,7 +63,7 @@ async fn scenario(name: &'static str, scenario: impl Future<Output = Result<()>>
 
 /// Waits until an object is not Ready for `reason`, with `companion` (`Stalled` or `Reconciling`) beside it and a
 /// message that names all `parts`. Answers with the message.
-async fn fails(world: &World, name: &str, reason: &str, companion: &str, parts: &[&str]) -> Result<String> {
+pub async fn fails(world: &World, name: &str, reason: &str, companion: &str, parts: &[&str]) -> Result<String> {
     let object = world.wait_for(name, "False", reason).await?;
     let conditions = &object.status.as_ref().context("no status")?.conditions;
     ensure!(conditions.iter().any(|condition| condition.type_ == companion), "no {companion}: {conditions:?}");
@@ -73,7 +72,7 @@ async fn fails(world: &World, name: &str, reason: &str, companion: &str, parts: 
 
 /// Waits until an object with a good Secret is Ready in spite of `reason`, with a message that names all `parts`, that
 /// the Secret is kept, and since when.
-async fn tolerates(world: &World, name: &str, reason: &str, parts: &[&str]) -> Result<()> {
+pub async fn tolerates(world: &World, name: &str, reason: &str, parts: &[&str]) -> Result<()> {
     let object = world.wait_for(name, "True", reason).await?;
     says(&object, parts)?;
     says(&object, &[&format!("Secret {name} is kept as it was"), "failing since 20"])?;
@@ -81,7 +80,7 @@ async fn tolerates(world: &World, name: &str, reason: &str, parts: &[&str]) -> R
 }
 
 /// Checks that the Ready condition's message names all `parts`. Answers with the message.
-fn says(object: &SecureParameter, parts: &[&str]) -> Result<String> {
+pub fn says(object: &SecureParameter, parts: &[&str]) -> Result<String> {
     let conditions = &object.status.as_ref().context("no status")?.conditions;
     let message = &conditions.iter().find(|condition| condition.type_ == "Ready").context("no Ready")?.message;
     contains(message, parts)?;
@@ -89,7 +88,7 @@ fn says(object: &SecureParameter, parts: &[&str]) -> Result<String> {
 }
 
 /// Checks that a message names all `parts` and is no longer than a message may be.
-fn contains(message: &str, parts: &[&str]) -> Result<()> {
+pub fn contains(message: &str, parts: &[&str]) -> Result<()> {
     for part in parts {
         ensure!(message.contains(part), "{message:?} lacks {part:?}");
     }
@@ -98,44 +97,44 @@ fn contains(message: &str, parts: &[&str]) -> Result<()> {
 }
 
 /// Asks for a sync by annotation. Answers with the token that is echoed once it is done.
-async fn force(world: &World, name: &str) -> Result<String> {
+pub async fn force(world: &World, name: &str) -> Result<String> {
     let token = Uuid::new_v4().to_string();
     annotate(world, name, names::SYNC_ANNOTATION, &token).await?;
     Ok(token)
 }
 
 /// Waits for the echo of a sync that was asked for.
-async fn echoed(world: &World, name: &str, token: &str) -> Result<()> {
+pub async fn echoed(world: &World, name: &str, token: &str) -> Result<()> {
     let is_echoed = |object: &SecureParameter| handled_sync(object) == Some(token);
     world.wait_until(name, &format!("the sync of {name} to be done"), is_echoed).await.map(drop)
 }
 
 /// The token of the last sync that was done because it was asked for.
-fn handled_sync(object: &SecureParameter) -> Option<&str> {
+pub fn handled_sync(object: &SecureParameter) -> Option<&str> {
     object.status.as_ref()?.last_handled_sync.as_deref()
 }
 
 /// Forces a sync, and waits until it is done.
-async fn sync(world: &World, name: &str) -> Result<()> {
+pub async fn sync(world: &World, name: &str) -> Result<()> {
     let token = force(world, name).await?;
     echoed(world, name, &token).await
 }
 
 /// Sets an annotation of an object.
-async fn annotate(world: &World, name: &str, key: &str, value: &str) -> Result<()> {
+pub async fn annotate(world: &World, name: &str, key: &str, value: &str) -> Result<()> {
     let patch = json!({"metadata": {"annotations": {key: value}}});
     world.api::<SecureParameter>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     Ok(())
 }
 
 /// A Secret with all of its metadata: equal to an earlier one only if nobody wrote it meanwhile.
-async fn snapshot(world: &World, name: &str) -> Result<Secret> {
+pub async fn snapshot(world: &World, name: &str) -> Result<Secret> {
     Ok(world.api::<Secret>().get(name).await?)
 }
 
 /// Checks that a failed call for an object is on record: a Warning with this reason that is none of `known`, and an
 /// audit record that it names, with the same request id. Answers with the audit record.
-async fn recorded(world: &World, name: &str, reason: &str, known: &[Event]) -> Result<Value> {
+pub async fn recorded(world: &World, name: &str, reason: &str, known: &[Event]) -> Result<Value> {
     let audit_key = format!("{}audit-id", names::DOMAIN);
     let known: Vec<_> = known.iter().map(ResourceExt::name_any).collect();
     // Warnings about keys that nothing needed yet are of no read.
@@ -162,13 +161,13 @@ async fn recorded(world: &World, name: &str, reason: &str, known: &[Event]) -> R
 }
 
 /// Whether a call was made for this object, alone or beside others.
-fn is_for(record: &Value, name: &str) -> bool {
+pub fn is_for(record: &Value, name: &str) -> bool {
     let mut objects = record["objects"].as_array().into_iter().flatten();
     objects.any(|object| object["kind"] == "SecureParameter" && object["name"] == name)
 }
 
 /// Checks an audit record against what AWS itself recorded of the same call.
-fn joins(world: &World, record: &Value) -> Result<()> {
+pub fn joins(world: &World, record: &Value) -> Result<()> {
     let ours = &record["cloudtrail"];
     let trail = world.aws.records();
     let theirs = trail.iter().find(|theirs| theirs["requestID"] == ours["requestID"]);
@@ -186,26 +185,26 @@ fn joins(world: &World, record: &Value) -> Result<()> {
 }
 
 /// Audit records of the AWS calls that were made for an object, oldest first.
-fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
+pub fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
     let mut records = world.operator().audit()?;
     records.retain(|record| record.get("cloudtrail").is_some() && is_for(record, name));
     Ok(records)
 }
 
 /// How many of these calls are of `GetParameters`: which keys there are is learnt when there is time.
-fn reads(calls: &[Value]) -> usize {
+pub fn reads(calls: &[Value]) -> usize {
     calls.iter().filter(|call| call["cloudtrail"]["eventName"] == "GetParameters").count()
 }
 
 /// How many of these calls asked for decrypted values, and did not fail as a whole: a call that failed for the sake of
 /// another object's parameter is made again in parts.
-fn decrypting(calls: &[Value]) -> usize {
+pub fn decrypting(calls: &[Value]) -> usize {
     let decrypting = calls.iter().filter(|call| call["cloudtrail"]["requestParameters"]["withDecryption"] == true);
     decrypting.filter(|call| call["cloudtrail"].get("errorCode").is_none()).count()
 }
 
 /// What an audit record says became of the parameters: names with outcomes.
-fn outcomes(record: &Value) -> Vec<(&str, &str)> {
+pub fn outcomes(record: &Value) -> Vec<(&str, &str)> {
     record["parameters"]
         .as_array()
         .into_iter()
@@ -219,7 +218,7 @@ fn outcomes(record: &Value) -> Vec<(&str, &str)> {
 }
 
 /// Waits until a store of either kind has this Ready status and reason, and a message that names all `parts`.
-async fn store_is<K>(api: &Api<K>, name: &str, status: &str, reason: &str, parts: &[&str]) -> Result<()>
+pub async fn store_is<K>(api: &Api<K>, name: &str, status: &str, reason: &str, parts: &[&str]) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {

@@ -6,7 +6,7 @@ use secure_parameter_operator::api::ParameterStore;
 use serde_json::json;
 use testbed::fake_aws::Identity;
 
-use super::{
+use crate::failures::{
     ACCOUNT, calls,
     credentials::{TENANT, cluster_stores, namespaced_store, put_for_tenant, secret, secret_of, tenant},
     fails, snapshot, store_is, sync,

@@ -2,7 +2,7 @@
 //! that the operator writes, with everything logged.
 
 mod forms;
-mod stage;
+mod scenario;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Secret;
@@ -12,7 +12,7 @@ use testbed::wait::eventually;
 
 use self::{
     forms::{Canary, findings},
-    stage::{ENDS, ROTATED},
+    scenario::{ENDS, ROTATED},
 };
 use crate::support::{Operator, PATIENCE, World};
 
@@ -20,9 +20,9 @@ const KINDS: &str = "secureparameters,parameterstores,clusterparameterstores";
 
 #[tokio::test]
 async fn planted_values_show_nowhere() -> Result<()> {
-    let (mut world, canaries) = stage::set().await?;
+    let (mut world, canaries) = scenario::set().await?;
     world.start_operator().await?;
-    world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": stage::manifests()})).await?;
+    world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": scenario::manifests()})).await?;
     for (name, status, reason) in ENDS {
         world.wait_for(name, status, reason).await?;
     }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{calls, echoed, fails, force, reads, snapshot};
+use crate::failures::{calls, echoed, fails, force, reads, snapshot};
 use crate::support::{World, object, store};
 
 /// A store that grants namespaces this glob beside what every store of the tests grants.

@@ -1,0 +1,5 @@
+//! The repository: its documentation, its dependencies and its generated files agree with the code.
+
+mod crds;
+mod dependencies;
+mod docs;

@@ -1,0 +1,4 @@
+//! Where values come from: parameters, paths, versions, ciphertext, Secrets Manager.
+
+mod kms_decrypt;
+mod paths;

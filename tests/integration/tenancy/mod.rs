@@ -1,0 +1,4 @@
+//! What a namespace may read, and with which identity.
+
+pub mod policy;
+pub mod stores;
