@@ -7,10 +7,10 @@ use kube::core::Rule;
 const ARN_START: &str = "(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?";
 /// The name of a parameter, or its ARN. A reference to Secrets Manager holds what the name of a secret may hold.
 const PARAMETER: &str = "^((arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*|/aws/reference/secretsmanager/[a-zA-Z0-9/_+=.@-]+)$";
-/// An RFC 9535 singular query: `$`, then names and indices. `\x27` and `\x22` are the two kinds of quotes.
-const SINGULAR_QUERY: &str = r"^\$(\.[a-zA-Z_\x80-\x{10FFFF}][a-zA-Z0-9_\x80-\x{10FFFF}]*|\[(0|-?[1-9][0-9]*|\x27([^\x27\\]|\\.)*\x27|\x22([^\x22\\]|\\.)*\x22)\])*$";
-/// A JSONPath with a hyphen in a name that follows a dot.
-const HYPHEN: &str = r"^\$[^-\[]*\.[^-.\[\]\x27\x22?*()]+-[^.\[\]\x27\x22?*()]+";
+/// One step of an RFC 9535 singular query: a name or an index. `\x27` and `\x22` are the two kinds of quotes.
+const STEP: &str = r"(\.[a-zA-Z_\x80-\x{10FFFF}][a-zA-Z0-9_\x80-\x{10FFFF}]*|\[(0|-?[1-9][0-9]*|\x27([^\x27\\]|\\.)*\x27|\x22([^\x22\\]|\\.)*\x22)\])";
+/// A name with a hyphen after a dot.
+const HYPHEN: &str = r"\.[a-zA-Z0-9_\x80-\x{10FFFF}]*-";
 /// A key or alias of KMS, in the four forms that KMS takes.
 const KMS_KEY: &str = "^((arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?alias/[a-zA-Z0-9/_-]{1,250}|(arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}))$";
 /// Hours, minutes and seconds.
@@ -149,7 +149,7 @@ pub(super) fn json_path_root() -> Rule {
 /// A name with a hyphen stands in brackets.
 pub(super) fn json_path_hyphen() -> Rule {
     rule(
-        format!("!self.matches(r'{HYPHEN}')"),
+        format!(r"!self.matches(r'^\${STEP}*{HYPHEN}')"),
         "a name with a hyphen stands in brackets and quotes: $['hyphen-key'] instead of $.hyphen-key",
     )
 }
@@ -157,7 +157,7 @@ pub(super) fn json_path_hyphen() -> Rule {
 /// A JSONPath leads to exactly one value. Silent about what another rule says more clearly.
 pub(super) fn json_path() -> Rule {
     rule(
-        format!("self.matches(r'{SINGULAR_QUERY}') || !self.startsWith('$') || self.matches(r'{HYPHEN}')"),
+        format!(r"!self.startsWith('$') || self.matches(r'^\${STEP}*($|{HYPHEN})')"),
         "a path leads to one value by names and indices, for example $.a[0]['key-with-hyphen']; filters, slices, wildcards, \
          .. and functions are not supported",
     )

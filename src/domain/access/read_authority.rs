@@ -6,7 +6,7 @@ use crate::api::Reason;
 use crate::domain::{
     access::grant::Grant,
     parameter::{
-        name::{ParameterRef, prefixed},
+        name::{ParameterRef, full_name},
         path_query::PathQuery,
         scope::Scope,
     },
@@ -31,7 +31,7 @@ pub struct ReadAuthority<'a> {
 impl ReadAuthority<'_> {
     /// Returns a name or path with the prefix of the store before it.
     pub(crate) fn full_name(&self, name: &str) -> String {
-        prefixed(self.prefix, name)
+        full_name(self.prefix, name)
     }
 
     /// Checks that all these parameters may be read.

@@ -13,10 +13,16 @@ pub(crate) const MOST_LEVELS: usize = 15;
 /// Most characters of a name (Systems Manager API reference, PutParameter).
 const LONGEST: usize = 1_011;
 
-/// Returns a name or path with the prefix of a store before it. ARNs, and names that AWS keeps for itself, stay as they are.
-pub(crate) fn prefixed(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() || name.starts_with("arn:") || name.starts_with(RESERVED) {
+/// Returns the full name for a name or path in a spec: with the prefix of a store before it, and with the leading slash
+/// that AWS requires of names with several levels. ARNs stay as they are, and so do names that AWS keeps for itself.
+pub(crate) fn full_name(prefix: &str, name: &str) -> String {
+    if name.starts_with("arn:") {
         return name.to_owned();
+    }
+    let slash = if name.contains('/') && !name.starts_with('/') { "/" } else { "" };
+    let name = format!("{slash}{name}");
+    if prefix.is_empty() || name.starts_with(RESERVED) {
+        return name;
     }
     format!("{prefix}/{}", name.trim_start_matches('/'))
 }
@@ -128,12 +134,14 @@ mod tests {
         for (prefix, name, expected) in [
             ("", "/a", "/a"),
             ("", "a", "a"),
+            ("", "a/b", "/a/b"),
             ("/prod", "/a/b", "/prod/a/b"),
             ("/prod", "a", "/prod/a"),
             ("/prod", arn, arn),
             ("/prod", "/aws/reference/secretsmanager/db", "/aws/reference/secretsmanager/db"),
+            ("/prod", "aws/reference/secretsmanager/db", "/aws/reference/secretsmanager/db"),
         ] {
-            assert_eq!(prefixed(prefix, name), expected);
+            assert_eq!(full_name(prefix, name), expected);
         }
     }
 

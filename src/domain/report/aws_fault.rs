@@ -30,7 +30,7 @@ impl AwsError {
             ),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
             AwsErrorKind::CiphertextInvalid if self.code.as_deref() == Some("IncorrectKeyException") => format!(
-                "The value of {} was encrypted by another key than kmsDecrypt.keyId names; correct it, or leave it out.",
+                "The value of {} was encrypted by another key than kmsDecrypt.keyID names; correct it, or leave it out.",
                 list(names)
             ),
             AwsErrorKind::CiphertextInvalid => format!(
