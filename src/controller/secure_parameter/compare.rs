@@ -123,7 +123,7 @@ impl Pass<'_> {
     pub(crate) fn awaits_second_listing(&mut self, plan: &Plan, found: usize) -> bool {
         let before = self.memory.status.parameter_count.and_then(|count| usize::try_from(count).ok());
         let is_first = self.memory.shape.is_none() && self.memory.second_listing == SecondListing::Unneeded;
-        if is_first && plan.paths().next().is_some() && before.is_some_and(|before| found < before) {
+        if is_first && plan.has_paths() && before.is_some_and(|before| found < before) {
             self.memory.second_listing = SecondListing::Due(Instant::now() + CONFIRM_ABSENCE);
         }
         matches!(self.memory.second_listing, SecondListing::Due(_))

@@ -213,7 +213,7 @@ impl<'a> Pass<'a> {
         let terms = Terms { interval, revalidate: session.revalidate, mode: session.mode };
         session.reader.watch(&self.subscriber(), &self.audited(), plan, terms, look);
         // Names that come with a path are known only once it was listed.
-        if self.memory.watched_by.is_none() || plan.paths().next().is_some() {
+        if self.memory.watched_by.is_none() || plan.has_paths() {
             self.remember_keys(session, &plan.reads());
         }
         self.memory.watched_by = Some(Arc::clone(&session.reader));

@@ -17,7 +17,7 @@ use crate::domain::{
     },
     plan::{
         name_filter::NameFilter,
-        types::{FieldSource, KeySource, PathSource, Place, Plan, PlannedSource, Source},
+        types::{FieldSource, KeySource, Lookups, PathSource, Place, Plan, PlannedSource, Source},
     },
     report::{fault::Fault, text::shortened},
     secret::{json, secret_type, template},
@@ -33,6 +33,7 @@ pub fn plan(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();
     let (shape, data_shape) = shapes(spec);
     let plan = Plan {
+        lookups: Lookups::of(&sources),
         sources,
         key_conflicts: spec.key_conflicts.unwrap_or_default(),
         templates,

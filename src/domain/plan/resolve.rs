@@ -21,7 +21,7 @@ impl Plan {
     /// entries of the spec; `VersionNotFound` for parameters without a version before the newest; `PolicyDenied` for
     /// parameters that the store does not grant.
     pub fn resolve(&self, found: &LookupResult, authority: &ReadAuthority<'_>) -> Result<Cow<'_, Self>, Fault> {
-        if self.lookups().is_empty() {
+        if self.lookups.is_empty() {
             return Ok(Cow::Borrowed(self));
         }
         let (mut sources, mut first_versions) = (Vec::new(), BTreeSet::new());
@@ -189,6 +189,7 @@ mod tests {
         let plan =
             resolve(&spec(std::slice::from_ref(&named), &[path("/shop/")]), &found, Some("/shop/**")).expect("a plan");
         assert_eq!(keys(&plan).iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "b", "x"]);
+        assert!(plan.has_paths(), "the path is still watched");
         let listed: Vec<_> = plan.reads().into_values().map(|read| (read.listed, read.optional)).collect();
         assert_eq!(listed, [(false, false), (true, true)], "a parameter that data names is polled by name");
         let fault = resolve(&spec(&[DataEntry { key: "a".into(), ..named }], &[path("/shop")]), &found, None);

@@ -19,6 +19,8 @@ use crate::domain::{
 pub struct Plan {
     /// The sources in the order in which later ones override earlier ones: `spec.dataFrom`, then `spec.data`.
     pub sources: Vec<PlannedSource>,
+    /// What has to be looked up to resolve the sources. A resolved plan keeps it, since the answers may change.
+    pub lookups: Lookups,
     /// What happens if two sources give the same key.
     pub key_conflicts: KeyConflicts,
     /// Keys that are composed of others.
@@ -158,6 +160,23 @@ pub struct Lookups {
 }
 
 impl Lookups {
+    /// Returns what has to be looked up to resolve sources.
+    pub(crate) fn of(sources: &[PlannedSource]) -> Self {
+        let mut lookups = Self::default();
+        for source in sources {
+            match source {
+                PlannedSource::Path(path) => drop(lookups.listings.insert(path.query.clone())),
+                PlannedSource::Key(KeySource { source, .. }) | PlannedSource::Fields(FieldSource { source, .. }) => {
+                    if source.previous {
+                        let optional = lookups.newest.entry(source.parameter_ref.clone()).or_insert(source.optional);
+                        *optional &= source.optional;
+                    }
+                }
+            }
+        }
+        lookups
+    }
+
     /// Reports whether nothing has to be looked up.
     pub fn is_empty(&self) -> bool {
         self.listings.is_empty() && self.newest.is_empty()
@@ -183,7 +202,7 @@ impl Plan {
         })
     }
 
-    /// Returns the paths.
+    /// Returns the paths that are not resolved yet.
     pub fn paths(&self) -> impl Iterator<Item = &PathSource> {
         self.sources.iter().filter_map(|source| match source {
             PlannedSource::Path(path) => Some(path),
@@ -203,15 +222,14 @@ impl Plan {
         reads
     }
 
-    /// Returns what has to be looked up before the plan can be resolved.
+    /// Returns what has to be looked up before the plan can be resolved, and watched afterwards.
     pub fn lookups(&self) -> Lookups {
-        let listings = self.paths().map(|path| path.query.clone()).collect();
-        let mut lookups = Lookups { listings, ..Lookups::default() };
-        for source in self.values().filter(|source| source.previous) {
-            let optional = lookups.newest.entry(source.parameter_ref.clone()).or_insert(source.optional);
-            *optional &= source.optional;
-        }
-        lookups
+        self.lookups.clone()
+    }
+
+    /// Reports whether the keys depend on which parameters are below some path.
+    pub fn has_paths(&self) -> bool {
+        !self.lookups.listings.is_empty()
     }
 
     /// Returns the keys that the Secret has in any case, as far as they can be known without values.

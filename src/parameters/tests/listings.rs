@@ -25,7 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 fn plan() -> Plan {
     let (filter, mapping) = Default::default();
     let path = PathSource { place: Place::DataFrom(0), query: listing(), filter, mapping, optional: false };
-    Plan { sources: vec![PlannedSource::Path(path)], ..Plan::default() }
+    let lookups = Lookups { listings: [listing()].into(), ..Lookups::default() };
+    Plan { sources: vec![PlannedSource::Path(path)], lookups, ..Plan::default() }
 }
 
 fn listing() -> PathQuery {
