@@ -50,8 +50,4 @@ pub struct CrdsArgs {
     /// Write one file per definition into this folder instead of printing.
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<std::path::PathBuf>,
-
-    /// Print the reference of all their fields instead, as Markdown.
-    #[arg(long, conflicts_with = "write")]
-    pub reference: bool,
 }

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use secure_parameter_operator::{
-    api::{crds, reference, to_yaml},
+    api::{crds, to_yaml},
     cli::{Cli, Command, CrdsArgs, RunArgs},
     config::Config,
     controller::{Settings, run},
@@ -76,9 +76,6 @@ fn stop_on_signal() -> Result<CancellationToken, String> {
 
 fn print_crds(args: &CrdsArgs) -> Result<(), String> {
     let print = |text: &str| stdout().write_all(text.as_bytes()).map_err(|error| format!("Cannot print: {error}."));
-    if args.reference {
-        return print(&reference());
-    }
     for (file, manifest) in crds() {
         let yaml = to_yaml(&manifest).map_err(|error| format!("{file}: {error}."))?;
         match &args.write {

@@ -1,81 +1,65 @@
-//! Label selectors.
+//! The schema of label selectors. The type is that of Kubernetes; this bounds it, and refuses an empty selector.
+
+use std::collections::BTreeMap;
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::api::patterns::{LABEL_VALUE, QUALIFIED_NAME, qualified_keys};
+use crate::api::{
+    rules,
+    schema::{LabelMap, LabelValue},
+};
 
-/// A label selector as in the Kubernetes API, with bounds. An empty selector matches nothing here, so that a slip
-/// never grants everything; say `all: true` for that.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A label selector as in the Kubernetes API, with bounds. An empty selector selects nothing, so that a slip never grants
+/// everything.
+#[derive(KubeSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)")
         .message("an empty selector selects nothing; give it matchLabels or matchExpressions"),
 )]
-pub struct LabelSelector {
-    /// Labels that must all have these values. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<SelectorLabels>")]
-    #[x_kube(validation = Rule::new(qualified_keys()).message("the keys of labels are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
-    pub match_labels: Option<std::collections::BTreeMap<String, String>>,
+pub(super) struct SelectorSchema {
+    /// The labels that must all be there with these values. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<LabelMap<16>>")]
+    #[x_kube(validation = rules::qualified_keys("labels"))]
+    match_labels: Option<BTreeMap<String, String>>,
 
-    /// Requirements that must all hold. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Requirements that must all be met. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    pub match_expressions: Option<Vec<LabelRequirement>>,
-}
-
-/// Schema of `matchLabels`.
-struct SelectorLabels;
-
-impl JsonSchema for SelectorLabels {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "SelectorLabels".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "maxProperties": 16,
-            "additionalProperties": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
+    match_expressions: Option<Vec<RequirementSchema>>,
 }
 
 /// One requirement of a label selector.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)")
         .message("values belong to In and NotIn, and only to them"),
 )]
-pub struct LabelRequirement {
-    /// The label.
-    #[schemars(length(min = 1, max = 317), regex(pattern = QUALIFIED_NAME))]
-    pub key: String,
-    /// How it relates to the values.
-    pub operator: SelectorOperator,
+struct RequirementSchema {
+    /// The key of the label.
+    #[schemars(length(min = 1, max = 317))]
+    #[x_kube(validation = rules::label_key())]
+    key: String,
+
+    /// How the label relates to the values: `In`, `NotIn`, `Exists` or `DoesNotExist`.
+    operator: OperatorSchema,
+
     /// The values, for `In` and `NotIn`. Default: none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(max = 63), regex(pattern = LABEL_VALUE)))]
-    pub values: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<LabelValue>>", length(max = 64))]
+    values: Option<Vec<String>>,
 }
 
-/// Operators of label selectors.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SelectorOperator {
-    /// The value is one of the listed.
+/// The operators of label selectors.
+#[derive(JsonSchema, Serialize)]
+#[expect(dead_code, reason = "a schema only")]
+enum OperatorSchema {
     In,
-    /// The value is none of the listed, or the label is absent.
     NotIn,
-    /// The label is present.
     Exists,
-    /// The label is absent.
     DoesNotExist,
 }

@@ -1,18 +1,18 @@
 //! The Kubernetes contract: kinds, conditions, reasons, names of labels and annotations.
 //!
-//! The Rust types are the source; `crds/*.yaml` and `docs/reference.md` are generated from them by
-//! `secure-parameter-operator crds`.
+//! The Rust types are the source; `crds/*.yaml` and `docs/reference.md` are generated from them.
 
 mod condition;
 mod crds;
 mod data;
 mod interval;
+mod key_mapping;
 mod label_selector;
 pub mod names;
-mod patterns;
 mod reason;
-mod reference;
 mod restart;
+mod rules;
+mod schema;
 mod secure_parameter;
 pub mod status;
 mod store;
@@ -22,20 +22,17 @@ pub mod time;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
 pub use crds::{crds, to_yaml};
-pub use data::{
-    DataEntry, DataFromEntry, Decode, Format, KeyFormat, KeyMapping, KmsDecrypt, ParameterSource, PathSource,
-};
+pub use data::{DataEntry, DataFromEntry, Decode, Format, KmsDecrypt, ValueOptions};
 pub use interval::Interval;
-pub use label_selector::{LabelRequirement, LabelSelector, SelectorOperator};
+pub use key_mapping::{KeyConflicts, KeyMapping, KeyStyle};
 pub use reason::{Progress, Reason};
-pub use reference::reference;
-pub use restart::{RestartTarget, WorkloadKind};
-pub use secure_parameter::{DEFAULT_REFRESH_INTERVAL, DEFAULT_STORE, SecureParameter, SecureParameterSpec};
+pub use restart::{RestartTarget, WorkloadGroup, WorkloadKind};
+pub use secure_parameter::{DEFAULT_REFRESH_INTERVAL, SecureParameter, SecureParameterSpec};
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
     DEFAULT_REVALIDATE_INTERVAL, Decryption, LocalSecretRef, NamespaceMatch, NamespacedIdentity, NamespacedSecretRef,
-    ParameterStore, ParameterStoreSpec, Quota,
+    NamespacesFrom, ParameterStore, ParameterStoreSpec, Quota,
 };
-pub use store_ref::{StoreKind, StoreRef};
-pub use target::{CreationPolicy, ReclaimPolicy, Target, Template};
+pub use store_ref::{DEFAULT_STORE, StoreKind, StoreRef};
+pub use target::{CreationPolicy, MergePolicy, ReclaimPolicy, Target, Template};

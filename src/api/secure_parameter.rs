@@ -6,19 +6,18 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
-    DataEntry, DataFromEntry, Interval,
-    patterns::zero_or_up_to,
+    data::{DataEntry, DataFromEntry},
+    interval::Interval,
+    key_mapping::KeyConflicts,
     restart::RestartTarget,
+    rules,
     status::SecureParameterStatus,
-    store_ref::{StoreKind, StoreRef},
-    target::{CreationPolicy, ReclaimPolicy, Target},
+    store_ref::{DEFAULT_STORE, StoreKind, StoreRef},
+    target::{CreationPolicy, MergePolicy, ReclaimPolicy, Target},
 };
 
-/// How stale a change may be noticed by polling where the spec does not say.
+/// The longest time until polling notices a change, where the spec does not say.
 pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
-
-/// Name of the store that is used where the spec names none.
-pub const DEFAULT_STORE: &str = "default";
 
 /// Parameters of AWS Parameter Store that become one native Secret.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,77 +57,88 @@ pub struct SecureParameterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_ref: Option<StoreRef>,
 
-    /// How stale a change in Parameter Store may be noticed by polling, for example `5m`. Between `10s` and `168h`,
-    /// or `0s` for no polling. Default: `5m`.
+    /// The longest time until polling notices a change in Parameter Store, for example `5m`: from `10s` to `168h`, or `0s`
+    /// for no polling. Default: `5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new(zero_or_up_to("168h")).message("refreshInterval must be 0s (no polling) or between 10s and 168h, written like 90s, 5m or 1h30m"))]
+    #[x_kube(validation = rules::interval("refreshInterval", "no polling", "168h"))]
     pub refresh_interval: Option<Interval>,
 
-    /// While true, nothing is read from AWS and nothing is written. Default: false.
+    /// If true, the operator reads nothing from AWS, writes nothing and deletes nothing for this object. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
-    /// Keys of the Secret, each with the parameter that its value comes from. This or `dataFrom` must have an entry.
+    /// Single keys of the Secret, each with the parameter that holds its value. This or `dataFrom` must have an entry.
     /// Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub data: Vec<DataEntry>,
 
-    /// Parameters that become several keys of the Secret each. No two sources may give the same key. Default:
-    /// none.
+    /// Sources of several keys each: the fields of one parameter, or the parameters below a path. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub data_from: Vec<DataFromEntry>,
+
+    /// What happens if two sources give the same key. `Fail`: the object fails, and the last good Secret is kept.
+    /// `LastWins`: a later entry of `dataFrom` overrides an earlier one, and `data` overrides them all. Default: `Fail`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "KeyConflicts")]
+    pub key_conflicts: Option<KeyConflicts>,
 
     /// The Secret to write. Default: an `Opaque` Secret with the name of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
 
-    /// Workloads of this namespace whose pods are replaced when the content of the Secret changed: not when it is written
-    /// for the first time, and once for changes that follow each other closely. Default: none.
+    /// Workloads of this namespace whose pods are replaced after the content of the Secret changed. The first write restarts
+    /// nothing, and changes that follow each other closely restart once. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub restart: Vec<RestartTarget>,
 }
 
 impl SecureParameterSpec {
-    /// Kind and name of the store, defaults filled in.
+    /// Returns kind and name of the store, defaults filled in.
     pub fn store(&self) -> (StoreKind, &str) {
         self.store_ref.as_ref().map_or((StoreKind::default(), DEFAULT_STORE), |store| {
             (store.kind.unwrap_or_default(), store.name.as_deref().unwrap_or(DEFAULT_STORE))
         })
     }
 
-    /// The polling interval, default filled in; `None` for `0s`.
+    /// Returns the polling interval, default filled in; `None` for `0s`.
     pub fn refresh_interval(&self) -> Option<Duration> {
         let interval = self.refresh_interval.as_ref().and_then(Interval::parse);
         Some(interval.unwrap_or(DEFAULT_REFRESH_INTERVAL)).filter(|d| !d.is_zero())
     }
 
-    /// Type of the Secret, default filled in.
+    /// Returns the type of the Secret, default filled in.
     pub fn secret_type(&self) -> &str {
         self.target.as_ref().and_then(|target| target.type_.as_deref()).unwrap_or("Opaque")
     }
 
-    /// Whether reconciling is suspended.
+    /// Reports whether reconciling is suspended.
     pub fn is_suspended(&self) -> bool {
         self.suspend.unwrap_or_default()
     }
 
-    /// Whether the Secret is one that others made.
+    /// Reports whether the keys go into a Secret that somebody else owns.
     pub fn merges(&self) -> bool {
         self.target.as_ref().and_then(|target| target.creation_policy) == Some(CreationPolicy::Merge)
     }
 
-    /// What becomes of the Secret when the object goes.
+    /// Returns what happens to the Secret when the object is deleted, default filled in.
     pub fn reclaim_policy(&self) -> ReclaimPolicy {
         self.target.as_ref().and_then(|t| t.reclaim_policy).unwrap_or_default()
+    }
+
+    /// Returns what happens to the keys that templates are composed of, default filled in.
+    pub fn merge_policy(&self) -> MergePolicy {
+        let template = self.target.as_ref().and_then(|target| target.template.as_ref());
+        template.and_then(|template| template.merge_policy).unwrap_or_default()
     }
 }
 
 impl SecureParameter {
-    /// Name of the Secret, default filled in.
+    /// Returns the name of the Secret, default filled in.
     pub fn secret_name(&self) -> &str {
         let target = self.spec.target.as_ref().and_then(|t| t.name.as_deref());
         target.unwrap_or_else(|| self.metadata.name.as_deref().unwrap_or_default())

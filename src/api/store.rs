@@ -1,15 +1,17 @@
-//! Stores: where and as whom to read.
+//! The two kinds of stores: where parameters are read, and with which identity.
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
-    Interval,
-    label_selector::LabelSelector,
-    patterns::{DNS_LABEL, DNS_SUBDOMAIN, zero_or_up_to},
+    interval::Interval,
+    label_selector::SelectorSchema,
+    rules,
+    schema::{AccessGlob, KmsKeyGlob, NamespaceName},
     status::StoreStatus,
 };
 
@@ -17,7 +19,7 @@ use crate::api::{
 /// account's default quota of 40 (AWS General Reference, Systems Manager quotas).
 pub const DEFAULT_REQUESTS_PER_SECOND: i32 = 10;
 
-/// How often values that did not change are decrypted again where the store does not say.
+/// The time after which a value that did not change is decrypted again, where the store does not say.
 pub const DEFAULT_REVALIDATE_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
 
 /// A store of the platform team.
@@ -32,7 +34,7 @@ pub const DEFAULT_REVALIDATE_INTERVAL: Duration = Duration::from_secs(24 * 3_600
     status = "StoreStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A ClusterParameterStore says where and as whom parameters are read, and which namespaces may read which of them.",
+    doc = "A ClusterParameterStore says where parameters are read, with which identity, and which namespaces may read which of them.",
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
@@ -47,35 +49,43 @@ pub const DEFAULT_REVALIDATE_INTERVAL: Duration = Duration::from_secs(24 * 3_600
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterParameterStoreSpec {
-    /// AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
+    /// The AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z]{2,5}(-[a-z0-9]+)+$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = rules::region())]
     pub region: Option<String>,
 
-    /// As whom to read. Default: the operator's own identity.
+    /// Text that is put before every name and path in Parameter Store, for example `/prod`, so that the same manifests serve
+    /// every environment. ARNs, and names below `/aws/`, stay as they are. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rules::name_prefix())]
+    pub prefix: Option<String>,
+
+    /// The identity to read with. Default: the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<ClusterIdentity>,
 
-    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`), or KMS itself (`Direct`), which shows in status and
-    /// audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier: these are
-    /// decrypted by Parameter Store in either case. Default: `ViaSsm`.
+    /// Who decrypts. `ViaSSM`: Parameter Store does, on behalf of the reader. `Direct`: the operator asks KMS itself, which
+    /// shows in status and audit which key was used; where KMS refuses (keys that AWS manages, parameters of the advanced
+    /// tier), Parameter Store decrypts. Default: `ViaSSM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Decryption")]
     pub decryption: Option<Decryption>,
 
-    /// How often values that did not change are decrypted again, to prove that access still stands: `0s` (never), or
-    /// from `10s` to `720h`. Default: `24h`.
+    /// How often values that did not change are decrypted again, to prove that access still stands: from `10s` to `720h`, or
+    /// `0s` for never. Default: `24h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new(zero_or_up_to("720h")).message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"))]
+    #[x_kube(validation = rules::interval("revalidateInterval", "never", "720h"))]
     pub revalidate_interval: Option<Interval>,
 
-    /// Which namespaces may read which parameters. What no rule grants is denied. Default: none, nobody
-    /// reads anything.
+    /// Rules that grant parameters to namespaces. What no rule grants is denied. Default: none, nobody reads anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub access: Vec<AccessRule>,
 
-    /// Share of the account's Parameter Store quota that the operator may use. Default: 10 requests a second.
+    /// The share of the account's Parameter Store quota that the operator may use. Default: 10 requests a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
 }
@@ -92,7 +102,7 @@ pub struct ClusterParameterStoreSpec {
     namespaced,
     status = "StoreStatus",
     derive = "PartialEq",
-    doc = "A ParameterStore says where and as whom the SecureParameters of its namespace read, with an identity that the namespace brings itself.",
+    doc = "A ParameterStore says where the SecureParameters of its namespace read, with an identity that the namespace brings itself.",
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
@@ -107,39 +117,48 @@ pub struct ClusterParameterStoreSpec {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ParameterStoreSpec {
-    /// AWS region, for example `eu-central-1`. Default: from the operator's environment.
+    /// The AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z]{2,5}(-[a-z0-9]+)+$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = rules::region())]
     pub region: Option<String>,
 
-    /// As whom to read. A namespaced store never uses the operator's own identity.
+    /// Text that is put before every name and path in Parameter Store, for example `/prod`, so that the same manifests serve
+    /// every environment. ARNs, and names below `/aws/`, stay as they are. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rules::name_prefix())]
+    pub prefix: Option<String>,
+
+    /// The identity to read with. A namespaced store never uses the operator's own.
     pub identity: NamespacedIdentity,
 
-    /// Who decrypts: Parameter Store on the reader's behalf (`ViaSsm`), or KMS itself (`Direct`), which shows in status and
-    /// audit which key was used. KMS refuses keys that AWS manages and parameters of the advanced tier: these are
-    /// decrypted by Parameter Store in either case. Default: `ViaSsm`.
+    /// Who decrypts. `ViaSSM`: Parameter Store does, on behalf of the reader. `Direct`: the operator asks KMS itself, which
+    /// shows in status and audit which key was used; where KMS refuses (keys that AWS manages, parameters of the advanced
+    /// tier), Parameter Store decrypts. Default: `ViaSSM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Decryption")]
     pub decryption: Option<Decryption>,
 
-    /// How often values that did not change are decrypted again, to prove that access still stands: `0s` (never), or
-    /// from `10s` to `720h`. Default: `24h`.
+    /// How often values that did not change are decrypted again, to prove that access still stands: from `10s` to `720h`, or
+    /// `0s` for never. Default: `24h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new(zero_or_up_to("720h")).message("revalidateInterval must be 0s (never) or between 10s and 720h, written like 90m or 24h"))]
+    #[x_kube(validation = rules::interval("revalidateInterval", "never", "720h"))]
     pub revalidate_interval: Option<Interval>,
 }
 
 /// Who decrypts values.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decryption {
-    /// Parameter Store, on the reader's behalf.
+    /// Parameter Store, on behalf of the reader.
     #[default]
+    #[serde(rename = "ViaSSM")]
     ViaSsm,
-    /// KMS itself.
+    /// KMS, asked by the operator.
     Direct,
 }
 
-/// Identity of a cluster store.
+/// The identity of a cluster store.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterIdentity {
@@ -147,88 +166,106 @@ pub struct ClusterIdentity {
     pub credentials_secret_ref: NamespacedSecretRef,
 }
 
-/// Identity of a namespaced store.
+/// The identity of a namespaced store.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespacedIdentity {
-    /// A Secret of the store's namespace with the keys `access-key-id`, `secret-access-key` and, for temporary
-    /// credentials, `session-token`.
+    /// A Secret in the store's namespace with the keys `access-key-id`, `secret-access-key` and, for temporary credentials,
+    /// `session-token`.
     pub credentials_secret_ref: LocalSecretRef,
 }
 
 /// Reference to a Secret of any namespace.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespacedSecretRef {
-    /// Namespace of the Secret.
-    #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
+    /// The namespace of the Secret.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::label_name())]
     pub namespace: String,
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    /// The name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
     pub name: String,
 }
 
 /// Reference to a Secret of the same namespace.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalSecretRef {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    /// The name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
     pub name: String,
 }
 
-/// Grants parameters to namespaces.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A rule that grants parameters to namespaces.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRule {
-    /// The namespaces that may read.
+    /// The name of the rule, for messages and for patches.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::label_name())]
+    pub name: String,
+
+    /// The namespaces that the rule is for.
     pub namespaces: NamespaceMatch,
 
-    /// Globs on the full name of a parameter of the store's account, or on the full ARN, which parameters of other
-    /// accounts need. `*` stops at `/`, `**` as a whole segment does not; `{namespace}` as a whole segment stands for the
-    /// namespace of the reading object.
-    #[schemars(
-        length(min = 1, max = 32),
-        inner(length(min = 1, max = 256), regex(pattern = r"^(/|\*\*/|arn:)[-a-zA-Z0-9_.:/*?{}]*$"))
-    )]
+    /// Globs on the full name of a parameter of the store's account and region, the store's `prefix` included, or on its
+    /// ARN, which parameters of other accounts need. `*` stops at `/`, `**` as a whole segment does not. `{namespace}` as a
+    /// whole segment stands for the namespace of the reading object.
+    #[schemars(with = "Vec<AccessGlob>", length(min = 1, max = 32))]
     pub parameters: Vec<String>,
 
-    /// KMS keys by which `kmsDecrypt` of these namespaces may have values decrypted, as its `keyId` names them: globs as
-    /// for `parameters`, for example `alias/{namespace}`. `*` alone stands for every key, also where no `keyId` is given.
-    /// Default: none, `kmsDecrypt` is refused.
+    /// Globs on the KMS keys that `kmsDecrypt` of these namespaces may use, as its `keyID` names them, for example
+    /// `alias/{namespace}`. `*` alone stands for every key, also where there is no `keyID`. Default: none, `kmsDecrypt` is
+    /// refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = "^[-a-zA-Z0-9_:/*?{}]+$")))]
+    #[schemars(with = "Vec<KmsKeyGlob>", length(max = 32))]
     pub kms_decrypt_keys: Vec<String>,
 }
 
-/// Chooses namespaces: exactly one of its fields is set.
+/// A choice of namespaces.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.names), has(self.selector), has(self.all) && self.all].exists_one(x, x)")
-        .message("exactly one of names, selector and all: true must be set"),
+    validation = Rule::new("has(self.names) == (self.from == 'Names')").message("names belongs to from: Names, which needs it"),
+    validation = Rule::new("has(self.selector) == (self.from == 'Selector')").message("selector belongs to from: Selector, which needs it"),
 )]
 pub struct NamespaceMatch {
-    /// Namespaces by name. Default: none.
+    /// How namespaces are chosen. `All`: every namespace. `Names`: those in `names`. `Selector`: those that `selector`
+    /// selects.
+    pub from: NamespacesFrom,
+
+    /// The names of the namespaces, with `from: Names`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)))]
+    #[schemars(with = "Option<Vec<NamespaceName>>", length(min = 1, max = 256))]
     pub names: Option<Vec<String>>,
 
-    /// Namespaces by label. Default: none.
+    /// The labels of the namespaces, with `from: Selector`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SelectorSchema>")]
     pub selector: Option<LabelSelector>,
+}
 
-    /// `true`: every namespace. Default: false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub all: Option<bool>,
+/// How namespaces are chosen.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NamespacesFrom {
+    /// Every namespace.
+    All,
+    /// Namespaces by name.
+    #[default]
+    Names,
+    /// Namespaces by label.
+    Selector,
 }
 
 /// Share of the account's Parameter Store quota.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quota {
-    /// Requests a second to Parameter Store. Where several cluster stores of one account and region say different
-    /// things, the lowest counts.
+    /// The requests a second that may be made to Parameter Store. If several cluster stores of one account and region
+    /// differ, the lowest counts.
     #[schemars(range(min = 1, max = 10000))]
     pub requests_per_second: i32,
 }

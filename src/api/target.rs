@@ -1,4 +1,4 @@
-//! The Secret that a `SecureParameter` is to become.
+//! The Secret that a `SecureParameter` becomes.
 
 use std::collections::BTreeMap;
 
@@ -6,38 +6,44 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::patterns::{DNS_SUBDOMAIN, LABEL_VALUE, qualified_keys};
+use crate::api::{
+    rules,
+    schema::{BoundedMap, LabelMap},
+};
 
 /// The Secret to write.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !(has(self.type) || has(self.labels) || has(self.annotations) || has(self.immutable))").message("with creationPolicy Merge type, labels, annotations and immutable are those of the Secret that is there"))]
+#[x_kube(validation = Rule::new("!has(self.creationPolicy) || self.creationPolicy != 'Merge' || !(has(self.type) || has(self.labels) || has(self.annotations) || has(self.immutable))").message("with creationPolicy Merge, the Secret keeps its own type, labels, annotations and immutable; remove these fields"))]
 pub struct Target {
-    /// Name of the Secret. Default: the name of the SecureParameter.
+    /// The name of the Secret. Default: the name of the SecureParameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = DNS_SUBDOMAIN))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
     pub name: Option<String>,
 
-    /// Type of the Secret. Tokens of service accounts are refused. Default: `Opaque`.
+    /// The type of the Secret, for example `kubernetes.io/tls`. Types that hold tokens of the cluster are refused. Default:
+    /// `Opaque`.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self != 'kubernetes.io/service-account-token' && self != 'bootstrap.kubernetes.io/token'").message("a Secret of this type would grant access to the cluster itself"))]
     pub type_: Option<String>,
 
-    /// Labels for the Secret. Default: none.
+    /// Labels of the Secret. Labels by which GitOps tools track their objects are refused. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "LabelMap")]
-    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k == 'app.kubernetes.io/instance' || k == 'app.kubernetes.io/managed-by' || k == 'argocd.argoproj.io/instance' || k.startsWith('kustomize.toolkit.fluxcd.io/') || k.startsWith('helm.toolkit.fluxcd.io/'))").message("labels of secureparameter.io and tracking labels of GitOps tools cannot be set on the Secret"), validation = Rule::new(qualified_keys()).message("the keys of labels are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
+    #[schemars(with = "LabelMap<64>")]
+    #[x_kube(validation = rules::no_tracking("labels"), validation = rules::qualified_keys("labels"))]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations for the Secret. Default: none.
+    /// Annotations of the Secret. Annotations by which GitOps tools track their objects are refused; others of theirs, for
+    /// example `argocd.argoproj.io/sync-options`, are not. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BoundedMap<4096>")]
-    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('secureparameter.io/') || k.startsWith('argocd.argoproj.io/') || k.startsWith('kubectl.kubernetes.io/') || k.startsWith('meta.helm.sh/') || k == 'kubernetes.io/service-account.name')").message("annotations of secureparameter.io and tracking annotations of GitOps tools cannot be set on the Secret"), validation = Rule::new(qualified_keys()).message("the keys of annotations are [prefix/]name, the name of up to 63 letters, digits, -, _ and ."))]
+    #[x_kube(validation = rules::no_tracking("annotations"), validation = rules::qualified_keys("annotations"))]
     pub annotations: BTreeMap<String, String>,
 
-    /// If true, nobody can change the Secret's data, and Kubernetes need not watch it. A new value then means a new Secret:
-    /// the operator deletes the one there is and creates it again. Default: false.
+    /// If true, nobody can change the data of the Secret, and Kubernetes need not watch it. A new value then makes the
+    /// operator delete the Secret and create it again. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub immutable: Option<bool>,
 
@@ -45,14 +51,14 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
 
-    /// How the Secret comes to be. `Owner`: the operator creates it and keeps it whole. `Merge`: the operator puts its keys
-    /// into a Secret that others made, and that consents by the annotation `secureparameter.io/allow`. Default: `Owner`.
+    /// `Owner`: the operator creates the Secret and owns all of it. `Merge`: the operator adds its keys to a Secret that
+    /// exists and consents by the annotation `secureparameter.io/allow`. Default: `Owner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CreationPolicy")]
     pub creation_policy: Option<CreationPolicy>,
 
-    /// What becomes of the Secret when this object is deleted, or with `Merge` of its keys. `Delete`: they go too.
-    /// `Retain`: they stay. Default: `Delete`.
+    /// What happens to the Secret, or with `Merge` to the keys in it, when this object is deleted. `Delete`: it is deleted
+    /// too. `Retain`: it stays. Default: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ReclaimPolicy")]
     pub reclaim_policy: Option<ReclaimPolicy>,
@@ -62,16 +68,28 @@ pub struct Target {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Template {
-    /// Per key a template in the syntax of Jinja: `{{ DB_PASSWORD | urlencode }}` stands for the value of the key
+    /// A template for each key, in the syntax of Jinja: `{{ DB_PASSWORD | urlencode }}` stands for the value of the key
     /// `DB_PASSWORD`, `{{ data["db.password"] }}` for one whose name is no identifier. Filters: `b64encode`, `b64decode`,
     /// `urlencode`, `tojson`, `fromjson`, `quote`, `indent`.
     #[schemars(with = "TemplateMap")]
-    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[-._a-zA-Z0-9]{1,253}$') && k != '.' && !k.startsWith('..'))").message("a Secret's key may hold letters, digits, -, _ and . only, and must not be . or begin with .."))]
+    #[x_kube(validation = rules::secret_keys())]
     pub data: BTreeMap<String, String>,
 
-    /// If true, only these keys are written, and those that they are composed of are not. Default: false.
+    /// `Merge`: the templated keys are written beside the keys that they are composed of. `Replace`: only the templated keys
+    /// are written. Default: `Merge`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only: Option<bool>,
+    #[schemars(with = "MergePolicy")]
+    pub merge_policy: Option<MergePolicy>,
+}
+
+/// What happens to the keys that a template is composed of.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MergePolicy {
+    /// They are written too.
+    #[default]
+    Merge,
+    /// They are not written.
+    Replace,
 }
 
 /// Schema of the templates.
@@ -96,66 +114,20 @@ impl JsonSchema for TemplateMap {
     }
 }
 
-/// Schema of a map of labels: values as Kubernetes takes them.
-struct LabelMap;
-
-impl JsonSchema for LabelMap {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "LabelMap".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "maxProperties": 64,
-            "additionalProperties": {
-                "type": "string",
-                "maxLength": 63,
-                "pattern": LABEL_VALUE,
-            },
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-/// Schema of a map with bounded size and values of at most `LENGTH` characters.
-pub(crate) struct BoundedMap<const LENGTH: usize>;
-
-impl<const LENGTH: usize> JsonSchema for BoundedMap<LENGTH> {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        format!("BoundedMap{LENGTH}").into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "maxProperties": 64,
-            "additionalProperties": {"type": "string", "maxLength": LENGTH},
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-/// How the Secret comes to be.
+/// How the Secret is created.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CreationPolicy {
-    /// The operator creates the Secret and keeps it whole.
+    /// The operator creates the Secret and owns all of it.
     #[default]
     Owner,
-    /// The operator puts keys into a Secret that exists and consents, and leaves all others alone.
+    /// The operator adds keys to a Secret that exists and consents, and changes nothing else in it.
     Merge,
 }
 
-/// What becomes of the Secret when its `SecureParameter` is deleted.
+/// What happens to the Secret when its `SecureParameter` is deleted.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReclaimPolicy {
-    /// Kubernetes' garbage collector removes it.
+    /// The garbage collector of Kubernetes deletes it.
     #[default]
     Delete,
     /// It stays.

@@ -27,7 +27,7 @@ use crate::controller::{
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
     aws::Aws,
-    domain::{access::grant, audit::AuditSink},
+    domain::{access::namespace, audit::AuditSink},
     kubernetes::{Events, Finalizers, ForeignSecrets, Rollouts, SecretMeta, Secrets, Statuses, Watches},
     parameters::{Quotas, Subscriber},
     telemetry::{Health, Metrics},
@@ -130,9 +130,9 @@ impl Caches {
     }
 
     /// A namespace as policies see it; `None` if it is gone or going.
-    pub fn namespace(&self, name: &str) -> Option<grant::Namespace> {
+    pub fn namespace(&self, name: &str) -> Option<namespace::Namespace> {
         let namespace = self.namespaces.get(&ObjectRef::new(name))?;
-        namespace.metadata.deletion_timestamp.is_none().then(|| grant::Namespace {
+        namespace.metadata.deletion_timestamp.is_none().then(|| namespace::Namespace {
             name: name.to_owned(),
             labels: namespace.metadata.labels.clone().unwrap_or_default(),
         })

@@ -3,17 +3,19 @@
 use k8s_openapi::{
     api::apps::v1::{DaemonSet, Deployment, StatefulSet},
     apimachinery::pkg::apis::meta::v1::Time,
+    jiff::Timestamp,
 };
 use kube::{
     Api, Client, Error, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+    core::{GroupVersionKind, Selector},
 };
 use serde_json::{Value, json};
 
 use crate::kubernetes::secrets::errors::shortened;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
-    domain::{report::rollouts::Rollout, schedule::restart::label_selector},
+    domain::{audit::to_seconds, report::rollouts::Rollout},
 };
 
 /// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of
@@ -46,8 +48,13 @@ impl Rollouts {
         let found = match (&target.name, &target.selector) {
             (Some(name), _) => api.get(name).await.map(|object| vec![object]),
             (None, Some(selector)) => {
-                let params = ListParams::default().labels(&label_selector(selector));
-                api.list(&params).await.map(|list| list.items)
+                // The schema lets no other operator pass; an empty selector would select every workload.
+                match Selector::try_from(selector.clone()) {
+                    Ok(selector) if !selector.selects_all() => {
+                        api.list(&ListParams::default().labels_from(&selector)).await.map(|list| list.items)
+                    }
+                    Ok(_) | Err(_) => Ok(Vec::new()),
+                }
             }
             (None, None) => Ok(Vec::new()),
         };
@@ -67,7 +74,7 @@ impl Rollouts {
                 let created = object.metadata.creation_timestamp.as_ref();
                 created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
             });
-            let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, annotation).await };
+            let rollout = if is_newer { Rollout::Newer } else { restart(&api, target.kind, &object, annotation).await };
             rollouts.push((format!("{kind} {}", object.name_any()), rollout));
         }
         rollouts
@@ -78,23 +85,44 @@ impl Rollouts {
             WorkloadKind::Deployment => ApiResource::erase::<Deployment>(&()),
             WorkloadKind::StatefulSet => ApiResource::erase::<StatefulSet>(&()),
             WorkloadKind::DaemonSet => ApiResource::erase::<DaemonSet>(&()),
+            WorkloadKind::Rollout => {
+                let rollout = GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Rollout");
+                ApiResource::from_gvk_with_plural(&rollout, "rollouts")
+            }
         };
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 }
 
-async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, (annotation, value): (&str, &str)) -> Rollout {
+async fn restart(
+    api: &Api<DynamicObject>,
+    kind: WorkloadKind,
+    object: &DynamicObject,
+    (annotation, value): (&str, &str),
+) -> Rollout {
     let spec = &object.data["spec"];
-    if spec["template"]["metadata"]["annotations"][annotation] == value {
+    let is_marked = match kind {
+        WorkloadKind::Rollout => object.annotations().get(annotation).is_some_and(|found| found == value),
+        _ => spec["template"]["metadata"]["annotations"][annotation] == value,
+    };
+    if is_marked {
         return Rollout::Started;
     }
     if spec["paused"] == true {
         return Rollout::Paused;
     }
-    let patch = json!({
-        "metadata": {"uid": object.metadata.uid},
-        "spec": {"template": {"metadata": {"annotations": {annotation: value}}}},
-    });
+    let patch = match kind {
+        // As `kubectl argo rollouts restart` does. A change of the pod template would be a new release, with all the steps
+        // of its strategy, and a Rollout that refers to a Deployment has no pod template.
+        WorkloadKind::Rollout => json!({
+            "metadata": {"uid": object.metadata.uid, "annotations": {annotation: value}},
+            "spec": {"restartAt": to_seconds(Timestamp::now())},
+        }),
+        _ => json!({
+            "metadata": {"uid": object.metadata.uid},
+            "spec": {"template": {"metadata": {"annotations": {annotation: value}}}},
+        }),
+    };
     let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch_metadata(&object.name_any(), &params, &Patch::<Value>::Merge(patch)).await {
         Ok(_) if spec["updateStrategy"]["type"] == "OnDelete" => Rollout::OnDelete,

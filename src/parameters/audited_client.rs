@@ -15,8 +15,9 @@ use crate::domain::{
     },
     parameter::{
         key::{KeyState, key_arn},
-        name::{ParameterRef, Scope},
+        name::ParameterRef,
         path_query::PathQuery,
+        scope::Scope,
     },
     report::event::Access,
     schedule::decide::Purpose,

@@ -20,9 +20,9 @@ use crate::{
             aws_error::{AwsError, AwsErrorKind},
         },
         parameter::{name::ParameterRef, revision::Metadata},
-        plan::plan::Plan,
+        plan::types::Plan,
         report::event::Access,
-        secret::render::KmsPlaintexts,
+        secret::content::KmsPlaintexts,
     },
 };
 
@@ -43,11 +43,8 @@ pub struct KmsDecryption {
 impl<A: ParameterApi> Reader<A> {
     /// Has KMS decrypt the values that a plan says were encrypted by hand, each once.
     pub async fn kms_decrypt_all(&self, plan: &Plan, reading: &Reading, object: &ObjectRef) -> KmsDecryption {
-        let by_hand: BTreeSet<_> = plan
-            .keys
-            .values()
-            .filter_map(|source| Some((&source.parameter_ref, source.kms_decrypt.as_ref()?)))
-            .collect();
+        let by_hand: BTreeSet<_> =
+            plan.values().filter_map(|source| Some((&source.parameter_ref, source.kms_decrypt.as_ref()?))).collect();
         let present = by_hand.into_iter().filter_map(|(parameter_ref, how)| {
             let metadata = reading.versions.get(parameter_ref)?.as_ref()?;
             Some((parameter_ref, how, metadata, reading.values.get(parameter_ref)?))
@@ -101,7 +98,7 @@ impl<A: ParameterApi> Reader<A> {
 
 fn no_key(parameter_ref: &ParameterRef, error: &AwsError) -> Fault {
     let message = format!(
-        "KMS cannot use the key that kmsDecrypt of parameter {parameter_ref} means ({}); correct kmsDecrypt.keyId, or enable the key.",
+        "KMS cannot use the key that kmsDecrypt of parameter {parameter_ref} means ({}); correct kmsDecrypt.keyID, or enable the key.",
         error.sentence().trim_end_matches('.')
     );
     Fault::new(Reason::KeyUnavailable, message)

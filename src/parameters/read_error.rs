@@ -7,10 +7,7 @@ use crate::{
     domain::{
         Fault,
         audit::aws_error::{AwsError, AwsErrorKind},
-        parameter::{
-            key::KeyState,
-            name::{ParameterRef, Scope},
-        },
+        parameter::{key::KeyState, name::ParameterRef, scope::Scope},
         report::text::list,
     },
 };

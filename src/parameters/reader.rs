@@ -11,18 +11,11 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 use crate::domain::{
     Fault,
     audit::{AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, aws_error::AwsError},
-    parameter::{
-        key::ParameterKeys,
-        name::{ParameterRef, Scope},
-        revision::Versions,
-    },
-    plan::{
-        plan::{Plan, Reads},
-        resolve::Lookups,
-    },
+    parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
+    plan::types::{Lookups, Plan, Reads},
     report::event::Access,
     schedule::decide::Purpose,
-    secret::render::Values,
+    secret::content::Values,
 };
 use crate::parameters::{
     Priority, Quotas, TokenBucket,

@@ -51,7 +51,7 @@ async fn the_main_job_is_done_with_moto_too() -> Result<()> {
 async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
     let moto = Moto::start().await?;
     let mut world = World::without_operator().await?;
-    let rule = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": ["*"]});
+    let rule = json!({"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": ["*"]});
     world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}, "access": [rule]}))).await?;
     world.set_environment(&moto.environment());
     world.unset_environment(&["AWS_SESSION_TOKEN"]);
@@ -62,7 +62,7 @@ async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
         ssm(&moto, "PutParameter", &input).await?;
     }
     ssm(&moto, "PutParameter", &json!({"Name": "/shop/application", "Value": "no", "Type": "String"})).await?;
-    let path = json!([{"path": {"prefix": "/shop/app/", "recursive": true}}]);
+    let path = json!([{"path": "/shop/app/", "recursive": true}]);
     world.apply(&object("checkout", &[], &json!({"data": [], "dataFrom": path}))).await?;
     let keys: Vec<_> = names.iter().map(|name| (format!("deep.{name}"), name.as_str())).collect();
     let expected: Vec<_> = keys.iter().map(|(key, value)| (key.as_str(), *value)).collect();
@@ -75,7 +75,7 @@ async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
     let sealed = call(&moto, KMS, "Encrypt", &input).await?["CiphertextBlob"].clone();
     ssm(&moto, "PutParameter", &json!({"Name": "/shop/sealed", "Value": sealed, "Type": "SecureString"})).await?;
     let entry = |context: &Value| {
-        let by_hand = json!({"keyId": key, "encryptionContext": context});
+        let by_hand = json!({"keyID": key, "encryptionContext": context});
         object("sealed", &[], &json!({"data": [{"key": "K", "parameter": "/shop/sealed", "kmsDecrypt": by_hand}]}))
     };
     world.apply(&entry(&context)).await?;

@@ -191,3 +191,50 @@ async fn what_cannot_be_restarted_is_told_and_tried_again() -> Result<()> {
     world.wait_until("checkout", "the condition to go", |object| condition(object).is_none()).await?;
     Ok(())
 }
+
+/// A definition of Rollouts as far as restarts need it, since Argo Rollouts is not there.
+fn rollouts() -> Value {
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.argoproj.io", "annotations": {"api-approved.kubernetes.io": "none"}},
+        "spec": {
+            "group": "argoproj.io",
+            "scope": "Namespaced",
+            "names": {"kind": "Rollout", "plural": "rollouts"},
+            "versions": [
+                {"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}},
+            ],
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_rollout_of_argo_is_restarted_by_its_field_for_that() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.put("/shop/key", "one");
+    world.apply(&rollouts()).await?;
+    let rollout = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}},
+    });
+    eventually("the definition of Rollouts to be served", PATIENCE, async || {
+        Ok(world.apply(&rollout).await.is_ok().then_some(()))
+    })
+    .await?;
+    let restart = json!([{"group": "argoproj.io", "kind": "Rollout", "name": "web"}]);
+    world.apply(&checkout(&restart, &json!({}))).await?;
+    world.synced("checkout").await?;
+    world.aws.put("/shop/key", "two");
+    let message = says(&world, "Restarted").await?;
+    assert!(message.contains("Rollout web"), "{message}");
+    let found = world.plane.kubectl(["get", "-n", "shop", "rollouts", "web", "-o", "json"]).await?;
+    let found: Value = serde_json::from_str(&found)?;
+    assert!(found["spec"]["restartAt"].as_str().is_some_and(|time| time.ends_with('Z')), "{found}");
+    assert!(found["spec"].get("template").is_none(), "a Rollout that refers to a Deployment has no pod template");
+    assert!(found["metadata"]["annotations"][ANNOTATION].is_string(), "{found}");
+    Ok(())
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::OwnerReference, jiff::Timestamp};
 use kube::Resource;
 
-use super::{
+use crate::controller::secure_parameter::{
     finalize::{delete_previous_target, set_finalizer},
     inputs::Inputs,
     merge::{put_keys, withdraw_merged},
@@ -28,7 +28,7 @@ use crate::{
         },
         report::event::Access,
         schedule::decide::{Purpose, SecretState},
-        secret::render::Data,
+        secret::content::Data,
     },
     kubernetes::{Desired, WriteError},
 };

@@ -5,7 +5,7 @@ use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::{
+use crate::controller::secure_parameter::{
     inputs::{Inputs, ReadContext, shape_of},
     versions::{path_count, resolve},
 };
@@ -17,7 +17,7 @@ use crate::{
         audit::to_seconds,
         ownership::owner::SecretMetadata,
         parameter::{name::ParameterRef, revision::source_revision},
-        plan::plan::Plan,
+        plan::types::Plan,
         report::{
             attempt::{Attempt, InterimStatus, KeysByParameter, ObservedParameters, Outcome, Written},
             event::Access,
@@ -27,7 +27,7 @@ use crate::{
             absence::{Absence, CONFIRM_AFTER},
             decide::{Purpose, SecretState},
         },
-        secret::render::KmsPlaintexts,
+        secret::content::KmsPlaintexts,
     },
     parameters::{KmsDecryption, Reading},
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::{ResourceExt, runtime::controller::Action};
 
-use super::{
+use crate::controller::secure_parameter::{
     apply::{SecretWriter, write_failed},
     inputs::Inputs,
     merge::withdraw_keys,

@@ -19,13 +19,10 @@ use crate::{
     controller::{context::Context, index::StoreKey, store::connections::Session},
     domain::{
         Fault,
-        access::{
-            grant::{Grant, Namespace},
-            read_authority::ReadAuthority,
-        },
+        access::{grant::Grant, namespace::Namespace, read_authority::ReadAuthority},
         audit::ObjectRef,
         ownership::owner::Claimant,
-        plan::plan::Plan,
+        plan::types::Plan,
         report::{attempt::Attempt, subject::Subject},
         schedule::{
             decide::{Facts, SecretState},

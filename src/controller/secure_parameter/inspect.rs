@@ -1,12 +1,12 @@
 //! Looks at the Secret that was last written.
 
-use super::{apply::write_failed, inputs::Inputs};
+use crate::controller::secure_parameter::{apply::write_failed, inputs::Inputs};
 use crate::{
     controller::context::Context,
     domain::{
         Fault,
         ownership::drift::{Expected, SecretSnapshot, secret_state},
-        plan::plan::Plan,
+        plan::types::Plan,
         schedule::decide::SecretState,
     },
 };

@@ -1,6 +1,6 @@
 //! Keys in a Secret that others made: put there, and taken back when the object goes.
 
-use super::{
+use crate::controller::secure_parameter::{
     apply::{SecretWriter, WritePrecondition, write_failed},
     finalize::set_finalizer,
     inputs::Inputs,

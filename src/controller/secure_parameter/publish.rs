@@ -3,7 +3,7 @@
 use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
 use kube::{Resource, runtime::controller::Action};
 
-use super::inputs::Inputs;
+use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
     controller::{context::Context, locked, observed::Reconciled},
     domain::{

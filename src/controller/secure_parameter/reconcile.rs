@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kube::runtime::controller::Action;
 
-use super::{
+use crate::controller::secure_parameter::{
     apply::{SecretWriter, write_precondition},
     fetch::fetch,
     finalize::{finalize, remove_stale_finalizer},
@@ -26,7 +26,7 @@ use crate::{
     controller::{context::Context, observed::Reconciled},
     domain::{
         access::read_authority::ReadAuthority,
-        plan::plan::{Plan, plan},
+        plan::{plan::plan, types::Plan},
         report::{
             attempt::{Attempt, Outcome},
             conclude::conclude,
@@ -66,7 +66,13 @@ async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt
     let connection = inputs.connection()?;
     let (grant, store) = (inputs.grant(&connection)?, inputs.store_key.to_string());
     let scope = connection.reader.scope();
-    let authority = ReadAuthority { scope, grant: grant.as_ref(), namespace: &inputs.namespace, store: &store };
+    let authority = ReadAuthority {
+        scope,
+        prefix: &connection.prefix,
+        grant: grant.as_ref(),
+        namespace: &inputs.namespace,
+        store: &store,
+    };
     // What may not be read is not watched either.
     let plan = plan(&inputs.object.spec, &authority).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
     let read = ReadContext { inputs, context, connection: &connection, authority: &authority };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::inputs::Inputs;
+use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
     controller::context::Context,
     domain::{report::attempt::RestartOutcome, schedule::restart::annotation},

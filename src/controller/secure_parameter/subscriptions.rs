@@ -8,8 +8,8 @@ use crate::{
     controller::locked,
     domain::{
         audit::ObjectRef,
-        parameter::name::{ParameterRef, Selector},
-        plan::plan::{Plan, Reads},
+        parameter::{name::ParameterRef, selector::Selector},
+        plan::types::{Plan, Reads},
     },
     parameters::{Reader, Subscriber, Terms},
 };
@@ -47,7 +47,7 @@ impl Subscriptions {
         };
         reader.watch(&subscriber, object, plan, terms, probe);
         // Names below a path are known only once it was listed.
-        if is_new || !plan.paths.is_empty() {
+        if is_new || plan.has_paths() {
             restore_keys(reader, &plan.reads(), known);
         }
     }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::inputs::{RESYNC_WAITING, ReadContext, shape_of};
+use crate::controller::secure_parameter::inputs::{RESYNC_WAITING, ReadContext, shape_of};
 use crate::{
     api::Reason,
     domain::{
         parameter::revision::{Versions, source_revision},
-        plan::plan::{Plan, Reads},
+        plan::types::{Plan, Reads},
         report::attempt::{Attempt, ObservedParameters, Outcome},
         schedule::{
             absence::{Absence, CONFIRM_AFTER, PathCount},
@@ -74,7 +74,7 @@ fn compare_with_status(
 pub(super) fn path_count(read: ReadContext<'_>, plan: &Plan, now: usize) -> PathCount {
     let state = &read.inputs.state;
     PathCount {
-        has_paths: !plan.paths.is_empty(),
+        has_paths: plan.has_paths(),
         is_first: state.shape.is_none(),
         before: state.status.parameter_count.and_then(|count| usize::try_from(count).ok()),
         now,

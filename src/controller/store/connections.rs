@@ -14,7 +14,7 @@ use crate::{
     aws::AwsApi,
     domain::{
         Fault,
-        access::grant::{Grant, Namespace},
+        access::{grant::Grant, namespace::Namespace},
     },
     parameters::{Mode, Reader},
 };
@@ -23,6 +23,8 @@ use crate::{
 pub struct Session {
     /// Reads on its behalf.
     pub reader: Arc<Reader<AwsApi>>,
+    /// What it puts before names and paths; empty if nothing.
+    pub prefix: String,
     /// What it grants; `None` for a namespaced store, whose own identity is the boundary.
     pub access: Option<Vec<AccessRule>>,
     /// Where and as whom it reads, for revisions: a change means that nothing read before counts.
@@ -79,7 +81,7 @@ impl Session {
     /// Whether it makes no difference to objects which of the two serves them.
     pub fn serves_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.reader, &other.reader)
-            && self.access == other.access
+            && (&self.prefix, &self.access) == (&other.prefix, &other.access)
             && (self.mode, self.revalidate) == (other.mode, other.revalidate)
     }
 

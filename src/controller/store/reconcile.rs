@@ -19,7 +19,7 @@ use crate::{
         Fault,
         access::grant,
         audit::{ObjectRef, aws_error::AwsError},
-        parameter::name::Scope,
+        parameter::scope::Scope,
         schedule::backoff,
     },
     kubernetes::WriteError,
@@ -35,6 +35,7 @@ pub struct StoreView {
     region: Option<String>,
     /// Namespace and name of the Secret with its credentials; `None` for the operator's own identity.
     credentials: Option<(String, String)>,
+    prefix: String,
     access: Option<Vec<AccessRule>>,
     quota: Option<i32>,
     mode: Mode,
@@ -51,6 +52,7 @@ impl From<&ClusterParameterStore> for StoreView {
             generation: store.metadata.generation,
             region: store.spec.region.clone(),
             credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
+            prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: Some(store.spec.access.clone()),
             quota: store.spec.quota.map(|quota| quota.requests_per_second),
             mode: mode(store.spec.decryption),
@@ -70,6 +72,7 @@ impl From<&ParameterStore> for StoreView {
             generation: store.metadata.generation,
             region: store.spec.region.clone(),
             credentials: Some((namespace, secret)),
+            prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: None,
             quota: None,
             mode: mode(store.spec.decryption),
@@ -177,7 +180,8 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
     let secret = store.credentials.as_ref().map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
     let source = format!("{}/{place}/{region}/{}/{secret}", store.key.kind.as_str(), scope.account);
     let (access, mode, revalidate) = (store.access.clone(), store.mode, store.revalidate);
-    Ok(Arc::new(Session { reader, access, source, fingerprint, mode, revalidate, doubt }))
+    let prefix = store.prefix.clone();
+    Ok(Arc::new(Session { reader, prefix, access, source, fingerprint, mode, revalidate, doubt }))
 }
 
 async fn open_reader(

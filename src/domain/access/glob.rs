@@ -1,14 +1,15 @@
-//! Globs on names: `*` and `?` stop at `/`, `**` does not. Braces and backslashes have no meaning.
+//! Globs on names: `*` and `?` stop at `/`, `**` does not. Braces and backslashes have no meaning. A glob is compiled to a
+//! regular expression that is matched in linear time.
 
 use globset::{GlobBuilder, GlobMatcher};
 
 /// Compiles a glob.
 ///
 /// # Errors
-/// What is wrong with it, as a sentence.
-pub fn compile(glob: &str) -> Result<GlobMatcher, String> {
+/// Says what is wrong with the glob, without a full stop.
+pub(crate) fn compile(glob: &str) -> Result<GlobMatcher, String> {
     if glob.contains(['{', '}']) {
-        return Err(format!("glob {glob} holds braces, which have no meaning here"));
+        return Err(format!("glob {glob} has braces, which have no meaning here"));
     }
     GlobBuilder::new(glob)
         .literal_separator(true)

@@ -1,35 +1,29 @@
-//! Who may read what: the access rules of a cluster store, denied by default.
-
-use std::collections::BTreeMap;
+//! What the access rules of a cluster store grant to one namespace. What no rule grants is denied.
 
 use globset::GlobMatcher;
 
-use crate::api::{AccessRule, LabelRequirement, LabelSelector, NamespaceMatch, SelectorOperator};
+use crate::api::AccessRule;
 use crate::domain::{
-    access::glob,
-    parameter::{name::Scope, path_query::PathQuery},
+    access::{
+        glob,
+        namespace::{Namespace, selects},
+    },
+    parameter::{name::MOST_LEVELS, path_query::PathQuery, scope::Scope},
 };
 
-/// A namespace as policies see it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Namespace {
-    /// Its name.
-    pub name: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// The globs that one namespace is granted by one store, compiled.
+/// The globs that one store grants to one namespace, compiled.
 #[derive(Clone, Debug)]
 pub struct Grant {
+    /// Names of the rules that are for the namespace.
+    rules: Vec<String>,
     names: Vec<GlobMatcher>,
     arns: Vec<GlobMatcher>,
-    keys: Vec<GlobMatcher>,
-    any_key: bool,
+    kms_keys: Vec<GlobMatcher>,
+    any_kms_key: bool,
 }
 
-/// Stands for every key.
-const ANY_KEY: &str = "*";
+/// Stands for every KMS key.
+const ANY_KMS_KEY: &str = "*";
 
 /// Placeholder for the name of the reading namespace.
 const PLACEHOLDER: &str = "{namespace}";
@@ -38,48 +32,55 @@ impl Grant {
     /// Compiles what `rules` grant to `namespace`.
     ///
     /// # Errors
-    /// The first glob that is none, as a sentence.
+    /// Names the first rule with an invalid glob, and says what is wrong with it, without a full stop.
     pub fn new(rules: &[AccessRule], namespace: &Namespace) -> Result<Self, String> {
-        let mut grant = Self { names: Vec::new(), arns: Vec::new(), keys: Vec::new(), any_key: false };
-        let rules = || rules.iter().filter(|rule| selects(&rule.namespaces, namespace));
-        for glob in rules().flat_map(|rule| &rule.kms_decrypt_keys) {
-            grant.any_key |= glob == ANY_KEY;
-            grant.keys.push(compile(glob, &namespace.name)?);
-        }
-        for glob in rules().flat_map(|rule| &rule.parameters) {
-            let globs = if glob.starts_with("arn:") { &mut grant.arns } else { &mut grant.names };
-            globs.push(compile(glob, &namespace.name)?);
+        let mut grant =
+            Self { rules: Vec::new(), names: Vec::new(), arns: Vec::new(), kms_keys: Vec::new(), any_kms_key: false };
+        for rule in rules.iter().filter(|rule| selects(&rule.namespaces, namespace)) {
+            grant.rules.push(rule.name.clone());
+            for glob in &rule.kms_decrypt_keys {
+                grant.any_kms_key |= glob == ANY_KMS_KEY;
+                grant.kms_keys.push(compile(rule, glob, &namespace.name)?);
+            }
+            for glob in &rule.parameters {
+                let globs = if glob.starts_with("arn:") { &mut grant.arns } else { &mut grant.names };
+                globs.push(compile(rule, glob, &namespace.name)?);
+            }
         }
         Ok(grant)
     }
 
-    /// Whether the parameter with this ARN may be read. Globs on names are for the store's own account and region, so
-    /// that none grants what others share.
+    /// Returns the names of the rules that are for the namespace.
+    pub(crate) fn rules(&self) -> &[String] {
+        &self.rules
+    }
+
+    /// Reports whether the parameter with this ARN may be read. Globs on names cover the store's own account and region
+    /// only, so that none of them grants what other accounts share.
     pub fn allows(&self, arn: &str, scope: &Scope) -> bool {
-        self.one_allows(&[arn], scope)
+        self.one_glob_allows(&[arn], scope)
     }
 
-    /// Whether values may be decrypted by a key, as `kmsDecrypt.keyId` names it; by any, if it names none.
-    pub fn allows_key(&self, key_id: Option<&str>) -> bool {
-        self.any_key || key_id.is_some_and(|key_id| self.keys.iter().any(|glob| glob.is_match(key_id)))
+    /// Reports whether `kmsDecrypt` may use a KMS key, as its `keyID` names it; any key, if there is no `keyID`.
+    pub(crate) fn allows_kms_key(&self, key_id: Option<&str>) -> bool {
+        self.any_kms_key || key_id.is_some_and(|key_id| self.kms_keys.iter().any(|glob| glob.is_match(key_id)))
     }
 
-    /// Whether everything that may lie below a path may be read. Else not even the names there are shown.
-    pub fn allows_listing(&self, listing: &PathQuery, scope: &Scope) -> bool {
-        // No name of a parameter holds these: only wildcards match them. One byte and several, since a `?` is one.
+    /// Reports whether everything that may exist below a path may be read. If not, not even the names there are shown.
+    pub(crate) fn allows_path(&self, query: &PathQuery, scope: &Scope) -> bool {
+        // Only wildcards match these, since no name of a parameter holds such characters. A `?` matches one character, so
+        // a short and a long one are tried.
         const ANY: [&str; 2] = ["\u{1}", "\u{fffc}\u{fffc}\u{fffc}"];
-        // Most levels of a name (Systems Manager User Guide, "Working with parameter hierarchies").
-        const LEVELS: usize = 15;
-        let deepest = if listing.recursive { LEVELS } else { 1 };
+        let deepest = if query.recursive { MOST_LEVELS } else { 1 };
         (1..=deepest).all(|depth| {
-            let below = |any| scope.parameter_arn(&format!("{}{}", listing.path, format!("/{any}").repeat(depth)));
+            let below = |any| scope.parameter_arn(&format!("{}{}", query.path, format!("/{any}").repeat(depth)));
             let [short, long] = ANY.map(below);
-            self.one_allows(&[&short, &long], scope)
+            self.one_glob_allows(&[&short, &long], scope)
         })
     }
 
-    /// Whether one glob matches all these ARNs.
-    fn one_allows(&self, arns: &[&str], scope: &Scope) -> bool {
+    /// Reports whether one glob matches all these ARNs.
+    fn one_glob_allows(&self, arns: &[&str], scope: &Scope) -> bool {
         let by_name =
             |glob: &GlobMatcher| arns.iter().all(|arn| scope.own_name(arn).is_some_and(|name| glob.is_match(name)));
         let by_arn = |glob: &GlobMatcher| arns.iter().all(|arn| glob.is_match(arn));
@@ -87,59 +88,36 @@ impl Grant {
     }
 }
 
-/// Checks the globs of all rules, whoever they are for.
+/// Checks the globs of all rules, whichever namespace they are for.
 ///
 /// # Errors
-/// The first glob that is none, as a sentence.
+/// Names the first rule with an invalid glob, and says what is wrong with it, without a full stop.
 pub fn validate(rules: &[AccessRule]) -> Result<(), String> {
-    let globs = rules.iter().flat_map(|rule| rule.parameters.iter().chain(&rule.kms_decrypt_keys));
-    globs.into_iter().try_for_each(|glob| compile(glob, "namespace").map(drop))
+    rules.iter().try_for_each(|rule| {
+        let mut globs = rule.parameters.iter().chain(&rule.kms_decrypt_keys);
+        globs.try_for_each(|glob| compile(rule, glob, "namespace").map(drop))
+    })
 }
 
-fn compile(glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
-    // The placeholder must be a whole segment: in "/{namespace}*" the namespace "shop" would also be granted what
-    // belongs to "shop-internal".
-    let segments: Vec<_> = glob
+fn compile(rule: &AccessRule, glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
+    // The placeholder must be a whole segment: "/{namespace}*" would also grant the namespace "shop" what belongs to
+    // "shop-internal".
+    let segments: Option<Vec<_>> = glob
         .split('/')
         .map(|segment| if segment == PLACEHOLDER { Some(namespace) } else { Some(segment) })
         .map(|segment| segment.filter(|s| !s.contains(['{', '}'])))
-        .collect::<Option<_>>()
-        .ok_or_else(|| format!("glob {glob} may use braces only for {PLACEHOLDER} as a whole path segment"))?;
-    glob::compile(&segments.join("/"))
-}
-
-fn selects(matcher: &NamespaceMatch, namespace: &Namespace) -> bool {
-    match matcher {
-        NamespaceMatch { names: Some(names), .. } => names.contains(&namespace.name),
-        NamespaceMatch { selector: Some(selector), .. } => selector_matches(selector, &namespace.labels),
-        NamespaceMatch { all, .. } => all.unwrap_or_default(),
-    }
-}
-
-fn selector_matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
-    let wanted = selector.match_labels.iter().flatten();
-    let requirements = selector.match_expressions.as_deref().unwrap_or_default();
-    let is_empty = selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty) && requirements.is_empty();
-    // An empty selector selects everything elsewhere in Kubernetes; here a slip must not grant everything.
-    !is_empty
-        && wanted.into_iter().all(|(key, value)| labels.get(key) == Some(value))
-        && requirements.iter().all(|requirement| requirement_holds(requirement, labels))
-}
-
-fn requirement_holds(requirement: &LabelRequirement, labels: &BTreeMap<String, String>) -> bool {
-    let value = labels.get(&requirement.key);
-    let listed = || value.is_some_and(|v| requirement.values.iter().flatten().any(|listed| listed == v));
-    match requirement.operator {
-        SelectorOperator::In => listed(),
-        SelectorOperator::NotIn => !listed(),
-        SelectorOperator::Exists => value.is_some(),
-        SelectorOperator::DoesNotExist => value.is_none(),
-    }
+        .collect();
+    let compiled = match segments {
+        Some(segments) => glob::compile(&segments.join("/")),
+        None => Err(format!("glob {glob} has braces, which may only hold {PLACEHOLDER} as a whole path segment")),
+    };
+    compiled.map_err(|problem| format!("in rule {}, {problem}", rule.name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{NamespaceMatch, NamespacesFrom};
 
     fn scope() -> Scope {
         Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }
@@ -150,7 +128,7 @@ mod tests {
     }
 
     fn all() -> NamespaceMatch {
-        NamespaceMatch { all: Some(true), ..NamespaceMatch::default() }
+        NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() }
     }
 
     fn allows(rules: &[AccessRule], namespace: &str, labels: &[(&str, &str)], name: &str) -> bool {
@@ -193,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_listed_only_where_all_below_it_is_granted() {
+    fn a_path_is_granted_only_where_all_below_it_is_granted() {
         for (glob, path, recursive, expected) in [
             ("/shop/**", "/shop", true, true),
             ("/shop/**", "/shop/db", true, true),
@@ -213,8 +191,8 @@ mod tests {
         ] {
             let namespace = Namespace { name: "shop".into(), ..Namespace::default() };
             let grant = Grant::new(&[rule(all(), &[glob])], &namespace).expect("a valid glob");
-            let listing = PathQuery { path: path.trim_end_matches('/').into(), recursive, label: None };
-            assert_eq!(grant.allows_listing(&listing, &scope()), expected, "{glob} {path} {recursive}");
+            let query = PathQuery { path: path.trim_end_matches('/').into(), recursive, label: None };
+            assert_eq!(grant.allows_path(&query, &scope()), expected, "{glob} {path} {recursive}");
         }
     }
 
@@ -238,7 +216,7 @@ mod tests {
             (&["*"], None, true),
             (&["**"], None, false),
         ] {
-            assert_eq!(grant(globs).allows_key(key_id), expected, "{globs:?} {key_id:?}");
+            assert_eq!(grant(globs).allows_kms_key(key_id), expected, "{globs:?} {key_id:?}");
         }
     }
 
@@ -251,37 +229,5 @@ mod tests {
         for broken in ["/{namespace}*", "/x{namespace}/**", "/{other}/**", "/{a,b}/**"] {
             assert!(validate(&[rule(all(), &[broken])]).is_err(), "{broken}");
         }
-    }
-
-    #[test]
-    fn namespaces_are_chosen_by_name_or_label() {
-        let names = NamespaceMatch { names: Some(vec!["shop".into()]), ..NamespaceMatch::default() };
-        assert!(allows(&[rule(names.clone(), &["/**"])], "shop", &[], "/a"));
-        assert!(!allows(&[rule(names, &["/**"])], "shop2", &[], "/a"));
-
-        let selector = |selector| NamespaceMatch { selector: Some(selector), ..NamespaceMatch::default() };
-        let team = LabelSelector {
-            match_labels: Some([("team".to_owned(), "a".to_owned())].into()),
-            ..LabelSelector::default()
-        };
-        assert!(allows(&[rule(selector(team.clone()), &["/**"])], "x", &[("team", "a")], "/a"));
-        assert!(!allows(&[rule(selector(team), &["/**"])], "x", &[("team", "b")], "/a"));
-        assert!(!allows(&[rule(selector(LabelSelector::default()), &["/**"])], "x", &[], "/a"), "empty selector");
-        assert!(!allows(&[rule(NamespaceMatch::default(), &["/**"])], "x", &[], "/a"), "empty match");
-    }
-
-    #[test]
-    fn label_requirements_follow_kubernetes() {
-        let holds = |operator, values: &[&str], labels: &[(&str, &str)]| {
-            let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            let values = Some(values.iter().map(ToString::to_string).collect());
-            requirement_holds(&LabelRequirement { key: "k".into(), operator, values }, &labels)
-        };
-        assert!(holds(SelectorOperator::In, &["a", "b"], &[("k", "b")]));
-        assert!(!holds(SelectorOperator::In, &["a"], &[]));
-        assert!(holds(SelectorOperator::NotIn, &["a"], &[]));
-        assert!(!holds(SelectorOperator::NotIn, &["a"], &[("k", "a")]));
-        assert!(holds(SelectorOperator::Exists, &[], &[("k", "")]));
-        assert!(holds(SelectorOperator::DoesNotExist, &[], &[]));
     }
 }

@@ -1,5 +1,6 @@
-//! May it be read? The access rules of a store, and what they grant to a namespace.
+//! May it be read? Access rules, grants and globs.
 
-pub mod glob;
+pub(crate) mod glob;
 pub mod grant;
+pub mod namespace;
 pub mod read_authority;

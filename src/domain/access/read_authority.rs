@@ -4,21 +4,23 @@ use std::collections::BTreeSet;
 
 use crate::api::Reason;
 use crate::domain::{
-    Fault,
     access::grant::Grant,
     parameter::{
-        name::{ParameterRef, Scope},
+        name::{ParameterRef, full_name},
         path_query::PathQuery,
+        scope::Scope,
     },
-    report::text::list,
+    report::{fault::Fault, text::list},
 };
 
-/// Who reads where, and what is granted.
+/// The store that an object reads from, and what the store grants to it.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadAuthority<'a> {
-    /// Where plain names belong.
+    /// The place that plain names belong to.
     pub scope: &'a Scope,
-    /// What the store grants the object's namespace; `None` for a namespaced store, whose own identity is the boundary.
+    /// The store's prefix for names and paths; empty if it has none.
+    pub prefix: &'a str,
+    /// What the store grants to the object's namespace; `None` for a namespaced store, whose own identity is the boundary.
     pub grant: Option<&'a Grant>,
     /// The object's namespace, for messages.
     pub namespace: &'a str,
@@ -27,59 +29,121 @@ pub struct ReadAuthority<'a> {
 }
 
 impl ReadAuthority<'_> {
-    /// Checks that all these may be read.
+    /// Returns a name or path with the prefix of the store before it.
+    pub(crate) fn full_name(&self, name: &str) -> String {
+        full_name(self.prefix, name)
+    }
+
+    /// Checks that all these parameters may be read.
     ///
     /// # Errors
-    /// `PolicyDenied` with all that no rule grants.
-    pub fn check<'w>(&self, parameter_ref: impl Iterator<Item = &'w ParameterRef>) -> Result<(), Fault> {
+    /// `PolicyDenied`, with all parameters that no rule grants.
+    pub(crate) fn check<'w>(&self, parameter_refs: impl Iterator<Item = &'w ParameterRef>) -> Result<(), Fault> {
         let is_denied = |parameter_ref: &&ParameterRef| {
             self.grant.is_some_and(|grant| !grant.allows(&parameter_ref.arn, self.scope))
         };
-        let denied: BTreeSet<_> = parameter_ref.filter(is_denied).collect();
+        let denied: BTreeSet<_> = parameter_refs.filter(is_denied).collect();
         let subjects: Vec<_> = denied.iter().map(|w| self.scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
-        if denied.is_empty() { Ok(()) } else { Err(self.denied(&list(&subjects), "")) }
+        if denied.is_empty() { Ok(()) } else { Err(self.denied(&list(&subjects), "a glob that matches")) }
     }
 
     /// Checks that everything below a path may be read.
     ///
     /// # Errors
-    /// `PolicyDenied` with the rule that is needed.
-    pub fn check_listing(&self, listing: &PathQuery) -> Result<(), Fault> {
-        if self.grant.is_none_or(|grant| grant.allows_listing(listing, self.scope)) {
+    /// `PolicyDenied`, with the glob that is needed.
+    pub(crate) fn check_path(&self, query: &PathQuery) -> Result<(), Fault> {
+        if self.grant.is_none_or(|grant| grant.allows_path(query, self.scope)) {
             return Ok(());
         }
-        let below = if listing.recursive { "**" } else { "*" };
-        Err(self.denied(&format!("all of {0}/{below}", listing.path), ", a path for all that is below it"))
+        let glob = format!("{}/{}", query.path, if query.recursive { "**" } else { "*" });
+        Err(self.denied(&format!("all of {glob}"), &format!("the glob {glob}, or one that covers it,")))
     }
 
-    /// Checks that values may be decrypted by a key, as `kmsDecrypt.keyId` names it. KMS sees to it that it was that key.
+    /// Checks that `kmsDecrypt` may use a KMS key, as its `keyID` names it. KMS itself ensures that no other key is used.
     ///
     /// # Errors
-    /// `PolicyDenied` with the rule that is needed.
-    pub fn check_key(&self, key_id: Option<&str>) -> Result<(), Fault> {
-        if self.grant.is_none_or(|grant| grant.allows_key(key_id)) {
+    /// `PolicyDenied`, with the rule that is needed.
+    pub(crate) fn check_kms_key(&self, key_id: Option<&str>) -> Result<(), Fault> {
+        if self.grant.is_none_or(|grant| grant.allows_kms_key(key_id)) {
             return Ok(());
         }
         let Self { namespace, store, .. } = self;
         let message = match key_id {
             Some(key_id) => format!(
-                "Namespace {namespace} may not have values decrypted by KMS key {key_id}: no rule in spec.access of {store} \
-                 grants it; add it to kmsDecryptKeys of a rule for this namespace."
+                "Namespace {namespace} may not decrypt values with KMS key {key_id}: no rule in spec.access of {store} grants \
+                 it; add the key to kmsDecryptKeys of {}.",
+                self.rules()
             ),
             None => format!(
-                "Namespace {namespace} may not have values decrypted by any KMS key: set kmsDecrypt.keyId to one that \
+                "Namespace {namespace} may not decrypt values with any KMS key: set kmsDecrypt.keyID to a key that \
                  kmsDecryptKeys in spec.access of {store} grants."
             ),
         };
         Err(Fault::new(Reason::PolicyDenied, message))
     }
 
-    fn denied(&self, what: &str, how: &str) -> Fault {
+    fn denied(&self, subjects: &str, glob: &str) -> Fault {
         let Self { namespace, store, .. } = self;
         let message = format!(
-            "Namespace {namespace} may not read {what}: no rule in spec.access of {store} grants it; add a rule for this \
-             namespace with a glob that matches{how}."
+            "Namespace {namespace} may not read {subjects}: no rule in spec.access of {store} grants it; add {glob} to \
+             parameters of {}.",
+            self.rules()
         );
         Fault::new(Reason::PolicyDenied, message)
+    }
+
+    /// Names the rules that could grant more to the namespace.
+    fn rules(&self) -> String {
+        match self.grant.map(Grant::rules).unwrap_or_default() {
+            [] => format!("a new rule for namespace {}, which has none", self.namespace),
+            [rule] => format!("rule {rule}"),
+            rules => format!("one of the rules {}", list(rules)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{AccessRule, NamespaceMatch, NamespacesFrom},
+        domain::access::namespace::Namespace,
+    };
+
+    #[test]
+    fn a_refusal_names_the_rules_that_are_for_the_namespace() {
+        let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
+        let rule = |name: &str, from| AccessRule {
+            name: name.into(),
+            namespaces: NamespaceMatch { from, names: Some(vec!["other".into()]), ..NamespaceMatch::default() },
+            parameters: vec!["/shared/**".into()],
+            ..AccessRule::default()
+        };
+        let (shared, other) = (rule("shared", NamespacesFrom::All), rule("other", NamespacesFrom::Names));
+        for (rules, expected) in [
+            (vec![], "add a glob that matches to parameters of a new rule for namespace shop, which has none"),
+            (vec![other.clone()], "a new rule for namespace shop, which has none"),
+            (vec![shared.clone(), other], "to parameters of rule shared."),
+            (vec![shared.clone(), AccessRule { name: "more".into(), ..shared }], "one of the rules shared, more."),
+        ] {
+            let namespace = Namespace { name: "shop".into(), ..Namespace::default() };
+            let grant = Grant::new(&rules, &namespace).expect("valid globs");
+            let authority = ReadAuthority {
+                scope: &scope,
+                prefix: "",
+                grant: Some(&grant),
+                namespace: "shop",
+                store: "ClusterParameterStore default",
+            };
+            let denied = ParameterRef::new("/shop/a", None, &scope);
+            let fault = authority.check(std::iter::once(&denied)).expect_err("a refusal");
+            assert_eq!(fault.reason, Reason::PolicyDenied);
+            assert!(fault.message.contains(expected), "{} lacks {expected}", fault.message);
+            let query = PathQuery { path: "/shop".into(), recursive: true, label: None };
+            let fault = authority.check_path(&query).expect_err("a refusal");
+            assert!(fault.message.contains("add the glob /shop/**"), "{}", fault.message);
+            let fault = authority.check_kms_key(Some("alias/shop")).expect_err("a refusal");
+            assert!(fault.message.contains("KMS key alias/shop"), "{}", fault.message);
+        }
     }
 }

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::{audit::aws_error::AwsError, parameter::name::account_of, schedule::decide::Purpose};
+use crate::domain::{audit::aws_error::AwsError, parameter::arn::account_of, schedule::decide::Purpose};
 
 /// Who calls AWS, as STS GetCallerIdentity says it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
-//! What is read: names, ARNs, versions and keys of parameters.
+//! Parameters: names, ARNs, versions and KMS keys.
 
+pub mod arn;
 pub mod key;
 pub mod name;
 pub mod path_query;
 pub mod revision;
+pub mod scope;
+pub mod selector;

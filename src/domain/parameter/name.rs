@@ -1,67 +1,63 @@
-//! Names of parameters: what a spec writes, what AWS is asked, and the ARN that both mean.
+//! References to parameters: what a spec names, what AWS is asked for, and the ARN that both stand for.
 
 use std::fmt;
 
-use crate::domain::audit::Principal;
+use crate::domain::parameter::{scope::Scope, selector::Selector};
 
-/// Where a store reads: the scope that plain names belong to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope {
-    /// Partition of the caller's ARN, for example `aws` or `aws-cn`.
-    pub partition: String,
-    /// Region of the store.
-    pub region: String,
-    /// Account of the caller.
-    pub account: String,
-}
-
-/// Where the names of references to Secrets Manager begin.
+/// The start of names that are references to Secrets Manager.
 const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
+/// The start of names that AWS keeps for itself. A store's prefix is not put before them.
+const RESERVED: &str = "/aws/";
+/// Most levels of a name (Systems Manager User Guide, "Working with parameter hierarchies").
+pub(crate) const MOST_LEVELS: usize = 15;
+/// Most characters of a name (Systems Manager API reference, PutParameter).
+const LONGEST: usize = 1_011;
 
-/// Which version of a parameter is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Selector {
-    /// A fixed version. It never changes.
-    Version(i64),
-    /// The version that carries the label.
-    Label(String),
-}
-
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version(version) => write!(f, "{version}"),
-            Self::Label(label) => f.write_str(label),
-        }
+/// Returns the full name for a name or path in a spec: with the prefix of a store before it, and with the leading slash
+/// that AWS requires of names with several levels. ARNs stay as they are, and so do names that AWS keeps for itself.
+pub(crate) fn full_name(prefix: &str, name: &str) -> String {
+    if name.starts_with("arn:") {
+        return name.to_owned();
     }
+    let slash = if name.contains('/') && !name.starts_with('/') { "/" } else { "" };
+    let name = format!("{slash}{name}");
+    if prefix.is_empty() || name.starts_with(RESERVED) {
+        return name;
+    }
+    format!("{prefix}/{}", name.trim_start_matches('/'))
 }
 
-/// One parameter in one selection. Equal if AWS would answer the same, however the spec spells it: `x`, `/x` and the
-/// ARN of the store's own account are one parameter.
+/// Reports whether a name has more levels or characters than Parameter Store allows.
+pub(crate) fn is_too_long(name: &str) -> bool {
+    name.len() > LONGEST || name.split('/').filter(|level| !level.is_empty()).count() > MOST_LEVELS
+}
+
+/// One version of one parameter. Two are equal if AWS would give the same answer, however the spec spells them: `x`, `/x`
+/// and the ARN in the store's own account are one parameter.
 #[derive(Clone, Debug)]
 pub struct ParameterRef {
     /// ARN, without a selector.
     pub arn: String,
-    /// Name or ARN as the spec spells it: what AWS is asked for, without a selector.
+    /// Full name or ARN, as AWS is asked for it, without a selector.
     pub name: String,
     /// The version or label asked for; the newest version if none.
     pub selector: Option<Selector>,
 }
 
 impl ParameterRef {
-    /// What `name`, a parameter's name or ARN, means within `scope`.
+    /// Returns what `name`, a name or an ARN, refers to within `scope`.
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
         Self { arn, name: name.to_owned(), selector }
     }
 
-    /// Whether this is a secret of Secrets Manager that Parameter Store hands through. It has no versions of its own, and
-    /// cannot be asked for without being decrypted (Systems Manager User Guide, "Referencing Secrets Manager secrets").
+    /// Reports whether this is a secret of Secrets Manager that Parameter Store passes on. It has no versions of its own, and
+    /// cannot be read without decryption (Systems Manager User Guide, "Referencing Secrets Manager secrets").
     pub fn is_reference(&self) -> bool {
         self.arn.split_once(":parameter").is_some_and(|(_, name)| name.starts_with(SECRETS_MANAGER))
     }
 
-    /// The name as `GetParameters` takes it: `name`, `name:3` or `name:label`.
+    /// Returns the name as `GetParameters` takes it: `name`, `name:3` or `name:label`.
     pub fn request_name(&self) -> String {
         self.selector.as_ref().map_or_else(|| self.name.clone(), |selector| format!("{}:{selector}", self.name))
     }
@@ -106,61 +102,6 @@ impl fmt::Display for ParameterRef {
     }
 }
 
-impl Scope {
-    /// Where a principal reads.
-    pub fn of(principal: &Principal, region: &str) -> Self {
-        Self {
-            partition: principal.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
-            region: region.to_owned(),
-            account: principal.account.clone(),
-        }
-    }
-
-    /// The ARN of a parameter name in this scope: `arn:<partition>:ssm:<region>:<account>:parameter/<name>`, the name
-    /// without its leading slash (AWS Service Authorization Reference, Systems Manager).
-    pub fn parameter_arn(&self, name: &str) -> String {
-        let Self { partition, region, account } = self;
-        format!("arn:{partition}:ssm:{region}:{account}:parameter/{}", name.trim_start_matches('/'))
-    }
-
-    /// The full name, with its leading slash, of a parameter ARN of this scope; `None` for other accounts and regions.
-    pub fn own_name<'a>(&self, arn: &'a str) -> Option<&'a str> {
-        let name = ArnParts::parse(arn)?;
-        (name.region == self.region && name.account == self.account && name.partition == self.partition)
-            .then_some(name.name)
-    }
-}
-
-/// A parameter ARN taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArnParts<'a> {
-    /// For example `aws`.
-    pub partition: &'a str,
-    /// For example `eu-central-1`.
-    pub region: &'a str,
-    /// Twelve digits.
-    pub account: &'a str,
-    /// The name with its leading slash.
-    pub name: &'a str,
-}
-
-impl<'a> ArnParts<'a> {
-    /// The parts of `arn:<partition>:ssm:<region>:<account>:parameter/<name>`, or `None` if it is none.
-    pub fn parse(arn: &'a str) -> Option<Self> {
-        let mut parts = arn.splitn(6, ':');
-        let (prefix, partition, service) = (parts.next()?, parts.next()?, parts.next()?);
-        let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
-        let name = resource.strip_prefix("parameter")?;
-        let well_formed = prefix == "arn" && service == "ssm" && name.len() > 1 && name.starts_with('/');
-        well_formed.then_some(Self { partition, region, account, name })
-    }
-}
-
-/// The account of any ARN.
-pub fn account_of(arn: &str) -> Option<&str> {
-    arn.split(':').nth(4).filter(|account| !account.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,22 +124,30 @@ mod tests {
     }
 
     #[test]
-    fn only_own_arns_have_an_own_name() {
-        assert_eq!(scope().own_name("arn:aws:ssm:eu-central-1:111122223333:parameter/a/b"), Some("/a/b"));
-        for foreign in [
-            "arn:aws:ssm:eu-central-1:999999999999:parameter/a/b",
-            "arn:aws:ssm:us-east-1:111122223333:parameter/a/b",
-            "arn:aws-cn:ssm:eu-central-1:111122223333:parameter/a/b",
-            "arn:aws:secretsmanager:eu-central-1:111122223333:secret:a",
-            "/a/b",
+    fn request_names_carry_the_selector() {
+        assert_eq!(ParameterRef::new("/a", Some(Selector::Version(3)), &scope()).request_name(), "/a:3");
+        assert_eq!(ParameterRef::new("/a", Some(Selector::Label("prod".into())), &scope()).request_name(), "/a:prod");
+    }
+    #[test]
+    fn a_prefix_comes_before_names_but_not_before_arns_and_names_of_aws() {
+        let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/x";
+        for (prefix, name, expected) in [
+            ("", "/a", "/a"),
+            ("", "a", "a"),
+            ("", "a/b", "/a/b"),
+            ("/prod", "/a/b", "/prod/a/b"),
+            ("/prod", "a", "/prod/a"),
+            ("/prod", arn, arn),
+            ("/prod", "/aws/reference/secretsmanager/db", "/aws/reference/secretsmanager/db"),
+            ("/prod", "aws/reference/secretsmanager/db", "/aws/reference/secretsmanager/db"),
         ] {
-            assert_eq!(scope().own_name(foreign), None, "{foreign}");
+            assert_eq!(full_name(prefix, name), expected);
         }
     }
 
     #[test]
-    fn request_names_carry_the_selector() {
-        assert_eq!(ParameterRef::new("/a", Some(Selector::Version(3)), &scope()).request_name(), "/a:3");
-        assert_eq!(ParameterRef::new("/a", Some(Selector::Label("prod".into())), &scope()).request_name(), "/a:prod");
+    fn names_have_a_longest() {
+        assert!(!is_too_long(&"/x".repeat(15)) && is_too_long(&"/x".repeat(16)));
+        assert!(!is_too_long(&"x".repeat(1_011)) && is_too_long(&"x".repeat(1_012)));
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of a parameter without its value, and the digest that stands for all of an object's parameters.
+//! Metadata of parameters, and the digest that stands for all of an object's parameters.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ pub fn source_revision(source: &str, versions: &Versions) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::parameter::name::{Scope, Selector};
+    use crate::domain::parameter::{scope::Scope, selector::Selector};
 
     type Entry<'a> = (&'a str, Option<Selector>, Option<(i64, i64)>);
 

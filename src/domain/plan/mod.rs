@@ -1,4 +1,8 @@
 //! What is read? The spec becomes a plan of reads.
 
+pub mod conflict;
+pub mod name_filter;
+pub mod path_source;
 pub mod plan;
 pub mod resolve;
+pub mod types;

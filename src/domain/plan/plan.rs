@@ -1,254 +1,216 @@
-//! First stage: spec and store policy become the reads that an object needs, or a typed refusal.
+//! From a spec and the rules of its store to a plan, or to a refusal.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use crate::api::{DataEntry, Decode, Format, KeyMapping, KmsDecrypt, ParameterSource, Reason, SecureParameterSpec};
+use crate::api::{DataFromEntry, MergePolicy, Reason, SecureParameterSpec, ValueOptions};
 use crate::domain::{
-    Fault,
     access::read_authority::ReadAuthority,
     parameter::{
-        name::{ArnParts, ParameterRef, Scope, Selector},
-        path_query::Path,
+        arn::ArnParts,
+        name::{ParameterRef, is_too_long},
+        path_query::PathQuery,
+        scope::Scope,
+        selector::Selector,
     },
-    report::text::shortened,
+    plan::{
+        name_filter::NameFilter,
+        types::{FieldSource, KeySource, Lookups, PathSource, Place, Plan, PlannedSource, Source},
+    },
+    report::{fault::Fault, text::shortened},
     secret::{json, secret_type, template},
 };
-
-/// What one object needs from Parameter Store and what becomes of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// Per key of the Secret, where its value comes from.
-    pub keys: BTreeMap<String, Source>,
-    /// What becomes several keys.
-    pub sets: Vec<Set>,
-    /// Paths whose parameters become keys, once it is known what there is.
-    pub paths: Vec<Path>,
-    /// Per key of the Secret the parameter whose version before the newest one it gets, once it is known which that is.
-    pub previous: BTreeMap<String, Source>,
-    /// Keys that are composed of others.
-    pub templates: BTreeMap<String, String>,
-    /// Whether these alone are written.
-    pub only_templates: bool,
-    /// Type of the Secret.
-    pub secret_type: String,
-    /// Digest over everything that shapes the Secret besides the parameters. Of use within one process only.
-    pub shape: u64,
-    /// The same over what shapes its data alone.
-    pub data_shape: u64,
-}
-
-/// Where the value of a key comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Source {
-    /// The parameter.
-    pub parameter_ref: ParameterRef,
-    /// Whether the key may be absent.
-    pub optional: bool,
-    /// Whether a listing brought it here, and tells of its changes.
-    pub listed: bool,
-    /// How the value was encrypted by hand.
-    pub kms_decrypt: Option<KmsDecrypt>,
-    /// Where within the value; all of it, if `None`.
-    pub json_path: Option<String>,
-    /// How that is encoded.
-    pub decode: Option<Decode>,
-}
-
-impl Source {
-    /// All of a parameter that must exist.
-    pub const fn of(parameter_ref: ParameterRef) -> Self {
-        Self { parameter_ref, optional: false, listed: false, kms_decrypt: None, json_path: None, decode: None }
-    }
-}
-
-/// How a parameter is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read {
-    /// Whether all keys that want it can do without.
-    pub optional: bool,
-    /// Whether nothing but listings wants it, which tell of its changes.
-    pub listed: bool,
-}
-
-/// Every distinct parameter that is to be read.
-pub type Reads<'a> = BTreeMap<&'a ParameterRef, Read>;
-
-/// A parameter that becomes several keys.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Set {
-    /// Its place in `spec.dataFrom`.
-    pub index: usize,
-    /// The parameter.
-    pub parameter_ref: ParameterRef,
-    /// What its value is written in.
-    pub format: Format,
-    /// How the names in it become keys.
-    pub mapping: Option<KeyMapping>,
-}
-
-impl Plan {
-    /// The keys that the Secret has in any case, as far as they can be known without values.
-    pub fn required_keys(&self) -> impl Iterator<Item = &String> {
-        let entries = self.keys.iter().chain(&self.previous);
-        let entries = entries.filter(|(_, source)| !self.only_templates && !source.optional);
-        entries.map(|(key, _)| key).chain(self.templates.keys())
-    }
-
-    /// Every distinct parameter, as far as it is known which there are.
-    pub fn reads(&self) -> Reads<'_> {
-        let mut reads = Reads::new();
-        for source in self.keys.values() {
-            let read = Read { optional: source.optional, listed: source.listed };
-            let known = reads.entry(&source.parameter_ref).or_insert(read);
-            known.optional &= read.optional;
-            known.listed &= read.listed;
-        }
-        reads.extend(self.sets.iter().map(|set| (&set.parameter_ref, Read { optional: false, listed: false })));
-        reads
-    }
-}
 
 /// Plans the reads of an object.
 ///
 /// # Errors
-/// `PolicyDenied` with the names that no rule grants; `InvalidSpec` for what no schema can refuse; `TemplateError`.
-pub fn plan(spec: &SecureParameterSpec, bounds: &ReadAuthority<'_>) -> Result<Plan, Fault> {
-    let (mut keys, mut previous) = (BTreeMap::new(), BTreeMap::new());
-    for entry in &spec.data {
-        let source = source(entry, bounds.scope)?;
-        let twice = keys.contains_key(&entry.key) || previous.contains_key(&entry.key);
-        if twice {
-            return Err(Fault::new(Reason::InvalidSpec, format!("spec.data names the key {} twice.", entry.key)));
-        }
-        let sources = if entry.previous.unwrap_or_default() { &mut previous } else { &mut keys };
-        sources.insert(entry.key.clone(), source);
-    }
-    let (mut sets, mut paths) = (Vec::new(), Vec::new());
-    for (index, entry) in spec.data_from.iter().enumerate() {
-        match (&entry.parameter, &entry.path) {
-            (Some(parameter), None) => sets.push(set(index, parameter, entry.keys.as_ref(), bounds.scope)?),
-            (None, Some(path)) => paths.push(Path::new(index, path, entry.keys.as_ref())?),
-            _ => {
-                let message = format!("spec.dataFrom[{index}] must have either path or parameter.");
-                return Err(Fault::new(Reason::InvalidSpec, message));
-            }
-        }
-    }
-    let named = keys.values().chain(previous.values()).map(|source| &source.parameter_ref);
-    bounds.check(named.chain(sets.iter().map(|set| &set.parameter_ref)))?;
-    paths.iter().try_for_each(|path| bounds.check_listing(&path.listing))?;
-    let by_hand = keys.values().chain(previous.values()).filter_map(|source: &Source| source.kms_decrypt.as_ref());
-    by_hand.into_iter().try_for_each(|by_hand| bounds.check_key(by_hand.key_id.as_deref()))?;
+/// `PolicyDenied` with everything that no rule grants; `InvalidSpec` for what the schema cannot refuse; `TemplateError`.
+pub fn plan(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Plan, Fault> {
+    let sources = sources(spec, authority)?;
     let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();
-    template::check(&templates)?;
-    let only_templates = template.is_some_and(|template| template.only.unwrap_or_default());
-    let secret_type = spec.secret_type().to_owned();
     let (shape, data_shape) = shapes(spec);
-    let plan = Plan { keys, sets, paths, previous, templates, only_templates, secret_type, shape, data_shape };
-    secret_type::check_keys(&plan.secret_type, |key| plan.may_hold(key))?;
+    let plan = Plan {
+        lookups: Lookups::of(&sources),
+        sources,
+        key_conflicts: spec.key_conflicts.unwrap_or_default(),
+        templates,
+        merge_policy: spec.merge_policy(),
+        secret_type: spec.secret_type().to_owned(),
+        shape,
+        data_shape,
+    };
+    check_access(&plan, authority)?;
+    template::check(&plan.templates)?;
+    secret_type::check_keys(&plan.secret_type, |key| may_have(&plan, key))?;
     Ok(plan)
 }
 
-impl Plan {
-    /// Whether the Secret may come to hold a key.
-    fn may_hold(&self, key: &str) -> bool {
-        let is_open = !self.sets.is_empty() || !self.paths.is_empty();
-        let is_named = self.keys.contains_key(key) || self.previous.contains_key(key);
-        self.templates.contains_key(key) || !self.only_templates && (is_named || is_open)
+/// Returns all sources in the order in which later ones override earlier ones.
+fn sources(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Vec<PlannedSource>, Fault> {
+    let mut sources = Vec::new();
+    for (index, entry) in spec.data_from.iter().enumerate() {
+        sources.push(several_keys(Place::DataFrom(index), entry, authority)?);
+    }
+    let mut keys = BTreeSet::new();
+    for entry in &spec.data {
+        if !keys.insert(&entry.key) {
+            return Err(invalid(format!("spec.data names the key {} twice; remove one of the entries.", entry.key)));
+        }
+        let source = source(Place::Data(entry.key.clone()), &entry.parameter, &entry.value, authority)?;
+        sources.push(PlannedSource::Key(KeySource { key: entry.key.clone(), source }));
+    }
+    Ok(sources)
+}
+
+/// Returns the source that an entry of `spec.dataFrom` is.
+fn several_keys(place: Place, entry: &DataFromEntry, authority: &ReadAuthority<'_>) -> Result<PlannedSource, Fault> {
+    let filter = NameFilter::new(&entry.include, &entry.exclude)
+        .map_err(|problem| invalid(format!("{place}: {problem}; correct it.")))?;
+    let mapping = entry.keys.clone();
+    match (&entry.parameter, &entry.path) {
+        (Some(parameter), None) => {
+            let format = entry.format.ok_or_else(|| invalid(format!("{place} needs a format: JSON or Dotenv.")))?;
+            let source = source(place, parameter, &entry.value, authority)?;
+            Ok(PlannedSource::Fields(FieldSource { source, format, filter, mapping }))
+        }
+        (None, Some(path)) => {
+            let query = PathQuery {
+                path: checked_name(&place, path, authority)?.trim_end_matches('/').to_owned(),
+                recursive: entry.recursive.unwrap_or_default(),
+                label: entry.value.label.clone(),
+            };
+            let optional = entry.value.optional.unwrap_or_default();
+            Ok(PlannedSource::Path(PathSource { place, query, filter, mapping, optional }))
+        }
+        _ => Err(invalid(format!("{place} needs either parameter or path; set one of them."))),
     }
 }
 
-fn source(entry: &DataEntry, scope: &Scope) -> Result<Source, Fault> {
-    let place = || format!("spec.data[{}]", entry.key);
-    if let Some(path) = &entry.json_path {
-        let wrong = |problem| format!("{}.jsonPath: {} {problem}; correct it.", place(), shortened(path));
-        json::check_path(path).map_err(|problem| Fault::new(Reason::InvalidSpec, wrong(problem)))?;
+/// Returns the source that the fields which `data` and `dataFrom` share describe.
+fn source(place: Place, parameter: &str, value: &ValueOptions, authority: &ReadAuthority<'_>) -> Result<Source, Fault> {
+    if let Some(path) = &value.json_path {
+        let wrong = |problem| invalid(format!("{place}.jsonPath: {} {problem}; correct it.", shortened(path)));
+        json::check_path(path).map_err(wrong)?;
     }
-    let parameter_ref = parameter_ref(place, &entry.parameter, entry.version, entry.label.as_ref(), scope)?;
-    if entry.previous.unwrap_or_default() && (parameter_ref.selector.is_some() || parameter_ref.is_reference()) {
-        let message = format!("{} has previous beside a version, a label or a secret of Secrets Manager.", place());
-        return Err(Fault::new(Reason::InvalidSpec, message));
+    let name = checked_name(&place, parameter, authority)?;
+    let parameter_ref = parameter_ref(&place, &name, selector(&place, value)?, authority.scope)?;
+    let previous = value.previous.unwrap_or_default();
+    if previous && (parameter_ref.selector.is_some() || parameter_ref.is_reference()) {
+        let message = "previous does not go with a version, a label or a secret of Secrets Manager; remove one of them";
+        return Err(invalid(format!("{place}: {message}.")));
     }
     Ok(Source {
-        optional: entry.optional.unwrap_or_default(),
-        kms_decrypt: entry.kms_decrypt.clone(),
-        json_path: entry.json_path.clone(),
-        decode: entry.decode,
-        ..Source::of(parameter_ref)
+        previous,
+        optional: value.optional.unwrap_or_default(),
+        kms_decrypt: value.kms_decrypt.clone(),
+        json_path: value.json_path.clone(),
+        decode: value.decode,
+        ..Source::of(place, parameter_ref)
     })
 }
 
-fn set(index: usize, source: &ParameterSource, keys: Option<&KeyMapping>, scope: &Scope) -> Result<Set, Fault> {
-    let ParameterSource { name, version, label, format } = source;
-    let place = || format!("spec.dataFrom[{index}].parameter");
-    let parameter_ref = parameter_ref(place, name, *version, label.as_ref(), scope)?;
-    Ok(Set { parameter_ref, index, format: *format, mapping: keys.cloned() })
+fn selector(place: &Place, value: &ValueOptions) -> Result<Option<Selector>, Fault> {
+    match (value.version, &value.label) {
+        (Some(_), Some(_)) => Err(invalid(format!("{place} has a version and a label; remove one of them."))),
+        (Some(version), None) => Ok(Some(Selector::Version(version))),
+        (None, Some(label)) => Ok(Some(Selector::Label(label.clone()))),
+        (None, None) => Ok(None),
+    }
 }
 
-fn parameter_ref(
-    place: impl Fn() -> String,
-    name: &str,
-    version: Option<i64>,
-    label: Option<&String>,
-    scope: &Scope,
-) -> Result<ParameterRef, Fault> {
-    let invalid = |message| Err(Fault::new(Reason::InvalidSpec, message));
-    let selector = match (version, label) {
-        (Some(_), Some(_)) => return invalid(format!("{} has a version and a label; keep one of them.", place())),
-        (Some(version), None) => Some(Selector::Version(version)),
-        (None, Some(label)) => Some(Selector::Label(label.clone())),
-        (None, None) => None,
-    };
+/// Returns a name or path with the prefix of the store, if Parameter Store can have it.
+fn checked_name(place: &Place, name: &str, authority: &ReadAuthority<'_>) -> Result<String, Fault> {
+    let full = authority.full_name(name);
+    if full.starts_with("arn:") || !is_too_long(&full) {
+        return Ok(full);
+    }
+    Err(invalid(format!(
+        "{place}: {} has more than 15 levels or 1,011 characters with the prefix of {}; use a shorter name.",
+        shortened(&full),
+        authority.store
+    )))
+}
+
+fn parameter_ref(place: &Place, name: &str, selector: Option<Selector>, scope: &Scope) -> Result<ParameterRef, Fault> {
     if let Some(arn) = ArnParts::parse(name)
         && arn.region != scope.region
     {
-        return invalid(format!(
-            "Parameter {name} is in region {}, but the store reads region {}; use a store of that region.",
+        return Err(invalid(format!(
+            "{place}: parameter {name} is in region {}, but the store reads region {}; use a store of that region.",
             arn.region, scope.region
-        ));
+        )));
     }
     let parameter_ref = ParameterRef::new(name, selector, scope);
     if !parameter_ref.is_reference() {
         return Ok(parameter_ref);
     }
     match (scope.own_name(&parameter_ref.arn), &parameter_ref.selector) {
-        (_, Some(Selector::Version(_))) => invalid(format!(
-            "{}: secret {name} of Secrets Manager has no version numbers; use label for one of its stages.",
-            place()
-        )),
-        // AWS takes such a name, but no ARN made of it.
+        (_, Some(Selector::Version(_))) => Err(invalid(format!(
+            "{place}: secret {name} of Secrets Manager has no version numbers; use label for one of its stages."
+        ))),
+        // AWS accepts the name of a reference, but not its ARN.
         (Some(own), selector) => Ok(ParameterRef::new(own, selector.clone(), scope)),
-        (None, _) => invalid(format!(
-            "{}: {name} is a secret of Secrets Manager in another account, which Parameter Store does not hand through.",
-            place()
-        )),
+        (None, _) => Err(invalid(format!(
+            "{place}: {name} is a secret of Secrets Manager in another account, which Parameter Store does not pass on; use \
+             a store of that account."
+        ))),
     }
 }
 
-/// Digests over what shapes the Secret, and over what shapes its data.
+/// Checks that the store grants everything that is named.
+fn check_access(plan: &Plan, authority: &ReadAuthority<'_>) -> Result<(), Fault> {
+    authority.check(plan.values().map(|source| &source.parameter_ref))?;
+    plan.paths().try_for_each(|path| authority.check_path(&path.query))?;
+    let mut kms_decrypt = plan.values().filter_map(|source| source.kms_decrypt.as_ref());
+    kms_decrypt.try_for_each(|kms_decrypt| authority.check_kms_key(kms_decrypt.key_id.as_deref()))
+}
+
+/// Reports whether the Secret may have a key.
+fn may_have(plan: &Plan, key: &str) -> bool {
+    let may_give = |source: &PlannedSource| match source {
+        PlannedSource::Key(source) => source.key == key,
+        PlannedSource::Fields(_) | PlannedSource::Path(_) => true,
+    };
+    let is_templated = plan.templates.contains_key(key);
+    is_templated || plan.merge_policy == MergePolicy::Merge && plan.sources.iter().any(may_give)
+}
+
+/// Returns digests of what shapes the Secret, and of what shapes its data.
 fn shapes(spec: &SecureParameterSpec) -> (u64, u64) {
     let digest = |shape: String| {
         let mut hasher = DefaultHasher::new();
         shape.hash(&mut hasher);
         hasher.finish()
     };
-    let (target, store) = (spec.target.as_ref(), spec.store());
+    let (target, store, conflicts) = (spec.target.as_ref(), spec.store(), spec.key_conflicts);
     let template = target.and_then(|target| target.template.as_ref());
-    // Debug forms of plain data: stable within a process, which is all that is asked of them.
-    let data = format!("{:?}{:?}{template:?}{store:?}", spec.data, spec.data_from);
+    // Debug forms of plain data are stable within a process, which is enough.
+    let data = format!("{:?}{:?}{conflicts:?}{template:?}{store:?}", spec.data, spec.data_from);
     (digest(format!("{data}{target:?}")), digest(data))
+}
+
+fn invalid(message: String) -> Fault {
+    Fault::new(Reason::InvalidSpec, message)
+}
+
+/// Plans the reads of the named parameters alone, for tests of later stages.
+#[cfg(test)]
+pub(crate) fn plan_of_keys(keys: impl IntoIterator<Item = (String, Source)>) -> Plan {
+    let sources = keys.into_iter().map(|(key, source)| PlannedSource::Key(KeySource { key, source }));
+    Plan { sources: sources.collect(), secret_type: "Opaque".into(), ..Plan::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        api::{AccessRule, NamespaceMatch, Target},
-        domain::access::grant::{Grant, Namespace},
+        api::{
+            AccessRule, DataEntry, Format, KeyConflicts, KmsDecrypt, NamespaceMatch, NamespacesFrom, Target, Template,
+        },
+        domain::access::{grant::Grant, namespace::Namespace},
     };
 
     fn scope() -> Scope {
@@ -259,11 +221,14 @@ mod tests {
         SecureParameterSpec { data: entries.to_vec(), ..SecureParameterSpec::default() }
     }
 
+    fn plan_with(spec: &SecureParameterSpec, grant: Option<&Grant>, prefix: &str) -> Result<Plan, Fault> {
+        let scope = scope();
+        let store = "ClusterParameterStore default";
+        super::plan(spec, &ReadAuthority { scope: &scope, prefix, grant, namespace: "shop", store })
+    }
+
     fn plan(spec: &SecureParameterSpec, grant: Option<&Grant>) -> Result<Plan, Fault> {
-        super::plan(
-            spec,
-            &ReadAuthority { scope: &scope(), grant, namespace: "shop", store: "ClusterParameterStore default" },
-        )
+        plan_with(spec, grant, "")
     }
 
     fn entry(key: &str, parameter: &str) -> DataEntry {
@@ -271,7 +236,7 @@ mod tests {
     }
 
     fn grant(glob: &str) -> Grant {
-        let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
+        let namespaces = NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() };
         let rules = [AccessRule { namespaces, parameters: vec![glob.into()], ..AccessRule::default() }];
         Grant::new(&rules, &Namespace { name: "shop".into(), ..Namespace::default() }).expect("a valid glob")
     }
@@ -281,13 +246,13 @@ mod tests {
         let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/x";
         let spec = spec(&[entry("a", "x"), entry("b", "/x"), entry("c", arn)]);
         let plan = plan(&spec, None).expect("a plan");
-        assert_eq!(plan.reads().len(), 1);
-        assert_eq!(plan.keys.len(), 3);
+        assert_eq!((plan.reads().len(), plan.sources.len()), (1, 3));
     }
 
     #[test]
     fn a_read_is_optional_only_if_all_its_keys_are() {
-        let optional = DataEntry { optional: Some(true), ..entry("a", "/x") };
+        let value = ValueOptions { optional: Some(true), ..ValueOptions::default() };
+        let optional = DataEntry { value, ..entry("a", "/x") };
         let only = plan(&spec(std::slice::from_ref(&optional)), None).expect("a plan");
         assert_eq!(only.reads().into_values().map(|read| read.optional).collect::<Vec<_>>(), [true]);
         let both = plan(&spec(&[optional, entry("b", "/x")]), None).expect("a plan");
@@ -315,19 +280,69 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_ignores_what_does_not_shape_the_secret() {
+    fn the_prefix_of_the_store_comes_before_names_and_paths_and_is_granted_with_them() {
+        let mut spec = spec(&[entry("a", "/shop/a")]);
+        spec.data_from = vec![DataFromEntry { path: Some("/shop/db/".into()), ..DataFromEntry::default() }];
+        let plan = plan_with(&spec, Some(&grant("/prod/shop/**")), "/prod").expect("a plan");
+        let names: Vec<_> = plan.reads().into_keys().map(|parameter_ref| parameter_ref.name.clone()).collect();
+        assert_eq!(names, ["/prod/shop/a"]);
+        assert_eq!(plan.paths().map(|path| path.query.path.as_str()).collect::<Vec<_>>(), ["/prod/shop/db"]);
+        let fault = plan_with(&spec, Some(&grant("/shop/**")), "/prod").expect_err("a refusal");
+        assert!(fault.message.contains("may not read /prod/shop/a:"), "{}", fault.message);
+        let deep = super::tests::spec(&[entry("a", &"/x".repeat(15))]);
+        assert!(plan_with(&deep, None, "").is_ok());
+        let fault = plan_with(&deep, None, "/prod").expect_err("too many levels");
+        assert!(fault.message.contains("15 levels") && fault.message.contains("prefix"), "{}", fault.message);
+    }
+
+    #[test]
+    fn fields_and_single_keys_take_the_same_options() {
+        let value = ValueOptions {
+            label: Some("prod".into()),
+            kms_decrypt: Some(KmsDecrypt::default()),
+            json_path: Some("$.a".into()),
+            optional: Some(true),
+            ..ValueOptions::default()
+        };
+        let mut spec = spec(&[DataEntry { value: value.clone(), ..entry("a", "/x") }]);
+        spec.data_from = vec![DataFromEntry {
+            parameter: Some("/x".into()),
+            format: Some(Format::Json),
+            value,
+            ..DataFromEntry::default()
+        }];
+        let plan = plan(&spec, None).expect("a plan");
+        let sources: Vec<_> = plan.values().map(|s| Source { place: Place::DataFrom(0), ..s.clone() }).collect();
+        assert_eq!(sources[0], sources[1]);
+    }
+
+    #[test]
+    fn the_shape_changes_with_the_fields_that_shape_the_secret() {
         let plain = spec(&[entry("a", "/x")]);
+        let shapes_of = |spec: &SecureParameterSpec| {
+            let plan = plan(spec, None).expect("a plan");
+            (plan.shape, plan.data_shape)
+        };
+        let (shape, data_shape) = shapes_of(&plain);
         let suspended = SecureParameterSpec { suspend: Some(true), ..plain.clone() };
-        let other = spec(&[entry("b", "/x")]);
-        let shape_of = |spec: &SecureParameterSpec| plan(spec, None).expect("a plan").shape;
-        assert_eq!(shape_of(&plain), shape_of(&suspended));
-        assert_ne!(shape_of(&plain), shape_of(&other));
+        assert_eq!(shapes_of(&suspended), (shape, data_shape));
         let labels = [("team".to_owned(), "shop".to_owned())].into();
-        let labelled = Target { labels, ..Target::default() };
-        let labelled = SecureParameterSpec { target: Some(labelled), ..plain.clone() };
-        assert_ne!(shape_of(&plain), shape_of(&labelled));
-        let data_shape_of = |spec: &SecureParameterSpec| plan(spec, None).expect("a plan").data_shape;
-        assert_eq!(data_shape_of(&plain), data_shape_of(&labelled));
-        assert_ne!(data_shape_of(&plain), data_shape_of(&other));
+        let labelled = SecureParameterSpec { target: Some(Target { labels, ..Target::default() }), ..plain.clone() };
+        let labelled = shapes_of(&labelled);
+        assert!(labelled.0 != shape && labelled.1 == data_shape);
+        let template =
+            Template { data: [("b".to_owned(), "x".to_owned())].into(), merge_policy: Some(MergePolicy::Replace) };
+        let templated = Target { template: Some(template), ..Target::default() };
+        let include = vec!["a".to_owned()];
+        let path = DataFromEntry { path: Some("/x".into()), include, ..DataFromEntry::default() };
+        for other in [
+            spec(&[entry("b", "/x")]),
+            SecureParameterSpec { key_conflicts: Some(KeyConflicts::LastWins), ..plain.clone() },
+            SecureParameterSpec { target: Some(templated), ..plain.clone() },
+            SecureParameterSpec { data_from: vec![path], ..plain.clone() },
+        ] {
+            let other = shapes_of(&other);
+            assert!(other.0 != shape && other.1 != data_shape);
+        }
     }
 }

@@ -1,108 +1,103 @@
-//! Between plan and read: what a plan asks of Parameter Store before it is known which versions of which parameters are
-//! to be read.
+//! From a plan and the answers to its lookups to a plan that names every read.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::api::Reason;
 use crate::domain::{
-    Fault,
     access::read_authority::ReadAuthority,
-    parameter::{
-        name::{ParameterRef, Selector},
-        path_query::{Children, PathQuery},
+    parameter::{name::ParameterRef, selector::Selector},
+    plan::{
+        conflict,
+        types::{FieldSource, KeySource, LookupResult, Plan, PlannedSource, Source},
     },
-    plan::plan::{Plan, Source},
-    report::text::list,
+    report::{fault::Fault, text::list},
 };
 
-/// What has to be looked up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lookups {
-    /// Paths to list.
-    pub listings: BTreeSet<PathQuery>,
-    /// Parameters whose newest version counts, with whether all that ask can do without.
-    pub newest: BTreeMap<ParameterRef, bool>,
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LookedUp {
-    /// What is below each path.
-    pub listings: BTreeMap<PathQuery, Children>,
-    /// Newest versions; parameters that do not exist are absent.
-    pub newest: BTreeMap<ParameterRef, i64>,
-}
-
-impl Lookups {
-    /// Whether nothing has to be looked up.
-    pub fn is_empty(&self) -> bool {
-        self.listings.is_empty() && self.newest.is_empty()
-    }
-}
-
 impl Plan {
-    /// What has to be looked up before the plan is complete.
-    pub fn lookups(&self) -> Lookups {
-        let mut lookups =
-            Lookups { listings: self.paths.iter().map(|path| path.listing.clone()).collect(), ..Lookups::default() };
-        for source in self.previous.values() {
-            let optional = lookups.newest.entry(source.parameter_ref.clone()).or_insert(source.optional);
-            *optional &= source.optional;
-        }
-        lookups
-    }
-
-    /// The plan with all its reads, now that it is known what there is.
+    /// Returns the plan with all its reads, now that lookups are answered.
     ///
     /// # Errors
-    /// `PathEmpty`, `KeyCollision` and `InvalidSpec` as [`super::listing::Path::expand`] says; `VersionNotFound` for
-    /// parameters without a version before the newest; `PolicyDenied` for what the store does not grant after all.
-    pub fn resolve(&self, found: &LookedUp, bounds: &ReadAuthority<'_>) -> Result<Cow<'_, Self>, Fault> {
-        if self.paths.is_empty() && self.previous.is_empty() {
+    /// `PathEmpty`, `KeyCollision` and `InvalidSpec` as for [`super::types::PathSource::expand`]; `KeyCollision` between
+    /// entries of the spec; `VersionNotFound` for parameters without a version before the newest; `PolicyDenied` for
+    /// parameters that the store does not grant.
+    pub fn resolve(&self, found: &LookupResult, authority: &ReadAuthority<'_>) -> Result<Cow<'_, Self>, Fault> {
+        if self.lookups.is_empty() {
             return Ok(Cow::Borrowed(self));
         }
-        let mut plan = self.clone();
-        let mut first_versions = BTreeSet::new();
-        for (key, source) in &self.previous {
-            match found.newest.get(&source.parameter_ref) {
-                Some(newest @ 2..) => {
-                    let selector = Some(Selector::Version(newest - 1));
-                    let parameter_ref = ParameterRef { selector, ..source.parameter_ref.clone() };
-                    plan.keys.insert(key.clone(), Source { parameter_ref, ..source.clone() });
+        let (mut sources, mut first_versions) = (Vec::new(), BTreeSet::new());
+        for planned in &self.sources {
+            match planned {
+                PlannedSource::Path(path) => {
+                    let children = found.listings.get(&path.query).cloned().unwrap_or_default();
+                    sources.extend(path.expand(&children)?.into_iter().map(PlannedSource::Key));
                 }
-                _ if source.optional => {}
-                _ => drop(first_versions.insert(source.parameter_ref.to_string())),
+                PlannedSource::Key(KeySource { source, .. }) | PlannedSource::Fields(FieldSource { source, .. }) => {
+                    match with_version(source, found) {
+                        Some(source) => sources.push(planned.with(source)),
+                        None if source.optional => {}
+                        None => drop(first_versions.insert(source.parameter_ref.to_string())),
+                    }
+                }
             }
         }
         if !first_versions.is_empty() {
-            let names: Vec<_> = first_versions.into_iter().collect();
-            let message = format!(
-                "There is no version before the newest yet of {}; set optional beside previous, or wait for the next \
-                 version.",
-                list(&names)
-            );
-            return Err(Fault::new(Reason::VersionNotFound, message));
+            return Err(no_previous(&first_versions.into_iter().collect::<Vec<_>>()));
         }
-        for path in &self.paths {
-            let children = found.listings.get(&path.listing).cloned().unwrap_or_default();
-            path.expand(&children, &mut plan.keys)?;
-        }
-        bounds.check(plan.keys.values().map(|source| &source.parameter_ref))?;
-        Ok(Cow::Owned(plan))
+        let plan = Self { sources, ..self.clone() };
+        authority.check(plan.values().map(|source| &source.parameter_ref))?;
+        let sources = conflict::settle(plan.sources, plan.key_conflicts)?;
+        Ok(Cow::Owned(Self { sources, ..self.clone() }))
     }
+}
+
+impl PlannedSource {
+    /// Returns the same with another source of its value.
+    fn with(&self, source: Source) -> Self {
+        match self {
+            Self::Key(key) => Self::Key(KeySource { source, ..key.clone() }),
+            Self::Fields(fields) => Self::Fields(FieldSource { source, ..fields.clone() }),
+            Self::Path(path) => Self::Path(path.clone()),
+        }
+    }
+}
+
+/// Returns a source with the version that `previous` means, now that the newest is known; `None` if there is no version
+/// before it.
+fn with_version(source: &Source, found: &LookupResult) -> Option<Source> {
+    if !source.previous {
+        return Some(source.clone());
+    }
+    let newest = found.newest.get(&source.parameter_ref).copied().filter(|newest| *newest > 1)?;
+    let selector = Some(Selector::Version(newest - 1));
+    let parameter_ref = ParameterRef { selector, ..source.parameter_ref.clone() };
+    Some(Source { parameter_ref, previous: false, ..source.clone() })
+}
+
+fn no_previous(names: &[String]) -> Fault {
+    let message = format!(
+        "There is no version before the newest yet of {}; set optional beside previous, or wait for the next version.",
+        list(names)
+    );
+    Fault::new(Reason::VersionNotFound, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::{
-        api::{AccessRule, DataEntry, DataFromEntry, NamespaceMatch, PathSource, SecureParameterSpec},
+        api::{
+            AccessRule, DataEntry, DataFromEntry, KeyConflicts, NamespaceMatch, NamespacesFrom, SecureParameterSpec,
+            ValueOptions,
+        },
         domain::{
-            access::grant::{Grant, Namespace},
-            parameter::{name::Scope, revision::Metadata},
+            access::{grant::Grant, namespace::Namespace},
+            parameter::{
+                path_query::{Children, PathQuery},
+                revision::Metadata,
+                scope::Scope,
+            },
             plan::plan::plan,
         },
     };
@@ -115,50 +110,68 @@ mod tests {
         ParameterRef::new(name, None, &scope())
     }
 
-    fn previous(key: &str, parameter: &str, optional: bool) -> DataEntry {
-        let (previous, optional) = (Some(true), Some(optional));
-        DataEntry { key: key.into(), parameter: parameter.into(), previous, optional, ..DataEntry::default() }
+    fn entry(key: &str, parameter: &str, value: ValueOptions) -> DataEntry {
+        DataEntry { key: key.into(), parameter: parameter.into(), value }
     }
 
-    fn path(prefix: &str) -> DataFromEntry {
-        let path = PathSource { prefix: prefix.into(), recursive: Some(true), ..PathSource::default() };
-        DataFromEntry { path: Some(path), ..DataFromEntry::default() }
+    fn previous(key: &str, parameter: &str, optional: bool) -> DataEntry {
+        let value = ValueOptions { previous: Some(true), optional: Some(optional), ..ValueOptions::default() };
+        entry(key, parameter, value)
+    }
+
+    fn path(path: &str) -> DataFromEntry {
+        DataFromEntry { path: Some(path.into()), recursive: Some(true), ..DataFromEntry::default() }
     }
 
     fn spec(data: &[DataEntry], data_from: &[DataFromEntry]) -> SecureParameterSpec {
         SecureParameterSpec { data: data.to_vec(), data_from: data_from.to_vec(), ..SecureParameterSpec::default() }
     }
 
-    fn resolve(spec: &SecureParameterSpec, found: &LookedUp, grant: Option<&str>) -> Result<Plan, Fault> {
-        let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
+    fn resolve(spec: &SecureParameterSpec, found: &LookupResult, grant: Option<&str>) -> Result<Plan, Fault> {
+        let namespaces = NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() };
         let rules = grant.map(|glob| AccessRule { namespaces, parameters: vec![glob.into()], ..AccessRule::default() });
         let grant = rules.map(|rule| Grant::new(&[rule], &Namespace::default()).expect("a valid glob"));
-        let bounds = ReadAuthority { scope: &scope(), grant: grant.as_ref(), namespace: "shop", store: "store" };
-        Ok(plan(spec, &bounds)?.resolve(found, &bounds)?.into_owned())
+        let scope = scope();
+        let authority =
+            ReadAuthority { scope: &scope, prefix: "", grant: grant.as_ref(), namespace: "shop", store: "store" };
+        Ok(plan(spec, &authority)?.resolve(found, &authority)?.into_owned())
     }
 
-    fn newest(versions: &[(&str, i64)]) -> LookedUp {
+    fn newest(versions: &[(&str, i64)]) -> LookupResult {
         let newest = versions.iter().map(|(name, version)| (parameter_ref(name), *version)).collect();
-        LookedUp { newest, ..LookedUp::default() }
+        LookupResult { newest, ..LookupResult::default() }
     }
 
-    fn listed(path: &str, names: &[&str]) -> LookedUp {
-        let listing = PathQuery { path: path.into(), recursive: true, label: None };
-        let children = names.iter().map(|name| (parameter_ref(name), Metadata::default())).collect::<BTreeMap<_, _>>();
-        LookedUp { listings: [(listing, Children::new(children))].into(), ..LookedUp::default() }
+    fn listed(paths: &[(&str, &[&str])]) -> LookupResult {
+        let listing = |(path, names): &(&str, &[&str])| {
+            let query = PathQuery { path: (*path).into(), recursive: true, label: None };
+            let children = names.iter().map(|name| (parameter_ref(name), Metadata::default()));
+            (query, Children::new(children.collect::<BTreeMap<_, _>>()))
+        };
+        LookupResult { listings: paths.iter().map(listing).collect(), ..LookupResult::default() }
+    }
+
+    /// The keys of a plan, each with its parameter, in order.
+    fn keys(plan: &Plan) -> Vec<(&str, String)> {
+        let key = |source| match source {
+            &PlannedSource::Key(ref key) => (key.key.as_str(), key.source.parameter_ref.to_string()),
+            _ => ("", String::new()),
+        };
+        plan.sources.iter().map(key).collect()
     }
 
     #[test]
     fn the_previous_version_follows_the_newest() {
         let spec = spec(&[previous("OLD", "/a", false)], &[]);
-        for (version, expected) in [(2, 1), (7, 6)] {
+        for (version, expected) in [(2, "/a:1"), (7, "/a:6")] {
             let plan = resolve(&spec, &newest(&[("/a", version)]), None).expect("a plan");
-            assert_eq!(plan.keys["OLD"].parameter_ref.selector, Some(Selector::Version(expected)));
+            assert_eq!(keys(&plan), [("OLD", expected.to_owned())]);
+            assert_eq!(plan.reads().len(), 1);
         }
     }
 
     #[test]
-    fn a_first_version_has_none_before_it() {
+    fn a_first_version_has_no_previous_one() {
         let fault = resolve(&spec(&[previous("OLD", "/a", false)], &[]), &newest(&[("/a", 1)]), None);
         let fault = fault.expect_err("a refusal");
         assert_eq!(fault.reason, Reason::VersionNotFound);
@@ -170,34 +183,62 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_a_path_becomes_keys_beside_others() {
-        let named = DataEntry { key: "x".into(), parameter: "/shop/a".into(), ..DataEntry::default() };
-        let found = listed("/shop", &["/shop/a", "/shop/b"]);
+    fn parameters_below_a_path_become_keys_beside_others() {
+        let named = entry("x", "/shop/a", ValueOptions::default());
+        let found = listed(&[("/shop", &["/shop/a", "/shop/b"])]);
         let plan =
             resolve(&spec(std::slice::from_ref(&named), &[path("/shop/")]), &found, Some("/shop/**")).expect("a plan");
-        assert_eq!(plan.keys.keys().collect::<Vec<_>>(), ["a", "b", "x"]);
+        assert_eq!(keys(&plan).iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "b", "x"]);
+        assert!(plan.has_paths(), "the path is still watched");
         let listed: Vec<_> = plan.reads().into_values().map(|read| (read.listed, read.optional)).collect();
-        assert_eq!(listed, [(false, false), (true, true)], "what is wanted by name is looked at by name");
+        assert_eq!(listed, [(false, false), (true, true)], "a parameter that data names is polled by name");
         let fault = resolve(&spec(&[DataEntry { key: "a".into(), ..named }], &[path("/shop")]), &found, None);
         let fault = fault.expect_err("a collision");
         assert_eq!(fault.reason, Reason::KeyCollision);
-        assert!(fault.message.contains("twice from /shop/a"), "{}", fault.message);
+        for part in ["twice from /shop/a", "spec.dataFrom[0].keys", "LastWins"] {
+            assert!(fault.message.contains(part), "{} lacks {part}", fault.message);
+        }
+    }
+
+    #[test]
+    fn later_sources_override_earlier_ones_and_data_overrides_all() {
+        let data = [entry("c", "/own/c", ValueOptions::default())];
+        let layered = SecureParameterSpec {
+            key_conflicts: Some(KeyConflicts::LastWins),
+            ..spec(&data, &[path("/base"), path("/prod")])
+        };
+        let found = listed(&[("/base", &["/base/a", "/base/b", "/base/c"]), ("/prod", &["/prod/b", "/prod/c"])]);
+        let plan = resolve(&layered, &found, None).expect("a plan");
+        let expected = [("a", "/base/a"), ("b", "/prod/b"), ("c", "/own/c")].map(|(key, name)| (key, name.to_owned()));
+        assert_eq!(keys(&plan), expected);
+        let names: Vec<_> = plan.reads().into_keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["/base/a", "/own/c", "/prod/b"], "what is overridden is not read");
+    }
+
+    #[test]
+    fn an_optional_entry_overrides_only_if_its_parameter_exists() {
+        let optional = ValueOptions { optional: Some(true), ..ValueOptions::default() };
+        let layered = SecureParameterSpec {
+            key_conflicts: Some(KeyConflicts::LastWins),
+            ..spec(&[entry("a", "/own/a", optional)], &[path("/base")])
+        };
+        let plan = resolve(&layered, &listed(&[("/base", &["/base/a"])]), None).expect("a plan");
+        assert_eq!(keys(&plan), [("a", "/base/a".to_owned()), ("a", "/own/a".to_owned())]);
     }
 
     #[test]
     fn a_path_reads_nothing_beyond_it_and_beyond_the_grant() {
-        let found = listed("/shop", &["/shop/a", "/other/b"]);
+        let found = listed(&[("/shop", &["/shop/a", "/other/b"])]);
         let plan = resolve(&spec(&[], &[path("/shop")]), &found, Some("/shop/**")).expect("a plan");
-        assert_eq!(plan.keys.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(keys(&plan), [("a", "/shop/a".to_owned())]);
         let fault = resolve(&spec(&[], &[path("/shop")]), &found, Some("/shop/a")).expect_err("a refusal");
         assert_eq!(fault.reason, Reason::PolicyDenied);
         assert!(fault.message.contains("all of /shop/**"), "{}", fault.message);
-        // A grant that matches whatever may be below, as it seems, but not this name.
-        let flat = PathSource { prefix: "/shop".into(), ..PathSource::default() };
-        let listing = PathQuery { path: "/shop".into(), recursive: false, label: None };
+        // A glob that seems to match every name that may exist below the path, but does not match this one.
+        let query = PathQuery { path: "/shop".into(), recursive: false, label: None };
         let children = found.listings.into_values().next().expect("a listing");
-        let found = LookedUp { listings: [(listing, children)].into(), ..LookedUp::default() };
-        let spec = spec(&[], &[DataFromEntry { path: Some(flat), ..DataFromEntry::default() }]);
+        let found = LookupResult { listings: [(query, children)].into(), ..LookupResult::default() };
+        let spec = spec(&[], &[DataFromEntry { path: Some("/shop".into()), ..DataFromEntry::default() }]);
         let fault = resolve(&spec, &found, Some("/shop/[!a]*")).expect_err("a refusal");
         assert_eq!(fault.reason, Reason::PolicyDenied);
         assert!(fault.message.contains("read /shop/a:"), "{}", fault.message);

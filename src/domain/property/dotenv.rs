@@ -8,8 +8,11 @@ use crate::domain::property::{CANARY, parameter_ref};
 use crate::{
     api::Format,
     domain::{
-        plan::plan::Set,
-        secret::{dotenv::parse, extract},
+        plan::{
+            name_filter::NameFilter,
+            types::{FieldSource, Place, Source},
+        },
+        secret::{content::Content, dotenv::parse, extract},
     },
     random::Random,
 };
@@ -75,8 +78,10 @@ fn no_message_holds_a_part_of_a_value() {
                 failed += 1;
                 assert!((1..=text.split('\n').count()).contains(&line), "{text:?}: {line}");
                 assert!(!problem.contains(CANARY), "{text:?}: {problem}");
-                let set = Set { index: 0, parameter_ref: parameter_ref("/x"), format: Format::Dotenv, mapping: None };
-                let fault = extract::fields(&set, &text.clone().into()).map(drop).expect_err("the same problem");
+                let source = Source::of(Place::DataFrom(0), parameter_ref("/x"));
+                let from = FieldSource { source, format: Format::Dotenv, filter: NameFilter::default(), mapping: None };
+                let value = text.clone().into();
+                let fault = extract::fields(&from, Content::Value(&value)).map(drop).expect_err("the same problem");
                 assert!(fault.message.contains(&format!("line {line} ")), "{}", fault.message);
                 assert!(!fault.message.contains(CANARY), "{}", fault.message);
             }

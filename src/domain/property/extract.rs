@@ -10,8 +10,8 @@ use crate::{
     api::{Decode, Reason},
     domain::{
         Fault,
-        plan::plan::Source,
-        secret::{extract::part, render::Content},
+        plan::types::{Place, Source},
+        secret::{content::Content, extract::part},
     },
     random::Random,
 };
@@ -20,8 +20,8 @@ const GARBAGE: &[&str] = &["S3CR3T", "A", "Zg==", "=", "-", "_", "+", "/", " ", 
 
 fn decoded(text: &str, decode: Decode) -> Result<Vec<u8>, Fault> {
     let value = text.to_owned().into();
-    let source = Source { decode: Some(decode), ..Source::of(parameter_ref("/x")) };
-    part("K", &source, Content::Value(&value)).map(|content| content.bytes().to_vec())
+    let source = Source { decode: Some(decode), ..Source::of(Place::Data("K".into()), parameter_ref("/x")) };
+    part(&source, Content::Value(&value)).map(|content| content.bytes().to_vec())
 }
 
 /// White space anywhere.

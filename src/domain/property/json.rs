@@ -8,8 +8,11 @@ use crate::domain::property::{CANARY, parameter_ref};
 use crate::{
     api::Format,
     domain::{
-        plan::plan::{Set, Source},
-        secret::{extract, json, render::Content},
+        plan::{
+            name_filter::NameFilter,
+            types::{FieldSource, Place, Source},
+        },
+        secret::{content::Content, extract, json},
     },
     random::Random,
 };
@@ -211,11 +214,13 @@ fn no_message_holds_a_part_of_a_value() {
         };
         let path = format!("${}", random.text(PATHS, 6));
         let value = text.clone().into();
-        let set = Set { index: 0, parameter_ref: parameter_ref("/x"), format: Format::Json, mapping: None };
-        let by_name = extract::fields(&set, &value).map(drop);
+        let source = Source::of(Place::DataFrom(0), parameter_ref("/x"));
+        let from =
+            FieldSource { source: source.clone(), format: Format::Json, filter: NameFilter::default(), mapping: None };
+        let by_name = extract::fields(&from, Content::Value(&value)).map(drop);
         let is_path = json::check_path(&path).is_ok();
-        let source = Source { json_path: Some(path.clone()), ..Source::of(parameter_ref("/x")) };
-        let by_path = if is_path { extract::part("K", &source, Content::Value(&value)).map(drop) } else { Ok(()) };
+        let source = Source { json_path: Some(path.clone()), ..source };
+        let by_path = if is_path { extract::part(&source, Content::Value(&value)).map(drop) } else { Ok(()) };
         found += usize::from(is_path && by_path.is_ok());
         for fault in [by_name, by_path].into_iter().filter_map(Result::err) {
             assert!(!fault.message.contains(CANARY), "{text} {path}: {}", fault.message);

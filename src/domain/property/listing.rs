@@ -7,14 +7,17 @@ use crate::domain::property::{
     parameter_ref,
 };
 use crate::{
-    api::{KeyFormat, KeyMapping, PathSource, Reason},
+    api::{KeyMapping, KeyStyle, Reason},
     domain::{
         Fault,
         parameter::{
-            path_query::{Children, Path},
+            path_query::{Children, PathQuery},
             revision::Metadata,
         },
-        plan::plan::Source,
+        plan::{
+            name_filter::NameFilter,
+            types::{PathSource, Place},
+        },
         secret::key_name,
     },
     random::Random,
@@ -25,10 +28,12 @@ const ODD: &[&str] = &["..", ".", "a", "b", "..a"];
 
 /// A case: what is asked, and what there is.
 struct Case {
-    source: PathSource,
+    path: String,
+    recursive: bool,
+    include: Vec<String>,
+    exclude: Vec<String>,
     mapping: Option<KeyMapping>,
     names: BTreeSet<String>,
-    before: BTreeMap<String, Source>,
 }
 
 impl Case {
@@ -38,13 +43,10 @@ impl Case {
             _ => random.of(&["**", "*/**", "**/a*", "?", "*b", "*"]).to_owned(),
         };
         let globs = |random: &mut Random, most| (0..random.below(most)).map(|_| some(random)).collect();
-        let source = PathSource {
-            prefix: random.of(&["/shop", "/shop/", "/shop", "/shop/a"]).into(),
-            recursive: random.of(&[None, Some(false), Some(true), Some(true), Some(true)]),
-            include: if random.one_in(2) { globs(random, 4) } else { Vec::new() },
-            exclude: if random.one_in(4) { globs(random, 3) } else { Vec::new() },
-            label: None,
-        };
+        let path_of = random.of(&["/shop", "/shop", "/shop/a"]).to_owned();
+        let recursive = random.of(&[false, true, true, true]);
+        let include = if random.one_in(2) { globs(random, 4) } else { Vec::new() };
+        let exclude = if random.one_in(4) { globs(random, 3) } else { Vec::new() };
         let names = (0..random.below(12)).map(|_| {
             let root =
                 random.of(&["/shop/", "/shop/", "/shop/", "/shop/a/", "/shop/a/", "/shopping/", "/x/shop/", "/"]);
@@ -53,63 +55,58 @@ impl Case {
         });
         let names = names.collect();
         let prefix = random.of(&[None, None, Some("P_"), Some(".")]).map(str::to_owned);
-        let format = random.of(&[None, Some(KeyFormat::Name), Some(KeyFormat::EnvVar), Some(KeyFormat::EnvVar)]);
-        let mapping = (!random.one_in(3)).then_some(KeyMapping { format, prefix });
-        let spoken_for = || ("a".to_owned(), Source::of(parameter_ref("/named")));
-        let before = random.one_in(4).then(spoken_for).into_iter().collect();
-        Self { source, mapping, names, before }
+        let style = random.of(&[None, Some(KeyStyle::AsIs), Some(KeyStyle::EnvVar), Some(KeyStyle::EnvVar)]);
+        let mapping = (!random.one_in(3)).then_some(KeyMapping { style, prefix });
+        Self { path: path_of, recursive, include, exclude, mapping, names }
     }
 
     /// What the path is to choose: names, and the keys that they become.
     fn chosen(&self) -> BTreeMap<&str, Option<String>> {
-        let below = format!("{}/", self.source.prefix.trim_end_matches('/'));
+        let below = format!("{}/", self.path);
         let chosen = self.names.iter().filter_map(|name| {
             let relative = name.strip_prefix(&below)?;
-            let is_near = self.source.recursive == Some(true) || !relative.contains('/');
+            let is_near = self.recursive || !relative.contains('/');
             let any = |globs: &[String]| globs.iter().any(|glob| matches(glob, relative));
-            let is_included = self.source.include.is_empty() || any(&self.source.include);
+            let is_included = self.include.is_empty() || any(&self.include);
             let key = key_name::key(relative, self.mapping.as_ref());
-            (is_near && is_included && !any(&self.source.exclude)).then_some((name.as_str(), key))
+            (is_near && is_included && !any(&self.exclude)).then_some((name.as_str(), key))
         });
         chosen.collect()
     }
 
-    fn expand(&self) -> Result<BTreeMap<String, Source>, Fault> {
+    fn expand(&self) -> Result<BTreeMap<String, String>, Fault> {
         let children: BTreeMap<_, _> =
             self.names.iter().map(|name| (parameter_ref(name), Metadata::default())).collect();
-        let mut keys = self.before.clone();
-        let path = Path::new(0, &self.source, self.mapping.as_ref())?;
-        path.expand(&Children::new(children), &mut keys).map(|()| keys)
+        let path = PathSource {
+            place: Place::DataFrom(0),
+            query: PathQuery { path: self.path.clone(), recursive: self.recursive, label: None },
+            filter: NameFilter::new(&self.include, &self.exclude).expect("valid globs"),
+            mapping: self.mapping.clone(),
+            optional: false,
+        };
+        let keys = path.expand(&Children::new(children))?;
+        Ok(keys.into_iter().map(|key| (key.key, key.source.parameter_ref.name)).collect())
     }
 
     /// Whether something stands in the way of a key each.
     fn is_hindered(&self, chosen: &BTreeMap<&str, Option<String>>) -> bool {
-        let keys: BTreeSet<_> = chosen.values().flatten().chain(self.before.keys()).collect();
-        chosen.is_empty() || keys.len() < chosen.len() + self.before.len()
+        let keys: BTreeSet<_> = chosen.values().flatten().collect();
+        chosen.is_empty() || keys.len() < chosen.len()
     }
 
-    fn check_keys(&self, chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, Source>) {
+    fn check_keys(&self, chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, String>) {
         assert!(!self.is_hindered(chosen), "{chosen:?}: {:?}", keys.keys());
-        let expected = chosen.iter().map(|(name, key)| (key.clone().unwrap_or_default(), Some(*name)));
-        let named = self.before.iter().map(|(key, source)| (key.clone(), Some(source.parameter_ref.name.as_str())));
-        let expected: BTreeMap<_, _> = expected.chain(named).collect();
-        let found: BTreeMap<_, _> =
-            keys.iter().map(|(key, s)| (key.clone(), Some(s.parameter_ref.name.as_str()))).collect();
-        assert_eq!(found, expected, "{:?}", self.source);
+        let expected = chosen.iter().map(|(name, key)| (key.clone().unwrap_or_default(), (*name).to_owned()));
+        assert_eq!(*keys, expected.collect::<BTreeMap<_, _>>());
     }
 
-    fn check_fault(&self, chosen: &BTreeMap<&str, Option<String>>, fault: &Fault) {
+    fn check_fault(chosen: &BTreeMap<&str, Option<String>>, fault: &Fault) {
         let message = &fault.message;
-        let key_of = |name: &str| match chosen.get(name) {
-            Some(key) => key.as_deref(),
-            None => {
-                self.before.iter().find(|(_, source)| source.parameter_ref.name == name).map(|(key, _)| key.as_str())
-            }
-        };
+        let key_of = |name: &str| chosen.get(name).and_then(Option::as_deref);
         match fault.reason {
             Reason::PathEmpty => assert!(chosen.is_empty(), "{message}: {chosen:?}"),
             Reason::InvalidSpec => {
-                let name = message.split(' ').nth(1).expect("a name");
+                let name = message.split(' ').nth(4).expect("a name");
                 assert_eq!(chosen.get(name), Some(&None), "{message}");
             }
             Reason::KeyCollision => {
@@ -137,7 +134,7 @@ fn every_chosen_parameter_has_its_key_or_the_fault_says_why() {
                 expanded += 1;
             }
             Err(fault) => {
-                case.check_fault(&chosen, &fault);
+                Case::check_fault(&chosen, &fault);
                 *faults.entry(fault.reason).or_insert(0) += 1;
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    api::{KeyFormat, KeyMapping},
+    api::{KeyMapping, KeyStyle},
     domain::secret::key_name::key,
     random::Random,
 };
@@ -18,15 +18,17 @@ pub(crate) fn is_taken(key: &str) -> bool {
     (1..=253).contains(&key.len()) && key.bytes().all(is_known) && key != "." && !key.starts_with("..")
 }
 
-/// What the documentation of [`KeyFormat`] says.
-fn model(name: &str, format: KeyFormat, prefix: &str) -> Option<String> {
-    let mapped = match format {
-        KeyFormat::Name => name.replace('/', "."),
-        KeyFormat::EnvVar => {
-            name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit(), "_")
+/// What the documentation of [`KeyStyle`] says.
+fn model(name: &str, format: KeyStyle, prefix: &str) -> Option<String> {
+    let key = match format {
+        KeyStyle::AsIs => format!("{prefix}{}", name.replace('/', ".")),
+        KeyStyle::EnvVar => {
+            let name = name.to_ascii_uppercase();
+            let key = format!("{prefix}{name}").replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+            if key.starts_with(|c: char| c.is_ascii_digit()) { format!("_{key}") } else { key }
         }
     };
-    Some(format!("{prefix}{mapped}")).filter(|key| !name.is_empty() && is_taken(key))
+    Some(key).filter(|key| !name.is_empty() && is_taken(key))
 }
 
 fn name(random: &mut Random) -> String {
@@ -43,15 +45,15 @@ fn keys_are_what_kubernetes_takes_and_what_the_documentation_says() {
     let random = &mut Random::new(1);
     for _ in 0..60_000 {
         let (name, format, prefix) =
-            (name(random), random.of(&[KeyFormat::Name, KeyFormat::EnvVar]), random.of(PREFIXES));
-        let mapping = KeyMapping { format: Some(format), prefix: prefix.map(str::to_owned) };
+            (name(random), random.of(&[KeyStyle::AsIs, KeyStyle::EnvVar]), random.of(PREFIXES));
+        let mapping = KeyMapping { style: Some(format), prefix: prefix.map(str::to_owned) };
         let found = key(&name, Some(&mapping));
         assert_eq!(found, model(&name, format, prefix.unwrap_or_default()), "{name:?} {mapping:?}");
         let Some(found) = found else { continue };
         assert!(is_taken(&found), "{name:?} {mapping:?}: {found}");
-        let own = found.strip_prefix(prefix.unwrap_or_default()).expect("the prefix");
-        let is_variable = own.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
-        assert!(is_variable || format == KeyFormat::Name, "{name:?}: {own}");
+        let is_variable = found.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        let is_variable = is_variable && !found.starts_with(|first: char| first.is_ascii_digit());
+        assert!(is_variable || format == KeyStyle::AsIs, "{name:?}: {found}");
         if prefix.is_none() {
             assert_eq!(key(&found, Some(&mapping)).as_ref(), Some(&found), "{name:?}: twice is once");
         }
@@ -62,7 +64,7 @@ fn keys_are_what_kubernetes_takes_and_what_the_documentation_says() {
 fn names_share_a_key_only_if_slashes_are_all_that_differs() {
     let random = &mut Random::new(2);
     for prefix in PREFIXES {
-        let mapping = KeyMapping { format: None, prefix: prefix.map(str::to_owned) };
+        let mapping = KeyMapping { style: None, prefix: prefix.map(str::to_owned) };
         let mut names = BTreeMap::new();
         for _ in 0..5_000 {
             let name = name(random);

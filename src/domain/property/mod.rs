@@ -10,7 +10,7 @@ mod policy;
 mod render;
 mod template;
 
-use crate::domain::parameter::name::{ParameterRef, Scope};
+use crate::domain::parameter::{name::ParameterRef, scope::Scope};
 
 /// Stands within values: no message may hold it.
 const CANARY: &str = "S3CR3T";

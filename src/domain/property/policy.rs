@@ -5,9 +5,9 @@ use crate::domain::property::{
     scope,
 };
 use crate::{
-    api::{AccessRule, NamespaceMatch},
+    api::{AccessRule, NamespaceMatch, NamespacesFrom},
     domain::{
-        access::grant::{Grant, Namespace},
+        access::{grant::Grant, namespace::Namespace},
         parameter::path_query::PathQuery,
     },
     random::Random,
@@ -20,7 +20,7 @@ const FOREIGN: &str = "arn:aws:ssm:eu-central-1:999999999999:parameter/";
 const OWN: &str = "arn:aws:ssm:eu-central-1:111122223333:parameter/";
 
 fn all() -> NamespaceMatch {
-    NamespaceMatch { all: Some(true), ..NamespaceMatch::default() }
+    NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() }
 }
 
 fn rule(random: &mut Random) -> AccessRule {
@@ -46,7 +46,7 @@ fn grant(rules: &[AccessRule], namespace: &str) -> Grant {
 fn model(rules: &[AccessRule], namespace: &str, arn: &str) -> bool {
     let is_for = |rule: &&AccessRule| match &rule.namespaces.names {
         Some(names) => names.iter().any(|name| name == namespace),
-        None => rule.namespaces.all == Some(true),
+        None => rule.namespaces.from == NamespacesFrom::All,
     };
     let name = arn.strip_prefix(OWN).map(|name| format!("/{name}"));
     rules.iter().filter(is_for).flat_map(|rule| &rule.parameters).any(|glob| {
@@ -119,7 +119,7 @@ fn a_path_that_may_be_listed_holds_nothing_that_may_not_be_read() {
         let grant = grant(&rules, namespace);
         let recursive = random.one_in(2);
         let listing = PathQuery { path: format!("/{}", path(random, NAMESPACES, 2)), recursive, label: None };
-        if !grant.allows_listing(&listing, &scope()) {
+        if !grant.allows_path(&listing, &scope()) {
             continue;
         }
         listed += 1;

@@ -9,12 +9,16 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::domain::property::{CANARY, dotenv::quoted, json::string, parameter_ref};
 use crate::{
-    api::{Decode, Format, KeyFormat, KeyMapping, Reason},
+    api::{Decode, Format, KeyMapping, KeyStyle, MergePolicy, Reason},
     domain::{
-        plan::plan::{Plan, Set, Source},
+        plan::{
+            name_filter::NameFilter,
+            types::{FieldSource, KeySource, Place, Plan, PlannedSource, Source},
+        },
         secret::{
+            content::{KmsPlaintexts, Values},
             key_name,
-            render::{KmsPlaintexts, Values, render},
+            render::render,
         },
     },
     random::Random,
@@ -45,7 +49,7 @@ impl Case {
         for index in 0..random.below(3) {
             case.add_set(random, usize::try_from(index).expect("small"));
         }
-        case.plan.only_templates = random.one_in(3);
+        case.plan.merge_policy = if random.one_in(3) { MergePolicy::Replace } else { MergePolicy::Merge };
         let templates = (0..random.below(3)).map(|_| (random.of(&["T", "U", "V", "a"]).to_owned(), random.of(KEYS)));
         case.add_templates(&templates.collect());
         case
@@ -57,11 +61,11 @@ impl Case {
 
     fn add_key(&mut self, random: &mut Random, name: &str) {
         let key = random.of(KEYS).to_owned();
-        if self.plan.keys.contains_key(&key) {
+        if self.taken.contains(&key) {
             return;
         }
         let text = random.text(TEXTS, 6);
-        let mut source = Source { optional: true, ..Source::of(parameter_ref(name)) };
+        let mut source = Source { optional: true, ..Source::of(Place::Data(key.clone()), parameter_ref(name)) };
         let in_json = |random: &mut Random, text: &str| format!("{{\"other\": 1, \"x\": {}}}", string(random, text));
         let (value, content) = match random.below(6) {
             0 | 1 => (text.clone(), Some(text.into_bytes())),
@@ -83,7 +87,7 @@ impl Case {
             }
         };
         self.taken.insert(key.clone());
-        self.plan.keys.insert(key.clone(), source);
+        self.plan.sources.push(PlannedSource::Key(KeySource { key: key.clone(), source }));
         if random.one_in(5) {
             return;
         }
@@ -96,10 +100,13 @@ impl Case {
 
     fn add_set(&mut self, random: &mut Random, index: usize) {
         let (name, format) = (format!("/set/{index}"), random.of(&[Format::Json, Format::Dotenv]));
-        let key_format = random.of(&[None, None, Some(KeyFormat::EnvVar)]);
+        let key_format = random.of(&[None, None, Some(KeyStyle::EnvVar)]);
         let prefix = random.of(&[None, None, Some("P_")]).map(str::to_owned);
-        let mapping = Some(KeyMapping { format: key_format, prefix });
-        self.plan.sets.push(Set { index, parameter_ref: parameter_ref(&name), format, mapping: mapping.clone() });
+        let mapping = Some(KeyMapping { style: key_format, prefix });
+        let source = Source { optional: true, ..Source::of(Place::DataFrom(index), parameter_ref(&name)) };
+        let filter = NameFilter::default();
+        let from = FieldSource { source, format, filter, mapping: mapping.clone() };
+        self.plan.sources.push(PlannedSource::Fields(from));
         if random.one_in(8) {
             return;
         }
@@ -131,7 +138,7 @@ impl Case {
     /// Each with the key that it uses.
     fn add_templates(&mut self, templates: &BTreeMap<String, &str>) {
         let sources = self.data.clone();
-        if self.plan.only_templates {
+        if self.plan.merge_policy == MergePolicy::Replace {
             self.data.clear();
         }
         for (key, used) in templates {

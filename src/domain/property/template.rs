@@ -11,7 +11,7 @@ use crate::{
     domain::{
         Fault,
         secret::{
-            render::{Content, Data},
+            content::{Content, Data},
             template::{check, render},
         },
     },

@@ -5,7 +5,7 @@ use crate::domain::{
     audit::aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::{
         key::{KeyState, key_arn},
-        name::Scope,
+        scope::Scope,
     },
     report::text::list,
 };
@@ -54,7 +54,11 @@ impl AwsError {
                 format!("AWS rejected the request for {} as invalid ({}); correct the spec.", list(names), self.text())
             }
             AwsErrorKind::ServiceUnavailable => {
-                format!("AWS failed to answer the request for {} ({}); the operator tries again.", list(names), self.text())
+                format!(
+                    "AWS failed to answer the request for {} ({}); the operator tries again.",
+                    list(names),
+                    self.text()
+                )
             }
         };
         Fault::new(self.kind.reason(), message)

@@ -17,8 +17,9 @@ use crate::{
         Fault,
         audit::to_seconds,
         parameter::{
-            name::{ParameterRef, Selector},
+            name::ParameterRef,
             revision::{Metadata, Versions},
+            selector::Selector,
         },
         report::{
             attempt::{KeysByParameter, ObservedParameters},

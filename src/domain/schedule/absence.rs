@@ -8,7 +8,7 @@ use crate::{
     domain::{
         Fault,
         parameter::{name::ParameterRef, revision::Versions},
-        plan::plan::Reads,
+        plan::types::Reads,
         report::text::list,
         schedule::uptime::Uptime,
     },
@@ -126,8 +126,8 @@ fn missing(versions: &Versions) -> BTreeSet<ParameterRef> {
 mod tests {
     use super::*;
     use crate::domain::{
-        parameter::{name::Scope, revision::Metadata},
-        plan::plan::Read,
+        parameter::{revision::Metadata, scope::Scope},
+        plan::types::Read,
     };
 
     const NOW: Uptime = Duration::from_secs(100);

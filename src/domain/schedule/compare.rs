@@ -3,7 +3,7 @@
 use crate::domain::{
     Fault,
     parameter::revision::Versions,
-    plan::plan::Reads,
+    plan::types::Reads,
     schedule::{
         absence::{Absence, PathCount},
         uptime::Uptime,
@@ -53,10 +53,7 @@ pub fn compare(sides: &Sides<'_>, absence: &mut Absence, now: Uptime) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::parameter::{
-        name::{ParameterRef, Scope},
-        revision::Metadata,
-    };
+    use crate::domain::parameter::{name::ParameterRef, revision::Metadata, scope::Scope};
 
     #[test]
     fn only_a_confirmed_difference_is_a_change() {

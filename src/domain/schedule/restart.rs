@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    api::{
-        Condition, ConditionStatus, ConditionType, LabelSelector, Reason, SecureParameterStatus, SelectorOperator,
-        names::RESTART_ANNOTATION_PREFIX,
-    },
+    api::{Condition, ConditionStatus, ConditionType, Reason, SecureParameterStatus, names::RESTART_ANNOTATION_PREFIX},
     domain::{digest::TextDigest, schedule::uptime::Uptime},
 };
 
@@ -112,25 +109,9 @@ impl Write {
     }
 }
 
-/// A label selector as queries write it.
-pub fn label_selector(selector: &LabelSelector) -> String {
-    let labels = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
-    let expressions = selector.match_expressions.iter().flatten().map(|requirement| {
-        let (key, values) = (&requirement.key, requirement.values.as_deref().unwrap_or_default().join(","));
-        match requirement.operator {
-            SelectorOperator::In => format!("{key} in ({values})"),
-            SelectorOperator::NotIn => format!("{key} notin ({values})"),
-            SelectorOperator::Exists => key.clone(),
-            SelectorOperator::DoesNotExist => format!("!{key}"),
-        }
-    });
-    labels.chain(expressions).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::LabelRequirement;
 
     #[test]
     fn only_other_content_calls_for_a_restart() {
@@ -152,25 +133,6 @@ mod tests {
         let (one, other) = (annotation(&format!("{}a", "x".repeat(100))), annotation(&format!("{}b", "x".repeat(100))));
         assert_ne!(one, other);
         assert_eq!(one.len(), RESTART_ANNOTATION_PREFIX.len() + 63);
-    }
-
-    #[test]
-    fn selectors_are_written_as_queries() {
-        let requirement = |operator, values: &[&str]| LabelRequirement {
-            key: "k".into(),
-            operator,
-            values: Some(values.iter().map(ToString::to_string).collect()),
-        };
-        let selector = LabelSelector {
-            match_labels: Some([("app".to_owned(), "shop".to_owned())].into()),
-            match_expressions: Some(vec![
-                requirement(SelectorOperator::In, &["a", "b"]),
-                requirement(SelectorOperator::NotIn, &["c"]),
-                requirement(SelectorOperator::Exists, &[]),
-                requirement(SelectorOperator::DoesNotExist, &[]),
-            ]),
-        };
-        assert_eq!(label_selector(&selector), "app=shop,k in (a,b),k notin (c),k,!k");
     }
 
     #[test]

@@ -1,18 +1,17 @@
-//! Takes values apart: a part by JSONPath, what is encoded, several fields. Whatever is wrong is told without the value.
+//! Takes values apart: one node of JSON, decoding, several fields. No fault holds anything of a value.
 
 use base64::{
     Engine,
     alphabet::URL_SAFE,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use secrecy::{SecretString, zeroize::Zeroizing};
 
 use crate::api::{Decode, Format, Reason};
 use crate::domain::{
-    Fault,
-    plan::plan::{Set, Source},
-    report::text::shortened,
-    secret::{dotenv, json, render::Content},
+    plan::types::{FieldSource, Source},
+    report::{fault::Fault, text::shortened},
+    secret::{content::Content, dotenv, json},
 };
 
 /// Base64 for URLs, with or without padding.
@@ -20,64 +19,85 @@ const ANY_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 
-/// What a key gets of a value: all of it, a part, or what is encoded in it.
+/// Returns what a source means of a value: all of it or one node, decoded if the spec says so.
 ///
 /// # Errors
-/// `ValueError` with parameter and place.
-pub fn part<'a>(key: &str, source: &Source, value: Content<'a>) -> Result<Content<'a>, Fault> {
-    let wrong = |problem: &str| {
-        let message = format!(
-            "The value of parameter {} {problem}; correct the parameter, or spec.data[{key}].",
-            source.parameter_ref
-        );
-        Fault::new(Reason::ValueError, message)
-    };
-    // What a decoder says may quote a byte.
-    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| wrong("is no text"));
+/// `ValueError` with the parameter and the place in the spec.
+pub fn part<'a>(source: &Source, value: Content<'a>) -> Result<Content<'a>, Fault> {
     let value = match &source.json_path {
         None => value,
-        Some(path) => {
-            let found = json::find(text(value.bytes())?, path).map_err(|problem| {
-                let message = format!(
-                    "{} {problem} in parameter {}; correct the parameter, or spec.data[{key}].jsonPath.",
-                    shortened(path),
-                    source.parameter_ref
-                );
-                Fault::new(Reason::ValueError, message)
-            })?;
-            Content::Text(found)
-        }
+        Some(path) => Content::Text(node(source, path, &value)?),
     };
-    let Some(decode) = source.decode else { return Ok(value) };
-    let compact = Zeroizing::new(text(value.bytes())?.split_ascii_whitespace().collect::<String>());
-    let bytes = match decode {
-        Decode::Base64 => STANDARD.decode(compact.as_bytes()),
-        Decode::Base64Url => URL.decode(compact.as_bytes()),
-    };
-    let bytes = bytes.map_err(|_| wrong(&format!("is no {decode:?}")))?;
-    Ok(Content::Bytes(bytes.into()))
+    match source.decode {
+        None => Ok(value),
+        Some(decode) => decoded(source, decode, &value),
+    }
 }
 
-/// The fields of a value that holds several. Names may repeat.
+/// Returns the chosen fields of a value that holds several. Names may repeat.
 ///
 /// # Errors
-/// `ValueError` with parameter and place.
-pub fn fields(set: &Set, value: &SecretString) -> Result<Vec<(String, SecretString)>, Fault> {
-    let wrong = |problem: &str| {
-        let message = format!(
-            "The value of parameter {} {problem}; correct the parameter, or spec.dataFrom[{}].",
-            set.parameter_ref, set.index
-        );
-        Fault::new(Reason::ValueError, message)
-    };
-    let text = value.expose_secret();
-    let fields: Vec<_> = match set.format {
-        Format::Json => json::fields(text).map_err(|problem| wrong(&problem))?,
+/// `ValueError` with the parameter and the place in the spec.
+pub fn fields(from: &FieldSource, value: Content<'_>) -> Result<Vec<Field>, Fault> {
+    let source = &from.source;
+    let value = part(source, value)?;
+    let text = text(source, &value)?;
+    let fields = match from.format {
+        Format::Json => json::fields(text).map_err(|problem| wrong(source, &problem))?,
         Format::Dotenv => dotenv::parse(text)
-            .map_err(|(line, problem)| wrong(&format!("is no list of NAME=value: line {line} {problem}")))?
+            .map_err(|(line, problem)| wrong(source, &format!("is no list of NAME=value: line {line} {problem}")))?
             .into_iter()
             .map(|(name, content)| (name.to_owned(), content))
             .collect(),
     };
-    Ok(fields)
+    let has_fields = !fields.is_empty();
+    let numbered = fields.into_iter().zip(1..).map(|((name, content), number)| Field { name, number, content });
+    let chosen: Vec<_> = numbered.filter(|field| from.filter.admits(&field.name)).collect();
+    if chosen.is_empty() && has_fields && !source.optional {
+        return Err(wrong(source, "has no field that include and exclude choose"));
+    }
+    Ok(chosen)
+}
+
+/// One field of a value.
+pub struct Field {
+    /// Its name, which is a part of the value.
+    pub name: String,
+    /// Its number within the value, from 1.
+    pub number: usize,
+    /// What it holds.
+    pub content: SecretString,
+}
+
+fn node(source: &Source, path: &str, value: &Content<'_>) -> Result<SecretString, Fault> {
+    json::find(text(source, value)?, path).map_err(|problem| {
+        let message = format!(
+            "{} {problem} in parameter {}; correct the parameter, or {}.jsonPath.",
+            shortened(path),
+            source.parameter_ref,
+            source.place
+        );
+        Fault::new(Reason::ValueError, message)
+    })
+}
+
+fn decoded<'a>(source: &Source, decode: Decode, value: &Content<'_>) -> Result<Content<'a>, Fault> {
+    let compact = Zeroizing::new(text(source, value)?.split_ascii_whitespace().collect::<String>());
+    let bytes = match decode {
+        Decode::Base64 => STANDARD.decode(compact.as_bytes()),
+        Decode::Base64Url => URL.decode(compact.as_bytes()),
+    };
+    // The decoder's own message may quote a byte.
+    let bytes = bytes.map_err(|_| wrong(source, &format!("is not {}", decode.as_str())))?;
+    Ok(Content::Bytes(bytes.into()))
+}
+
+fn text<'a>(source: &Source, value: &'a Content<'_>) -> Result<&'a str, Fault> {
+    std::str::from_utf8(value.bytes()).map_err(|_| wrong(source, "is not text"))
+}
+
+fn wrong(source: &Source, problem: &str) -> Fault {
+    let Source { parameter_ref, place, .. } = source;
+    let message = format!("The value of parameter {parameter_ref} {problem}; correct the parameter, or {place}.");
+    Fault::new(Reason::ValueError, message)
 }

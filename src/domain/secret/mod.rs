@@ -1,5 +1,6 @@
 //! What does the Secret hold? Values become its data.
 
+pub mod content;
 pub mod dotenv;
 pub mod extract;
 pub mod json;

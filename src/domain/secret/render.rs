@@ -1,170 +1,192 @@
-//! Fourth stage: values become the data of the Secret.
+//! From values to the data of the Secret.
 
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
 };
 
-use secrecy::{ExposeSecret, SecretSlice, SecretString};
-
-use crate::api::{KmsDecrypt, Reason};
+use crate::api::{KeyConflicts, MergePolicy, Reason};
 use crate::domain::{
-    Fault,
     parameter::name::ParameterRef,
-    plan::plan::{Plan, Set},
-    report::text::list,
+    plan::{
+        conflict::collision,
+        types::{FieldSource, Plan, PlannedSource, Source},
+    },
+    report::fault::Fault,
     secret::{
-        extract::{fields, part},
+        content::{Content, Data, KmsPlaintexts, MAX_SECRET_BYTES, Values},
+        extract::{Field, fields, part},
         key_name, secret_type, template,
     },
 };
 
-/// Most bytes that the values of a Secret may have together (`MaxSecretSize` of the Kubernetes API).
-pub const MAX_SECRET_BYTES: usize = 1_048_576;
-
-/// Values by parameter. Zeroized when dropped, redacted in Debug.
-pub type Values = BTreeMap<ParameterRef, Arc<SecretString>>;
-
-/// What KMS made of values that were encrypted by hand, by parameter and the way it was asked. Zeroized when dropped,
-/// redacted in Debug.
-pub type KmsPlaintexts = BTreeMap<(ParameterRef, KmsDecrypt), SecretSlice<u8>>;
-
-/// Data of a Secret, borrowed from the values that were read where it is all of one.
-pub type Data<'a> = BTreeMap<Cow<'a, str>, Content<'a>>;
-
-/// What a key of the Secret holds. Zeroized when dropped, redacted in Debug.
-pub enum Content<'a> {
-    /// All of a value.
-    Value(&'a SecretString),
-    /// A part of one.
-    Text(SecretString),
-    /// What was encoded.
-    Bytes(SecretSlice<u8>),
-    /// What was encrypted by hand.
-    KmsPlaintexts(&'a SecretSlice<u8>),
-}
-
-impl Content<'_> {
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Value(value) => value.expose_secret().as_bytes(),
-            Self::Text(value) => value.expose_secret().as_bytes(),
-            Self::Bytes(bytes) => bytes.expose_secret(),
-            Self::KmsPlaintexts(bytes) => bytes.expose_secret(),
-        }
-    }
-}
-
-impl fmt::Debug for Content<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Content([REDACTED])")
-    }
-}
-
-/// Renders the Secret's data. Keys whose optional parameter is absent are left out.
-///
-/// # Errors
-/// `ValueError` for a value that is not what the spec says; `KeyCollision` with both parameters; `TemplateError`;
-/// `InvalidSpec` where the type of the Secret needs other keys; `SecretTooLarge`, with the size. Never holds anything of
-/// a value.
-pub fn render<'a>(plan: &'a Plan, values: &'a Values, opened: &'a KmsPlaintexts) -> Result<Rendered<'a>, Fault> {
-    let mut data = Data::new();
-    for (key, source) in &plan.keys {
-        let content = match &source.kms_decrypt {
-            None => values.get(&source.parameter_ref).map(|value| Content::Value(value)),
-            Some(by_hand) => opened.get(&(source.parameter_ref.clone(), by_hand.clone())).map(Content::KmsPlaintexts),
-        };
-        if let Some(content) = content {
-            data.insert(Cow::Borrowed(key), part(key, source, content)?);
-        }
-    }
-    let mut origins: BTreeMap<Cow<'a, str>, &ParameterRef> =
-        plan.keys.iter().map(|(key, source)| (Cow::Borrowed(key.as_str()), &source.parameter_ref)).collect();
-    for set in &plan.sets {
-        let Some(value) = values.get(&set.parameter_ref) else { continue };
-        for (place, (name, content)) in fields(set, value)?.into_iter().enumerate() {
-            let key = key_name::key(&name, set.mapping.as_ref()).ok_or_else(|| no_key(set, place + 1))?;
-            if let Some(other) = origins.insert(Cow::Owned(key.clone()), &set.parameter_ref) {
-                return Err(collision(set, &key, other));
-            }
-            data.insert(Cow::Owned(key), Content::Text(content));
-        }
-    }
-    let mut composed = template::render(&plan.templates, &data)?;
-    if plan.only_templates {
-        data.clear();
-    }
-    for key in plan.templates.keys() {
-        if data.contains_key(key.as_str()) {
-            let parameter = origins.get(key.as_str()).map(ToString::to_string).unwrap_or_default();
-            let message = format!("Key {key} comes from {parameter} and from a template; rename one of them.");
-            return Err(Fault::new(Reason::KeyCollision, message));
-        }
-        data.extend(composed.remove(key).map(|bytes| (Cow::Borrowed(key.as_str()), Content::Bytes(bytes))));
-    }
-    secret_type::check_keys(&plan.secret_type, |key| data.contains_key(key))?;
-    for (key, content) in &data {
-        secret_type::check_value(&plan.secret_type, key, content.bytes())?;
-    }
-    let size: usize = data.values().map(|content| content.bytes().len()).sum();
-    if size > MAX_SECRET_BYTES {
-        let message = format!(
-            "The Secret would hold {size} bytes, more than the {MAX_SECRET_BYTES} that Kubernetes allows; split it into \
-             several SecureParameters."
-        );
-        return Err(Fault::new(Reason::SecretTooLarge, message));
-    }
-    let mut keys_by_parameter = BTreeMap::<ParameterRef, BTreeSet<String>>::new();
-    for key in data.keys() {
-        if let Some(parameter) = origins.get(key) {
-            keys_by_parameter.entry((*parameter).clone()).or_default().insert(key.clone().into_owned());
-        }
-    }
-    Ok(Rendered { data, keys_by_parameter })
-}
-
-/// The data of a Secret.
+/// What a Secret holds.
 #[derive(Debug)]
 pub struct Rendered<'a> {
     /// The data.
     pub data: Data<'a>,
-    /// The keys by the parameter that their values come from.
+    /// The keys that hold something of each parameter. Keys that templates compose belong to none.
     pub keys_by_parameter: BTreeMap<ParameterRef, BTreeSet<String>>,
 }
 
-/// Names of fields are a part of the value: which one it is, is told by its place.
-fn no_key(set: &Set, place: usize) -> Fault {
-    Fault::new(
-        Reason::ValueError,
-        format!(
-            "The name of field {place} in parameter {} becomes no key of a Secret (1 to 253 letters, digits, -, _ and ., not \
-             beginning with ..); rename it, or set spec.dataFrom[{}].keys.",
-            set.parameter_ref, set.index
-        ),
-    )
+/// Renders the data of the Secret. Keys of absent optional parameters are left out.
+///
+/// # Errors
+/// `ValueError` for a value that does not have the form that the spec says; `KeyCollision` with both parameters;
+/// `TemplateError`; `InvalidSpec` if the type of the Secret needs other keys; `SecretTooLarge`, with the size. No message
+/// holds anything of a value.
+pub fn render<'a>(
+    plan: &'a Plan,
+    values: &'a Values,
+    kms_plaintexts: &'a KmsPlaintexts,
+) -> Result<Rendered<'a>, Fault> {
+    let mut collected = Collected { rule: plan.key_conflicts, data: Data::new(), origins: BTreeMap::new() };
+    for source in &plan.sources {
+        match source {
+            PlannedSource::Key(key) => {
+                let content = content(&key.source, values, kms_plaintexts);
+                collected.add_key(&key.key, &key.source, content)?;
+            }
+            PlannedSource::Fields(from) => {
+                let Some(content) = content(&from.source, values, kms_plaintexts) else { continue };
+                fields(from, content)?.into_iter().try_for_each(|field| collected.add_field(from, field))?;
+            }
+            // Resolved to keys before.
+            PlannedSource::Path(_) => {}
+        }
+    }
+    let Collected { mut data, origins, .. } = collected;
+    let composed = template::render(&plan.templates, &data)?;
+    if plan.merge_policy == MergePolicy::Replace {
+        data.clear();
+    }
+    let keys_by_parameter = keys_by_parameter(&data, &origins);
+    for (key, bytes) in composed {
+        if data.contains_key(key.as_str()) {
+            return Err(collision_with_template(&key, origins.get(key.as_str()).copied()));
+        }
+        data.insert(Cow::Owned(key), Content::Bytes(bytes));
+    }
+    check(plan, &data)?;
+    Ok(Rendered { data, keys_by_parameter })
 }
 
-fn collision(set: &Set, key: &str, one: &ParameterRef) -> Fault {
-    let whence = if *one == set.parameter_ref {
-        format!("twice from {one}")
-    } else {
-        format!("from {}", list(&[one.to_string(), set.parameter_ref.to_string()]))
-    };
-    Fault::new(
-        Reason::KeyCollision,
-        format!("Key {key} comes {whence}; rename one of them, or set spec.dataFrom[{}].keys.", set.index),
-    )
+/// Keys that were collected so far.
+struct Collected<'a> {
+    rule: KeyConflicts,
+    data: Data<'a>,
+    /// The source of each key.
+    origins: BTreeMap<Cow<'a, str>, &'a Source>,
+}
+
+impl<'a> Collected<'a> {
+    fn add_key(&mut self, key: &'a str, source: &'a Source, content: Option<Content<'a>>) -> Result<(), Fault> {
+        match content {
+            Some(content) => {
+                self.claim(Cow::Borrowed(key), source)?;
+                self.data.insert(Cow::Borrowed(key), part(source, content)?);
+            }
+            // An absent parameter overrides nothing, but a collision shows whether or not the parameter exists.
+            None if self.rule == KeyConflicts::Fail => self.claim(Cow::Borrowed(key), source)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn add_field(&mut self, from: &'a FieldSource, field: Field) -> Result<(), Fault> {
+        let key = key_name::key(&field.name, from.mapping.as_ref());
+        let key = key.ok_or_else(|| invalid_key(&from.source, field.number))?;
+        self.claim(Cow::Owned(key.clone()), &from.source)?;
+        self.data.insert(Cow::Owned(key), Content::Text(field.content));
+        Ok(())
+    }
+
+    /// Notes the source of a key. Within one source, a key is unambiguous whatever the rule.
+    fn claim(&mut self, key: Cow<'a, str>, source: &'a Source) -> Result<(), Fault> {
+        match self.origins.get(&key) {
+            Some(other) if self.rule == KeyConflicts::Fail || other.place == source.place => {
+                Err(collision(&key, other, source))
+            }
+            _ => {
+                self.origins.insert(key, source);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Returns the value of a source as it was read, or as KMS decrypted it once more; `None` if the parameter is absent.
+fn content<'a>(source: &Source, values: &'a Values, kms_plaintexts: &'a KmsPlaintexts) -> Option<Content<'a>> {
+    match &source.kms_decrypt {
+        None => values.get(&source.parameter_ref).map(|value| Content::Value(value)),
+        Some(kms_decrypt) => {
+            let plaintext = kms_plaintexts.get(&(source.parameter_ref.clone(), kms_decrypt.clone()));
+            plaintext.map(Content::KmsPlaintext)
+        }
+    }
+}
+
+fn keys_by_parameter(
+    data: &Data<'_>,
+    origins: &BTreeMap<Cow<'_, str>, &Source>,
+) -> BTreeMap<ParameterRef, BTreeSet<String>> {
+    let mut keys: BTreeMap<ParameterRef, BTreeSet<String>> = BTreeMap::new();
+    for (key, source) in origins.iter().filter(|(key, _)| data.contains_key(*key)) {
+        keys.entry(source.parameter_ref.clone()).or_default().insert(key.clone().into_owned());
+    }
+    keys
+}
+
+/// Checks the data as a whole.
+fn check(plan: &Plan, data: &Data<'_>) -> Result<(), Fault> {
+    secret_type::check_keys(&plan.secret_type, |key| data.contains_key(key))?;
+    for (key, content) in data {
+        secret_type::check_value(&plan.secret_type, key, content.bytes())?;
+    }
+    let size: usize = data.values().map(|content| content.bytes().len()).sum();
+    if size <= MAX_SECRET_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "The Secret would hold {size} bytes, more than the {MAX_SECRET_BYTES} that Kubernetes allows; split it into several \
+         SecureParameters."
+    );
+    Err(Fault::new(Reason::SecretTooLarge, message))
+}
+
+/// The name of a field is a part of the value, so the message says its number instead.
+fn invalid_key(source: &Source, number: usize) -> Fault {
+    let Source { parameter_ref, place, .. } = source;
+    let message = format!(
+        "The name of field {number} in parameter {parameter_ref} cannot become a key of a Secret, which has 1 to 253 letters, \
+         digits, -, _ and . and does not begin with ..; rename it, exclude it, or set {place}.keys."
+    );
+    Fault::new(Reason::ValueError, message)
+}
+
+fn collision_with_template(key: &str, origin: Option<&Source>) -> Fault {
+    let parameter = origin.map(|origin| origin.parameter_ref.to_string()).unwrap_or_default();
+    let message = format!(
+        "Key {key} comes from {parameter} and from a template; rename one of them, or set spec.target.template.mergePolicy to \
+         Replace."
+    );
+    Fault::new(Reason::KeyCollision, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
-        api::{Decode, Format, KeyFormat, KeyMapping},
-        domain::{parameter::name::Scope, plan::plan::Source},
+        api::{Decode, Format, KeyMapping, KeyStyle},
+        domain::{
+            parameter::scope::Scope,
+            plan::{
+                name_filter::NameFilter,
+                types::{KeySource, Place},
+            },
+        },
     };
 
     fn parameter_ref(name: &str) -> ParameterRef {
@@ -172,32 +194,39 @@ mod tests {
     }
 
     fn source(name: &str) -> Source {
-        Source { optional: true, ..Source::of(parameter_ref(name)) }
+        Source { optional: true, ..Source::of(Place::Data("K".into()), parameter_ref(name)) }
     }
 
-    fn plan(keys: &[(&str, Source)], sets: &[Set]) -> Plan {
-        let keys = keys.iter().map(|(key, source)| ((*key).to_owned(), source.clone())).collect();
-        let sets = sets.iter().cloned().enumerate().map(|(index, set)| Set { index, ..set }).collect();
-        Plan { keys, sets, secret_type: "Opaque".into(), ..Plan::default() }
+    /// A plan of fields first and keys after them, as `dataFrom` and `data` are.
+    fn plan(keys: &[(&str, Source)], fields: &[FieldSource]) -> Plan {
+        let fields = fields.iter().cloned().enumerate().map(|(index, from)| {
+            let source = Source { place: Place::DataFrom(index), ..from.source };
+            PlannedSource::Fields(FieldSource { source, ..from })
+        });
+        let keys = keys.iter().map(|(key, source)| {
+            let source = Source { place: Place::Data((*key).to_owned()), ..source.clone() };
+            PlannedSource::Key(KeySource { key: (*key).to_owned(), source })
+        });
+        Plan { sources: fields.chain(keys).collect(), secret_type: "Opaque".into(), ..Plan::default() }
     }
 
     fn values(values: &[(&str, &str)]) -> Values {
         values.iter().map(|(name, value)| (parameter_ref(name), Arc::new((*value).to_owned().into()))).collect()
     }
 
-    fn set(name: &str, format: Format, mapping: Option<KeyFormat>) -> Set {
-        let mapping = mapping.map(|format| KeyMapping { format: Some(format), prefix: None });
-        Set { parameter_ref: parameter_ref(name), index: 0, format, mapping }
+    fn fields_of(name: &str, format: Format, style: Option<KeyStyle>) -> FieldSource {
+        let mapping = style.map(|style| KeyMapping { style: Some(style), prefix: None });
+        FieldSource { source: source(name), format, filter: NameFilter::default(), mapping }
     }
 
-    fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Data<'a>, Fault> {
+    fn render<'a>(plan: &'a Plan, values: &'a Values) -> Result<Rendered<'a>, Fault> {
         static NOTHING: KmsPlaintexts = KmsPlaintexts::new();
-        super::render(plan, values, &NOTHING).map(|rendered| rendered.data)
+        super::render(plan, values, &NOTHING)
     }
 
     fn rendered(plan: &Plan, values: &Values) -> Result<Vec<(String, String)>, Fault> {
-        let data = render(plan, values)?;
         let text = |content: Content<'_>| String::from_utf8_lossy(content.bytes()).into_owned();
+        let data = render(plan, values)?.data;
         Ok(data.into_iter().map(|(key, content)| (key.into_owned(), text(content))).collect())
     }
 
@@ -222,7 +251,7 @@ mod tests {
         ];
         let values = values(&[("/json", r#"{"user": "app", "cert": "aGVs\nbG8="}"#), ("/raw", "_-8")]);
         let plan = plan(&keys, &[]);
-        let data = render(&plan, &values).expect("data");
+        let data = render(&plan, &values).expect("data").data;
         assert_eq!(data["USER"].bytes(), b"app");
         assert_eq!(data["CERT"].bytes(), b"hello", "line breaks are ignored");
         assert_eq!(data["RAW"].bytes(), [0xff, 0xef], "binary, without padding");
@@ -231,20 +260,21 @@ mod tests {
 
     #[test]
     fn fields_become_keys() {
-        let sets = [set("/json", Format::Json, Some(KeyFormat::EnvVar)), set("/env", Format::Dotenv, None)];
+        let fields =
+            [fields_of("/json", Format::Json, Some(KeyStyle::EnvVar)), fields_of("/env", Format::Dotenv, None)];
         let values = values(&[("/json", r#"{"db-user": "app", "port": 5432}"#), ("/env", "# local\nTOKEN='x'\n")]);
-        let data = rendered(&plan(&[], &sets), &values);
+        let data = rendered(&plan(&[], &fields), &values);
         assert_eq!(data, Ok(pairs(&[("DB_USER", "app"), ("PORT", "5432"), ("TOKEN", "x")])));
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_value() {
+    fn faults_hold_nothing_of_a_value() {
         let path = |path: &str| Source { json_path: Some(path.into()), ..source("/a") };
         let decode = Source { decode: Some(Decode::Base64), ..source("/a") };
-        let env = || [set("/a", Format::Dotenv, None)];
-        let json = || [set("/a", Format::Json, None)];
-        let collide = [set("/a", Format::Json, Some(KeyFormat::EnvVar))];
-        let both = [set("/a", Format::Json, None), set("/b", Format::Json, None)];
+        let env = || [fields_of("/a", Format::Dotenv, None)];
+        let json = || [fields_of("/a", Format::Json, None)];
+        let collide = [fields_of("/a", Format::Json, Some(KeyStyle::EnvVar))];
+        let both = [fields_of("/a", Format::Json, None), fields_of("/b", Format::Json, None)];
         for (plan, value, reason, parts) in [
             (plan(&[("K", path("$.x"))], &[]), "s3cr3t", Reason::ValueError, &["/a", "no JSON", "spec.data[K]"][..]),
             (
@@ -253,16 +283,16 @@ mod tests {
                 Reason::ValueError,
                 &["$.x", "nothing", "jsonPath"],
             ),
-            (plan(&[("K", decode)], &[]), "s3cr3t!", Reason::ValueError, &["no Base64", "/a"]),
+            (plan(&[("K", decode)], &[]), "s3cr3t!", Reason::ValueError, &["not Base64", "/a"]),
             (plan(&[], &json()), r#"{"s3cr3t": 1, "s3cr3t": 2}"#, Reason::ValueError, &["twice (field 2)"]),
             (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["no object", "spec.dataFrom[0]"]),
-            (plan(&[], &json()), r#"{"s3cr3t b": 1}"#, Reason::ValueError, &["field 1", "no key"]),
+            (plan(&[], &json()), r#"{"s3cr3t b": 1}"#, Reason::ValueError, &["field 1", "cannot become a key"]),
             (plan(&[], &env()), "A=1\ns3cr3t", Reason::ValueError, &["line 2", "/a"]),
-            (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["field 1", "no key"]),
+            (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["field 1", "cannot become a key"]),
             (plan(&[], &env()), "A=s3cr3t\nA=2", Reason::KeyCollision, &["Key A", "twice from /a"]),
             (plan(&[], &collide), r#"{"a-b": "s3cr3t", "a.b": 1}"#, Reason::KeyCollision, &["Key A_B", "twice"]),
             (plan(&[], &both), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/a, /b", "dataFrom[1].keys"]),
-            (plan(&[("x", source("/b"))], &json()), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/b, /a"]),
+            (plan(&[("x", source("/b"))], &json()), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/a, /b"]),
         ] {
             let fault = render(&plan, &values(&[("/a", value), ("/b", r#"{"x": 1}"#)])).map(drop).expect_err(value);
             assert_eq!(fault.reason, reason, "{}", fault.message);
@@ -274,13 +304,65 @@ mod tests {
     }
 
     #[test]
+    fn globs_choose_among_fields() {
+        let filter = NameFilter::new(&["DB_*".into()], &["*_OLD".into()]).expect("valid globs");
+        let value = r#"{"DB_USER": "app", "DB_USER_OLD": "old", "OTHER": 1}"#;
+        let chosen = FieldSource { filter, ..fields_of("/a", Format::Json, None) };
+        let required = Source { optional: false, ..chosen.source.clone() };
+        let chosen = FieldSource { source: required, ..chosen };
+        let data = rendered(&plan(&[], std::slice::from_ref(&chosen)), &values(&[("/a", value)]));
+        assert_eq!(data, Ok(pairs(&[("DB_USER", "app")])));
+        let fault = rendered(&plan(&[], &[chosen]), &values(&[("/a", r#"{"s3cr3t": 1}"#)])).expect_err("no field");
+        assert_eq!(fault.reason, Reason::ValueError);
+        assert!(
+            fault.message.contains("include and exclude") && !fault.message.contains("s3cr3t"),
+            "{}",
+            fault.message
+        );
+    }
+
+    #[test]
+    fn fields_are_taken_from_the_node_that_the_path_leads_to_after_decoding() {
+        let from = fields_of("/a", Format::Dotenv, None);
+        let source = Source { json_path: Some("$.env".into()), decode: Some(Decode::Base64), ..from.source.clone() };
+        let data = rendered(&plan(&[], &[FieldSource { source, ..from }]), &values(&[("/a", r#"{"env": "QT0x"}"#)]));
+        assert_eq!(data, Ok(pairs(&[("A", "1")])));
+    }
+
+    #[test]
+    fn with_last_wins_later_sources_override_earlier_ones() {
+        let fields = [fields_of("/base", Format::Json, None), fields_of("/prod", Format::Json, None)];
+        let values = values(&[
+            ("/base", r#"{"A": "base", "B": "base", "C": "base", "D": "base"}"#),
+            ("/prod", r#"{"B": "prod", "C": "prod"}"#),
+            ("/own", "own"),
+        ]);
+        let keys = [("C", source("/own")), ("D", source("/absent"))];
+        let layered = Plan { key_conflicts: KeyConflicts::LastWins, ..plan(&keys, &fields) };
+        let expected = pairs(&[("A", "base"), ("B", "prod"), ("C", "own"), ("D", "base")]);
+        assert_eq!(rendered(&layered, &values), Ok(expected));
+        let keys_by_parameter = render(&layered, &values).expect("data").keys_by_parameter;
+        let keys_of =
+            |name: &str| keys_by_parameter[&parameter_ref(name)].iter().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!((keys_of("/base"), keys_of("/prod"), keys_of("/own")), ("A D".into(), "B".into(), "C".into()));
+    }
+
+    #[test]
+    fn one_source_that_gives_a_key_twice_is_a_collision_whatever_the_rule() {
+        let fields = [fields_of("/a", Format::Dotenv, None)];
+        let layered = Plan { key_conflicts: KeyConflicts::LastWins, ..plan(&[], &fields) };
+        let fault = rendered(&layered, &values(&[("/a", "A=1\nA=2")])).expect_err("a collision");
+        assert_eq!(fault.reason, Reason::KeyCollision);
+    }
+
+    #[test]
     fn templates_are_keys_beside_or_instead_of_the_others() {
         let templates = |key: &str| BTreeMap::from([(key.to_owned(), "{{ A }}!".to_owned())]);
         let values = values(&[("/a", "1")]);
         let plain = plan(&[("A", source("/a"))], &[]);
         let beside = Plan { templates: templates("T"), ..plain.clone() };
         assert_eq!(rendered(&beside, &values), Ok(pairs(&[("A", "1"), ("T", "1!")])));
-        let instead = Plan { templates: templates("A"), only_templates: true, ..plain.clone() };
+        let instead = Plan { templates: templates("A"), merge_policy: MergePolicy::Replace, ..plain.clone() };
         assert_eq!(rendered(&instead, &values), Ok(pairs(&[("A", "1!")])));
         let fault = rendered(&Plan { templates: templates("A"), ..plain }, &values).expect_err("a collision");
         assert_eq!(fault.reason, Reason::KeyCollision);

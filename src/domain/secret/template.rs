@@ -15,7 +15,7 @@ use crate::api::Reason;
 use crate::domain::{
     Fault,
     report::text::list,
-    secret::render::{Data, MAX_SECRET_BYTES},
+    secret::content::{Data, MAX_SECRET_BYTES},
 };
 
 /// Steps that one template may take. The library charges for data as well, 64 bytes a step, so that neither loops nor
@@ -234,7 +234,7 @@ mod tests {
     use secrecy::{ExposeSecret, SecretString};
 
     use super::*;
-    use crate::domain::secret::render::Content;
+    use crate::domain::secret::content::Content;
 
     fn rendered(source: &str) -> Result<String, String> {
         let values: Vec<(&str, SecretString)> = [

@@ -6,7 +6,7 @@ use kube::{
     core::{Status, response::StatusCause},
 };
 
-use crate::domain::secret::render::{Content, Data};
+use crate::domain::secret::content::{Content, Data};
 
 /// Why a write failed. Holds nothing of what was written.
 #[derive(Debug, thiserror::Error)]

@@ -251,7 +251,7 @@ mod tests {
 
     fn found(names: &[&str]) -> Listed {
         let scope =
-            crate::domain::parameter::name::Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
+            crate::domain::parameter::scope::Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
         let child = |name: &&str| (ParameterRef::new(name, None, &scope), Metadata::default());
         Listed { result: Ok(Arc::new(names.iter().map(child).collect())), access: None }
     }

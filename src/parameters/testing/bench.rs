@@ -8,8 +8,11 @@ use crate::parameters::testing::{ACCOUNT, REGION, Store};
 use crate::{
     domain::{
         audit::ObjectRef,
-        parameter::name::{ParameterRef, Scope, Selector},
-        plan::plan::{Plan, Read, Reads, Source},
+        parameter::{name::ParameterRef, scope::Scope, selector::Selector},
+        plan::{
+            plan::plan_of_keys,
+            types::{Place, Plan, Read, Reads, Source},
+        },
         schedule::decide::Purpose,
     },
     parameters::{Mode, Quotas, Reader, Reading, Subscriber, Terms},
@@ -54,8 +57,11 @@ pub fn optional<'a>(names: impl IntoIterator<Item = &'a ParameterRef>) -> Reads<
 
 /// A plan that wants these names.
 fn plan(names: &[ParameterRef]) -> Plan {
-    let keys = names.iter().enumerate().map(|(number, name)| (number.to_string(), Source::of(name.clone())));
-    Plan { keys: keys.collect(), ..Plan::default() }
+    let source = |(number, name): (usize, &ParameterRef)| {
+        let key = number.to_string();
+        (key.clone(), Source::of(Place::Data(key), name.clone()))
+    };
+    plan_of_keys(names.iter().enumerate().map(source))
 }
 
 /// A reader on a store of its own.

@@ -8,11 +8,8 @@ use crate::{
     domain::{
         access::read_authority::ReadAuthority,
         audit::aws_error::AwsErrorKind,
-        parameter::{
-            name::ParameterRef,
-            path_query::{Path, PathQuery},
-        },
-        plan::{plan::Plan, resolve::Lookups},
+        parameter::{name::ParameterRef, path_query::PathQuery},
+        plan::types::{Lookups, PathSource, Place, Plan, PlannedSource},
         schedule::decide::Purpose,
     },
     parameters::{
@@ -26,8 +23,10 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A plan that wants all that is below `/app`.
 fn plan() -> Plan {
-    let source = crate::api::PathSource { prefix: "/app".into(), ..Default::default() };
-    Plan { paths: vec![Path::new(0, &source, None).expect("a path")], ..Plan::default() }
+    let (filter, mapping) = Default::default();
+    let path = PathSource { place: Place::DataFrom(0), query: listing(), filter, mapping, optional: false };
+    let lookups = Lookups { listings: [listing()].into(), ..Lookups::default() };
+    Plan { sources: vec![PlannedSource::Path(path)], lookups, ..Plan::default() }
 }
 
 fn listing() -> PathQuery {
@@ -38,7 +37,7 @@ fn listing() -> PathQuery {
 fn watch(bench: &Bench, name: &str) {
     let terms = Terms { interval: Some(INTERVAL), revalidate: None, mode: Mode::Decrypt };
     let (plan, scope) = (plan(), scope());
-    let bounds = ReadAuthority { scope: &scope, grant: None, namespace: "shop", store: "store" };
+    let bounds = ReadAuthority { scope: &scope, prefix: "", grant: None, namespace: "shop", store: "store" };
     let known = bench.reader.looked_up(&plan.lookups());
     let complete = known.and_then(|known| plan.resolve(&known.found, &bounds).ok().map(std::borrow::Cow::into_owned));
     bench.reader.watch(&subscriber(name), &object("shop", name), &complete.unwrap_or(plan), terms, true);

@@ -11,7 +11,7 @@ use crate::support::definitions;
 const EVERYTHING: &[&str] = &[
     "--api-versions=secureparameter.io/v1alpha1/ClusterParameterStore",
     "--set=defaultStore.create=true,metrics.service.create=true,aws.region=eu-central-1",
-    r#"--set-json=defaultStore.spec={"access":[{"namespaces":{"all":true},"parameters":["/{namespace}/**"]}]}"#,
+    r#"--set-json=defaultStore.spec={"access":[{"name":"own-paths","namespaces":{"from":"All"},"parameters":["/{namespace}/**"]}]}"#,
     r#"--set-json=serviceAccount.annotations={"eks.amazonaws.com/role-arn":"arn:aws:iam::111122223333:role/operator"}"#,
     r#"--set-json=tolerations=[{"operator":"Exists"}]"#,
     r#"--set-json=nodeSelector={"kubernetes.io/os":"linux"}"#,

@@ -14,7 +14,7 @@ use crate::support::{Operator, PATIENCE, object};
 
 const VALUES: &[&str] = &[
     "--set=aws.region=eu-central-1,defaultStore.create=true,concurrency=2",
-    r#"--set-json=defaultStore.spec={"access":[{"namespaces":{"names":["shop"]},"parameters":["/{namespace}/**"]}]}"#,
+    r#"--set-json=defaultStore.spec={"access":[{"name":"own-paths","namespaces":{"from":"Names","names":["shop"]},"parameters":["/{namespace}/**"]}]}"#,
 ];
 
 struct Installation {

@@ -136,9 +136,10 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
     // Workloads are touched only where that is wanted.
     let objects = rendered(&["--set=rbac.aggregate=false,restart.enabled=true"]).await?;
-    rights
-        .insert(rights.len() - 1, ("apps", &["deployments", "statefulsets", "daemonsets"], &["get", "list", "patch"]));
-    rights.insert(rights.len() - 1, ("argoproj.io", &["rollouts"], &["get", "list", "patch"]));
+    let verbs = &["get", "list", "patch"];
+    let workloads: [Right; 2] =
+        [("apps", &["deployments", "statefulsets", "daemonsets"], verbs), ("argoproj.io", &["rollouts"], verbs)];
+    rights.splice(rights.len() - 1..rights.len() - 1, workloads);
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
     Ok(())
 }

@@ -8,10 +8,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use secure_parameter_operator::{
-    api::{AccessRule, NamespaceMatch, Reason},
+    api::{AccessRule, NamespaceMatch, NamespacesFrom, Reason},
     domain::{
-        access::grant::{Grant, Namespace, validate},
-        parameter::name::Scope,
+        access::{
+            grant::{Grant, validate},
+            namespace::Namespace,
+        },
+        parameter::scope::Scope,
     },
 };
 use serde_json::json;
@@ -155,7 +158,7 @@ fn globs_match_what_the_table_says() -> Result<()> {
     for row in rows {
         let [globs, matching, others] = &row[..] else { anyhow::bail!("not a row of three: {row:?}") };
         let [glob] = globs[..] else { anyhow::bail!("not one glob: {globs:?}") };
-        let namespaces = NamespaceMatch { all: Some(true), ..NamespaceMatch::default() };
+        let namespaces = NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() };
         let rules = [AccessRule { namespaces, parameters: vec![glob.to_owned()], ..AccessRule::default() }];
         validate(&rules).map_err(anyhow::Error::msg)?;
         let grant = Grant::new(&rules, &namespace).map_err(anyhow::Error::msg)?;

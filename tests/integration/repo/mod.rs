@@ -3,4 +3,3 @@
 mod crds;
 mod dependencies;
 mod docs;
-mod reference;

@@ -9,6 +9,10 @@ const NO_VERSIONS: &str = "a secret of Secrets Manager has no version numbers";
 const NO_INTERVAL: &str = "refreshInterval must be 0s (no polling) or between 10s and 168h";
 const OF_AWS: &str = "bind what AWS itself encrypts";
 const REFERENCE: &str = "/aws/reference/secretsmanager/db";
+const ARN: &str = "arn:aws:ssm:eu-central-1:111122223333:parameter";
+const LABEL: &str = "does not begin with a digit";
+const KEY_ID: &str = "keyID is the id of a key";
+const ONE_VALUE: &str = "a path leads to one value by names and indices";
 
 fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static str); N]) -> Vec<Bad> {
     super::at(Kind::SecureParameter, field, bad)
@@ -29,7 +33,7 @@ fn many(count: usize) -> Value {
 }
 
 pub fn bad() -> Vec<Bad> {
-    [whole(), store(), entry_itself(), names(), selectors(), by_hand(), parts()].into_iter().flatten().collect()
+    [whole(), store(), entry_itself(), names(), selectors(), kms_decrypt(), parts()].into_iter().flatten().collect()
 }
 
 fn whole() -> Vec<Bad> {
@@ -55,6 +59,13 @@ fn whole() -> Vec<Bad> {
             ],
         ),
         at("spec.suspend", [("a word", json!("yes"), "spec.suspend")]),
+        at(
+            "spec.keyConflicts",
+            [
+                ("an unknown rule", json!("FirstWins"), "supported values: \"Fail\", \"LastWins\""),
+                ("a truth", json!(true), "spec.keyConflicts"),
+            ],
+        ),
     ];
     specs.into_iter().flatten().collect()
 }
@@ -67,8 +78,8 @@ fn store() -> Vec<Bad> {
             "spec.storeRef.name",
             [
                 ("nothing", json!(""), "spec.storeRef.name"),
-                ("upper case", json!("Default"), "spec.storeRef.name"),
-                ("a namespace", json!("shop/default"), "spec.storeRef.name"),
+                ("upper case", json!("Default"), "lower-case letters"),
+                ("a namespace", json!("shop/default"), "lower-case letters"),
                 ("a long name", json!("x".repeat(254)), "spec.storeRef.name"),
             ],
         ),
@@ -102,8 +113,8 @@ fn names() -> Vec<Bad> {
         at(
             "spec.data[].key",
             [
-                ("a slash", json!("a/b"), "spec.data[0].key"),
-                ("what climbs", json!("..data"), "must not be . or begin with .."),
+                ("a slash", json!("a/b"), "letters, digits and the characters - _ . only"),
+                ("a folder above", json!("..data"), "must not be . or begin with .."),
                 ("the folder itself", json!("."), "must not be . or begin with .."),
                 ("nothing", json!(""), "spec.data[0].key"),
                 ("a long key", json!("k".repeat(254)), "spec.data[0].key"),
@@ -112,11 +123,25 @@ fn names() -> Vec<Bad> {
         at(
             "spec.data[].parameter",
             [
-                ("a blank", json!("/shop/a key"), "spec.data[0].parameter"),
-                ("a version", json!("/shop/key:3"), "spec.data[0].parameter"),
-                ("two slashes", json!("/shop//key"), "spec.data[0].parameter"),
-                ("a slash at the end", json!("/shop/key/"), "spec.data[0].parameter"),
-                ("an ARN of another service", json!("arn:aws:s3:::bucket"), "spec.data[0].parameter"),
+                ("a blank", json!("/shop/a key"), "a name holds no blanks"),
+                ("a version", json!("/shop/key:3"), "put the number after the colon into the field version"),
+                ("a label", json!("/shop/key:prod"), "put the text after the colon into the field label"),
+                ("a version of an ARN", json!(format!("{ARN}/key:3")), "into the field version"),
+                ("a label of an ARN", json!(format!("{ARN}/key:prod")), "into the field label"),
+                (
+                    "a label of a secret of Secrets Manager",
+                    json!("/aws/reference/secretsmanager/db:AWSPREVIOUS"),
+                    "into the field label",
+                ),
+                ("a version that is none", json!("/shop/key:3x"), "for example /shop/db-password"),
+                ("two slashes", json!("/shop//key"), "a name has no empty level"),
+                ("a slash at the end", json!("/shop/key/"), "use path in dataFrom"),
+                ("an address", json!("/shop/user@example.com"), "letters, digits and the characters . - _"),
+                ("an ARN of another service", json!("arn:aws:s3:::bucket"), "for example /shop/db-password"),
+                ("too many levels", json!("/x".repeat(16)), "at most 15 levels"),
+                ("too many levels of an ARN", json!(format!("{ARN}{}", "/x".repeat(16))), "at most 15 levels"),
+                ("a long name", json!("x".repeat(1012)), "at most 1,011 characters"),
+                ("a long name in an ARN", json!(format!("{ARN}/{}", "x".repeat(1011))), "at most 1,011 characters"),
                 ("nothing", json!(""), "spec.data[0].parameter"),
             ],
         ),
@@ -148,7 +173,8 @@ fn selectors() -> Vec<Bad> {
         at(
             "spec.data[].label",
             [
-                ("a digit first", json!("1st"), "spec.data[0].label"),
+                ("a digit first", json!("1st"), LABEL),
+                ("a version", json!("3"), "a version goes into the field version"),
                 ("nothing", json!(""), "spec.data[0].label"),
                 ("a long label", json!("x".repeat(101)), "spec.data[0].label"),
             ],
@@ -167,7 +193,7 @@ fn selectors() -> Vec<Bad> {
     specs.into_iter().flatten().collect()
 }
 
-fn by_hand() -> Vec<Bad> {
+fn kms_decrypt() -> Vec<Bad> {
     let specs = [
         at(
             "spec.data[].kmsDecrypt",
@@ -177,14 +203,14 @@ fn by_hand() -> Vec<Bad> {
             ],
         ),
         at(
-            "spec.data[].kmsDecrypt.keyId",
+            "spec.data[].kmsDecrypt.keyID",
             [
-                ("a name", json!("key"), "kmsDecrypt.keyId"),
-                ("nothing", json!(""), "kmsDecrypt.keyId"),
-                ("an alias with a blank", json!("alias/my key"), "kmsDecrypt.keyId"),
-                ("a short id", json!("1234abcd-12ab-34cd-56ef"), "kmsDecrypt.keyId"),
-                ("an ARN of another service", json!("arn:aws:s3:::bucket"), "kmsDecrypt.keyId"),
-                ("an ARN without account", json!("arn:aws:kms:eu-central-1::alias/key"), "kmsDecrypt.keyId"),
+                ("a name", json!("key"), KEY_ID),
+                ("nothing", json!(""), "kmsDecrypt.keyID"),
+                ("an alias with a blank", json!("alias/my key"), KEY_ID),
+                ("a short id", json!("1234abcd-12ab-34cd-56ef"), KEY_ID),
+                ("an ARN of another service", json!("arn:aws:s3:::bucket"), KEY_ID),
+                ("an ARN without account", json!("arn:aws:kms:eu-central-1::alias/key"), KEY_ID),
             ],
         ),
         at(
@@ -206,12 +232,28 @@ fn parts() -> Vec<Bad> {
         at(
             "spec.data[].jsonPath",
             [
-                ("no root", json!("user"), "spec.data[0].jsonPath"),
+                ("no root", json!("user"), "a path begins with $"),
+                ("a hyphen", json!("$.hyphen-key"), "$['hyphen-key']"),
+                ("a hyphen further down", json!("$.a[0].hyphen-key.b"), "$['hyphen-key']"),
+                ("a wildcard", json!("$.a[*]"), ONE_VALUE),
+                ("a slice", json!("$.a[1:3]"), ONE_VALUE),
+                ("two names", json!("$['a','b']"), ONE_VALUE),
+                ("descendants", json!("$..*"), ONE_VALUE),
+                ("a filter", json!("$[?search(@,'((a{99}){99}){9}')]"), ONE_VALUE),
+                ("nested functions", json!(format!("$[?{}@{} > 0]", "count(".repeat(120), ")".repeat(120))), ONE_VALUE),
+                ("an index with a zero first", json!("$.a[01]"), ONE_VALUE),
+                ("an open bracket", json!("$.a[0"), ONE_VALUE),
                 ("nothing", json!(""), "spec.data[0].jsonPath"),
                 ("a long path", json!(format!("${}", ".a".repeat(512))), "spec.data[0].jsonPath"),
             ],
         ),
-        at("spec.data[].decode", [("an encoding of ours", json!("Rot13"), "spec.data[0].decode")]),
+        at(
+            "spec.data[].decode",
+            [
+                ("an unknown encoding", json!("Rot13"), "supported values: \"Base64\", \"Base64URL\""),
+                ("another spelling", json!("Base64Url"), "spec.data[0].decode"),
+            ],
+        ),
     ];
     specs.into_iter().flatten().collect()
 }

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Kind, base};
 
+const ARN: &str = "arn:aws:ssm:eu-central-1:111122223333:parameter";
+
 /// Specs with forms at the edge of what is allowed.
 pub fn manifests() -> Vec<(Kind, Value)> {
     let objects = [
@@ -14,17 +16,33 @@ pub fn manifests() -> Vec<(Kind, Value)> {
         json!({"data": [entry(&json!({"previous": false, "version": 3}))]}),
         json!({"data": [entry(&json!({"parameter": "/aws/reference/secretsmanager/db", "label": "AWSPREVIOUS"}))]}),
         json!({"data": [entry(&json!({"kmsDecrypt": {}}))]}),
-        json!({"data": [entry(&json!({"kmsDecrypt": {"keyId": "alias/team/key", "encryptionContext": {"a b": "c"}}}))]}),
-        json!({"data": [entry(&json!({"kmsDecrypt": {"keyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}}))]}),
-        json!({"data": [entry(&json!({"kmsDecrypt": {"keyId": "mrk-1234abcd12ab34cd56ef1234567890ab"}}))]}),
-        json!({"dataFrom": [{"path": {"prefix": "/shop/", "include": ["a", "db/**"], "exclude": ["*"], "recursive": true}}]}),
+        json!({"data": [entry(&json!({"kmsDecrypt": {"keyID": "alias/team/key", "encryptionContext": {"a b": "c"}}}))]}),
+        json!({"data": [entry(&json!({"kmsDecrypt": {"keyID": "1234abcd-12ab-34cd-56ef-1234567890ab"}}))]}),
+        json!({"data": [entry(&json!({"kmsDecrypt": {"keyID": "mrk-1234abcd12ab34cd56ef1234567890ab"}}))]}),
+        json!({"dataFrom": [{"path": "/shop/", "include": ["a", "db/**"], "exclude": ["*"], "recursive": true, "optional": true}]}),
+        json!({"dataFrom": [{"path": "/shop", "label": "prod", "keys": {"style": "EnvVar", "prefix": "App1_"}}]}),
+        json!({"dataFrom": [fields(&json!({"version": 3, "optional": true, "include": ["DB_*"], "exclude": ["*_OLD"]}))]}),
+        json!({"dataFrom": [fields(&json!({"previous": true, "kmsDecrypt": {}, "jsonPath": "$.env", "decode": "Base64URL"}))]}),
+        json!({"dataFrom": [fields(&json!({"label": "prod", "format": "Dotenv"}))], "keyConflicts": "LastWins"}),
+        json!({"data": [entry(&json!({"parameter": "key"})), {"key": "B", "parameter": "shop/key"}]}),
+        json!({"data": [entry(&json!({"parameter": "arn:aws-us-gov:ssm:us-gov-west-1:111122223333:parameter/shop/key"}))]}),
+        json!({"data": [entry(&json!({"parameter": "/x".repeat(15)})), {"key": "B", "parameter": "x".repeat(1011)}]}),
+        json!({"data": [entry(&json!({"parameter": format!("{ARN}{}", "/x".repeat(15))}))]}),
+        json!({"data": [entry(&json!({"parameter": format!("{ARN}/{}", "x".repeat(1010))}))]}),
+        json!({"data": paths(&["$", "$['foo.bar']", "$.a[0]", "$['']", "$.zürich", "$[-1]", "$['hyphen-key'].b_1"])}),
+        json!({"data": paths(&[r#"$["it's"]["q\""]"#, r"$['it\'s']", "$['a-b']['.lead']", "$[\"with space\"]", "$.a['b.c-d']"])}),
+        json!({"restart": [{"group": "argoproj.io", "kind": "Rollout", "name": "web"}, {"group": "apps", "kind": "Deployment", "name": "web"}]}),
+        json!({"target": {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false", "argocd.argoproj.io/compare-options": "IgnoreExtraneous", "kustomize.toolkit.fluxcd.io/prune": "disabled", "kubectl.kubernetes.io/x": "y"}}}),
+        json!({"target": {"template": {"data": {"A": "x"}, "mergePolicy": "Replace"}, "labels": {"argocd.argoproj.io/secret-type": "repository"}}}),
         json!({"restart": [{"kind": "DaemonSet", "selector": {"matchLabels": {"example.com/app": ""}}}]}),
         json!({"target": {"labels": {"example.com/app": "", "A_b.c": "x"}, "annotations": {"note": "any text: ü"}}}),
         json!({"target": {"creationPolicy": "Merge", "name": "theirs", "reclaimPolicy": "Retain"}}),
         json!({"target": {"creationPolicy": "Owner", "type": "kubernetes.io/tls", "immutable": true}}),
     ];
     let stores = [
-        json!({"access": [{"namespaces": {"names": ["shop"]}, "parameters": ["/{namespace}/**", "**/public"]}]}),
+        json!({"access": [{"name": "own", "namespaces": {"from": "Names", "names": ["shop"]}, "parameters": ["/{namespace}/**", "**/public"]}]}),
+        json!({"access": [rule("a", &json!({"from": "All"})), rule("b", &json!({"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}))]}),
+        json!({"prefix": "/prod/eu", "decryption": "ViaSSM"}),
         json!({"revalidateInterval": "720h", "region": "us-gov-west-1", "quota": {"requestsPerSecond": 10000}}),
     ];
     let objects = objects.map(|spec| (Kind::SecureParameter, spec)).into_iter();
@@ -36,6 +54,21 @@ fn merged(kind: Kind, more: &Value) -> Value {
     let mut spec = base(kind, "spec");
     more.as_object().into_iter().flatten().for_each(|(key, value)| spec[key] = value.clone());
     spec
+}
+
+fn rule(name: &str, namespaces: &Value) -> Value {
+    json!({"name": name, "namespaces": namespaces, "parameters": ["arn:aws:ssm:*:111122223333:parameter/**"], "kmsDecryptKeys": ["alias/{namespace}"]})
+}
+
+fn fields(more: &Value) -> Value {
+    let mut entry = json!({"parameter": "/shop/key", "format": "JSON"});
+    more.as_object().into_iter().flatten().for_each(|(key, value)| entry[key] = value.clone());
+    entry
+}
+
+fn paths(paths: &[&str]) -> Value {
+    let entry = |(number, path)| json!({"key": format!("KEY_{number}"), "parameter": "/a", "jsonPath": path});
+    paths.iter().enumerate().map(entry).collect()
 }
 
 fn entry(more: &Value) -> Value {

@@ -3,6 +3,7 @@
 
 mod data;
 mod good;
+mod reference;
 mod sources;
 mod stores;
 mod target;
@@ -66,17 +67,16 @@ fn with<const N: usize>(kind: Kind, field: &'static str, bad: [(&'static str, Va
 fn base(kind: Kind, field: &str) -> Value {
     let bases = match kind {
         Kind::SecureParameter => vec![
-            ("spec.dataFrom[].parameter", json!({"dataFrom": [{"parameter": {"name": "/a", "format": "Json"}}]})),
-            ("spec.dataFrom[].", json!({"dataFrom": [{"path": {"prefix": "/shop"}}]})),
+            ("spec.dataFrom[].", json!({"dataFrom": [{"parameter": "/a", "format": "JSON"}]})),
             ("spec.restart[].selector", json!({"restart": [{"kind": "Deployment", "selector": selector()}]})),
             ("spec.restart[].", json!({"restart": [{"kind": "Deployment", "name": "web"}]})),
             ("spec.target.template", json!({"target": {"template": {"data": {"A": "x"}}}})),
             ("spec", json!({"data": [{"key": "KEY", "parameter": "/shop/key"}]})),
         ],
         Kind::ClusterParameterStore => vec![
-            ("spec.access[].namespaces.selector", access(&json!({"selector": selector()}))),
-            ("spec.access[].namespaces.names", access(&json!({"names": ["shop"]}))),
-            ("spec.access[].", access(&json!({"all": true}))),
+            ("spec.access[].namespaces.selector", access(&json!({"from": "Selector", "selector": selector()}))),
+            ("spec.access[].namespaces.names", access(&json!({"from": "Names", "names": ["shop"]}))),
+            ("spec.access[].", access(&json!({"from": "All"}))),
             ("spec.identity.", json!({"identity": {"credentialsSecretRef": {"name": "aws", "namespace": "shop"}}})),
             ("spec", json!({})),
         ],
@@ -95,7 +95,7 @@ fn selector() -> Value {
 }
 
 fn access(namespaces: &Value) -> Value {
-    json!({"access": [{"namespaces": namespaces, "parameters": ["/shop/*"]}]})
+    json!({"access": [{"name": "rule", "namespaces": namespaces, "parameters": ["/shop/*"]}]})
 }
 
 /// Writes a value where the path leads: `name[]` is the first of a list.

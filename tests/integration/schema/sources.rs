@@ -4,11 +4,26 @@ use serde_json::{Value, json};
 
 use super::{Bad, Kind, entries, selector};
 
-const EITHER: &str = "exactly one of path and parameter must be set";
+const EITHER: &str = "exactly one of parameter and path must be set";
+const EXCLUDE: &str = "version, label and previous exclude each other";
+const NO_VERSIONS: &str = "a secret of Secrets Manager has no version numbers";
+const REFERENCE: &str = "aws/reference/secretsmanager/db";
+const OF_GROUP: &str = "kind Rollout belongs to group argoproj.io";
 const NAME_OR_SELECTOR: &str = "exactly one of name and selector must be set";
 
 fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static str); N]) -> Vec<Bad> {
     super::at(Kind::SecureParameter, field, bad)
+}
+
+/// Bad values of one field beside a path.
+fn path_at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static str); N]) -> Vec<Bad> {
+    let name = field.trim_start_matches("spec.dataFrom[].");
+    let specs = bad.map(|(what, value, words)| {
+        let mut entry = json!({"path": "/shop"});
+        entry[name] = value;
+        super::with(Kind::SecureParameter, field, [(what, json!({"dataFrom": [entry]}), words)])
+    });
+    specs.into_iter().flatten().collect()
 }
 
 fn repeated(value: &Value, count: usize) -> Value {
@@ -20,53 +35,69 @@ pub fn bad() -> Vec<Bad> {
 }
 
 fn several() -> Vec<Bad> {
-    let (path, parameter) = (json!({"prefix": "/shop"}), json!({"name": "/a", "format": "Json"}));
+    let entry = |more: Value| {
+        let mut entry = json!({"parameter": "/a", "format": "JSON"});
+        more.as_object().into_iter().flatten().for_each(|(key, value)| entry[key] = value.clone());
+        json!([entry])
+    };
     at(
         "spec.dataFrom",
         [
             ("neither", json!([{}]), EITHER),
-            ("both", json!([{"path": path, "parameter": parameter}]), EITHER),
+            ("both", entry(json!({"path": "/shop"})), EITHER),
             ("keys alone", json!([{"keys": {"prefix": "A_"}}]), EITHER),
-            ("too many", repeated(&json!({"path": path}), 17), "spec.dataFrom"),
+            ("no format", json!([{"parameter": "/a"}]), "format is required beside parameter"),
+            ("a recursive parameter", entry(json!({"recursive": true})), "recursive belongs to path"),
+            ("a format of a path", json!([{"path": "/a", "format": "JSON"}]), "format belongs to parameter"),
+            ("a version of a path", json!([{"path": "/a", "version": 1}]), "version and previous belong to parameter"),
+            ("a previous path", json!([{"path": "/a", "previous": true}]), "version and previous belong to parameter"),
+            (
+                "a path into a path",
+                json!([{"path": "/a", "jsonPath": "$.a"}]),
+                "jsonPath and decode belong to parameter",
+            ),
+            ("a decoded path", json!([{"path": "/a", "decode": "Base64"}]), "jsonPath and decode belong to parameter"),
+            ("a decrypted path", json!([{"path": "/a", "kmsDecrypt": {}}]), "kmsDecrypt, jsonPath and decode belong"),
+            ("a version and a label", entry(json!({"version": 1, "label": "prod"})), EXCLUDE),
+            (
+                "a version of a secret of Secrets Manager",
+                entry(json!({"parameter": REFERENCE, "version": 1})),
+                NO_VERSIONS,
+            ),
+            ("too many", repeated(&json!({"path": "/shop"}), 17), "spec.dataFrom"),
             ("names", json!(["/shop"]), "spec.dataFrom[0]"),
+            ("the former form", json!([{"path": {"prefix": "/shop"}}]), "spec.dataFrom[0].path"),
         ],
     )
 }
 
 fn path() -> Vec<Bad> {
     let specs = [
-        at(
+        path_at(
             "spec.dataFrom[].path",
             [
-                ("a text", json!("/shop"), "spec.dataFrom[0].path"),
-                ("no prefix", json!({"recursive": true}), "spec.dataFrom[0].path.prefix: Required"),
-                (
-                    "a version",
-                    json!({"prefix": "/shop", "version": 1}),
-                    "unknown field \"spec.dataFrom[0].path.version\"",
-                ),
+                ("everything", json!("/"), "names at least one level"),
+                ("no slash first", json!("shop"), "a path begins with /"),
+                ("two slashes", json!("/shop//checkout"), "a name has no empty level"),
+                ("a blank", json!("/my shop"), "a name holds no blanks"),
+                ("a glob", json!("/shop/*"), "choose among the parameters below it with include and exclude"),
+                ("a label", json!("/shop:prod"), "put a label into the field label"),
+                ("an ARN", json!("arn:aws:ssm:eu-central-1:111122223333:parameter/shop"), "a path begins with /"),
+                ("an address", json!("/shop/@home"), "letters, digits and the characters . - _"),
+                ("nothing", json!(""), "spec.dataFrom[0].path"),
+                ("too many levels", json!("/x".repeat(16)), "at most 15 levels"),
+                ("a long path", json!(format!("/{}", "x".repeat(1011))), "at most 1,011 characters"),
             ],
         ),
-        at(
-            "spec.dataFrom[].path.prefix",
+        path_at("spec.dataFrom[].recursive", [("a word", json!("yes"), "spec.dataFrom[0].recursive")]),
+        path_at(
+            "spec.dataFrom[].label",
             [
-                ("everything", json!("/"), "spec.dataFrom[0].path.prefix"),
-                ("no slash first", json!("shop"), "spec.dataFrom[0].path.prefix"),
-                ("two slashes", json!("/shop//checkout"), "spec.dataFrom[0].path.prefix"),
-                ("a blank", json!("/my shop"), "spec.dataFrom[0].path.prefix"),
-                ("a glob", json!("/shop/*"), "spec.dataFrom[0].path.prefix"),
-                ("nothing", json!(""), "spec.dataFrom[0].path.prefix"),
-                ("a long path", json!("/x".repeat(506)), "spec.dataFrom[0].path.prefix"),
+                ("a digit first", json!("1st"), "does not begin with a digit"),
+                ("a blank", json!("my label"), "a label holds letters"),
             ],
         ),
-        at("spec.dataFrom[].path.recursive", [("a word", json!("yes"), "spec.dataFrom[0].path.recursive")]),
-        at(
-            "spec.dataFrom[].path.label",
-            [
-                ("a digit first", json!("1st"), "spec.dataFrom[0].path.label"),
-                ("a blank", json!("my label"), "spec.dataFrom[0].path.label"),
-            ],
-        ),
+        path_at("spec.dataFrom[].optional", [("a word", json!("yes"), "spec.dataFrom[0].optional")]),
     ];
     specs.into_iter().flatten().collect()
 }
@@ -74,9 +105,9 @@ fn path() -> Vec<Bad> {
 fn globs() -> Vec<Bad> {
     let bad = |field, place| {
         let globs = [
-            ("a slash first", json!(["/db/*"]), place),
-            ("a slash last", json!(["db/"]), place),
-            ("braces", json!(["{a,b}"]), place),
+            ("a slash first", json!(["/db/*"]), "does not begin or end with /"),
+            ("a slash last", json!(["db/"]), "does not begin or end with /"),
+            ("braces", json!(["{a,b}"]), "braces have no meaning"),
             ("nothing", json!([""]), place),
             ("too many", repeated(&json!("a"), 33), place),
             ("a long glob", json!(["x".repeat(257)]), place),
@@ -84,43 +115,42 @@ fn globs() -> Vec<Bad> {
         ];
         at(field, globs)
     };
-    let include = bad("spec.dataFrom[].path.include", "spec.dataFrom[0].path.include");
-    include.into_iter().chain(bad("spec.dataFrom[].path.exclude", "spec.dataFrom[0].path.exclude")).collect()
+    let include = bad("spec.dataFrom[].include", "spec.dataFrom[0].include");
+    include.into_iter().chain(bad("spec.dataFrom[].exclude", "spec.dataFrom[0].exclude")).collect()
 }
 
 fn parameter() -> Vec<Bad> {
-    let reference = "aws/reference/secretsmanager/db";
     let specs = [
         at(
             "spec.dataFrom[].parameter",
             [
-                ("a name", json!("/a"), "spec.dataFrom[0].parameter"),
-                (
-                    "two selectors",
-                    json!({"name": "/a", "format": "Json", "version": 1, "label": "prod"}),
-                    "version and label exclude each other",
-                ),
-                (
-                    "a version of a secret of Secrets Manager",
-                    json!({"name": reference, "format": "Json", "version": 1}),
-                    "a secret of Secrets Manager has no version numbers",
-                ),
+                ("a blank", json!("/a b"), "a name holds no blanks"),
+                ("a version", json!("/a:1"), "into the field version"),
+                ("a label", json!("/a:prod"), "into the field label"),
+                ("an object", json!({"name": "/a"}), "spec.dataFrom[0].parameter"),
             ],
         ),
+        at("spec.dataFrom[].version", [("none", json!(0), "spec.dataFrom[0].version")]),
+        at("spec.dataFrom[].previous", [("a number", json!(1), "spec.dataFrom[0].previous")]),
+        at("spec.dataFrom[].kmsDecrypt", [("a key", json!("alias/key"), "spec.dataFrom[0].kmsDecrypt")]),
+        at("spec.dataFrom[].kmsDecrypt.keyID", [("a name", json!("key"), "keyID is the id of a key")]),
         at(
-            "spec.dataFrom[].parameter.name",
+            "spec.dataFrom[].kmsDecrypt.encryptionContext",
+            [("that of Parameter Store", json!({"PARAMETER_ARN": "x"}), "bind what AWS itself encrypts")],
+        ),
+        at(
+            "spec.dataFrom[].jsonPath",
             [
-                ("a blank", json!("/a b"), "spec.dataFrom[0].parameter.name"),
-                ("a version", json!("/a:1"), "spec.dataFrom[0].parameter.name"),
+                ("a hyphen", json!("$.hyphen-key"), "$['hyphen-key']"),
+                ("a wildcard", json!("$[*]"), "a path leads to one value"),
             ],
         ),
-        at("spec.dataFrom[].parameter.version", [("none", json!(0), "spec.dataFrom[0].parameter.version")]),
-        at("spec.dataFrom[].parameter.label", [("a digit first", json!("1st"), "spec.dataFrom[0].parameter.label")]),
+        at("spec.dataFrom[].decode", [("an unknown encoding", json!("Rot13"), "spec.dataFrom[0].decode")]),
         at(
-            "spec.dataFrom[].parameter.format",
+            "spec.dataFrom[].format",
             [
-                ("YAML", json!("Yaml"), "spec.dataFrom[0].parameter.format"),
-                ("lower case", json!("json"), "spec.dataFrom[0].parameter.format"),
+                ("YAML", json!("YAML"), "supported values: \"JSON\", \"Dotenv\""),
+                ("another spelling", json!("Json"), "spec.dataFrom[0].format"),
             ],
         ),
     ];
@@ -129,12 +159,22 @@ fn parameter() -> Vec<Bad> {
 
 fn keys() -> Vec<Bad> {
     let specs = [
-        at("spec.dataFrom[].keys", [("a prefix", json!("APP_"), "spec.dataFrom[0].keys")]),
-        at("spec.dataFrom[].keys.format", [("a form that is none", json!("Kebab"), "spec.dataFrom[0].keys.format")]),
+        at(
+            "spec.dataFrom[].keys",
+            [
+                ("a prefix", json!("APP_"), "spec.dataFrom[0].keys"),
+                (
+                    "a prefix that no variable has",
+                    json!({"style": "EnvVar", "prefix": "app-"}),
+                    "with style EnvVar the prefix holds letters, digits and _ only",
+                ),
+            ],
+        ),
+        at("spec.dataFrom[].keys.style", [("an unknown style", json!("Kebab"), "spec.dataFrom[0].keys.style")]),
         at(
             "spec.dataFrom[].keys.prefix",
             [
-                ("a slash", json!("a/"), "spec.dataFrom[0].keys.prefix"),
+                ("a slash", json!("a/"), "letters, digits and the characters - _ . only"),
                 ("nothing", json!(""), "spec.dataFrom[0].keys.prefix"),
                 ("a long prefix", json!("x".repeat(101)), "spec.dataFrom[0].keys.prefix"),
             ],
@@ -154,8 +194,15 @@ fn restart() -> Vec<Bad> {
                 ("too many", repeated(&target, 17), "spec.restart"),
                 ("a name", json!(["web"]), "spec.restart[0]"),
                 ("no kind", json!([{"name": "web"}]), "spec.restart[0].kind: Required"),
+                ("a Rollout of apps", json!([{"kind": "Rollout", "name": "web"}]), OF_GROUP),
+                (
+                    "a Deployment of Argo",
+                    json!([{"group": "argoproj.io", "kind": "Deployment", "name": "web"}]),
+                    OF_GROUP,
+                ),
             ],
         ),
+        at("spec.restart[].group", [("a group of others", json!("batch"), "spec.restart[0].group")]),
         at(
             "spec.restart[].kind",
             [
@@ -166,8 +213,8 @@ fn restart() -> Vec<Bad> {
         at(
             "spec.restart[].name",
             [
-                ("upper case", json!("Web"), "spec.restart[0].name"),
-                ("a kind", json!("deployment/web"), "spec.restart[0].name"),
+                ("upper case", json!("Web"), "lower-case letters"),
+                ("a kind", json!("deployment/web"), "lower-case letters"),
                 ("nothing", json!(""), "spec.restart[0].name"),
             ],
         ),
@@ -191,8 +238,8 @@ fn selected() -> Vec<Bad> {
             "spec.restart[].selector.matchLabels",
             [
                 ("a key with a blank", json!({"a b": "x"}), "the keys of labels are [prefix/]name"),
-                ("a value with a blank", json!({"a": "x y"}), "matchLabels.a"),
-                ("a long value", json!({"a": "x".repeat(64)}), "matchLabels.a"),
+                ("a value with a blank", json!({"a": "x y"}), "the value of a label holds"),
+                ("a long value", json!({"a": "x".repeat(64)}), "matchLabels"),
                 ("too many", entries(17), "matchLabels"),
             ],
         ),
@@ -204,7 +251,10 @@ fn selected() -> Vec<Bad> {
                 ("too many", repeated(&json!({"key": "a", "operator": "Exists"}), 17), "matchExpressions"),
             ],
         ),
-        at("spec.restart[].selector.matchExpressions[].key", [("a blank", json!("a b"), "matchExpressions[0].key")]),
+        at(
+            "spec.restart[].selector.matchExpressions[].key",
+            [("a blank", json!("a b"), "the key of a label is [prefix/]name")],
+        ),
         at(
             "spec.restart[].selector.matchExpressions[].operator",
             [("Gt", json!("Gt"), "matchExpressions[0].operator")],
@@ -212,7 +262,7 @@ fn selected() -> Vec<Bad> {
         at(
             "spec.restart[].selector.matchExpressions[].values",
             [
-                ("a blank", json!(["x y"]), "matchExpressions[0].values"),
+                ("a blank", json!(["x y"]), "the value of a label holds"),
                 ("a text", json!("x"), "matchExpressions[0].values"),
             ],
         ),

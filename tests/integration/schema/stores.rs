@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{Bad, Kind, entries};
 
 const NO_INTERVAL: &str = "revalidateInterval must be 0s (never) or between 10s and 720h";
-const ONE_OF: &str = "exactly one of names, selector and all: true must be set";
+const NAMES: &str = "names belongs to from: Names, which needs it";
+const SELECTOR: &str = "selector belongs to from: Selector, which needs it";
 const LABEL_KEYS: &str = "the keys of labels are [prefix/]name";
 const VALUES: &str = "values belong to In and NotIn";
 
@@ -26,12 +27,26 @@ fn common(kind: Kind) -> Vec<Bad> {
             kind,
             "spec.region",
             [
-                ("a town", json!("Frankfurt"), "spec.region"),
-                ("a zone of nothing", json!("eu-"), "spec.region"),
+                ("a town", json!("Frankfurt"), "a region is written like eu-central-1"),
+                ("a zone of nothing", json!("eu-"), "a region is written like eu-central-1"),
                 ("nothing", json!(""), "spec.region"),
             ],
         ),
-        super::at(kind, "spec.decryption", [("nobody", json!("None"), "spec.decryption")]),
+        super::at(
+            kind,
+            "spec.prefix",
+            [
+                ("no slash first", json!("prod"), "each with / before it and none at the end, for example /prod"),
+                ("a slash at the end", json!("/prod/"), "for example /prod"),
+                ("the root", json!("/"), "for example /prod"),
+                ("two slashes", json!("/a//b"), "for example /prod"),
+                ("a blank", json!("/my prod"), "for example /prod"),
+                ("too many levels", json!("/x".repeat(15)), "1 to 14 levels"),
+                ("nothing", json!(""), "spec.prefix"),
+                ("a long prefix", json!(format!("/{}", "x".repeat(512))), "spec.prefix"),
+            ],
+        ),
+        super::at(kind, "spec.decryption", [("nobody", json!("None"), "supported values: \"ViaSSM\", \"Direct\"")]),
         super::at(
             kind,
             "spec.revalidateInterval",
@@ -63,7 +78,7 @@ fn common(kind: Kind) -> Vec<Bad> {
             "spec.identity.credentialsSecretRef.name",
             [
                 ("nothing", json!(""), "spec.identity.credentialsSecretRef.name"),
-                ("what leads elsewhere", json!("../aws"), "spec.identity.credentialsSecretRef.name"),
+                ("another folder", json!("../aws"), "lower-case letters"),
             ],
         ),
     ];
@@ -75,7 +90,7 @@ fn identity() -> Vec<Bad> {
         "spec.identity.credentialsSecretRef.namespace",
         [
             ("nothing", json!(""), "spec.identity.credentialsSecretRef.namespace"),
-            ("a path", json!("shop/secrets"), "spec.identity.credentialsSecretRef.namespace"),
+            ("a path", json!("shop/secrets"), "lower-case letters"),
         ],
     )
 }
@@ -88,23 +103,36 @@ fn own_identity() -> Vec<Bad> {
 }
 
 fn access() -> Vec<Bad> {
-    let rule = json!({"namespaces": {"all": true}, "parameters": ["/a"]});
+    let all = json!({"from": "All"});
+    let rule = |name: &str| json!({"name": name, "namespaces": all, "parameters": ["/a"]});
+    let rules = |count: usize| (0..count).map(|number| rule(&format!("r{number}"))).collect::<Value>();
     let specs = [
         at(
             "spec.access",
             [
-                ("too many", vec![rule; 65].into(), "spec.access"),
+                ("too many", rules(65), "spec.access"),
                 ("a glob", json!(["/shop/*"]), "spec.access[0]"),
-                ("a rule for nobody", json!([{"parameters": ["/a"]}]), "spec.access[0].namespaces: Required"),
-                ("a rule for nothing", json!([{"namespaces": {"all": true}}]), "spec.access[0].parameters: Required"),
+                ("two rules of one name", json!([rule("a"), rule("a")]), "Duplicate"),
+                ("no name", json!([{"namespaces": all, "parameters": ["/a"]}]), "spec.access[0].name: Required"),
+                ("no namespaces", json!([{"name": "a", "parameters": ["/a"]}]), "spec.access[0].namespaces: Required"),
+                ("no parameters", json!([{"name": "a", "namespaces": all}]), "spec.access[0].parameters: Required"),
+            ],
+        ),
+        at(
+            "spec.access[].name",
+            [
+                ("a blank", json!("my rule"), "lower-case letters, digits and -"),
+                ("upper case", json!("Own"), "lower-case letters, digits and -"),
+                ("nothing", json!(""), "spec.access[0].name"),
+                ("a long name", json!("x".repeat(64)), "spec.access[0].name"),
             ],
         ),
         at(
             "spec.access[].parameters",
             [
                 ("none", json!([]), "spec.access[0].parameters"),
-                ("no slash first", json!(["shop/*"]), "spec.access[0].parameters"),
-                ("a blank", json!(["/shop/a b"]), "spec.access[0].parameters"),
+                ("no slash first", json!(["shop/*"]), "a glob begins with /, **/ or arn:"),
+                ("a blank", json!(["/shop/a b"]), "a glob begins with /, **/ or arn: and goes on"),
                 ("nothing", json!([""]), "spec.access[0].parameters"),
                 ("too many", vec![json!("/a"); 33].into(), "spec.access[0].parameters"),
             ],
@@ -112,7 +140,7 @@ fn access() -> Vec<Bad> {
         at(
             "spec.access[].kmsDecryptKeys",
             [
-                ("a blank", json!(["alias/a b"]), "spec.access[0].kmsDecryptKeys"),
+                ("a blank", json!(["alias/a b"]), "a glob on keys holds"),
                 ("nothing", json!([""]), "spec.access[0].kmsDecryptKeys"),
                 ("no list", json!("alias/a"), "spec.access[0].kmsDecryptKeys"),
                 ("too many", vec![json!("alias/a"); 33].into(), "spec.access[0].kmsDecryptKeys"),
@@ -127,18 +155,26 @@ fn namespaces() -> Vec<Bad> {
         at(
             "spec.access[].namespaces",
             [
-                ("names and all", json!({"all": true, "names": ["a"]}), ONE_OF),
-                ("names and a selector", json!({"names": ["a"], "selector": super::selector()}), ONE_OF),
-                ("nobody", json!({}), ONE_OF),
-                ("not all", json!({"all": false}), ONE_OF),
+                ("names and all", json!({"from": "All", "names": ["a"]}), NAMES),
+                (
+                    "names and a selector",
+                    json!({"from": "Names", "names": ["a"], "selector": super::selector()}),
+                    SELECTOR,
+                ),
+                ("names without names", json!({"from": "Names"}), NAMES),
+                ("a selector without a selector", json!({"from": "Selector"}), SELECTOR),
+                ("nobody", json!({}), "spec.access[0].namespaces.from: Required"),
             ],
         ),
-        at("spec.access[].namespaces.all", [("a word", json!("yes"), "spec.access[0].namespaces.all")]),
+        at(
+            "spec.access[].namespaces.from",
+            [("none", json!("None"), "supported values: \"All\", \"Names\", \"Selector\"")],
+        ),
         at(
             "spec.access[].namespaces.names",
             [
                 ("none", json!([]), "spec.access[0].namespaces.names"),
-                ("a glob", json!(["shop-*"]), "spec.access[0].namespaces.names"),
+                ("a glob", json!(["shop-*"]), "lower-case letters"),
                 ("a long name", json!(["x".repeat(64)]), "spec.access[0].namespaces.names"),
             ],
         ),
@@ -161,7 +197,7 @@ fn selector() -> Vec<Bad> {
             [
                 ("a key with a blank", json!({"a b": "x"}), LABEL_KEYS),
                 ("a key with two slashes", json!({"a/b/c": "x"}), LABEL_KEYS),
-                ("a value with a blank", json!({"a": "x y"}), "matchLabels.a"),
+                ("a value with a blank", json!({"a": "x y"}), "the value of a label holds"),
                 ("too many", entries(17), "matchLabels"),
             ],
         ),
@@ -174,7 +210,7 @@ fn selector() -> Vec<Bad> {
         ),
         at(
             "spec.access[].namespaces.selector.matchExpressions[].key",
-            [("a dash first", json!("-a"), "matchExpressions[0].key")],
+            [("a dash first", json!("-a"), "the key of a label is [prefix/]name")],
         ),
         at(
             "spec.access[].namespaces.selector.matchExpressions[].operator",

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::{Bad, Kind, entries};
 
-const MERGE: &str = "with creationPolicy Merge type, labels, annotations and immutable are those of the Secret";
+const MERGE: &str = "with creationPolicy Merge, the Secret keeps its own type, labels, annotations and immutable";
 const TRACKING_LABELS: &str = "labels of secureparameter.io and tracking labels";
 const TRACKING_ANNOTATIONS: &str = "annotations of secureparameter.io and tracking annotations";
+const LABEL_VALUE: &str = "the value of a label holds letters, digits, -, _ and .";
 const LABEL_KEYS: &str = "the keys of labels are [prefix/]name";
 const ANNOTATION_KEYS: &str = "the keys of annotations are [prefix/]name";
 const CLUSTER: &str = "a Secret of this type would grant access to the cluster itself";
@@ -29,8 +30,8 @@ fn secret() -> Vec<Bad> {
         at(
             "spec.target.name",
             [
-                ("upper case", json!("Checkout"), "spec.target.name"),
-                ("a namespace", json!("shop/checkout"), "spec.target.name"),
+                ("upper case", json!("Checkout"), "lower-case letters"),
+                ("a namespace", json!("shop/checkout"), "lower-case letters"),
                 ("nothing", json!(""), "spec.target.name"),
                 ("a long name", json!("x".repeat(254)), "spec.target.name"),
             ],
@@ -54,7 +55,10 @@ fn labels() -> Vec<Bad> {
         [
             ("a label of ours", one("secureparameter.io/owner-uid", "x"), TRACKING_LABELS),
             ("that of Argo CD", one("app.kubernetes.io/instance", "x"), TRACKING_LABELS),
+            ("the manager", one("app.kubernetes.io/managed-by", "x"), TRACKING_LABELS),
+            ("the other of Argo CD", one("argocd.argoproj.io/instance", "x"), TRACKING_LABELS),
             ("that of Flux", one("kustomize.toolkit.fluxcd.io/name", "x"), TRACKING_LABELS),
+            ("that of Flux for Helm", one("helm.toolkit.fluxcd.io/namespace", "x"), TRACKING_LABELS),
             ("a key with a blank", one("a b", "x"), LABEL_KEYS),
             ("a key with a dash first", one("-x", "x"), LABEL_KEYS),
             ("a key with two slashes", one("a/b/c", "x"), LABEL_KEYS),
@@ -62,10 +66,10 @@ fn labels() -> Vec<Bad> {
             ("a key of nothing", one("", "x"), LABEL_KEYS),
             ("a long key", one(&"x".repeat(64), "x"), LABEL_KEYS),
             ("a key with a long prefix", one(&format!("{}/x", "p".repeat(254)), "x"), LABEL_KEYS),
-            ("a value with a blank", one("a", "b c"), "spec.target.labels.a"),
-            ("a value with a slash", one("a", "b/c"), "spec.target.labels.a"),
-            ("a value with a dash last", one("a", "b-"), "spec.target.labels.a"),
-            ("a long value", one("a", &"x".repeat(64)), "spec.target.labels.a"),
+            ("a value with a blank", one("a", "b c"), LABEL_VALUE),
+            ("a value with a slash", one("a", "b/c"), LABEL_VALUE),
+            ("a value with a dash last", one("a", "b-"), LABEL_VALUE),
+            ("a long value", one("a", &"x".repeat(64)), "spec.target.labels"),
             ("a number", json!({"a": 1}), "spec.target.labels.a"),
             ("too many", entries(65), "spec.target.labels"),
         ],
@@ -78,6 +82,7 @@ fn annotations() -> Vec<Bad> {
         [
             ("an annotation of ours", one("secureparameter.io/allow", "x"), TRACKING_ANNOTATIONS),
             ("that of Argo CD", one("argocd.argoproj.io/tracking-id", "x"), TRACKING_ANNOTATIONS),
+            ("that of kubectl", one("kubectl.kubernetes.io/last-applied-configuration", "x"), TRACKING_ANNOTATIONS),
             ("that of Helm", one("meta.helm.sh/release-name", "x"), TRACKING_ANNOTATIONS),
             ("a service account", one("kubernetes.io/service-account.name", "x"), TRACKING_ANNOTATIONS),
             ("a key with a blank", one("a b", "x"), ANNOTATION_KEYS),
@@ -97,7 +102,7 @@ fn template() -> Vec<Bad> {
             "spec.target.template",
             [
                 ("a text", json!("{{ A }}"), "spec.target.template"),
-                ("no data", json!({"only": true}), "spec.target.template.data: Required"),
+                ("no data", json!({"mergePolicy": "Replace"}), "spec.target.template.data: Required"),
             ],
         ),
         at(
@@ -111,7 +116,10 @@ fn template() -> Vec<Bad> {
                 ("too many", entries(65), "spec.target.template.data"),
             ],
         ),
-        at("spec.target.template.only", [("a word", json!("yes"), "spec.target.template.only")]),
+        at(
+            "spec.target.template.mergePolicy",
+            [("an unknown policy", json!("Only"), "supported values: \"Merge\", \"Replace\"")],
+        ),
     ];
     specs.into_iter().flatten().collect()
 }

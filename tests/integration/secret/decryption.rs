@@ -31,8 +31,7 @@ async fn the_status_names_the_keys() -> Result<()> {
     world.apply(&object("checkout", &[("DB", "/shop/db"), ("CACHE", "/shop/cache")], &json!({}))).await?;
     world.settled().await?;
     let parameters = world.synced("checkout").await?.status.context("a status")?.parameters;
-    let keys: Vec<_> =
-        parameters.iter().map(|p| (name(p), p.key_arn.as_deref(), p.key_manager.as_deref())).collect();
+    let keys: Vec<_> = parameters.iter().map(|p| (name(p), p.key_arn.as_deref(), p.key_manager.as_deref())).collect();
     let ssm_key = world.aws.ssm_key();
     let expected =
         [("/shop/cache", Some(ssm_key.as_str()), Some("AWS")), ("/shop/db", Some(key.as_str()), Some("CUSTOMER"))];

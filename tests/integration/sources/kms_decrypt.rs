@@ -20,7 +20,7 @@ async fn world(keys: &[&str]) -> Result<World> {
 }
 
 fn keys_granted(keys: &[&str]) -> Value {
-    let rule = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": keys});
+    let rule = json!({"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": keys});
     store("default", &json!({"access": [rule]}))
 }
 
@@ -38,7 +38,7 @@ async fn what_was_encrypted_by_hand_is_decrypted_once_more() -> Result<()> {
     let context = [("app", "shop"), ("Stage", "Prod")];
     world.aws.put("/shop/sealed", &world.aws.encrypt(&arn, &context, b"{\"user\": \"app\", \"raw\": \"/w8=\"}"));
     let pairs = json!({"app": "shop", "Stage": "Prod"});
-    let with = |key_id: &str| json!({"keyId": key_id, "encryptionContext": pairs});
+    let with = |key_id: &str| json!({"keyID": key_id, "encryptionContext": pairs});
     let mut part = by_hand("RAW", &json!({"encryptionContext": pairs}));
     (part["jsonPath"], part["decode"]) = (json!("$.raw"), json!("Base64"));
     let entries = json!([
@@ -81,13 +81,13 @@ async fn what_kms_does_not_take_is_told() -> Result<()> {
     let before = world.api::<Secret>().get("checkout").await?.data;
     assert_eq!(before.as_ref().context("data")?["K"], ByteString(vec![0xff, 0x00]), "binary");
 
-    let context = |key_id: &str| json!({"encryptionContext": {"app": "shop"}, "keyId": key_id});
+    let context = |key_id: &str| json!({"encryptionContext": {"app": "shop"}, "keyID": key_id});
     for (what, kms_decrypt, reason, words) in [
         ("another context", json!({"encryptionContext": {"app": "x"}}), "CiphertextInvalid", "encryptionContext"),
         ("no context", json!({}), "CiphertextInvalid", "encryptionContext"),
-        ("another key", context(&other), "CiphertextInvalid", "another key than kmsDecrypt.keyId"),
-        ("another alias", context("alias/other"), "CiphertextInvalid", "another key than kmsDecrypt.keyId"),
-        ("no such alias", context("alias/none"), "KeyUnavailable", "correct kmsDecrypt.keyId"),
+        ("another key", context(&other), "CiphertextInvalid", "another key than kmsDecrypt.keyID"),
+        ("another alias", context("alias/other"), "CiphertextInvalid", "another key than kmsDecrypt.keyID"),
+        ("no such alias", context("alias/none"), "KeyUnavailable", "correct kmsDecrypt.keyID"),
     ] {
         let decrypts = world.aws.calls("Decrypt");
         world.apply(&data(&json!([by_hand("K", &kms_decrypt)]))).await?;
@@ -136,7 +136,7 @@ async fn values_are_decrypted_only_by_keys_that_the_store_grants() -> Result<()>
     let entry = |name: &str, by_hand: &Value| {
         data(&json!([{"key": "K", "parameter": format!("/shop/{name}"), "kmsDecrypt": by_hand}]))
     };
-    let own = json!({"keyId": "alias/shop"});
+    let own = json!({"keyID": "alias/shop"});
     world.apply(&entry("sealed", &own)).await?;
     let denied = world.wait_for("checkout", "False", "PolicyDenied").await?;
     for part in ["alias/shop", "kmsDecryptKeys", "Namespace shop"] {
@@ -145,8 +145,8 @@ async fn values_are_decrypted_only_by_keys_that_the_store_grants() -> Result<()>
     world.apply(&keys_granted(&["alias/{namespace}"])).await?;
     world.wait_for_secret("checkout", &[("K", "value")]).await?;
     for (name, by_hand, reason, words) in [
-        ("copied", json!({"keyId": "alias/other"}), "PolicyDenied", "alias/other"),
-        ("copied", json!({}), "PolicyDenied", "set kmsDecrypt.keyId"),
+        ("copied", json!({"keyID": "alias/other"}), "PolicyDenied", "alias/other"),
+        ("copied", json!({}), "PolicyDenied", "set kmsDecrypt.keyID"),
         ("copied", own, "CiphertextInvalid", "another key"),
     ] {
         world.apply(&entry(name, &by_hand)).await?;
@@ -191,7 +191,7 @@ async fn the_previous_version_is_beside_the_current_one() -> Result<()> {
 async fn secrets_of_secrets_manager_are_handed_through() -> Result<()> {
     let mut world = World::without_operator().await?;
     world.apply(&store("default", &json!({
-        "access": [{"namespaces": {"all": true}, "parameters": ["/{namespace}/**", "/aws/reference/secretsmanager/{namespace}/**"]}],
+        "access": [{"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**", "/aws/reference/secretsmanager/{namespace}/**"]}],
     })))
     .await?;
     world.start_operator().await?;

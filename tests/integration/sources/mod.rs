@@ -1,4 +1,5 @@
 //! Where values come from: parameters, paths, versions, ciphertext, Secrets Manager.
 
 mod kms_decrypt;
+mod layering;
 mod paths;

@@ -9,9 +9,9 @@ use crate::support::{PATIENCE, World, message, object, store};
 
 /// An object that wants a path, with more of the path and of the entry around it.
 fn path(path: &Value, keys: &Value) -> Value {
-    let mut entry = json!({"path": {"prefix": "/shop/app", "recursive": true}, "keys": keys});
+    let mut entry = json!({"path": "/shop/app", "recursive": true, "keys": keys});
     for (field, value) in path.as_object().into_iter().flatten() {
-        entry["path"][field] = value.clone();
+        entry[field] = value.clone();
     }
     object("checkout", &[], &json!({"data": [], "dataFrom": [entry]}))
 }
@@ -33,7 +33,7 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     }
     world.aws.put("/shop/application", "not below");
     let chosen = json!({"include": ["db/*", "token", "deep/**"], "exclude": ["*/*-old"]});
-    world.apply(&path(&chosen, &json!({"format": "EnvVar", "prefix": "APP_"}))).await?;
+    world.apply(&path(&chosen, &json!({"style": "EnvVar", "prefix": "APP_"}))).await?;
     let before = [("APP_DB_USER", "app"), ("APP_DEEP_ER_X", "x"), ("APP_TOKEN", "t")];
     world.wait_for_secret("checkout", &before).await?;
     let synced = world.synced("checkout").await?;
@@ -76,7 +76,7 @@ async fn what_went_since_the_listing_empties_no_secret() -> Result<()> {
         world.aws.put(&format!("/shop/{name}"), name);
     }
     let rare = |name: &str, labels: &Value| {
-        let path = json!([{"path": {"prefix": format!("/shop/{name}")}}]);
+        let path = json!([{"path": format!("/shop/{name}")}]);
         let target = json!({"labels": labels});
         object(name, &[], &json!({"data": [], "dataFrom": path, "refreshInterval": "1h", "target": target}))
     };
@@ -200,7 +200,7 @@ async fn what_is_wrong_with_a_path_keeps_the_secret() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/app/a-b", "1");
     world.aws.put("/shop/app/c", "2");
-    world.apply(&path(&json!({}), &json!({"format": "EnvVar"}))).await?;
+    world.apply(&path(&json!({}), &json!({"style": "EnvVar"}))).await?;
     let good = [("A_B", "1"), ("C", "2")];
     world.wait_for_secret("checkout", &good).await?;
 
@@ -239,7 +239,7 @@ async fn a_path_is_listed_only_where_everything_below_it_is_granted() -> Result<
     let world = World::start().await?;
     world.aws.put("/other/app/secret-name", "s3cr3t");
     let is_denied = async |prefix: &str, recursive: bool| -> Result<SecureParameter> {
-        world.apply(&path(&json!({"prefix": prefix, "recursive": recursive}), &json!({}))).await?;
+        world.apply(&path(&json!({"path": prefix, "recursive": recursive}), &json!({}))).await?;
         let denied = world.wait_for("checkout", "False", "PolicyDenied").await?;
         assert!(!message(&denied).contains("secret-name"), "{}", message(&denied));
         Ok(denied)

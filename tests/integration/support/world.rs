@@ -264,7 +264,7 @@ pub fn store(name: &str, spec: &Value) -> Value {
         "apiVersion": "secureparameter.io/v1alpha1",
         "kind": "ClusterParameterStore",
         "metadata": {"name": name},
-        "spec": {"access": [{"namespaces": {"all": true}, "parameters": ["/{namespace}/**"]}]},
+        "spec": {"access": [{"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"]}]},
     });
     merge(&mut manifest["spec"], spec);
     manifest

@@ -8,8 +8,8 @@ use crate::support::{World, object, store};
 
 /// A store that grants namespaces this glob beside what every store of the tests grants.
 fn granting(name: &str, namespaces: &Value, glob: &str) -> Value {
-    let usual = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}/**"]});
-    store(name, &json!({"access": [usual, {"namespaces": namespaces, "parameters": [glob]}]}))
+    let usual = json!({"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"]});
+    store(name, &json!({"access": [usual, {"name": "more", "namespaces": namespaces, "parameters": [glob]}]}))
 }
 
 /// An object that reads from this store, and does not poll: whatever happens, a watch has noticed.
@@ -29,7 +29,7 @@ pub async fn grants(world: &World) -> Result<()> {
     assert_eq!((calls(world, "granting")?.len(), world.secret("granting").await?), (0, None));
     world.event("granting", "PolicyDenied", &[]).await?;
 
-    world.apply(&granting("granting", &json!({"names": ["shop"]}), "/common/*")).await?;
+    world.apply(&granting("granting", &json!({"from": "Names", "names": ["shop"]}), "/common/*")).await?;
     world.synced("granting").await?;
     world.wait_for_secret("granting", &[("A", "alpha"), ("B", "beta")]).await?;
 
@@ -42,7 +42,7 @@ pub async fn grants(world: &World) -> Result<()> {
     let token = force(world, "granting").await?;
     assert_eq!(snapshot(world, "granting").await?, before);
 
-    world.apply(&granting("granting", &json!({"names": ["shop"]}), "/common/granted")).await?;
+    world.apply(&granting("granting", &json!({"from": "Names", "names": ["shop"]}), "/common/granted")).await?;
     echoed(world, "granting", &token).await?;
     world.wait_for_secret("granting", &[("A", "alpha"), ("B", "rotated")]).await?;
     world.synced("granting").await?;
@@ -53,7 +53,7 @@ pub async fn grants(world: &World) -> Result<()> {
 /// Labels of the namespace take effect at once.
 pub async fn labels_of_namespaces(world: &World) -> Result<()> {
     world.aws.put("/common/labelled", "value");
-    let selector = json!({"selector": {"matchLabels": {"team": "payments"}}});
+    let selector = json!({"from": "Selector", "selector": {"matchLabels": {"team": "payments"}}});
     world.apply(&granting("selecting", &selector, "/common/**")).await?;
     world.apply(&reading_from("selecting", &[("A", "/common/labelled")])).await?;
     fails(world, "selecting", "PolicyDenied", "Stalled", &["Namespace shop", "/common/labelled"]).await?;

@@ -38,7 +38,7 @@ pub async fn come_and_go(world: &World) -> Result<()> {
 
 /// A store with a rule that is none serves nobody.
 pub async fn broken_rule(world: &World) -> Result<()> {
-    let rule = json!({"namespaces": {"all": true}, "parameters": ["/{namespace}*"]});
+    let rule = json!({"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}*"]});
     world.apply(&store("broken", &json!({"access": [rule]}))).await?;
     let parts = ["spec.access", "/{namespace}*", "whole path segment"];
     store_is(&cluster_stores(world), "broken", "False", "InvalidSpec", &parts).await?;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::support::{MINUTE, conclude_for, events, failed, ready, ready_state};
+use crate::domain::report::tests::support::{MINUTE, conclude_for, events, failed, ready, ready_state};
 use crate::{
     api::{
         ConditionStatus::{False, True},

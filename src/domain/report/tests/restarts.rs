@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::support::{conclude_for, events, ready_state, store, subject, written};
+use crate::domain::report::tests::support::{conclude_for, events, ready_state, store, subject, written};
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason},
     domain::{

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::support::{
+use crate::domain::report::tests::support::{
     SHAPE, at, conclude_for, events, parameter, parameters, ready, ready_state, store, subject, written,
 };
 use crate::{

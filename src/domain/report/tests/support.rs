@@ -14,8 +14,9 @@ use crate::{
         audit::ParameterOutcome,
         ownership::owner::SecretMetadata,
         parameter::{
-            name::{ParameterRef, Scope},
+            name::ParameterRef,
             revision::{Metadata, Versions},
+            scope::Scope,
         },
         report::{
             attempt::{Attempt, KeysByParameter, ObservedParameters, Outcome, Written},

@@ -10,10 +10,7 @@ use tokio::{
 
 use crate::domain::{
     audit::ObjectRef,
-    parameter::{
-        name::{ParameterRef, Scope},
-        revision::Metadata,
-    },
+    parameter::{name::ParameterRef, revision::Metadata, scope::Scope},
     report::event::Access,
     schedule::decide::Purpose,
 };

@@ -16,10 +16,7 @@ use crate::{
             path_query::PathQuery,
             revision::{Metadata, Versions},
         },
-        plan::{
-            plan::Reads,
-            resolve::{LookedUp, Lookups},
-        },
+        plan::types::{LookupResult, Lookups, Reads},
         report::event::Access,
     },
     parameters::{
@@ -54,7 +51,7 @@ pub enum Known {
 #[derive(Debug, Default)]
 pub struct LookUp {
     /// What was found; of a path that cannot be listed now, what was there before.
-    pub found: LookedUp,
+    pub found: LookupResult,
     /// What could not be looked up, or is missing.
     pub errors: BTreeMap<ParameterRef, ReadError>,
     /// The calls that failed.

@@ -9,7 +9,7 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use crate::parameters::cache::table::Index;
 use crate::{
-    domain::parameter::name::{ParameterRef, Selector},
+    domain::parameter::{name::ParameterRef, selector::Selector},
     parameters::batch::queue::NAMES_PER_CALL,
 };
 

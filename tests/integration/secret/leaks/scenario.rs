@@ -186,12 +186,12 @@ fn sources() -> Vec<Value> {
         json!({"data": [merged(&entry, more)], "storeRef": {"name": "sources"}})
     };
     let parameters = ["/{namespace}/**", "/aws/reference/secretsmanager/{namespace}/**"];
-    let access = json!([{"namespaces": {"all": true}, "parameters": parameters, "kmsDecryptKeys": ["*"]}]);
+    let access = json!([{"name": "own-paths", "namespaces": {"from": "All"}, "parameters": parameters, "kmsDecryptKeys": ["*"]}]);
     let reference =
         json!({"key": "VALUE", "parameter": "/aws/reference/secretsmanager/shop/db", "jsonPath": "$.password"});
     vec![
         store("sources", &json!({"access": access})),
-        object("below", &[], &json!({"data": [], "dataFrom": [{"path": {"prefix": "/shop/below"}}]})),
+        object("below", &[], &json!({"data": [], "dataFrom": [{"path": "/shop/below"}]})),
         object("sealed", &[], &sealed(&json!({}))),
         object("unsealed", &[], &sealed(&json!({"parameter": "/shop/plain"}))),
         object("reference", &[], &json!({"data": [reference], "storeRef": {"name": "sources"}})),
@@ -201,8 +201,7 @@ fn sources() -> Vec<Value> {
 /// Objects that look into values: on good ways, and where a value is not what they say.
 fn parts() -> Vec<Value> {
     let entry = |more: &Value| json!({"data": [merged(&json!({"key": "VALUE", "parameter": "/shop/plain"}), more)]});
-    let from =
-        |format: &str| json!({"data": [], "dataFrom": [{"parameter": {"name": "/shop/plain", "format": format}}]});
+    let from = |format: &str| json!({"data": [], "dataFrom": [{"parameter": "/shop/plain", "format": format}]});
     let template = |template: &str| json!({"target": {"template": {"data": {"COMPOSED": template}}}});
     let plain = [("VALUE", "/shop/plain")];
     let direct = [("DIRECT", "/shop/direct"), ("MANAGED", "/shop/unicode"), ("ADVANCED", "/shop/large")];
@@ -210,7 +209,7 @@ fn parts() -> Vec<Value> {
         object("direct", &direct, &json!({"storeRef": {"name": "direct"}})),
         object("path", &[], &entry(&json!({"jsonPath": "$.user"}))),
         object("encoded", &[], &entry(&json!({"decode": "Base64"}))),
-        object("fields", &[], &from("Json")),
+        object("fields", &[], &from("JSON")),
         object("lines", &[], &from("Dotenv")),
         object("composed", &plain, &template("{{ VALUE | urlencode }}{{ VALUE | quote }}{{ VALUE | b64encode }}")),
         object("template", &plain, &template("{{ VALUE | fromjson }}")),

@@ -1,29 +1,38 @@
-//! The reference of all fields, made from the schemas, so that it cannot lag behind them.
+//! `docs/reference.md`: it is made from the schemas, so that it cannot lag behind them, and each of its rows has a bad
+//! manifest. `UPDATE=1` rewrites the page.
 
-use std::fmt::Write;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
+use secure_parameter_operator::api::{Reason, crds};
+use serde_json::{Value, json};
 
-use crate::api::{Reason, crds};
+use super::{Kind, bad_manifests};
 
-/// What stands above the tables.
+/// The text above the tables.
 const INTRODUCTION: &str = "# Reference
 
-Every field of `spec` of the three kinds: what it is, what counts where it is left out, and what it may hold.
-What the API server refuses, `kubectl apply` tells at once; what only shows later stands in the condition `Ready`, of the
-object or of its store, with one of the [reasons](reasons.md) given here.
+This page lists every field of `spec` of the three kinds: its type, its default, its rules, and how the object fails if the
+value is wrong. The API server refuses what breaks a rule, so `kubectl apply` says it at once. What only shows later is in the
+condition `Ready` of the object or of its store, with one of the [reasons](reasons.md) given here.
 
-Made from the schemas by `cargo run --quiet -- crds --reference > docs/reference.md`.
+The page is generated from the schemas: `UPDATE=1 cargo test --test integration schema::reference`.
 ";
 
-/// What tells that a value is wrong which the schema lets pass.
+/// The reasons with which an object fails if the schema accepts a value, but it is wrong.
 const JUDGED: &[(&str, &[Reason])] = {
     use Reason as R;
     const READ: &[Reason] =
         &[R::InvalidSpec, R::PolicyDenied, R::ParameterNotFound, R::AccessDenied, R::DecryptDenied, R::KeyUnavailable];
     const STORE: &[Reason] = &[R::StoreNotFound, R::StoreNotReady];
     const KEYS: &[Reason] = &[R::InvalidSpec, R::KeyCollision, R::ValueError];
-    const BY_HAND: &[Reason] = &[R::PolicyDenied, R::CiphertextInvalid, R::DecryptDenied, R::KeyUnavailable];
+    const KMS_DECRYPT: &[Reason] = &[R::PolicyDenied, R::CiphertextInvalid, R::DecryptDenied, R::KeyUnavailable];
     const SECRET: &[Reason] = &[R::SecretConflict, R::SecretContested, R::SecretWriteFailed];
     const RESTART: &[Reason] = &[R::RestartPending, R::RestartFailed];
     const CREDENTIALS: &[Reason] = &[R::StoreNotReady, R::CredentialsInvalid];
@@ -37,14 +46,15 @@ const JUDGED: &[(&str, &[Reason])] = {
         ("spec.data[].version", &[R::VersionNotFound]),
         ("spec.data[].label", &[R::VersionNotFound]),
         ("spec.data[].previous", &[R::VersionNotFound]),
-        ("spec.data[].kmsDecrypt", BY_HAND),
-        ("spec.data[].kmsDecrypt.keyId", BY_HAND),
+        ("spec.data[].kmsDecrypt", KMS_DECRYPT),
+        ("spec.data[].kmsDecrypt.keyID", KMS_DECRYPT),
         ("spec.data[].kmsDecrypt.encryptionContext", &[R::CiphertextInvalid, R::DecryptDenied]),
         ("spec.data[].jsonPath", &[R::InvalidSpec, R::ValueError]),
         ("spec.data[].decode", &[R::ValueError]),
         ("spec.dataFrom", &[R::KeyCollision, R::SecretTooLarge]),
+        ("spec.dataFrom[].parameter", READ),
         (
-            "spec.dataFrom[].path.prefix",
+            "spec.dataFrom[].path",
             &[
                 R::InvalidSpec,
                 R::KeyCollision,
@@ -55,35 +65,43 @@ const JUDGED: &[(&str, &[Reason])] = {
                 R::KeyUnavailable,
             ],
         ),
-        ("spec.dataFrom[].path.recursive", &[R::PathEmpty, R::PolicyDenied]),
-        ("spec.dataFrom[].path.include", &[R::InvalidSpec, R::PathEmpty]),
-        ("spec.dataFrom[].path.exclude", &[R::InvalidSpec, R::PathEmpty]),
-        ("spec.dataFrom[].path.label", &[R::PathEmpty]),
-        ("spec.dataFrom[].parameter.name", READ),
-        ("spec.dataFrom[].parameter.version", &[R::VersionNotFound]),
-        ("spec.dataFrom[].parameter.label", &[R::VersionNotFound]),
-        ("spec.dataFrom[].parameter.format", &[R::ValueError]),
+        ("spec.dataFrom[].version", &[R::VersionNotFound]),
+        ("spec.dataFrom[].label", &[R::VersionNotFound, R::PathEmpty]),
+        ("spec.dataFrom[].previous", &[R::VersionNotFound]),
+        ("spec.dataFrom[].kmsDecrypt", KMS_DECRYPT),
+        ("spec.dataFrom[].kmsDecrypt.keyID", KMS_DECRYPT),
+        ("spec.dataFrom[].kmsDecrypt.encryptionContext", &[R::CiphertextInvalid, R::DecryptDenied]),
+        ("spec.dataFrom[].jsonPath", &[R::InvalidSpec, R::ValueError]),
+        ("spec.dataFrom[].decode", &[R::ValueError]),
+        ("spec.dataFrom[].format", &[R::ValueError]),
+        ("spec.dataFrom[].recursive", &[R::PathEmpty, R::PolicyDenied]),
+        ("spec.dataFrom[].include", &[R::InvalidSpec, R::PathEmpty, R::ValueError]),
+        ("spec.dataFrom[].exclude", &[R::InvalidSpec, R::PathEmpty, R::ValueError]),
         ("spec.dataFrom[].keys", KEYS),
-        ("spec.dataFrom[].keys.format", KEYS),
+        ("spec.dataFrom[].keys.style", KEYS),
         ("spec.dataFrom[].keys.prefix", KEYS),
+        ("spec.keyConflicts", &[R::KeyCollision]),
         ("spec.target.name", SECRET),
         ("spec.target.type", &[R::InvalidSpec, R::ValueError]),
         ("spec.target.labels", &[R::InvalidSpec]),
         ("spec.target.annotations", &[R::InvalidSpec]),
         ("spec.target.template.data", &[R::TemplateError, R::KeyCollision, R::SecretTooLarge]),
-        ("spec.target.template.only", &[R::InvalidSpec]),
+        ("spec.target.template.mergePolicy", &[R::InvalidSpec, R::KeyCollision]),
         ("spec.target.creationPolicy", SECRET),
         ("spec.restart", RESTART),
+        ("spec.restart[].group", RESTART),
         ("spec.restart[].kind", RESTART),
         ("spec.restart[].name", RESTART),
         ("spec.restart[].selector", RESTART),
         ("spec.region", &[R::StoreNotReady, R::EndpointUnreachable]),
+        ("spec.prefix", &[R::InvalidSpec, R::PolicyDenied, R::ParameterNotFound]),
         ("spec.identity.credentialsSecretRef", CREDENTIALS),
         ("spec.identity.credentialsSecretRef.namespace", CREDENTIALS),
         ("spec.identity.credentialsSecretRef.name", CREDENTIALS),
         ("spec.decryption", &[R::DecryptDenied]),
         ("spec.access", &[R::PolicyDenied]),
         ("spec.access[].namespaces", &[R::PolicyDenied]),
+        ("spec.access[].namespaces.from", &[R::PolicyDenied]),
         ("spec.access[].namespaces.names", &[R::PolicyDenied]),
         ("spec.access[].namespaces.selector", &[R::PolicyDenied]),
         ("spec.access[].parameters", &[R::InvalidSpec, R::PolicyDenied]),
@@ -92,8 +110,8 @@ const JUDGED: &[(&str, &[Reason])] = {
     ]
 };
 
-/// The page, in Markdown: a table per kind.
-pub fn reference() -> String {
+/// Returns the page in Markdown, with a table for each kind.
+fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     for (_, manifest) in crds() {
         let kind = text(&manifest["spec"]["names"]["kind"]);
@@ -111,15 +129,15 @@ pub fn reference() -> String {
     page
 }
 
-/// A field of a kind.
+/// A field of a kind, as the schema describes it.
 struct Field<'a> {
-    /// As users write it, with `[]` for what is in a list.
+    /// The path that users write, with `[]` after a list.
     path: String,
     schema: &'a Value,
     is_required: bool,
 }
 
-/// A field and all within it.
+/// Returns a field and every field within it.
 fn fields<'a>(path: &str, schema: &'a Value, is_required: bool) -> Vec<Field<'a>> {
     let mut found = vec![Field { path: path.to_owned(), schema, is_required }];
     let (inner, path) = schema.get("items").map_or((schema, path.to_owned()), |items| (items, format!("{path}[]")));
@@ -139,7 +157,7 @@ fn type_of(schema: &Value) -> String {
     }
 }
 
-/// What the description says after "Default:".
+/// Returns what the description says after "Default:".
 fn default(field: &Field<'_>) -> String {
     if field.is_required {
         return "required".to_owned();
@@ -149,7 +167,7 @@ fn default(field: &Field<'_>) -> String {
     sentence.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
-/// What the schema asks of a value, and of each within it.
+/// Returns the rules for a value, and for each value within it.
 fn rules(schema: &Value) -> Vec<String> {
     let mut rules = own_rules(schema);
     for (inner, name) in [("items", "each entry"), ("additionalProperties", "each value")] {
@@ -173,9 +191,6 @@ fn own_rules(schema: &Value) -> Vec<String> {
         ("minProperties", "maxProperties", " entries"),
     ] {
         rules.extend(bounds(schema[least].as_f64(), schema[most].as_f64()).map(|bounds| bounds + unit));
-    }
-    if let Some(pattern) = schema.get("pattern") {
-        rules.push(format!("matches {}", code(pattern)));
     }
     if let Some(keys) = schema.get("x-kubernetes-list-map-keys") {
         rules.push(format!("no two entries with the same {}", names(keys)));
@@ -207,60 +222,88 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
+fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md")
+}
 
-    use super::*;
-
-    fn cells(page: &str) -> Vec<Vec<String>> {
-        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
-        rows.map(|row| row.split(" | ").map(ToOwned::to_owned).collect()).collect()
+#[test]
+fn the_page_is_generated_from_the_schemas() -> Result<()> {
+    if env::var_os("UPDATE").is_some() {
+        fs::write(file(), reference())?;
     }
+    let hint = "run: UPDATE=1 cargo test --test integration schema::reference";
+    ensure!(fs::read_to_string(file())? == reference(), "docs/reference.md is out of date; {hint}");
+    Ok(())
+}
 
-    #[test]
-    fn every_field_says_what_counts_without_it() {
-        for row in cells(&reference()) {
-            assert!(row.len() == 5 && !row[2].is_empty(), "{row:?} has no default");
-        }
+/// A row claims that the API server refuses a value that breaks its rule; a bad manifest shows it.
+#[test]
+fn every_row_has_a_bad_manifest() -> Result<()> {
+    let page = reference();
+    let mut tested: BTreeMap<Kind, BTreeSet<&str>> = BTreeMap::new();
+    for bad in bad_manifests() {
+        tested.entry(bad.kind).or_default().insert(bad.field);
     }
-
-    #[test]
-    fn every_judged_field_is_there_once() {
-        let page = reference();
-        for (index, (path, reasons)) in JUDGED.iter().enumerate() {
-            assert!(page.contains(&format!("\n| `{path}` |")), "{path} is no field");
-            assert!(!reasons.is_empty() && JUDGED[..index].iter().all(|(other, _)| other != path), "{path}");
-        }
+    for kind in [Kind::SecureParameter, Kind::ClusterParameterStore, Kind::ParameterStore] {
+        let (_, section) = page.split_once(&format!("\n## {kind:?}\n")).context("no such kind")?;
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows: BTreeSet<_> = section.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+        ensure!(rows.len() >= 7, "only {} rows of {kind:?} were found", rows.len());
+        let tested = tested.remove(&kind).unwrap_or_default();
+        let untested: Vec<_> = rows.difference(&tested).collect();
+        ensure!(
+            untested.is_empty(),
+            "{kind:?} has fields without a bad manifest in tests/integration/schema: {untested:?}"
+        );
+        let unknown: Vec<_> = tested.difference(&rows).collect();
+        ensure!(unknown.is_empty(), "bad manifests are about fields that {kind:?} does not have: {unknown:?}");
     }
+    Ok(())
+}
 
-    #[test]
-    fn rules_are_told_in_words() {
-        for (schema, type_, expected) in [
-            (json!({"type": "boolean"}), "boolean", ""),
-            (json!({"type": "integer", "minimum": 1.0}), "integer", "at least 1"),
-            (json!({"type": "string", "enum": ["A", "B"]}), "enum", "one of `A`, `B`"),
-            (
-                json!({"type": "string", "minLength": 1, "maxLength": 9, "pattern": "^a|b$"}),
-                "string",
-                "1 to 9 characters; matches `^a|b$`",
-            ),
-            (
-                json!({"type": "array", "maxItems": 2, "items": {"type": "string", "maxLength": 3}}),
-                "list of strings",
-                "at most 2 entries; each entry: at most 3 characters",
-            ),
-            (
-                json!({
-                    "type": "object",
-                    "additionalProperties": {"type": "string", "maxLength": 3},
-                    "x-kubernetes-validations": [{"rule": "x", "message": "no x"}],
-                }),
-                "map of strings",
-                "no x; each value: at most 3 characters",
-            ),
-        ] {
-            assert_eq!((type_of(&schema).as_str(), rules(&schema).join("; ").as_str()), (type_, expected));
-        }
+fn cells(page: &str) -> Vec<Vec<String>> {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"));
+    rows.map(|row| row.split(" | ").map(ToOwned::to_owned).collect()).collect()
+}
+
+#[test]
+fn every_field_says_its_default() {
+    for row in cells(&reference()) {
+        assert!(row.len() == 5 && !row[2].is_empty(), "{row:?} has no default");
+    }
+}
+
+#[test]
+fn every_field_with_reasons_is_in_the_reference_once() {
+    let page = reference();
+    for (index, (path, reasons)) in JUDGED.iter().enumerate() {
+        assert!(page.contains(&format!("\n| `{path}` |")), "{path} is no field");
+        assert!(!reasons.is_empty() && JUDGED[..index].iter().all(|(other, _)| other != path), "{path}");
+    }
+}
+
+#[test]
+fn rules_are_written_in_words() {
+    for (schema, type_, expected) in [
+        (json!({"type": "boolean"}), "boolean", ""),
+        (json!({"type": "integer", "minimum": 1.0}), "integer", "at least 1"),
+        (json!({"type": "string", "enum": ["A", "B"]}), "enum", "one of `A`, `B`"),
+        (json!({"type": "string", "minLength": 1, "maxLength": 9}), "string", "1 to 9 characters"),
+        (
+            json!({"type": "array", "maxItems": 2, "items": {"type": "string", "maxLength": 3}}),
+            "list of strings",
+            "at most 2 entries; each entry: at most 3 characters",
+        ),
+        (
+            json!({
+                "type": "object",
+                "additionalProperties": {"type": "string", "maxLength": 3},
+                "x-kubernetes-validations": [{"rule": "x", "message": "no x"}],
+            }),
+            "map of strings",
+            "no x; each value: at most 3 characters",
+        ),
+    ] {
+        assert_eq!((type_of(&schema).as_str(), rules(&schema).join("; ").as_str()), (type_, expected));
     }
 }
