@@ -41,7 +41,7 @@ use crate::{
         Fault,
         access::{grant::Namespace, read_authority::ReadAuthority},
         audit::{ObjectRef, Principal},
-        ownership::owner::Claimant,
+        ownership::types::Claimant,
         parameter::name::{ParameterRef, Selector},
         plan::plan::{Plan, Reads, plan},
         report::{

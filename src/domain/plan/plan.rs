@@ -14,7 +14,7 @@ use crate::domain::{
         path_query::Path,
     },
     report::text::shortened,
-    secret::{json, secret_type, template},
+    secret::{json_path, json_path::JsonPath, secret_type, template},
 };
 
 /// What one object needs from Parameter Store and what becomes of it.
@@ -52,7 +52,7 @@ pub struct Source {
     /// How the value was encrypted by hand.
     pub kms_decrypt: Option<KmsDecrypt>,
     /// Where within the value; all of it, if `None`.
-    pub json_path: Option<String>,
+    pub json_path: Option<JsonPath>,
     /// How that is encoded.
     pub decode: Option<Decode>,
 }
@@ -164,10 +164,10 @@ impl Plan {
 
 fn source(entry: &DataEntry, scope: &Scope) -> Result<Source, Fault> {
     let place = || format!("spec.data[{}]", entry.key);
-    if let Some(path) = &entry.json_path {
-        let wrong = |problem| format!("{}.jsonPath: {} {problem}; correct it.", place(), shortened(path));
-        json::check_path(path).map_err(|problem| Fault::new(Reason::InvalidSpec, wrong(problem)))?;
-    }
+    let json_path = entry.json_path.as_ref().map(|path| {
+        let wrong = |problem| format!("{}.jsonPath: {} {problem}.", place(), shortened(path));
+        json_path::parse(path).map_err(|problem| Fault::new(Reason::InvalidSpec, wrong(problem)))
+    });
     let parameter_ref = parameter_ref(place, &entry.parameter, entry.version, entry.label.as_ref(), scope)?;
     if entry.previous.unwrap_or_default() && (parameter_ref.selector.is_some() || parameter_ref.is_reference()) {
         let message = format!("{} has previous beside a version, a label or a secret of Secrets Manager.", place());
@@ -176,7 +176,7 @@ fn source(entry: &DataEntry, scope: &Scope) -> Result<Source, Fault> {
     Ok(Source {
         optional: entry.optional.unwrap_or_default(),
         kms_decrypt: entry.kms_decrypt.clone(),
-        json_path: entry.json_path.clone(),
+        json_path: json_path.transpose()?,
         decode: entry.decode,
         ..Source::of(parameter_ref)
     })

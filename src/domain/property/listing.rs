@@ -1,29 +1,41 @@
-//! What a path chooses, and that no parameter is lost on the way to its key.
+//! A path chooses what its globs say, and every chosen parameter has a key.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::domain::property::{
-    glob::{glob, matches, path},
-    parameter_ref,
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
 };
+
+use proptest::{
+    collection::{btree_set, vec},
+    option,
+    prelude::{Just, Strategy, any, prop_oneof},
+    sample::select,
+};
+
 use crate::{
     api::{KeyFormat, KeyMapping, PathSource, Reason},
     domain::{
-        Fault,
         parameter::{
             path_query::{Children, Path},
             revision::Metadata,
         },
         plan::plan::Source,
+        property::{
+            check,
+            glob::{GLOB_SEGMENTS, matches, path},
+            parameter_ref,
+        },
+        report::fault::Fault,
         secret::key_name,
     },
-    random::Random,
 };
 
 const SEGMENTS: &[&str] = &["a", "b", "ab", "a.b", "a-b", "A_B", "a_b", "aab", "x"];
-const ODD: &[&str] = &["..", ".", "a", "b", "..a"];
+const UNUSUAL_SEGMENTS: &[&str] = &["..", ".", "a", "b", "..a"];
+const ROOTS: &[&str] = &["/shop/", "/shop/", "/shop/", "/shop/a/", "/shop/a/", "/shopping/", "/x/shop/", "/"];
 
-/// A case: what is asked, and what there is.
+/// A path source, the parameters that exist, and the keys of other sources.
+#[derive(Clone, Debug)]
 struct Case {
     source: PathSource,
     mapping: Option<KeyMapping>,
@@ -31,45 +43,49 @@ struct Case {
     before: BTreeMap<String, Source>,
 }
 
-impl Case {
-    fn new(random: &mut Random) -> Self {
-        let some = |random: &mut Random| match random.below(2) {
-            0 => glob(random),
-            _ => random.of(&["**", "*/**", "**/a*", "?", "*b", "*"]).to_owned(),
-        };
-        let globs = |random: &mut Random, most| (0..random.below(most)).map(|_| some(random)).collect();
-        let source = PathSource {
-            prefix: random.of(&["/shop", "/shop/", "/shop", "/shop/a"]).into(),
-            recursive: random.of(&[None, Some(false), Some(true), Some(true), Some(true)]),
-            include: if random.one_in(2) { globs(random, 4) } else { Vec::new() },
-            exclude: if random.one_in(4) { globs(random, 3) } else { Vec::new() },
+fn case() -> impl Strategy<Value = Case> {
+    let glob = || {
+        prop_oneof![
+            path(GLOB_SEGMENTS, 4),
+            select(&["**", "*/**", "**/a*", "?", "*b", "*"][..]).prop_map(str::to_owned)
+        ]
+    };
+    let include = prop_oneof![Just(Vec::new()), vec(glob(), 0..4)];
+    let exclude = prop_oneof![3 => Just(Vec::new()), 1 => vec(glob(), 0..3)];
+    let recursive = select(&[None, Some(false), Some(true), Some(true), Some(true)][..]);
+    let source = (select(&["/shop", "/shop/", "/shop", "/shop/a"][..]), recursive, include, exclude).prop_map(
+        |(prefix, recursive, include, exclude)| PathSource {
+            prefix: prefix.into(),
+            recursive,
+            include,
+            exclude,
             label: None,
-        };
-        let names = (0..random.below(12)).map(|_| {
-            let root =
-                random.of(&["/shop/", "/shop/", "/shop/", "/shop/a/", "/shop/a/", "/shopping/", "/x/shop/", "/"]);
-            let segments = if random.one_in(12) { ODD } else { SEGMENTS };
-            root.to_owned() + &path(random, segments, 3)
-        });
-        let names = names.collect();
-        let prefix = random.of(&[None, None, Some("P_"), Some(".")]).map(str::to_owned);
-        let format = random.of(&[None, Some(KeyFormat::Name), Some(KeyFormat::EnvVar), Some(KeyFormat::EnvVar)]);
-        let mapping = (!random.one_in(3)).then_some(KeyMapping { format, prefix });
-        let spoken_for = || ("a".to_owned(), Source::of(parameter_ref("/named")));
-        let before = random.one_in(4).then(spoken_for).into_iter().collect();
-        Self { source, mapping, names, before }
-    }
+        },
+    );
+    let relative = prop_oneof![11 => path(SEGMENTS, 3), 1 => path(UNUSUAL_SEGMENTS, 3)];
+    let name = (select(ROOTS), relative).prop_map(|(root, path)| root.to_owned() + &path);
+    let format = select(&[None, Some(KeyFormat::Name), Some(KeyFormat::EnvVar), Some(KeyFormat::EnvVar)][..]);
+    let prefix = select(&[None, None, Some("P_"), Some(".")][..]);
+    let mapping =
+        (format, prefix).prop_map(|(format, prefix)| KeyMapping { format, prefix: prefix.map(str::to_owned) });
+    let before = any::<[bool; 2]>().prop_map(|[one, other]| {
+        (one && other).then(|| ("a".to_owned(), Source::of(parameter_ref("/named")))).into_iter().collect()
+    });
+    (source, option::weighted(0.67, mapping), btree_set(name, 0..12), before)
+        .prop_map(|(source, mapping, names, before)| Case { source, mapping, names, before })
+}
 
-    /// What the path is to choose: names, and the keys that they become.
+impl Case {
+    /// Model: the names that the path chooses, each with its key.
     fn chosen(&self) -> BTreeMap<&str, Option<String>> {
         let below = format!("{}/", self.source.prefix.trim_end_matches('/'));
         let chosen = self.names.iter().filter_map(|name| {
             let relative = name.strip_prefix(&below)?;
-            let is_near = self.source.recursive == Some(true) || !relative.contains('/');
+            let is_in_reach = self.source.recursive == Some(true) || !relative.contains('/');
             let any = |globs: &[String]| globs.iter().any(|glob| matches(glob, relative));
             let is_included = self.source.include.is_empty() || any(&self.source.include);
             let key = key_name::key(relative, self.mapping.as_ref());
-            (is_near && is_included && !any(&self.source.exclude)).then_some((name.as_str(), key))
+            (is_in_reach && is_included && !any(&self.source.exclude)).then_some((name.as_str(), key))
         });
         chosen.collect()
     }
@@ -82,32 +98,23 @@ impl Case {
         path.expand(&Children::new(children), &mut keys).map(|()| keys)
     }
 
-    /// Whether something stands in the way of a key each.
-    fn is_hindered(&self, chosen: &BTreeMap<&str, Option<String>>) -> bool {
-        let keys: BTreeSet<_> = chosen.values().flatten().chain(self.before.keys()).collect();
-        chosen.is_empty() || keys.len() < chosen.len() + self.before.len()
-    }
-
     fn check_keys(&self, chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, Source>) {
-        assert!(!self.is_hindered(chosen), "{chosen:?}: {:?}", keys.keys());
-        let expected = chosen.iter().map(|(name, key)| (key.clone().unwrap_or_default(), Some(*name)));
-        let named = self.before.iter().map(|(key, source)| (key.clone(), Some(source.parameter_ref.name.as_str())));
-        let expected: BTreeMap<_, _> = expected.chain(named).collect();
-        let found: BTreeMap<_, _> =
-            keys.iter().map(|(key, s)| (key.clone(), Some(s.parameter_ref.name.as_str()))).collect();
-        assert_eq!(found, expected, "{:?}", self.source);
+        assert!(!chosen.is_empty() && chosen.values().all(Option::is_some), "{chosen:?}");
+        assert_eq!(keys.len(), chosen.len() + self.before.len(), "no two parameters share a key");
+        let before = self.before.iter().map(|(key, source)| (source.parameter_ref.name.as_str(), Some(key.clone())));
+        let expected: BTreeMap<_, _> = chosen.clone().into_iter().chain(before).collect();
+        let found = keys.iter().map(|(key, source)| (source.parameter_ref.name.as_str(), Some(key.clone())));
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
     }
 
     fn check_fault(&self, chosen: &BTreeMap<&str, Option<String>>, fault: &Fault) {
         let message = &fault.message;
-        let key_of = |name: &str| match chosen.get(name) {
-            Some(key) => key.as_deref(),
-            None => {
-                self.before.iter().find(|(_, source)| source.parameter_ref.name == name).map(|(key, _)| key.as_str())
-            }
+        let key_of = |name: &str| {
+            let before = self.before.iter().find(|(_, source)| source.parameter_ref.name == name);
+            chosen.get(name).map_or_else(|| before.map(|(key, _)| key.as_str()), Option::as_deref)
         };
         match fault.reason {
-            Reason::PathEmpty => assert!(chosen.is_empty(), "{message}: {chosen:?}"),
+            Reason::PathEmpty => assert!(chosen.is_empty(), "{message}"),
             Reason::InvalidSpec => {
                 let name = message.split(' ').nth(1).expect("a name");
                 assert_eq!(chosen.get(name), Some(&None), "{message}");
@@ -125,22 +132,16 @@ impl Case {
 }
 
 #[test]
-fn every_chosen_parameter_has_its_key_or_the_fault_says_why() {
-    let random = &mut Random::new(5);
-    let (mut expanded, mut faults) = (0, BTreeMap::new());
-    for _ in 0..1_000 {
-        let case = Case::new(random);
-        let chosen = case.chosen();
-        match case.expand() {
-            Ok(keys) => {
-                case.check_keys(&chosen, &keys);
-                expanded += 1;
-            }
-            Err(fault) => {
-                case.check_fault(&chosen, &fault);
-                *faults.entry(fault.reason).or_insert(0) += 1;
-            }
+fn every_chosen_parameter_has_its_key_or_a_fault_says_why() {
+    let results = RefCell::new(BTreeMap::new());
+    check(1_000, case(), |case| {
+        let (chosen, result) = (case.chosen(), case.expand());
+        match &result {
+            Ok(keys) => case.check_keys(&chosen, keys),
+            Err(fault) => case.check_fault(&chosen, fault),
         }
-    }
-    assert!(expanded > 300 && faults.len() == 3 && faults.values().all(|count| *count >= 15), "{expanded} {faults:?}");
+        *results.borrow_mut().entry(result.err().map(|fault| fault.reason)).or_insert(0) += 1;
+    });
+    let results = results.into_inner();
+    assert!(results.len() == 4 && results.values().all(|count| *count >= 10), "{results:?}");
 }

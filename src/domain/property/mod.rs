@@ -1,4 +1,5 @@
-//! What holds for whatever a spec or a value may be: random ones against models that are written apart from the code.
+//! Properties that hold for any spec and any value, checked with generated ones against models that are written apart from
+//! the code. The cases are the same in every run.
 
 mod dotenv;
 mod extract;
@@ -10,10 +11,38 @@ mod policy;
 mod render;
 mod template;
 
+use proptest::{
+    collection::vec,
+    prelude::{Strategy, any},
+    sample::select,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
 use crate::domain::parameter::name::{ParameterRef, Scope};
 
-/// Stands within values: no message may hold it.
+/// Part of values; no message may contain it.
 const CANARY: &str = "S3CR3T";
+
+/// Checks a property with so many cases; a case that fails is shrunk.
+fn check<S: Strategy>(cases: u32, values: S, property: impl Fn(S::Value)) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let result = runner.run(&values, |value| {
+        property(value);
+        Ok(())
+    });
+    result.expect("the property holds");
+}
+
+/// Generates texts of at most so many characters.
+fn text(most: usize) -> impl Strategy<Value = String> + Clone {
+    vec(any::<char>(), 0..=most).prop_map(String::from_iter)
+}
+
+/// Generates concatenations of at most so many pieces.
+fn concatenation(pieces: &'static [&'static str], most: usize) -> impl Strategy<Value = String> + Clone {
+    vec(select(pieces), 0..=most).prop_map(|pieces| pieces.concat())
+}
 
 fn scope() -> Scope {
     Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }

@@ -37,10 +37,10 @@ pub fn part<'a>(key: &str, source: &Source, value: Content<'a>) -> Result<Conten
     let value = match &source.json_path {
         None => value,
         Some(path) => {
-            let found = json::find(text(value.bytes())?, path).map_err(|problem| {
+            let found = path.find(text(value.bytes())?).map_err(|problem| {
                 let message = format!(
                     "{} {problem} in parameter {}; correct the parameter, or spec.data[{key}].jsonPath.",
-                    shortened(path),
+                    shortened(&path.to_string()),
                     source.parameter_ref
                 );
                 Fault::new(Reason::ValueError, message)

@@ -3,7 +3,9 @@
 pub mod dotenv;
 pub mod extract;
 pub mod json;
+pub mod json_path;
 pub mod key_name;
 pub mod render;
 pub mod secret_type;
 pub mod template;
+mod template_environment;

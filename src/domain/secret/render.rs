@@ -194,7 +194,11 @@ mod tests {
 
     #[test]
     fn a_part_of_a_value_may_be_decoded() {
-        let path = |path: &str, decode| Source { json_path: Some(path.into()), decode, ..source("/json") };
+        let path = |path: &str, decode| Source {
+            json_path: Some(crate::domain::secret::json_path::parse(path).expect(path)),
+            decode,
+            ..source("/json")
+        };
         let keys = [
             ("USER", path("$.user", None)),
             ("CERT", path("$.cert", Some(Decode::Base64))),
@@ -219,7 +223,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_without_the_value() {
-        let path = |path: &str| Source { json_path: Some(path.into()), ..source("/a") };
+        let path = |path: &str| Source {
+            json_path: Some(crate::domain::secret::json_path::parse(path).expect(path)),
+            ..source("/a")
+        };
         let decode = Source { decode: Some(Decode::Base64), ..source("/a") };
         let env = || [set("/a", Format::Dotenv, None)];
         let json = || [set("/a", Format::Json, None)];
@@ -235,7 +242,7 @@ mod tests {
             ),
             (plan(&[("K", decode)], &[]), "s3cr3t!", Reason::ValueError, &["no Base64", "/a"]),
             (plan(&[], &json()), r#"{"s3cr3t": 1, "s3cr3t": 2}"#, Reason::ValueError, &["twice (field 2)"]),
-            (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["no object", "spec.dataFrom[0]"]),
+            (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["not an object", "spec.dataFrom[0]"]),
             (plan(&[], &json()), r#"{"s3cr3t b": 1}"#, Reason::ValueError, &["field 1", "no key"]),
             (plan(&[], &env()), "A=1\ns3cr3t", Reason::ValueError, &["line 2", "/a"]),
             (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["field 1", "no key"]),
