@@ -3,15 +3,15 @@
 //! Field names and shapes: CloudTrail User Guide, "CloudTrail record contents for management events". What only AWS
 //! knows (`eventID`, `sourceIPAddress`, TLS details) is left out.
 
-mod api_call;
+pub(crate) mod api_call;
 pub mod aws_error;
-mod format;
-mod object_ref;
-mod parameter_outcome;
-mod principal;
-mod record;
-mod secret_write;
-mod sink;
+pub(crate) mod format;
+pub(crate) mod object_ref;
+pub(crate) mod parameter_outcome;
+pub(crate) mod principal;
+pub(crate) mod record;
+pub(crate) mod secret_write;
+pub(crate) mod sink;
 
 pub use api_call::{ApiCall, Resource, RoleSession, WebIdentity};
 pub use format::to_rfc3339;
