@@ -15,8 +15,8 @@ use crate::{
     domain::{
         Fault,
         ownership::{
-            merge::must_take_back,
-            owner::{FieldOwnership, SecretMetadata},
+            merge::must_force,
+            types::{FieldOwnership, SecretMetadata},
         },
         report::event,
     },
@@ -41,7 +41,7 @@ impl Pass<'_> {
             None => self.repeats(uid).then(all_ours),
         };
         let holder = |manager: &str| self.holder(manager);
-        let by_force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref(), holder)?;
+        let by_force = must_force(desired.name, keys(), &permit.fields, before.as_ref(), holder)?;
         let by_force = by_force.then_some(permit.version.as_str());
         let put = self.context.secrets.put_keys(desired, uid, by_force).await;
         put.map_err(|error| match error {

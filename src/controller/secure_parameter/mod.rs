@@ -41,7 +41,7 @@ use crate::{
         Fault,
         access::{namespace::Namespace, read_authority::ReadAuthority},
         audit::{ObjectRef, Principal},
-        ownership::owner::Claimant,
+        ownership::types::Claimant,
         parameter::{name::ParameterRef, selector::Selector},
         plan::{
             plan::plan,

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         Fault,
         access::read_authority::ReadAuthority,
-        ownership::owner::SecretMetadata,
+        ownership::types::SecretMetadata,
         plan::types::Plan,
         schedule::decide::{Known, SecretState},
     },
@@ -83,8 +83,11 @@ impl Pass<'_> {
 
     fn is_intact(&self, facts: &SecretMetadata, recorded: &WrittenSecret, plan: &Plan) -> bool {
         let merges = self.object.spec.merges();
-        let is_ours =
-            if merges { facts.takes_keys_of(self.claimant()) } else { facts.owner_uid.as_deref() == Some(&self.uid) };
+        let is_ours = if merges {
+            facts.consents_to_merge(self.claimant())
+        } else {
+            facts.owner_uid.as_deref() == Some(&self.uid)
+        };
         if facts.uid != recorded.uid || !is_ours {
             return false;
         }

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         Fault,
         audit::{ObjectRef, SecretWrite},
-        ownership::owner::SecretMetadata,
+        ownership::types::SecretMetadata,
         report::event::{self, Event},
         schedule::{backoff, decide::Purpose},
     },
@@ -138,8 +138,8 @@ impl Pass<'_> {
     /// Records what was done to a Secret.
     pub(crate) fn audit_write(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
         let requests = self.accesses.iter().filter_map(|access| access.request_id.clone()).collect();
-        let object = ObjectRef { secret: Some(secret.to_owned()), ..self.audited().because(self.purpose) };
+        let object = ObjectRef { secret: Some(secret.to_owned()), ..self.audited().with_purpose(self.purpose) };
         let record = SecretWrite::new(new_id(), verb, self.now, resource_version, requests, object);
-        self.context.audit_sink.write(&record);
+        self.context.audit_sink.record_write(&record);
     }
 }

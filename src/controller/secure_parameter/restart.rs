@@ -9,7 +9,7 @@ use crate::{
     api::{Condition, Conditions, Reason, status::WrittenSecret},
     controller::secure_parameter::state::{PendingRestart, Restarted},
     domain::{
-        audit::to_seconds,
+        audit::to_rfc3339,
         report::event,
         schedule::restart::{QUIET, Summary, Write, annotation, summary},
     },
@@ -26,7 +26,7 @@ impl Pass<'_> {
         let message = format!(
             "Secret {} changed at {}; the workloads are restarted {} s after its last change.",
             self.object.secret_name(),
-            to_seconds(self.now),
+            to_rfc3339(self.now),
             QUIET.as_secs()
         );
         self.memory.restarted = Some(Restarted { is_done: false, reason: Reason::RestartPending, message });

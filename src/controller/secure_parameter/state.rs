@@ -14,7 +14,7 @@ use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason, SecureParameter, SecureParameterStatus},
     aws::AwsApi,
     domain::{
-        ownership::owner::{FieldOwnership, SecretMetadata},
+        ownership::types::{FieldOwnership, SecretMetadata},
         parameter::name::ParameterRef,
         report::status::SsmFallbacks,
         schedule::restart::{LONGEST, QUIET},

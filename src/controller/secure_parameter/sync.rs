@@ -23,7 +23,7 @@ use crate::{
     domain::{
         Fault,
         access::read_authority::ReadAuthority,
-        audit::to_seconds,
+        audit::to_rfc3339,
         parameter::{key::ParameterKeys, revision::source_revision},
         plan::types::Plan,
         report::{
@@ -152,7 +152,7 @@ impl Pass<'_> {
         let message = format!(
             "The read waits for its turn since {}: the operator asks account {} in region {} {:.1} times a second at most \
              at present; raise spec.quota of the store if AWS does not throttle.",
-            to_seconds(self.now),
+            to_rfc3339(self.now),
             scope.account,
             scope.region,
             session.reader.budget().rate()
@@ -173,7 +173,7 @@ impl Pass<'_> {
         reading: &Reading,
         purpose: Purpose,
     ) -> Result<KmsPlaintexts, Fault> {
-        let object = self.audited().because(purpose);
+        let object = self.audited().with_purpose(purpose);
         let KmsDecryption { opened, accesses, fault } = session.reader.kms_decrypt_all(plan, reading, &object).await;
         self.accesses.extend(accesses);
         fault.map_or(Ok(opened), Err)

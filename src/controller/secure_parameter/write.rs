@@ -16,8 +16,9 @@ use crate::{
     domain::{
         Fault,
         ownership::{
-            merge,
-            owner::{FieldOwnership, SecretMetadata, Verdict, judge},
+            merge::decide_merge,
+            owner::decide_ownership,
+            types::{FieldOwnership, SecretMetadata, Verdict},
         },
         secret::content::Data,
     },
@@ -63,10 +64,10 @@ impl Pass<'_> {
             let index = locked(&self.context.index);
             let holder = |uid: &str| index.living(namespace, uid);
             if merges {
-                merge::judge(existing.as_ref(), self.claimant(), holder)
+                decide_merge(existing.as_ref(), self.claimant(), holder)
             } else {
                 let older = index.older_sibling(namespace, name, &self.uid);
-                judge(existing.as_ref(), self.claimant(), holder, older.as_deref())
+                decide_ownership(existing.as_ref(), self.claimant(), holder, older.as_deref())
             }
         };
         // A Secret in the way is followed, so that its deletion or consent is noticed at once; one that others made,

@@ -42,7 +42,7 @@ impl AwsError {
             AwsErrorKind::EndpointUnreachable => format!(
                 "No answer from AWS in region {} ({}); check DNS, VPC endpoints and proxies.",
                 scope.region,
-                self.sentence()
+                self.stable_message()
             ),
             AwsErrorKind::Throttled => format!(
                 "AWS throttles account {} in region {} ({}); the operator waits and tries again: if it asks Parameter \
@@ -70,13 +70,13 @@ impl AwsError {
             None => format!(
                 "KMS cannot use the key of {} ({}); enable the key, or write the parameters with another one.",
                 list(names),
-                self.sentence().trim_end_matches('.')
+                self.stable_message().trim_end_matches('.')
             ),
         }
     }
 
     fn credentials_refused(&self) -> String {
-        if self.is_skewed() {
+        if self.is_clock_skew() {
             return format!(
                 "AWS does not accept the operator's signature ({}): their clocks are more than five minutes apart; set \
                  the clock of the operator's node right.",

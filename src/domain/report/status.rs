@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::domain::{
     Fault,
-    audit::to_seconds,
+    audit::to_rfc3339,
     parameter::{
         key::{KeyState, ParameterKeys},
         name::ParameterRef,
@@ -73,7 +73,7 @@ impl Subject<'_> {
     /// Status while suspended. The sync annotation is not echoed: nothing was done.
     pub fn suspended(&self) -> SecureParameterStatus {
         let since = self.status.condition(ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
-        let message = format!("Suspended since {} by spec.suspend; nothing is read or written.", to_seconds(since));
+        let message = format!("Suspended since {} by spec.suspend; nothing is read or written.", to_rfc3339(since));
         SecureParameterStatus {
             conditions: self.conditions().suspended(&message),
             last_handled_sync: self.status.last_handled_sync.clone(),
@@ -129,7 +129,7 @@ impl Subject<'_> {
                 "{} Secret {} is kept as it was; failing since {}.",
                 fault.message,
                 secret.name,
-                to_seconds(failing_since)
+                to_rfc3339(failing_since)
             ),
             // Of a Secret that is in dispute or could not be written, nothing is promised.
             Some(_) | None if fault.reason.concerns_secret() => fault.message.clone(),
