@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::aws::{call_recorder::CallRecorder, client::AwsApi, errors::convert};
 use crate::{
     domain::{
-        audit::{Principal, to_seconds},
+        audit::{Principal, to_rfc3339},
         parameter::{key::KeyState, path_query::PathQuery},
     },
     parameters::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext},
@@ -127,7 +127,7 @@ impl ParameterApi for AwsApi {
                 deletion_date: metadata
                     .and_then(|m| m.deletion_date)
                     .and_then(|date| Timestamp::from_second(date.secs()).ok())
-                    .map(to_seconds),
+                    .map(to_rfc3339),
             }
         });
         self.call(DESCRIBE_KEY, json!({"keyId": key}), &capture, result)

@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
 
 use crate::aws::call_recorder::CallRecorder;
 use crate::domain::audit::{
-    AuditRecord, AuditSink, Resource, Session, WebIdentity,
+    AuditRecord, AuditSink, Resource, RoleSession, WebIdentity,
     aws_error::{AwsError, AwsErrorKind},
 };
 
@@ -153,7 +153,7 @@ impl PendingStsCall {
         Ok(Response::map(response, |_| SdkBody::from(body.clone())))
     }
 
-    fn finish(&mut self, session: Option<Session>, error: Option<&AwsError>) {
+    fn finish(&mut self, session: Option<RoleSession>, error: Option<&AwsError>) {
         if let Some(call) = self.call.take() {
             self.recorder.record(call, session, error);
         }
@@ -193,10 +193,10 @@ fn fields(body: &[u8]) -> BTreeMap<&'static str, String> {
     fields
 }
 
-fn session(fields: &BTreeMap<&str, String>) -> Session {
+fn session(fields: &BTreeMap<&str, String>) -> RoleSession {
     let field = |name: &str| fields.get(name).cloned();
     let web_identity = field("SubjectFromWebIdentityToken").zip(field("Provider")).zip(field("Audience"));
-    Session {
+    RoleSession {
         access_key_id: field("AccessKeyId"),
         assumed_role_id: field("AssumedRoleId"),
         arn: field("Arn"),
@@ -231,13 +231,13 @@ impl std::fmt::Debug for Recorder {
 
 impl Recorder {
     /// Whoever needed credentials caused the call, and all who share them profit: it is made for no object.
-    fn record(&self, call: StsCall, session: Option<Session>, error: Option<&AwsError>) {
+    fn record(&self, call: StsCall, session: Option<RoleSession>, error: Option<&AwsError>) {
         let StsCall { event_name, request_parameters, role, capture } = call;
         let mut facts = capture.facts((EVENT_SOURCE, event_name), &self.region, request_parameters, error);
         facts.resources = role.iter().map(|role| Resource::role(role)).collect();
         facts.session = session;
         let id = uuid::Uuid::new_v4().to_string();
-        self.audit_sink.call(&AuditRecord::new(id, &facts, None, Vec::new(), Vec::new()));
+        self.audit_sink.record_call(&AuditRecord::new(id, &facts, None, Vec::new(), Vec::new()));
     }
 }
 

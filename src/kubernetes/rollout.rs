@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::kubernetes::secrets::errors::shortened;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
-    domain::{audit::to_seconds, report::rollouts::Rollout},
+    domain::{audit::to_rfc3339, report::rollouts::Rollout},
 };
 
 /// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of
@@ -116,7 +116,7 @@ async fn restart(
         // of its strategy, and a Rollout that refers to a Deployment has no pod template.
         WorkloadKind::Rollout => json!({
             "metadata": {"uid": object.metadata.uid, "annotations": {annotation: value}},
-            "spec": {"restartAt": to_seconds(Timestamp::now())},
+            "spec": {"restartAt": to_rfc3339(Timestamp::now())},
         }),
         _ => json!({
             "metadata": {"uid": object.metadata.uid},

@@ -64,7 +64,7 @@ impl<A: ParameterApi> AuditedClient<A> {
     /// Audits a call. Answers with the id of its record.
     pub fn record(&self, facts: &ApiCall, outcomes: Vec<ParameterOutcome>, objects: Vec<ObjectRef>) -> String {
         let id = super::new_id();
-        self.audit_sink.call(&AuditRecord::new(id.clone(), facts, Some(&self.principal), outcomes, objects));
+        self.audit_sink.record_call(&AuditRecord::new(id.clone(), facts, Some(&self.principal), outcomes, objects));
         id
     }
 
@@ -79,7 +79,7 @@ impl<A: ParameterApi> AuditedClient<A> {
             return described.state.clone();
         }
         let spent = self.budgets.keys.acquire(Instant::now()).await;
-        let objects: Vec<_> = objects.iter().map(|object| object.because(Purpose::KeyState)).collect();
+        let objects: Vec<_> = objects.iter().map(|object| object.with_purpose(Purpose::KeyState)).collect();
         let (caller, asked) = (Arc::clone(self), key.to_owned());
         let state = see_through(async move {
             let Call { mut facts, result } = caller.api.describe_key(&asked).await;
@@ -208,7 +208,7 @@ impl<A: ParameterApi> AuditedClient<A> {
     /// Asks KMS about the key that a failed call names, for the message; no answer is no harm.
     pub async fn key_in_the_way(self: &Arc<Self>, error: &AwsError, objects: &[ObjectRef]) -> Option<KeyState> {
         let arn = key_arn(&error.message).filter(|_| error.kind == AwsErrorKind::KeyUnavailable)?;
-        self.key_state(arn, error.sentence(), objects).await
+        self.key_state(arn, error.stable_message(), objects).await
     }
 
     /// Audits a call for one parameter or path.

@@ -99,7 +99,7 @@ impl<A: ParameterApi> Reader<A> {
 fn no_key(parameter_ref: &ParameterRef, error: &AwsError) -> Fault {
     let message = format!(
         "KMS cannot use the key that kmsDecrypt of parameter {parameter_ref} means ({}); correct kmsDecrypt.keyID, or enable the key.",
-        error.sentence().trim_end_matches('.')
+        error.stable_message().trim_end_matches('.')
     );
     Fault::new(Reason::KeyUnavailable, message)
 }

@@ -144,7 +144,7 @@ impl<A: ParameterApi> Reader<A> {
         };
         let unknown = lookups.newest.keys().filter(|parameter_ref| anew || !is_known(parameter_ref));
         let ask = |parameter_ref: &'a ParameterRef| {
-            let question = ReadRequest::new(parameter_ref.clone(), priority, vec![object.because(purpose)]);
+            let question = ReadRequest::new(parameter_ref.clone(), priority, vec![object.with_purpose(purpose)]);
             (parameter_ref, self.batcher.ask(question))
         };
         let asked: Vec<_> = unknown.map(ask).collect();
@@ -206,7 +206,7 @@ impl<A: ParameterApi> Reader<A> {
                     optional: read.optional,
                     priority: Priority::of(purpose),
                     tenant: object.namespace.clone().unwrap_or_default(),
-                    objects: vec![object.because(purpose)],
+                    objects: vec![object.with_purpose(purpose)],
                     since: since.flatten(),
                     changed_at: self.informer.changed_at(std::iter::once(*parameter_ref), &BTreeSet::new()),
                 };
@@ -278,10 +278,10 @@ async fn identify(
     audit_sink: &dyn AuditSink,
     object: &ObjectRef,
 ) -> Result<Principal, AwsError> {
-    let object = object.because(Purpose::Identity);
+    let object = object.with_purpose(Purpose::Identity);
     let ask = async || {
         let Call { facts, result } = api.get_caller_identity().await;
-        audit_sink.call(&AuditRecord::new(
+        audit_sink.record_call(&AuditRecord::new(
             super::new_id(),
             &facts,
             result.as_ref().ok(),
@@ -292,7 +292,7 @@ async fn identify(
     };
     match ask().await {
         // The client learns from the refusal how far its clock is off, and allows for it from the next call on.
-        Err(error) if error.is_skewed() => ask().await,
+        Err(error) if error.is_clock_skew() => ask().await,
         result => result,
     }
 }

@@ -331,11 +331,11 @@ impl ParameterApi for Store {
 }
 
 impl AuditSink for Store {
-    fn call(&self, _: &AuditRecord) {
+    fn record_call(&self, _: &AuditRecord) {
         self.state().audited += 1;
     }
 
-    fn write(&self, _: &SecretWrite) {}
+    fn record_write(&self, _: &SecretWrite) {}
 }
 
 fn facts(error: Option<AwsError>) -> ApiCall {

@@ -23,12 +23,12 @@ impl AuditStream {
 }
 
 impl AuditSink for AuditStream {
-    fn call(&self, record: &AuditRecord) {
+    fn record_call(&self, record: &AuditRecord) {
         self.metrics.aws_call(record);
         write(record);
     }
 
-    fn write(&self, record: &SecretWrite) {
+    fn record_write(&self, record: &SecretWrite) {
         write(record);
     }
 }

@@ -24,7 +24,8 @@ use crate::{
         audit::SecretWrite,
         ownership::{
             merge,
-            owner::{FieldOwnership, SecretMetadata, Verdict, judge},
+            owner::decide_ownership,
+            types::{FieldOwnership, SecretMetadata, Verdict},
         },
         report::event::Access,
         schedule::decide::{Purpose, SecretState},
@@ -93,10 +94,10 @@ async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Result<WriteP
         let index = locked(&context.index);
         let holder = |uid: &str| index.living(namespace, uid);
         if merges {
-            merge::judge(existing.as_ref(), inputs.claimant(), holder)
+            merge::decide_merge(existing.as_ref(), inputs.claimant(), holder)
         } else {
             let older = index.older_sibling(namespace, name, &inputs.uid);
-            judge(existing.as_ref(), inputs.claimant(), holder, older.as_deref())
+            decide_ownership(existing.as_ref(), inputs.claimant(), holder, older.as_deref())
         }
     };
     // A Secret that is in the way is watched, so that its deletion or consent is noticed at once. One to merge into is
@@ -206,11 +207,11 @@ impl<'a> SecretWriter<'a> {
     /// Records what was done to a Secret.
     pub(super) fn audit(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
         let object = self.inputs.audit_reference();
-        let object = self.purpose.map_or_else(|| object.clone(), |purpose| object.because(purpose));
+        let object = self.purpose.map_or_else(|| object.clone(), |purpose| object.with_purpose(purpose));
         let object = crate::domain::audit::ObjectRef { secret: Some(secret.to_owned()), ..object };
         let requests = self.request_ids.clone();
         let record = SecretWrite::new(new_id(), verb, Timestamp::now(), resource_version, requests, object);
-        self.context.audit_sink.write(&record);
+        self.context.audit_sink.record_write(&record);
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
     controller::locked,
     domain::{
         Fault,
-        audit::to_seconds,
-        ownership::owner::SecretMetadata,
+        audit::to_rfc3339,
+        ownership::types::SecretMetadata,
         parameter::{name::ParameterRef, revision::source_revision},
         plan::types::Plan,
         report::{
@@ -95,7 +95,7 @@ async fn decrypt_again<'p>(
     mut fetched: Fetched<'p>,
     purpose: Purpose,
 ) -> Result<Fetched<'p>, Attempt> {
-    let object = read.inputs.audit_reference().because(purpose);
+    let object = read.inputs.audit_reference().with_purpose(purpose);
     let reader = &read.connection.reader;
     let KmsDecryption { opened, accesses, fault } =
         reader.kms_decrypt_all(&fetched.plan, &fetched.reading, &object).await;
@@ -158,7 +158,7 @@ async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) 
     let message = format!(
         "The read has been waiting for its turn since {}: the operator currently sends at most {:.1} requests a second to \
          account {} in region {}; raise spec.quota of the store if AWS does not throttle.",
-        to_seconds(now - WAIT_BEFORE_REPORT),
+        to_rfc3339(now - WAIT_BEFORE_REPORT),
         reader.budget().rate(),
         scope.account,
         scope.region,

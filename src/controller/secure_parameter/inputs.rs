@@ -21,7 +21,7 @@ use crate::{
         Fault,
         access::{grant::Grant, namespace::Namespace, read_authority::ReadAuthority},
         audit::ObjectRef,
-        ownership::owner::Claimant,
+        ownership::types::Claimant,
         plan::types::Plan,
         report::{attempt::Attempt, subject::Subject},
         schedule::{

@@ -35,7 +35,7 @@ pub(super) async fn inspect_secret(
         return Ok((SecretState::Missing, None));
     };
     let is_ours = if merges {
-        metadata.takes_keys_of(inputs.claimant())
+        metadata.consents_to_merge(inputs.claimant())
     } else {
         metadata.owner_uid.as_deref() == Some(&inputs.uid)
     };

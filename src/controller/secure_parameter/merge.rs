@@ -11,8 +11,8 @@ use crate::{
     domain::{
         Fault,
         ownership::{
-            merge::must_take_back,
-            owner::{FieldOwnership, SecretMetadata},
+            merge::must_force,
+            types::{FieldOwnership, SecretMetadata},
         },
     },
     kubernetes::{Desired, WriteError},
@@ -30,7 +30,7 @@ pub(super) async fn put_keys(
     let keys = || desired.data.keys().map(AsRef::as_ref);
     let before = fields_before(inputs, uid, keys());
     let holder = |manager: &str| holder(inputs, context, manager);
-    let by_force = must_take_back(desired.name, keys(), &precondition.fields, before.as_ref(), holder)?;
+    let by_force = must_force(desired.name, keys(), &precondition.fields, before.as_ref(), holder)?;
     let by_force = by_force.then_some(precondition.resource_version.as_str());
     context.secrets.put_keys(desired, uid, by_force).await.map_err(|error| match error {
         WriteError::Immutable => {

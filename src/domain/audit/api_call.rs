@@ -1,68 +1,57 @@
-//! What a client knows of an AWS call.
+//! One AWS call, as its client saw it.
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::{audit::aws_error::AwsError, parameter::arn::account_of, schedule::decide::Purpose};
+use crate::domain::{audit::aws_error::AwsError, parameter::arn::account_of};
 
-/// Who calls AWS, as STS GetCallerIdentity says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// ARN of the principal.
-    pub arn: String,
-    /// Account of the principal.
-    pub account: String,
-    /// `UserId` of GetCallerIdentity: CloudTrail's `principalId`.
-    pub user_id: String,
-}
-
-/// One AWS call, as its client saw it.
+/// What the client knows of one AWS call.
 #[derive(Clone, Debug)]
 pub struct ApiCall {
-    /// `ssm.amazonaws.com` and so on.
+    /// CloudTrail's name of the service, such as `ssm.amazonaws.com`.
     pub event_source: &'static str,
-    /// The operation.
+    /// The API operation, such as `GetParameters`.
     pub event_name: &'static str,
-    /// Region that was asked.
+    /// Region of the endpoint.
     pub region: String,
     /// Parameters of the request in CloudTrail's spelling.
     pub request_parameters: Value,
-    /// ARNs of what was asked for.
+    /// The resources that the call concerns.
     pub resources: Vec<Resource>,
-    /// AWS' request id; none if no answer arrived.
+    /// AWS' request id; none without a response.
     pub request_id: Option<String>,
-    /// Time of the answer by AWS' clock, or of its absence by ours.
+    /// Time of the response by AWS' clock; without a response, the time of the failure by the local clock.
     pub event_time: Timestamp,
-    /// Whether an answer arrived.
+    /// Whether a response arrived.
     pub answered: bool,
-    /// User agent that was sent.
+    /// User agent of the request.
     pub user_agent: Option<String>,
     /// Access key id that signed the call: an identifier, not a secret.
     pub access_key_id: Option<String>,
-    /// What went wrong.
+    /// The error, if the call failed.
     pub error: Option<AwsError>,
-    /// The session that STS opened, where the call was for one.
-    pub session: Option<Session>,
+    /// The role session that STS issued, if the call asked for one.
+    pub session: Option<RoleSession>,
 }
 
-/// A role session that STS opened. Its secret parts are not looked at.
+/// A role session that STS issued, without its secret parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Session {
+pub struct RoleSession {
     /// Access key id of its credentials, which ties later calls to this one.
     pub access_key_id: Option<String>,
     /// `<id of the role>:<session name>`
     pub assumed_role_id: Option<String>,
     /// ARN of the session.
     pub arn: Option<String>,
-    /// Who opened it, where a token stood for the caller.
+    /// The caller, if a web identity token stood for one.
     pub web_identity: Option<WebIdentity>,
 }
 
 /// The caller of `AssumeRoleWithWebIdentity`, as STS read it from the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebIdentity {
-    /// Issuer, or ARN of the identity provider in IAM.
+    /// Issuer of the token, or ARN of the identity provider in IAM.
     pub provider: String,
     /// `aud` of the token.
     pub audience: String,
@@ -70,83 +59,33 @@ pub struct WebIdentity {
     pub subject: String,
 }
 
-/// One resource of a call.
+/// An AWS resource that a call concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Resource {
     /// Its ARN.
     #[serde(rename = "ARN")]
     pub arn: String,
-    /// The account it is in.
+    /// Its account.
     #[serde(rename = "accountId", skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
-    /// `AWS::KMS::Key` for keys; SSM's records have none.
+    /// CloudFormation type, such as `AWS::KMS::Key`; CloudTrail's records of SSM have none.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<&'static str>,
 }
 
 impl Resource {
-    /// A parameter.
+    /// Returns the resource of a parameter.
     pub fn parameter(arn: &str) -> Self {
         Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: None }
     }
 
-    /// An IAM role.
+    /// Returns the resource of an IAM role.
     pub fn role(arn: &str) -> Self {
         Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: Some("AWS::IAM::Role") }
     }
 
-    /// A KMS key.
+    /// Returns the resource of a KMS key.
     pub fn key(arn: &str) -> Self {
         Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: Some("AWS::KMS::Key") }
-    }
-}
-
-/// What became of one parameter within a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ParameterOutcome {
-    /// ARN; made from the name where AWS did not say it.
-    pub arn: String,
-    /// Version or label asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub selector: Option<String>,
-    /// Version that was answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<i64>,
-    /// `SecureString`, `String` or `StringList`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub type_: Option<String>,
-    /// ARN of the key that encrypts it, where known.
-    #[serde(rename = "keyArn", skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// `Decrypted`, `Read` (not encrypted or not decrypted), `NotFound` or `Failed`.
-    pub outcome: &'static str,
-}
-
-/// The object that a call was made for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectRef {
-    /// Kind of the object.
-    pub kind: &'static str,
-    /// Its namespace; none for cluster stores.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// Its uid.
-    pub uid: String,
-    /// The Secret it writes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-    /// Why the call was made for it.
-    pub reason: &'static str,
-}
-
-impl ObjectRef {
-    /// The same object with another reason.
-    #[must_use]
-    pub fn because(&self, purpose: Purpose) -> Self {
-        Self { reason: purpose.as_str(), ..self.clone() }
     }
 }

@@ -1,4 +1,4 @@
-//! Errors of AWS calls, as far as the operator tells them apart.
+//! Errors of AWS calls, in the classes that the operator distinguishes.
 
 use crate::api::Reason;
 
@@ -8,11 +8,11 @@ use crate::api::Reason;
 pub struct AwsError {
     /// The class of error.
     pub kind: AwsErrorKind,
-    /// AWS' error code, for example `AccessDeniedException`; none if no answer arrived.
+    /// AWS' error code, for example `AccessDeniedException`; none without a response.
     pub code: Option<String>,
-    /// AWS' message, or what went wrong on the way.
+    /// AWS' message, or the client's own.
     pub message: String,
-    /// AWS' request id, if an answer arrived.
+    /// AWS' request id; none without a response.
     pub request_id: Option<String>,
 }
 
@@ -25,22 +25,22 @@ pub enum AwsErrorKind {
     DecryptDenied,
     /// KMS cannot use the key: disabled, pending deletion, gone.
     KeyUnavailable,
-    /// KMS does not take a ciphertext: not its own, or with another key or encryption context.
+    /// KMS rejects a ciphertext: it is not KMS', or it belongs to another key or encryption context.
     CiphertextInvalid,
-    /// AWS does not accept the credentials, or none could be found.
+    /// AWS rejects the credentials, or there are none.
     CredentialsInvalid,
-    /// No connection, or no answer in time.
+    /// No connection, or no response in time.
     EndpointUnreachable,
     /// Too many requests.
     Throttled,
-    /// AWS refused the request as malformed.
+    /// AWS rejects the request as malformed.
     Invalid,
-    /// AWS failed, or its answer could not be read.
+    /// AWS failed, or its response could not be parsed.
     ServiceUnavailable,
 }
 
 impl AwsErrorKind {
-    /// The reason that conditions, Events and metrics show.
+    /// Returns the reason for conditions, Events and metrics.
     pub const fn reason(self) -> Reason {
         match self {
             Self::AccessDenied => Reason::AccessDenied,
@@ -55,8 +55,8 @@ impl AwsErrorKind {
         }
     }
 
-    /// Classifies an error that AWS answered with, by code and message (reference: common errors of the SSM, KMS and
-    /// STS APIs). Denials by KMS inside an SSM call are told by the service or action that their message names.
+    /// Classifies an error response by its code and message (SSM, KMS and STS API references, "Common Errors"). A denial by
+    /// KMS inside an SSM call is recognised by the service or action in its message.
     pub fn classify(code: &str, message: &str, status: Option<u16>) -> Self {
         let from_kms = message.contains("AWSKMS") || message.contains("kms:Decrypt");
         match code {
@@ -98,7 +98,7 @@ impl AwsErrorKind {
     }
 }
 
-/// Who was denied what, as AWS says it in the message of a denial.
+/// Who was denied what, parsed from AWS' message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Denial<'a> {
     /// ARN of the principal.
@@ -107,14 +107,14 @@ pub struct Denial<'a> {
     pub action: Option<&'a str>,
     /// ARN of the resource.
     pub resource: Option<&'a str>,
-    /// Which kind of policy does not allow it.
-    pub because: Option<&'a str>,
-    /// Which kind of policy denies it.
+    /// Why: which kind of policy does not allow it.
+    pub reason: Option<&'a str>,
+    /// Which kind of policy denies it explicitly.
     pub explicit_deny: Option<&'a str>,
 }
 
 impl<'a> Denial<'a> {
-    /// Reads `User: <principal> is not authorized to perform: <action> on resource: <resource> because no <kind of>
+    /// Parses `User: <principal> is not authorized to perform: <action> on resource: <resource> because no <kind of>
     /// policy allows the <action> action`, or `... with an explicit deny in a <kind of> policy` (IAM User Guide,
     /// troubleshooting access denied error messages).
     pub fn parse(message: &'a str) -> Self {
@@ -131,26 +131,27 @@ impl<'a> Denial<'a> {
             principal: word_after("User: "),
             action: word_after("perform: "),
             resource: word_after("on resource: "),
-            because: rest_after(" because "),
+            reason: rest_after(" because "),
             explicit_deny: rest_after(" with an explicit deny in "),
         }
     }
 
-    /// What to do, where AWS says nothing of why: allow it at the `usual` place.
+    /// Returns the next step, as the end of a sentence about the denial. `usual` says where such an action is normally
+    /// allowed.
     pub(crate) fn remedy(&self, usual: &str) -> String {
         if let Some(policy) = self.explicit_deny {
             return format!(", with an explicit deny in {policy}; remove the deny there");
         }
-        match self.because {
-            Some(because) if !because.contains("identity-based policy") => {
-                format!(" because {because}; allow it there")
+        match self.reason {
+            Some(reason) if !reason.contains("identity-based policy") => {
+                format!(" because {reason}; allow it there")
             }
             _ => format!("; allow it {usual}"),
         }
     }
 }
 
-/// The request id of the KMS call inside a failed SSM call: the key to its CloudTrail record.
+/// Returns the request id of the KMS call inside a failed SSM call, which joins to CloudTrail's record of that call.
 pub fn kms_request_id(message: &str) -> Option<&str> {
     let (_, from_kms) = message.split_once("AWSKMS")?;
     let (_, rest) = from_kms.split_once("Request ID: ")?;
@@ -158,22 +159,23 @@ pub fn kms_request_id(message: &str) -> Option<&str> {
 }
 
 impl AwsError {
+    /// Returns code and message.
     pub(crate) fn text(&self) -> String {
         match &self.code {
-            Some(code) => format!("{code}: {}", self.sentence()),
-            None => self.sentence().to_owned(),
+            Some(code) => format!("{code}: {}", self.stable_message()),
+            None => self.stable_message().to_owned(),
         }
     }
 
-    /// The message without what Parameter Store appends about its call of KMS: the request id in there differs with
-    /// every attempt, and a failure that stays the same must read the same, or each look at it would be news.
-    pub fn sentence(&self) -> &str {
-        self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(sentence, _)| sentence)
+    /// Returns the message without the details of a KMS call that Parameter Store appends: they include a request id,
+    /// which differs with each attempt, and a status must not change while the failure stays the same.
+    pub fn stable_message(&self) -> &str {
+        self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(message, _)| message)
     }
 
-    /// Whether AWS refused the signature for its time. Its message then names both times, which differ with every
-    /// attempt too.
-    pub fn is_skewed(&self) -> bool {
+    /// Reports whether AWS rejected the signature because of its time. The message then names both times, which differ
+    /// with each attempt.
+    pub fn is_clock_skew(&self) -> bool {
         ["Signature expired", "Signature not yet current"].iter().any(|start| self.message.starts_with(start))
     }
 }
@@ -190,7 +192,7 @@ pub(crate) mod tests {
         400; Error Code: DisabledException; Request ID: 6e9b2c1e-0000; Proxy: null)";
 
     #[test]
-    fn codes_are_classified() {
+    fn an_error_code_has_its_class() {
         use AwsErrorKind::*;
         for (code, message, expected) in [
             ("AccessDeniedException", DENIED, AccessDenied),
@@ -230,7 +232,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn key_and_request_id_are_found_in_what_kms_says() {
+    fn key_and_request_id_are_found_in_a_message_of_kms() {
         assert_eq!(key_arn(DISABLED), Some("arn:aws:kms:eu-central-1:111122223333:key/0d9f"));
         assert_eq!(kms_request_id(DISABLED), Some("6e9b2c1e-0000"));
         assert_eq!(key_arn(DENIED), None);

@@ -1,31 +1,23 @@
-//! Audit records in CloudTrail's own vocabulary: what a client can know of a call, nothing guessed.
+//! Audit records in CloudTrail's vocabulary: only what a client can know of a call, nothing guessed.
 //!
 //! Field names and shapes: CloudTrail User Guide, "CloudTrail record contents for management events". What only AWS
 //! knows (`eventID`, `sourceIPAddress`, TLS details) is left out.
 
-mod api_call;
+pub(crate) mod api_call;
 pub mod aws_error;
-mod record;
-mod secret_write;
+pub(crate) mod format;
+pub(crate) mod object_ref;
+pub(crate) mod parameter_outcome;
+pub(crate) mod principal;
+pub(crate) mod record;
+pub(crate) mod secret_write;
+pub(crate) mod sink;
 
-use k8s_openapi::jiff::Timestamp;
-
-pub use api_call::{ApiCall, ObjectRef, ParameterOutcome, Principal, Resource, Session, WebIdentity};
-pub use record::{AuditRecord, Decryption};
+pub use api_call::{ApiCall, Resource, RoleSession, WebIdentity};
+pub use format::to_rfc3339;
+pub use object_ref::ObjectRef;
+pub use parameter_outcome::ParameterOutcome;
+pub use principal::Principal;
+pub use record::AuditRecord;
 pub use secret_write::SecretWrite;
-
-/// Schema of all records on the audit stream.
-pub const SCHEMA: &str = "secureparameter.io/audit/v1";
-
-/// Receives the records: the audit stream, and the metrics about calls.
-pub trait AuditSink: Send + Sync + 'static {
-    /// Takes the record of one AWS call.
-    fn call(&self, record: &AuditRecord);
-    /// Takes the record of one write of a Secret.
-    fn write(&self, record: &SecretWrite);
-}
-
-/// RFC 3339 in whole seconds and UTC, as CloudTrail writes times.
-pub fn to_seconds(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
-}
+pub use sink::AuditSink;

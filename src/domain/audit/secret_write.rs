@@ -3,9 +3,13 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::audit::{ObjectRef, SCHEMA, to_seconds};
+use crate::domain::audit::{
+    format::{SCHEMA, to_rfc3339},
+    object_ref::ObjectRef,
+};
 
-/// A write of a Secret, on the same stream: so that a write without an AWS call is not taken for an access.
+/// The record of a write of a Secret. It is on the same stream, so that a write without an AWS call is not mistaken for
+/// an access.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretWrite {
@@ -29,8 +33,10 @@ struct WriteDetails {
 }
 
 impl SecretWrite {
-    /// The record of a write: its `verb` (`apply`, `delete`, `release` or `withdraw`), what it led to and the AWS calls
-    /// behind it.
+    /// Creates the record of a write.
+    ///
+    /// `verb` is `apply`, `delete`, `release` or `withdraw`; `resource_version` is the Secret's after the write;
+    /// `request_ids` are those of the AWS calls that led to it.
     pub fn new(
         audit_id: String,
         verb: &'static str,
@@ -39,7 +45,7 @@ impl SecretWrite {
         request_ids: Vec<String>,
         object: ObjectRef,
     ) -> Self {
-        let details = WriteDetails { verb, time: to_seconds(time), resource_version, request_ids };
+        let details = WriteDetails { verb, time: to_rfc3339(time), resource_version, request_ids };
         Self { schema: SCHEMA, audit_id, details, objects: vec![object] }
     }
 }

@@ -1,7 +1,7 @@
 //! Is the Secret intact? What the operator wrote must still be there, and held by nobody else.
 
 use crate::domain::{
-    ownership::owner::{FieldOwnership, SecretMetadata},
+    ownership::types::{FieldOwnership, SecretMetadata},
     schedule::decide::SecretState,
 };
 

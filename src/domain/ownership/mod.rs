@@ -3,3 +3,4 @@
 pub mod drift;
 pub mod merge;
 pub mod owner;
+pub mod types;

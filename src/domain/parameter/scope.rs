@@ -1,6 +1,6 @@
 //! The place that a store reads from.
 
-use crate::domain::{audit::Principal, parameter::arn::ArnParts};
+use crate::domain::{audit::principal::Principal, parameter::arn::ArnParts};
 
 /// The place that a store reads from, and that plain names belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -20,7 +20,7 @@ use crate::domain::{
         types::{FieldSource, KeySource, Lookups, PathSource, Place, Plan, PlannedSource, Source},
     },
     report::{fault::Fault, text::shortened},
-    secret::{json, secret_type, template},
+    secret::{json_path, secret_type, template},
 };
 
 /// Plans the reads of an object.
@@ -91,10 +91,11 @@ fn several_keys(place: Place, entry: &DataFromEntry, authority: &ReadAuthority<'
 
 /// Returns the source that the fields which `data` and `dataFrom` share describe.
 fn source(place: Place, parameter: &str, value: &ValueOptions, authority: &ReadAuthority<'_>) -> Result<Source, Fault> {
-    if let Some(path) = &value.json_path {
-        let wrong = |problem| invalid(format!("{place}.jsonPath: {} {problem}; correct it.", shortened(path)));
-        json::check_path(path).map_err(wrong)?;
-    }
+    let json_path = value.json_path.as_ref().map(|path| {
+        let wrong = |problem| invalid(format!("{place}.jsonPath: {} {problem}.", shortened(path)));
+        json_path::parse(path).map_err(wrong)
+    });
+    let json_path = json_path.transpose()?;
     let name = checked_name(&place, parameter, authority)?;
     let parameter_ref = parameter_ref(&place, &name, selector(&place, value)?, authority.scope)?;
     let previous = value.previous.unwrap_or_default();
@@ -106,7 +107,7 @@ fn source(place: Place, parameter: &str, value: &ValueOptions, authority: &ReadA
         previous,
         optional: value.optional.unwrap_or_default(),
         kms_decrypt: value.kms_decrypt.clone(),
-        json_path: value.json_path.clone(),
+        json_path,
         decode: value.decode,
         ..Source::of(place, parameter_ref)
     })

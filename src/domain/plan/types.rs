@@ -12,6 +12,7 @@ use crate::domain::{
         path_query::{Children, PathQuery},
     },
     plan::name_filter::NameFilter,
+    secret::json_path::JsonPath,
 };
 
 /// What one object reads, and which keys of the Secret it becomes.
@@ -99,7 +100,7 @@ pub struct Source {
     /// How KMS decrypts the value once more.
     pub kms_decrypt: Option<KmsDecrypt>,
     /// The JSONPath of the node that is used; the whole value if none.
-    pub json_path: Option<String>,
+    pub json_path: Option<JsonPath>,
     /// How that is encoded.
     pub decode: Option<Decode>,
 }

@@ -1,25 +1,27 @@
-//! JSON: what is taken out of a value is what was written into it.
+//! JSON: what is read from a value is what was written into it.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{cell::Cell, collections::BTreeSet, fmt::Write};
 
+use proptest::{
+    collection::vec,
+    prelude::{Just, Strategy, any, prop_oneof},
+    sample::select,
+};
 use secrecy::ExposeSecret;
 
-use crate::domain::property::{CANARY, parameter_ref};
 use crate::{
     api::Format,
     domain::{
-        plan::{
-            name_filter::NameFilter,
-            types::{FieldSource, Place, Source},
-        },
-        secret::{content::Content, extract, json},
+        plan::types::Source,
+        property::{CANARY, check, concatenation, field_source, source, text},
+        secret::{content::Content, extract, json, json_path},
     },
-    random::Random,
 };
 
-const NUMBERS: &[&str] = &["0", "-0", "7", "12345678901234567890123", "1.10", "100.00", "1e2", "-1.5E-7", "0.1e+3"];
+const LITERALS: &[&str] =
+    &["null", "true", "false", "0", "-0", "7", "12345678901234567890123", "1.10", "100.00", "1e2", "-1.5E-7", "0.1e+3"];
 const SPACES: &[&str] = &["", "", "", " ", "\n", "\t \r\n"];
-const NAMES: &[&str] = &["a", "b", "é", "'", "\"", "\\", "\n", "/", "💥", "\u{1}", "*", "..", "$", "[", "]", " "];
+const SPECIAL: &[&str] = &["a", "b", "é", "'", "\"", "\\", "\n", "/", "💥", "\u{1}", "*", "..", "$", "[", "]", " "];
 const GARBAGE: &[&str] = &[
     "{",
     "}",
@@ -32,7 +34,6 @@ const GARBAGE: &[&str] = &[
     "\\u",
     "\\ud83d",
     "null",
-    "true",
     "1",
     "-",
     "1e999",
@@ -46,56 +47,52 @@ const GARBAGE: &[&str] = &[
     "\0",
 ];
 const PATHS: &[&str] = &[
+    ".a",
+    ".a",
+    "['a']",
+    "[\"a\"]",
+    "[0]",
+    "[-1]",
     "$",
     ".",
     "..",
     "*",
     "a",
-    "['a']",
-    "[\"a\"]",
-    "[0]",
-    "[-1]",
+    "[",
     "[1:]",
-    "[::-1]",
-    "[::0]",
     "[?",
     "@",
-    "@.a",
-    "==",
-    "<",
     "'a'",
     "1",
     "]",
     "(",
     ")",
-    "&&",
-    "||",
-    "!",
+    "count(",
     "length(@.a)",
-    "count(@.*)",
-    "match(@.a, 'a.*')",
-    "search(@, '[')",
     ",",
     "[9007199254740991]",
-    "[-9007199254740991:9007199254740991:-9007199254740991]",
-    "value(@..a)",
+    "[9007199254740992]",
     " ",
     "é",
     "'",
     "\\",
+    "\\u0061",
+    "-",
 ];
 
-/// A text as a JSON string, each character in one of the ways that it may be written.
-pub(crate) fn string(random: &mut Random, text: &str) -> String {
+/// The text of an object, and per field its name and what a key gets of it.
+type Object = (String, Vec<(String, String)>);
+
+/// Writes a text as a JSON string. The styles choose, in turn, how a character is written.
+pub(super) fn string(text: &str, styles: &[u8]) -> String {
     let mut written = String::from("\"");
-    for character in text.chars() {
+    for (character, style) in text.chars().zip(styles.iter().cycle()) {
         let short = "\"\\/\n\r\t".find(character).map(|at| &"\"\\/nrt"[at..=at]);
         match short {
-            Some(short) if random.one_in(2) => write!(written, "\\{short}").expect("a string"),
-            None if character >= ' ' && !random.one_in(4) => written.push(character),
+            Some(short) if style % 2 == 0 => write!(written, "\\{short}").expect("a string"),
+            None if character >= ' ' && style % 4 != 0 => written.push(character),
             _ => {
-                let units = character.encode_utf16(&mut [0; 2]).to_vec();
-                for unit in units {
+                for unit in character.encode_utf16(&mut [0; 2]) {
                     write!(written, "\\u{unit:04x}").expect("a string");
                 }
             }
@@ -104,53 +101,50 @@ pub(crate) fn string(random: &mut Random, text: &str) -> String {
     written + "\""
 }
 
-/// A value: its JSON text, and what a key gets of it.
-fn value(random: &mut Random, depth: u64) -> (String, String) {
+pub(super) fn styles() -> impl Strategy<Value = Vec<u8>> + Clone {
+    vec(any::<u8>(), 1..6)
+}
+
+/// Generates values: the JSON text, and what a key gets of it.
+fn value() -> impl Strategy<Value = (String, String)> + Clone {
     let same = |text: String| (text.clone(), text);
-    match random.below(if depth == 0 { 6 } else { 8 }) {
-        0..=2 => {
-            let text = if random.one_in(2) { random.any_text(6) } else { random.text(NAMES, 4) };
-            (string(random, &text), text)
-        }
-        3 | 4 => same(random.of(NUMBERS).into()),
-        5 => same(random.of(&["null", "true", "false"]).into()),
-        6 => {
-            let items: Vec<_> = (0..random.below(4)).map(|_| value(random, depth - 1).0).collect();
-            same(format!("[{}{}]", random.of(SPACES), items.join(random.of(&[",", " , ", ",\n"]))))
-        }
-        _ => same(object(random, depth - 1).0),
-    }
+    let string_value = (prop_oneof![text(6), concatenation(SPECIAL, 4)], styles())
+        .prop_map(|(text, styles)| (string(&text, &styles), text));
+    let leaf = prop_oneof![string_value, select(LITERALS).prop_map(move |text| same(text.to_owned()))];
+    leaf.prop_recursive(3, 16, 4, move |inner| {
+        let array = (vec(inner.clone(), 0..4), select(SPACES)).prop_map(move |(items, space)| {
+            let items: Vec<_> = items.into_iter().map(|(text, _)| text).collect();
+            same(format!("[{space}{}]", items.join(&format!("{space},"))))
+        });
+        prop_oneof![array, object_of(inner).prop_map(move |(text, _)| same(text))]
+    })
 }
 
-/// The name, and what a key gets.
-type Fields = Vec<(String, String)>;
-
-fn object(random: &mut Random, depth: u64) -> (String, Fields) {
-    let (mut text, mut fields, mut names) = (String::new(), Fields::new(), BTreeSet::new());
-    for _ in 0..random.below(6) {
-        let name = random.text(NAMES, 3);
-        if !names.insert(name.clone()) {
-            continue;
-        }
-        let (written, content) = value(random, depth);
-        let comma = if fields.is_empty() { "" } else { "," };
-        let mut space = || random.of(SPACES);
-        let (one, two, three, four) = (space(), space(), space(), space());
-        let name_written = string(random, &name);
-        write!(text, "{comma}{one}{name_written}{two}:{three}{written}{four}").expect("a string");
-        fields.push((name, content));
-    }
-    (format!("{{{}{text}}}", random.of(SPACES)), fields)
+fn object() -> impl Strategy<Value = Object> + Clone {
+    object_of(value())
 }
 
-/// A path to a field, in either kind of quotes.
-fn path_to(random: &mut Random, name: &str) -> String {
-    let quote = random.of(&['\'', '"']);
+fn object_of(value: impl Strategy<Value = (String, String)> + Clone) -> impl Strategy<Value = Object> + Clone {
+    let field = (concatenation(SPECIAL, 3), value, select(SPACES));
+    (vec(field, 0..6), styles()).prop_map(|(candidates, styles)| {
+        let (mut written, mut fields, mut names) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (name, (text, content), space) in candidates {
+            if names.insert(name.clone()) {
+                written.push(format!("{space}{}{space}:{text}{space}", string(&name, &styles)));
+                fields.push((name, content));
+            }
+        }
+        (format!("{{{}}}", written.join(",")), fields)
+    })
+}
+
+/// Returns a path to a field, its name in single or double quotes.
+fn path_to(name: &str, quote: char) -> String {
     let mut path = format!("$[{quote}");
     for character in name.chars() {
         match character {
             '\n' => path.push_str("\\n"),
-            control @ '\0'..' ' => write!(path, "\\u{:04x}", u32::from(control)).expect("a string"),
+            '\0'..' ' => write!(path, "\\u{:04x}", u32::from(character)).expect("a string"),
             special if special == quote || special == '\\' => path.extend(['\\', special]),
             other => path.push(other),
         }
@@ -158,74 +152,76 @@ fn path_to(random: &mut Random, name: &str) -> String {
     format!("{path}{quote}]")
 }
 
-fn found_fields(text: &str) -> Result<Fields, String> {
+fn quote() -> impl Strategy<Value = char> {
+    prop_oneof![Just('\''), Just('"')]
+}
+
+fn fields(text: &str) -> Result<Vec<(String, String)>, String> {
     let fields = json::fields(text)?.into_iter();
     Ok(fields.map(|(name, content)| (name, content.expose_secret().to_owned())).collect())
 }
 
-#[test]
-fn fields_are_what_was_written_and_a_path_finds_the_same() {
-    let random = &mut Random::new(9);
-    for round in 0..2_500 {
-        let (mut text, mut fields) = object(random, 3);
-        if round % 50 == 0 {
-            let deep = format!("{}7{}", "[".repeat(100), "]".repeat(100));
-            text = format!("{{\"deep\": {deep}}}");
-            fields = vec![("deep".to_owned(), deep)];
-        }
-        assert_eq!(found_fields(&text).as_ref(), Ok(&fields), "{text}");
-        for (name, content) in &fields {
-            let path = path_to(random, name);
-            assert_eq!(json::check_path(&path), Ok(()), "{path}");
-            let found = json::find(&text, &path).map(|found| found.expose_secret().to_owned());
-            assert_eq!(found.as_ref(), Ok(content), "{path} in {text}");
-        }
-    }
+fn found(text: &str, path: &str) -> Result<String, String> {
+    json_path::parse(path)?.find(text).map(|found| found.expose_secret().to_owned())
 }
 
 #[test]
-fn a_name_that_comes_twice_is_refused() {
-    let random = &mut Random::new(10);
-    for _ in 0..500 {
-        let (text, fields) = object(random, 1);
-        let Some((name, _)) = fields.first() else { continue };
-        let again = string(random, name);
-        let text = format!("{},{again}:1}}", text.strip_suffix('}').expect("an object"));
-        let place = format!("(field {})", fields.len() + 1);
-        assert!(found_fields(&text).is_err_and(|problem| problem.contains(&place)), "{text}");
-        let path = path_to(random, name);
-        assert!(
-            json::find(&text, &path).is_err_and(|problem| problem.contains("same field twice")),
-            "{path} in {text}"
-        );
-    }
+fn a_field_and_its_path_give_the_content_to_the_letter() {
+    check(800, (object(), quote()), |((text, expected), quote)| {
+        assert_eq!(fields(&text).as_ref(), Ok(&expected));
+        for (name, content) in &expected {
+            let path = path_to(name, quote);
+            assert_eq!(found(&text, &path).as_ref(), Ok(content), "{path}");
+        }
+    });
 }
 
-/// Whatever value and path are, there is an answer, and no message quotes the value.
+#[test]
+fn a_duplicate_field_is_refused() {
+    let object = object().prop_filter("an object with fields", |(_, fields)| !fields.is_empty());
+    check(300, (object, styles(), quote()), |((text, fields_written), styles, quote)| {
+        let (name, _) = &fields_written[0];
+        let text = format!("{},{}:1}}", text.strip_suffix('}').expect("an object"), string(name, &styles));
+        let place = format!("(field {})", fields_written.len() + 1);
+        assert!(fields(&text).is_err_and(|problem| problem.contains(&place)), "{text}");
+        let path = path_to(name, quote);
+        assert!(found(&text, &path).is_err_and(|problem| problem.contains("same field twice")), "{path} in {text}");
+    });
+}
+
 #[test]
 fn no_message_holds_a_part_of_a_value() {
-    let random = &mut Random::new(11);
-    let (mut found, mut failed) = (0, 0);
-    for _ in 0..12_000 {
-        let text = match random.below(3) {
-            0 => random.text(GARBAGE, 12),
-            1 => object(random, 2).0.replace('7', CANARY),
-            _ => format!(r#"{{"a": {}, "{CANARY}": ["{CANARY}", {{"a": "{CANARY}"}}, 1]}}"#, random.text(GARBAGE, 1)),
-        };
-        let path = format!("${}", random.text(PATHS, 6));
-        let value = text.clone().into();
-        let source = Source::of(Place::DataFrom(0), parameter_ref("/x"));
-        let from =
-            FieldSource { source: source.clone(), format: Format::Json, filter: NameFilter::default(), mapping: None };
-        let by_name = extract::fields(&from, Content::Value(&value)).map(drop);
-        let is_path = json::check_path(&path).is_ok();
-        let source = Source { json_path: Some(path.clone()), ..source };
-        let by_path = if is_path { extract::part(&source, Content::Value(&value)).map(drop) } else { Ok(()) };
-        found += usize::from(is_path && by_path.is_ok());
-        for fault in [by_name, by_path].into_iter().filter_map(Result::err) {
-            assert!(!fault.message.contains(CANARY), "{text} {path}: {}", fault.message);
-            failed += 1;
+    let (found, failed) = (Cell::new(0), Cell::new(0));
+    let beside = select(GARBAGE)
+        .prop_map(|piece| format!(r#"{{"a": {piece}, "{CANARY}": ["{CANARY}", {{"a": "{CANARY}"}}, 1]}}"#));
+    let text =
+        prop_oneof![concatenation(GARBAGE, 12), object().prop_map(|(text, _)| text.replace('7', CANARY)), beside];
+    check(3_000, (text, concatenation(PATHS, 4)), |(text, path)| {
+        let value = text.into();
+        let from = field_source(0, "/x", Format::Json, None);
+        let mut results = vec![extract::fields(&from, Content::Value(&value)).map(drop)];
+        if let Ok(path) = json_path::parse(&format!("${path}")) {
+            let source = Source { json_path: Some(path), ..source("K", "/x") };
+            let result = extract::part(&source, Content::Value(&value)).map(drop);
+            found.set(found.get() + u32::from(result.is_ok()));
+            results.push(result);
         }
-    }
-    assert!(found > 100 && failed > 1_000, "{found} found, {failed} failed");
+        for fault in results.into_iter().filter_map(Result::err) {
+            assert!(!fault.message.contains(CANARY), "{}", fault.message);
+            failed.set(failed.get() + 1);
+        }
+    });
+    assert!(found.get() > 100 && failed.get() > 1_000, "{} found, {} failed", found.get(), failed.get());
+}
+
+#[test]
+fn any_text_is_a_path_or_is_refused_with_a_spelling_that_is_one() {
+    check(3_000, prop_oneof![text(10), concatenation(PATHS, 8)], |text| match json_path::parse(&format!("${text}")) {
+        Ok(path) => assert_eq!(path.to_string(), format!("${text}")),
+        Err(problem) => {
+            if let Some((_, spelling)) = problem.split_once(": write $") {
+                assert!(json_path::parse(&format!("${spelling}")).is_ok(), "{problem}");
+            }
+        }
+    });
 }

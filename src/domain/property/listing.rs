@@ -1,15 +1,20 @@
-//! What a path chooses, and that no parameter is lost on the way to its key.
+//! A path chooses what its globs say, and every chosen parameter has a key.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::domain::property::{
-    glob::{glob, matches, path},
-    parameter_ref,
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
 };
+
+use proptest::{
+    collection::{btree_set, vec},
+    option,
+    prelude::{Just, Strategy, prop_oneof},
+    sample::select,
+};
+
 use crate::{
     api::{KeyMapping, KeyStyle, Reason},
     domain::{
-        Fault,
         parameter::{
             path_query::{Children, PathQuery},
             revision::Metadata,
@@ -18,17 +23,24 @@ use crate::{
             name_filter::NameFilter,
             types::{PathSource, Place},
         },
+        property::{
+            check,
+            glob::{GLOB_SEGMENTS, matches, path},
+            parameter_ref,
+        },
+        report::fault::Fault,
         secret::key_name,
     },
-    random::Random,
 };
 
 const SEGMENTS: &[&str] = &["a", "b", "ab", "a.b", "a-b", "A_B", "a_b", "aab", "x"];
-const ODD: &[&str] = &["..", ".", "a", "b", "..a"];
+const UNUSUAL_SEGMENTS: &[&str] = &["..", ".", "a", "b", "..a"];
+const ROOTS: &[&str] = &["/shop/", "/shop/", "/shop/", "/shop/a/", "/shop/a/", "/shopping/", "/x/shop/", "/"];
 
-/// A case: what is asked, and what there is.
+/// A path source, and the parameters that exist.
+#[derive(Clone, Debug)]
 struct Case {
-    path: String,
+    path: &'static str,
     recursive: bool,
     include: Vec<String>,
     exclude: Vec<String>,
@@ -36,40 +48,45 @@ struct Case {
     names: BTreeSet<String>,
 }
 
-impl Case {
-    fn new(random: &mut Random) -> Self {
-        let some = |random: &mut Random| match random.below(2) {
-            0 => glob(random),
-            _ => random.of(&["**", "*/**", "**/a*", "?", "*b", "*"]).to_owned(),
-        };
-        let globs = |random: &mut Random, most| (0..random.below(most)).map(|_| some(random)).collect();
-        let path_of = random.of(&["/shop", "/shop", "/shop/a"]).to_owned();
-        let recursive = random.of(&[false, true, true, true]);
-        let include = if random.one_in(2) { globs(random, 4) } else { Vec::new() };
-        let exclude = if random.one_in(4) { globs(random, 3) } else { Vec::new() };
-        let names = (0..random.below(12)).map(|_| {
-            let root =
-                random.of(&["/shop/", "/shop/", "/shop/", "/shop/a/", "/shop/a/", "/shopping/", "/x/shop/", "/"]);
-            let segments = if random.one_in(12) { ODD } else { SEGMENTS };
-            root.to_owned() + &path(random, segments, 3)
-        });
-        let names = names.collect();
-        let prefix = random.of(&[None, None, Some("P_"), Some(".")]).map(str::to_owned);
-        let style = random.of(&[None, Some(KeyStyle::AsIs), Some(KeyStyle::EnvVar), Some(KeyStyle::EnvVar)]);
-        let mapping = (!random.one_in(3)).then_some(KeyMapping { style, prefix });
-        Self { path: path_of, recursive, include, exclude, mapping, names }
-    }
+fn case() -> impl Strategy<Value = Case> {
+    let glob = || {
+        prop_oneof![
+            path(GLOB_SEGMENTS, 4),
+            select(&["**", "*/**", "**/a*", "?", "*b", "*"][..]).prop_map(str::to_owned)
+        ]
+    };
+    let include = prop_oneof![Just(Vec::new()), vec(glob(), 0..4)];
+    let exclude = prop_oneof![3 => Just(Vec::new()), 1 => vec(glob(), 0..3)];
+    let recursive = select(&[false, false, true, true, true][..]);
+    let source = (select(&["/shop", "/shop", "/shop/a"][..]), recursive, include, exclude);
+    let relative = prop_oneof![11 => path(SEGMENTS, 3), 1 => path(UNUSUAL_SEGMENTS, 3)];
+    let name = (select(ROOTS), relative).prop_map(|(root, path)| root.to_owned() + &path);
+    let style = select(&[None, Some(KeyStyle::AsIs), Some(KeyStyle::EnvVar), Some(KeyStyle::EnvVar)][..]);
+    let prefix = select(&[None, None, Some("P_"), Some(".")][..]);
+    let mapping = (style, prefix).prop_map(|(style, prefix)| KeyMapping { style, prefix: prefix.map(str::to_owned) });
+    (source, option::weighted(0.67, mapping), btree_set(name, 0..12)).prop_map(
+        |((path, recursive, include, exclude), mapping, names)| Case {
+            path,
+            recursive,
+            include,
+            exclude,
+            mapping,
+            names,
+        },
+    )
+}
 
-    /// What the path is to choose: names, and the keys that they become.
+impl Case {
+    /// Model: the names that the path chooses, each with its key.
     fn chosen(&self) -> BTreeMap<&str, Option<String>> {
         let below = format!("{}/", self.path);
         let chosen = self.names.iter().filter_map(|name| {
             let relative = name.strip_prefix(&below)?;
-            let is_near = self.recursive || !relative.contains('/');
+            let is_in_reach = self.recursive || !relative.contains('/');
             let any = |globs: &[String]| globs.iter().any(|glob| matches(glob, relative));
             let is_included = self.include.is_empty() || any(&self.include);
             let key = key_name::key(relative, self.mapping.as_ref());
-            (is_near && is_included && !any(&self.exclude)).then_some((name.as_str(), key))
+            (is_in_reach && is_included && !any(&self.exclude)).then_some((name.as_str(), key))
         });
         chosen.collect()
     }
@@ -79,7 +96,7 @@ impl Case {
             self.names.iter().map(|name| (parameter_ref(name), Metadata::default())).collect();
         let path = PathSource {
             place: Place::DataFrom(0),
-            query: PathQuery { path: self.path.clone(), recursive: self.recursive, label: None },
+            query: PathQuery { path: self.path.into(), recursive: self.recursive, label: None },
             filter: NameFilter::new(&self.include, &self.exclude).expect("valid globs"),
             mapping: self.mapping.clone(),
             optional: false,
@@ -88,23 +105,18 @@ impl Case {
         Ok(keys.into_iter().map(|key| (key.key, key.source.parameter_ref.name)).collect())
     }
 
-    /// Whether something stands in the way of a key each.
-    fn is_hindered(&self, chosen: &BTreeMap<&str, Option<String>>) -> bool {
-        let keys: BTreeSet<_> = chosen.values().flatten().collect();
-        chosen.is_empty() || keys.len() < chosen.len()
-    }
-
-    fn check_keys(&self, chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, String>) {
-        assert!(!self.is_hindered(chosen), "{chosen:?}: {:?}", keys.keys());
-        let expected = chosen.iter().map(|(name, key)| (key.clone().unwrap_or_default(), (*name).to_owned()));
-        assert_eq!(*keys, expected.collect::<BTreeMap<_, _>>());
+    fn check_keys(chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, String>) {
+        assert!(!chosen.is_empty() && chosen.values().all(Option::is_some), "{chosen:?}");
+        assert_eq!(keys.len(), chosen.len(), "no two parameters share a key");
+        let found = keys.iter().map(|(key, name)| (name.as_str(), Some(key.clone())));
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), *chosen);
     }
 
     fn check_fault(chosen: &BTreeMap<&str, Option<String>>, fault: &Fault) {
         let message = &fault.message;
         let key_of = |name: &str| chosen.get(name).and_then(Option::as_deref);
         match fault.reason {
-            Reason::PathEmpty => assert!(chosen.is_empty(), "{message}: {chosen:?}"),
+            Reason::PathEmpty => assert!(chosen.is_empty(), "{message}"),
             Reason::InvalidSpec => {
                 let name = message.split(' ').nth(4).expect("a name");
                 assert_eq!(chosen.get(name), Some(&None), "{message}");
@@ -122,22 +134,16 @@ impl Case {
 }
 
 #[test]
-fn every_chosen_parameter_has_its_key_or_the_fault_says_why() {
-    let random = &mut Random::new(5);
-    let (mut expanded, mut faults) = (0, BTreeMap::new());
-    for _ in 0..1_000 {
-        let case = Case::new(random);
-        let chosen = case.chosen();
-        match case.expand() {
-            Ok(keys) => {
-                case.check_keys(&chosen, &keys);
-                expanded += 1;
-            }
-            Err(fault) => {
-                Case::check_fault(&chosen, &fault);
-                *faults.entry(fault.reason).or_insert(0) += 1;
-            }
+fn every_chosen_parameter_has_its_key_or_a_fault_says_why() {
+    let results = RefCell::new(BTreeMap::new());
+    check(1_000, case(), |case| {
+        let (chosen, result) = (case.chosen(), case.expand());
+        match &result {
+            Ok(keys) => Case::check_keys(&chosen, keys),
+            Err(fault) => Case::check_fault(&chosen, fault),
         }
-    }
-    assert!(expanded > 300 && faults.len() == 3 && faults.values().all(|count| *count >= 15), "{expanded} {faults:?}");
+        *results.borrow_mut().entry(result.err().map(|fault| fault.reason)).or_insert(0) += 1;
+    });
+    let results = results.into_inner();
+    assert!(results.len() == 4 && results.values().all(|count| *count >= 10), "{results:?}");
 }

@@ -1,40 +1,57 @@
-//! Grants: what they allow is what a glob of theirs matches, and nobody reaches into another namespace.
+//! Grants allow what one of their globs matches, and nothing of another namespace.
 
-use crate::domain::property::{
-    glob::{self, matches, path},
-    scope,
+use std::cell::Cell;
+
+use proptest::{
+    collection::vec,
+    prelude::{Just, Strategy, any, prop_oneof},
+    sample::select,
 };
+
 use crate::{
     api::{AccessRule, NamespaceMatch, NamespacesFrom},
     domain::{
         access::{grant::Grant, namespace::Namespace},
         parameter::path_query::PathQuery,
+        property::{
+            check,
+            glob::{NAME_SEGMENTS, matches, path},
+            scope,
+        },
     },
-    random::Random,
 };
 
 const NAMESPACES: &[&str] = &["a", "b", "ab", "a-b"];
-const SEGMENTS: &[&str] = &["a", "b", "ab", "*", "*", "**", "**", "?", "a*", "*?", "{namespace}", "{namespace}"];
-const NAMES: &[&str] = &["a", "b", "ab", "a-b", "x", "abcdefghi"];
-const FOREIGN: &str = "arn:aws:ssm:eu-central-1:999999999999:parameter/";
+const GLOB_SEGMENTS: &[&str] = &["a", "b", "ab", "*", "*", "**", "**", "?", "a*", "*?", "{namespace}", "{namespace}"];
+/// Segments that seem to match all below a path.
+const WIDE_SEGMENTS: &[&str] = &["*", "*", "*", "*", "?*", "*?", "?*?", "?????????", "?", "**"];
+const SEGMENTS: &[&str] = &["a", "b", "ab", "a-b", "x", "abcdefghi"];
 const OWN: &str = "arn:aws:ssm:eu-central-1:111122223333:parameter/";
+const FOREIGN: &str = "arn:aws:ssm:eu-central-1:999999999999:parameter/";
+const ROOTS: &[&str] = &["/", "/", "/", "**/", FOREIGN, OWN, "arn:aws:ssm:*:999999999999:parameter/", "arn:**/"];
 
-fn all() -> NamespaceMatch {
+fn all_namespaces() -> NamespaceMatch {
     NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() }
 }
 
-fn rule(random: &mut Random) -> AccessRule {
-    let names = Some((0..random.below(3)).map(|_| random.of(NAMESPACES).to_owned()).collect());
-    let namespaces = if random.one_in(2) { all() } else { NamespaceMatch { names, ..NamespaceMatch::default() } };
-    let glob = |random: &mut Random| {
-        let root = random.of(&["/", "/", "/", "**/", FOREIGN, OWN, "arn:aws:ssm:*:999999999999:parameter/", "arn:**/"]);
-        root.to_owned() + &path(random, SEGMENTS, 4)
-    };
-    AccessRule {
-        namespaces,
-        parameters: (0..=random.below(2)).map(|_| glob(random)).collect(),
-        ..AccessRule::default()
-    }
+fn named(names: Vec<&str>) -> NamespaceMatch {
+    NamespaceMatch { names: Some(names.into_iter().map(str::to_owned).collect()), ..NamespaceMatch::default() }
+}
+
+fn rule_for(namespaces: NamespaceMatch, parameters: Vec<String>) -> AccessRule {
+    AccessRule { namespaces, parameters, ..AccessRule::default() }
+}
+
+fn rule() -> impl Strategy<Value = AccessRule> {
+    let namespaces = prop_oneof![Just(all_namespaces()), vec(select(NAMESPACES), 0..3).prop_map(named)];
+    let glob = (select(ROOTS), path(GLOB_SEGMENTS, 4)).prop_map(|(root, path)| root.to_owned() + &path);
+    (namespaces, vec(glob, 1..3)).prop_map(|(namespaces, globs)| rule_for(namespaces, globs))
+}
+
+fn wide_rule() -> impl Strategy<Value = AccessRule> {
+    let glob = (select(&["/a/", "/{namespace}/"][..]), path(WIDE_SEGMENTS, 3))
+        .prop_map(|(root, path)| root.to_owned() + &path);
+    vec(glob, 2..6).prop_map(|globs| rule_for(all_namespaces(), globs))
 }
 
 fn grant(rules: &[AccessRule], namespace: &str) -> Grant {
@@ -42,7 +59,7 @@ fn grant(rules: &[AccessRule], namespace: &str) -> Grant {
     Grant::new(rules, &namespace).expect("valid globs")
 }
 
-/// Whether a rule is for a namespace and has a glob that matches: of names for the own account only.
+/// Model: a rule is for the namespace and has a glob that matches; globs of names match in the own account only.
 fn model(rules: &[AccessRule], namespace: &str, arn: &str) -> bool {
     let is_for = |rule: &&AccessRule| match &rule.namespaces.names {
         Some(names) => names.iter().any(|name| name == namespace),
@@ -57,77 +74,51 @@ fn model(rules: &[AccessRule], namespace: &str, arn: &str) -> bool {
 }
 
 #[test]
-fn grants_allow_what_the_model_allows() {
-    let random = &mut Random::new(6);
-    let mut allowed = 0;
-    for _ in 0..600 {
-        let rules: Vec<_> = (0..=random.below(2)).map(|_| rule(random)).collect();
-        let namespace = random.of(NAMESPACES);
+fn a_grant_allows_what_the_model_allows() {
+    let allowed = Cell::new(0);
+    let arn = (select(&[OWN, OWN, FOREIGN][..]), path(SEGMENTS, 4)).prop_map(|(root, path)| root.to_owned() + &path);
+    check(300, (vec(rule(), 1..3), select(NAMESPACES), vec(arn, 20)), |(rules, namespace, arns)| {
         let grant = grant(&rules, namespace);
-        for _ in 0..20 {
-            let arn = random.of(&[OWN, OWN, FOREIGN]).to_owned() + &path(random, NAMES, 4);
+        for arn in arns {
             let expected = model(&rules, namespace, &arn);
-            allowed += usize::from(expected);
-            assert_eq!(grant.allows(&arn, &scope()), expected, "{rules:?} {namespace} {arn}");
+            allowed.set(allowed.get() + u32::from(expected));
+            assert_eq!(grant.allows(&arn, &scope()), expected, "{arn}");
         }
-    }
-    assert!(allowed > 1_000, "only {allowed} allowed");
+    });
+    assert!(allowed.get() > 500, "only {} allowed", allowed.get());
 }
 
 #[test]
-fn nothing_of_another_namespace_is_allowed() {
-    let random = &mut Random::new(7);
-    let character = |random: &mut Random| random.of(&["a", "b", "z", "0", "-", "a"]);
-    for _ in 0..200 {
-        let mut namespace = || {
-            let inner: String = (0..random.below(5)).map(|_| character(random)).collect();
-            format!("a{inner}9")
-        };
-        let (own, other) = (namespace(), namespace());
-        let rules =
-            [AccessRule { namespaces: all(), parameters: vec!["/{namespace}/**".into()], ..AccessRule::default() }];
-        let grant = grant(&rules, &own);
-        for _ in 0..10 {
-            let below = glob::name(random);
-            let allows = |root: &str| grant.allows(&format!("{OWN}{root}/{below}"), &scope());
-            assert!(allows(&own), "{own} {below}");
-            assert_eq!(allows(&other), own == other, "{own} {other} {below}");
-            assert!(!allows(&format!("{own}{other}")) && !allows(&format!("x/{own}")), "{own} {other} {below}");
-        }
-    }
+fn a_namespace_placeholder_allows_nothing_of_another_namespace() {
+    let namespace = || "a[ab0z-]{0,4}9";
+    check(300, (namespace(), namespace(), path(NAME_SEGMENTS, 4)), |(own, other, below)| {
+        let grant = grant(&[rule_for(all_namespaces(), vec!["/{namespace}/**".to_owned()])], &own);
+        let allows = |root: &str| grant.allows(&format!("{OWN}{root}/{below}"), &scope());
+        assert!(allows(&own));
+        assert_eq!(allows(&other), own == other);
+        assert!(!allows(&format!("{own}{other}")) && !allows(&format!("x/{own}")));
+    });
 }
 
-/// Globs that seem to match all below a path.
-fn wide(random: &mut Random) -> AccessRule {
-    let segments = ["*", "*", "*", "*", "?*", "*?", "?*?", "?????????", "?", "**"];
-    let glob = |random: &mut Random| random.of(&["/a/", "/{namespace}/"]).to_owned() + &path(random, &segments, 3);
-    AccessRule {
-        namespaces: all(),
-        parameters: (0..2 + random.below(4)).map(|_| glob(random)).collect(),
-        ..AccessRule::default()
-    }
-}
-
-/// Else the listing would show names that nobody granted.
+/// Otherwise a listing would show names that no rule grants.
 #[test]
-fn a_path_that_may_be_listed_holds_nothing_that_may_not_be_read() {
-    let random = &mut Random::new(8);
-    let mut listed = 0;
-    for _ in 0..500 {
-        let rules = if random.one_in(2) { [rule(random), rule(random)] } else { [wide(random), rule(random)] };
-        let namespace = random.of(&NAMESPACES[..2]);
+fn a_path_that_may_be_listed_holds_only_names_that_may_be_read() {
+    let listed = Cell::new(0);
+    let rules = (prop_oneof![rule(), wide_rule()], rule()).prop_map(|(one, other)| [one, other]);
+    let query = (path(NAMESPACES, 2), any::<bool>());
+    let below = vec(vec(select(SEGMENTS), 1..=5), 20);
+    check(600, (rules, select(&NAMESPACES[..2]), query, below), |(rules, namespace, (path, recursive), below)| {
         let grant = grant(&rules, namespace);
-        let recursive = random.one_in(2);
-        let listing = PathQuery { path: format!("/{}", path(random, NAMESPACES, 2)), recursive, label: None };
-        if !grant.allows_path(&listing, &scope()) {
-            continue;
+        let query = PathQuery { path: format!("/{path}"), recursive, label: None };
+        if !grant.allows_path(&query, &scope()) {
+            return;
         }
-        listed += 1;
-        for _ in 0..20 {
-            let name = format!("{}/{}", listing.path, path(random, NAMES, if recursive { 5 } else { 1 }));
-            let is_allowed = grant.allows(&scope().parameter_arn(&name), &scope());
-            assert!(is_allowed, "{rules:?} {namespace} {listing:?} {name}");
+        listed.set(listed.get() + 1);
+        for segments in below {
+            let segments = if recursive { &segments[..] } else { &segments[..1] };
+            let name = format!("{}/{}", query.path, segments.join("/"));
+            assert!(grant.allows(&scope().parameter_arn(&name), &scope()), "{name}");
         }
-    }
-    assert!(listed > 60, "only {listed} listed");
+    });
+    assert!(listed.get() > 60, "only {} listed", listed.get());
 }

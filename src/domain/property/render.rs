@@ -1,126 +1,125 @@
 //! From values to the data of the Secret: all of it, or a fault that says why not.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use proptest::{
+    bool::weighted,
+    collection::{btree_map, vec},
+    prelude::{Strategy, prop_oneof},
+    sample::select,
+};
 
-use crate::domain::property::{CANARY, dotenv::quoted, json::string, parameter_ref};
 use crate::{
     api::{Decode, Format, KeyMapping, KeyStyle, MergePolicy, Reason},
     domain::{
-        plan::{
-            name_filter::NameFilter,
-            types::{FieldSource, KeySource, Place, Plan, PlannedSource, Source},
+        plan::types::{KeySource, Plan, PlannedSource, Source},
+        property::{
+            CANARY, check, concatenation,
+            dotenv::quoted,
+            field_source,
+            json::{string, styles},
+            parameter_ref, source,
         },
         secret::{
             content::{KmsPlaintexts, Values},
-            key_name,
+            json_path, key_name,
             render::render,
         },
     },
-    random::Random,
 };
 
 const KEYS: &[&str] = &["a", "b", "A", "A_B", "T", "p.q"];
-const NAMES: &[&str] = &["a", "b", "c", "d", "A-B", "a_b", "p/q", "p.q", "é", "x y", "e", "f"];
-const TEXTS: &[&str] = &["a", "1", " ", "\n", "é", "'", "\"", "\\", "$", "#", "=", "S3CR3T"];
+const TEMPLATE_KEYS: &[&str] = &["T", "U", "V", "a"];
+const NAMES: &[&str] = &["a", "b", "c", "d", "A-B", "a_b", "p/q", "p.q"];
+/// Some of them cannot be keys, or not names of Dotenv.
+const UNUSUAL_NAMES: &[&str] = &["a", "b", "é", "x y", "e", "f"];
+const TEXTS: &[&str] = &["a", "1", " ", "\n", "é", "'", "\"", "\\", "$", "#", "=", CANARY];
 
-/// A plan with its values, and what the model makes of it.
+/// How a key gets its value.
+#[derive(Clone, Debug)]
+enum Origin {
+    Whole,
+    JsonPath,
+    Base64,
+    Base64InJson,
+    /// A value in which the path finds nothing.
+    Unfit {
+        path: &'static str,
+        value: &'static str,
+    },
+}
+
+/// An entry of `data`: key, text, origin, whether the parameter is absent.
+type Entry = (&'static str, String, Origin, bool);
+/// An entry of `dataFrom`: format, mapping, whether the parameter is absent, names and texts of its fields.
+type FieldsEntry = (Format, KeyMapping, bool, Vec<(&'static str, String)>);
+
+/// A plan with its values, and what is expected of it.
 #[derive(Default)]
 struct Case {
     plan: Plan,
     values: Values,
     data: BTreeMap<String, Vec<u8>>,
-    /// Keys that are spoken for, though their parameter may be absent.
+    /// Keys that have a source, even if its parameter is absent.
     taken: BTreeSet<String>,
     faults: BTreeSet<Reason>,
 }
 
 impl Case {
-    fn new(random: &mut Random) -> Self {
-        let mut case = Self::default();
-        case.plan.secret_type = "Opaque".into();
-        for index in 0..random.below(4) {
-            case.add_key(random, &format!("/key/{index}"));
-        }
-        for index in 0..random.below(3) {
-            case.add_set(random, usize::try_from(index).expect("small"));
-        }
-        case.plan.merge_policy = if random.one_in(3) { MergePolicy::Replace } else { MergePolicy::Merge };
-        let templates = (0..random.below(3)).map(|_| (random.of(&["T", "U", "V", "a"]).to_owned(), random.of(KEYS)));
-        case.add_templates(&templates.collect());
-        case
-    }
-
     fn add_value(&mut self, name: &str, value: String) {
         self.values.insert(parameter_ref(name), Arc::new(value.into()));
     }
 
-    fn add_key(&mut self, random: &mut Random, name: &str) {
-        let key = random.of(KEYS).to_owned();
-        if self.taken.contains(&key) {
+    fn add_entry(&mut self, index: usize, (key, text, origin, is_absent): Entry, styles: &[u8]) {
+        if !self.taken.insert(key.to_owned()) {
             return;
         }
-        let text = random.text(TEXTS, 6);
-        let mut source = Source { optional: true, ..Source::of(Place::Data(key.clone()), parameter_ref(name)) };
-        let in_json = |random: &mut Random, text: &str| format!("{{\"other\": 1, \"x\": {}}}", string(random, text));
-        let (value, content) = match random.below(6) {
-            0 | 1 => (text.clone(), Some(text.into_bytes())),
-            2 => {
-                source.json_path = Some("$.x".into());
-                (in_json(random, &text), Some(text.into_bytes()))
-            }
-            3 => {
-                source.decode = Some(Decode::Base64);
-                (STANDARD.encode(&text), Some(text.into_bytes()))
-            }
-            4 => {
-                (source.json_path, source.decode) = (Some("$.x".into()), Some(Decode::Base64));
-                (in_json(random, &STANDARD.encode(&text)), Some(text.into_bytes()))
-            }
-            _ => {
-                source.json_path = Some(random.of(&["$.y", "$.x"]).into());
-                (random.of(&["{\"x\"", CANARY, "{}", "[1]"]).into(), None)
-            }
+        let name = format!("/key/{index}");
+        let in_json = |text: &str| format!("{{\"other\": 1, \"x\": {}}}", string(text, styles));
+        let encoded = STANDARD.encode(&text);
+        let (path, decode, value) = match origin {
+            Origin::Whole => (None, None, text.clone()),
+            Origin::JsonPath => (Some("$.x"), None, in_json(&text)),
+            Origin::Base64 => (None, Some(Decode::Base64), encoded),
+            Origin::Base64InJson => (Some("$.x"), Some(Decode::Base64), in_json(&encoded)),
+            Origin::Unfit { path, value } => (Some(path), None, value.to_owned()),
         };
-        self.taken.insert(key.clone());
-        self.plan.sources.push(PlannedSource::Key(KeySource { key: key.clone(), source }));
-        if random.one_in(5) {
+        let json_path = path.map(|path| json_path::parse(path).expect("a path"));
+        let source = Source { optional: true, json_path, decode, ..source(key, &name) };
+        self.plan.sources.push(PlannedSource::Key(KeySource { key: key.to_owned(), source }));
+        if is_absent {
             return;
         }
-        self.add_value(name, value);
-        match content {
-            Some(content) => drop(self.data.insert(key, content)),
-            None => drop(self.faults.insert(Reason::ValueError)),
+        self.add_value(&name, value);
+        if matches!(origin, Origin::Unfit { .. }) {
+            self.faults.insert(Reason::ValueError);
+        } else {
+            self.data.insert(key.to_owned(), text.into_bytes());
         }
     }
 
-    fn add_set(&mut self, random: &mut Random, index: usize) {
-        let (name, format) = (format!("/set/{index}"), random.of(&[Format::Json, Format::Dotenv]));
-        let key_format = random.of(&[None, None, Some(KeyStyle::EnvVar)]);
-        let prefix = random.of(&[None, None, Some("P_")]).map(str::to_owned);
-        let mapping = Some(KeyMapping { style: key_format, prefix });
-        let source = Source { optional: true, ..Source::of(Place::DataFrom(index), parameter_ref(&name)) };
-        let filter = NameFilter::default();
-        let from = FieldSource { source, format, filter, mapping: mapping.clone() };
+    fn add_fields(&mut self, index: usize, (format, mapping, is_absent, fields): FieldsEntry, styles: &[u8]) {
+        let name = format!("/set/{index}");
+        let mapping = Some(mapping);
+        let from = field_source(index, &name, format, mapping.clone());
         self.plan.sources.push(PlannedSource::Fields(from));
-        if random.one_in(8) {
+        if is_absent {
             return;
         }
-        let mut written = Vec::new();
-        let mut names = BTreeSet::new();
-        for _ in 0..random.below(4) {
-            let names_there = if random.one_in(8) { NAMES } else { &NAMES[..8] };
-            let (field, content) = (random.of(names_there), random.text(TEXTS, 6));
-            if format == Format::Json && !names.insert(field) || format == Format::Dotenv && field.contains(' ') {
+        let (mut written, mut names) = (Vec::new(), BTreeSet::new());
+        for (field, text) in fields {
+            let is_duplicate = !names.insert(field);
+            if format == Format::Json && is_duplicate || format == Format::Dotenv && field.contains(' ') {
                 self.faults.insert(Reason::ValueError);
             }
             written.push(match format {
-                Format::Json => format!("{}: {}", string(random, field), string(random, &content)),
-                Format::Dotenv => format!("{field}={}\n", quoted(random, &content)),
+                Format::Json => format!("{}: {}", string(field, styles), string(&text, styles)),
+                Format::Dotenv => format!("{field}={}\n", quoted(&text, styles[0])),
             });
             let Some(key) = key_name::key(field, mapping.as_ref()) else {
                 self.faults.insert(Reason::ValueError);
@@ -129,53 +128,88 @@ impl Case {
             if !self.taken.insert(key.clone()) {
                 self.faults.insert(Reason::KeyCollision);
             }
-            self.data.insert(key, content.into_bytes());
+            self.data.insert(key, text.into_bytes());
         }
         let text = if format == Format::Json { format!("{{{}}}", written.join(",")) } else { written.concat() };
         self.add_value(&name, text);
     }
 
-    /// Each with the key that it uses.
-    fn add_templates(&mut self, templates: &BTreeMap<String, &str>) {
+    /// Adds templates, each with the key that it uses.
+    fn add_templates(&mut self, templates: BTreeMap<&str, &str>, only: bool) {
+        self.plan.merge_policy = if only { MergePolicy::Replace } else { MergePolicy::Merge };
         let sources = self.data.clone();
-        if self.plan.merge_policy == MergePolicy::Replace {
+        if only {
             self.data.clear();
         }
         for (key, used) in templates {
-            self.plan.templates.insert(key.clone(), format!("<{{{{ data['{used}'] }}}}>"));
-            match sources.get(*used) {
-                None => drop(self.faults.insert(Reason::TemplateError)),
-                Some(content) => {
-                    let composed = [b"<", content.as_slice(), b">"].concat();
-                    if self.data.insert(key.clone(), composed).is_some() {
-                        self.faults.insert(Reason::KeyCollision);
-                    }
-                }
+            self.plan.templates.insert(key.to_owned(), format!("<{{{{ data['{used}'] }}}}>"));
+            let Some(content) = sources.get(used) else {
+                self.faults.insert(Reason::TemplateError);
+                continue;
+            };
+            let composed = [b"<", content.as_slice(), b">"].concat();
+            if self.data.insert(key.to_owned(), composed).is_some() {
+                self.faults.insert(Reason::KeyCollision);
             }
         }
     }
 }
 
+fn entry() -> impl Strategy<Value = Entry> {
+    let unfit = (select(&["$.y", "$.x"][..]), select(&["{\"x\"", CANARY, "{}", "[1]"][..]));
+    let origin = prop_oneof![
+        2 => select(vec![Origin::Whole]),
+        3 => select(vec![Origin::JsonPath, Origin::Base64, Origin::Base64InJson]),
+        1 => unfit.prop_map(|(path, value)| Origin::Unfit { path, value }),
+    ];
+    (select(KEYS), concatenation(TEXTS, 6), origin, weighted(0.2))
+}
+
+fn fields_entry() -> impl Strategy<Value = FieldsEntry> {
+    let format = select(&[None, None, Some(KeyStyle::EnvVar)][..]);
+    let prefix = select(&[None, None, Some("P_")][..]);
+    let mapping = (format, prefix).prop_map(|(style, prefix)| KeyMapping { style, prefix: prefix.map(str::to_owned) });
+    let name = prop_oneof![10 => select(NAMES), 1 => select(UNUSUAL_NAMES)];
+    (select(vec![Format::Json, Format::Dotenv]), mapping, weighted(0.12), vec((name, concatenation(TEXTS, 6)), 0..4))
+}
+
+fn case() -> impl Strategy<Value = (Plan, Values, BTreeMap<String, Vec<u8>>, BTreeSet<Reason>)> {
+    let templates = (btree_map(select(TEMPLATE_KEYS), select(KEYS), 0..3), weighted(0.33));
+    (vec(entry(), 0..4), vec(fields_entry(), 0..3), templates, styles()).prop_map(
+        |(entries, fields_entries, (templates, only), styles)| {
+            let mut case = Case::default();
+            case.plan.secret_type = "Opaque".into();
+            for (index, entry) in entries.into_iter().enumerate() {
+                case.add_entry(index, entry, &styles);
+            }
+            for (index, entry) in fields_entries.into_iter().enumerate() {
+                case.add_fields(index, entry, &styles);
+            }
+            case.add_templates(templates, only);
+            (case.plan, case.values, case.data, case.faults)
+        },
+    )
+}
+
 #[test]
-fn all_data_is_there_or_a_fault_says_why_not() {
-    let random = &mut Random::new(20);
-    let (opened, mut succeeded, mut failed) = (KmsPlaintexts::new(), 0, BTreeMap::new());
-    for _ in 0..6_000 {
-        let case = Case::new(random);
-        match render(&case.plan, &case.values, &opened) {
+fn a_secret_has_all_its_data_or_a_fault_says_why_not() {
+    let results = RefCell::new(BTreeMap::new());
+    check(3_000, case(), |(plan, values, expected, faults)| {
+        let plaintexts = KmsPlaintexts::new();
+        let result = render(&plan, &values, &plaintexts);
+        match &result {
             Ok(data) => {
-                succeeded += 1;
-                assert!(case.faults.is_empty(), "{:?}: {:?}", case.plan, case.faults);
+                assert!(faults.is_empty(), "{faults:?}");
                 let data: BTreeMap<_, _> = data.data.iter().map(|(k, c)| (k.to_string(), c.bytes().to_vec())).collect();
-                assert_eq!(data, case.data, "{:?}", case.plan);
+                assert_eq!(data, expected);
             }
             Err(fault) => {
-                *failed.entry(fault.reason).or_insert(0) += 1;
-                assert!(case.faults.contains(&fault.reason), "{:?}: {fault:?}, not {:?}", case.plan, case.faults);
+                assert!(faults.contains(&fault.reason), "{fault:?}, not {faults:?}");
                 assert!(!fault.message.contains(CANARY), "{}", fault.message);
             }
         }
-    }
-    let is_varied = failed.len() == 3 && failed.values().all(|count| *count > 100);
-    assert!(succeeded > 1_000 && is_varied, "{succeeded} succeeded, {failed:?}");
+        *results.borrow_mut().entry(result.err().map(|fault| fault.reason)).or_insert(0) += 1;
+    });
+    let results = results.into_inner();
+    assert!(results.len() == 4 && results.values().all(|count| *count >= 50), "{results:?}");
 }

@@ -1,21 +1,25 @@
-//! Templates: whatever a tenant writes, over whatever values.
+//! Templates, whatever a tenant writes, over whatever values.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, cell::Cell, collections::BTreeMap};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use proptest::{
+    collection::vec,
+    prelude::{Strategy, any, prop_oneof},
+    sample::select,
+};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::domain::property::CANARY;
 use crate::{
     api::Reason,
     domain::{
-        Fault,
+        property::{CANARY, check, concatenation, text},
+        report::fault::Fault,
         secret::{
             content::{Content, Data},
-            template::{check, render},
+            template::{check as check_templates, render},
         },
     },
-    random::Random,
 };
 
 const GARBAGE: &[&str] = &[
@@ -93,129 +97,104 @@ const SUFFIXES: &[&str] = &[
     ".a", "['a']", "[0]", "[-1]", "[1:]", "[::-1]", "[::0]", "()", ".upper()", ".items()", "[A]", "[data]", "(A)",
     "[J:A]",
 ];
+const ITEMS: &[&str] = &["1", "-9223372036854775808", "1e308", "'x'", "none", "true"];
+const PREFIXES: &[&str] = &["", "-", "not ", "A", "x"];
 const UNICODE: &[&str] = &["a", " ", "é", "💥", "\"", "\\", "\n", "{{", "}}", "%", "/", "+", "\0", "<&>"];
+const SCALARS: &[&str] = &["1", "-1.5e7", "18446744073709551615", "null", "true", "\"é\\n\""];
 
-type Rendered = Result<Vec<u8>, Fault>;
-
-/// What a template makes of some values.
-fn rendered(source: &str, values: &[(&str, SecretString)], bytes: &[u8]) -> Rendered {
+/// Checks and renders a template over some values.
+fn rendered(source: &str, values: &[(&str, SecretString)], bytes: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut data: Data<'_> = values.iter().map(|(key, value)| (Cow::Borrowed(*key), Content::Value(value))).collect();
     data.insert(Cow::Borrowed("B"), Content::Bytes(bytes.to_vec().into()));
     let templates = BTreeMap::from([("T".to_owned(), source.to_owned())]);
-    check(&templates)?;
+    check_templates(&templates)?;
     render(&templates, &data).map(|rendered| rendered["T"].expose_secret().to_vec())
 }
 
-/// What a template makes of one text.
-fn made(source: &str, text: &str) -> String {
-    let made = rendered(source, &[("A", text.to_owned().into())], b"").expect(text);
-    String::from_utf8(made).expect("a text")
+/// Renders a template over one text.
+fn rendered_text(source: &str, text: &str) -> String {
+    let rendered = rendered(source, &[("A", text.to_owned().into())], b"").expect("a rendered template");
+    String::from_utf8(rendered).expect("a text")
 }
 
-/// Mostly what the parser takes.
-fn expression(random: &mut Random, depth: u64) -> String {
-    if depth == 0 {
-        return random.of(VALUES).to_owned();
-    }
-    let inner = expression(random, depth - 1);
-    match random.below(8) {
-        0 | 1 => format!("{inner} | {}", random.of(FILTERS)),
-        2 | 3 => format!("{inner} {} {}", random.of(OPERATORS), expression(random, depth - 1)),
-        4 => format!("({inner}){}", random.of(SUFFIXES)),
-        5 => format!("[{inner}, {}]", random.of(&["1", "-9223372036854775808", "1e308", "'x'", "none", "true"])),
-        6 => format!("{{'a': {inner}, {}: 1 }}", random.of(VALUES)),
-        _ => format!("{}({inner})", random.of(&["", "-", "not ", "A", "x"])),
-    }
+/// Generates expressions, most of which the parser accepts.
+fn expression() -> impl Strategy<Value = String> + Clone {
+    select(VALUES).prop_map(str::to_owned).prop_recursive(3, 8, 2, |inner| {
+        let also = inner.clone();
+        prop_oneof![
+            2 => (inner.clone(), select(FILTERS)).prop_map(|(inner, filter)| format!("{inner} | {filter}")),
+            2 => (inner.clone(), select(OPERATORS), also).prop_map(|(one, operator, other)| format!("{one} {operator} {other}")),
+            1 => (inner.clone(), select(SUFFIXES)).prop_map(|(inner, suffix)| format!("({inner}){suffix}")),
+            1 => (inner.clone(), select(ITEMS)).prop_map(|(inner, item)| format!("[{inner}, {item}]")),
+            1 => (inner.clone(), select(VALUES)).prop_map(|(inner, key)| format!("{{'a': {inner}, {key}: 1 }}")),
+            1 => (select(PREFIXES), inner).prop_map(|(prefix, inner)| format!("{prefix}({inner})")),
+        ]
+    })
 }
 
-fn template(random: &mut Random) -> String {
-    let depth = random.below(4);
-    match random.below(5) {
-        0 => random.text(GARBAGE, 16),
-        1 => random.any_text(4) + "{{ " + &random.text(GARBAGE, 5) + " }}",
-        2 => format!("{{% if {} %}}\n{{{{ A }}}}{{% endif %}}", expression(random, depth)),
-        _ => format!("x {{{{ {} }}}}{}", expression(random, depth), random.of(&["", "\n", "{{ J }}"])),
-    }
+fn template() -> impl Strategy<Value = String> {
+    prop_oneof![
+        1 => concatenation(GARBAGE, 16),
+        1 => (text(4), concatenation(GARBAGE, 5)).prop_map(|(text, garbage)| format!("{text}{{{{ {garbage} }}}}")),
+        1 => expression().prop_map(|inner| format!("{{% if {inner} %}}\n{{{{ A }}}}{{% endif %}}")),
+        2 => (expression(), select(&["", "\n", "{{ J }}"][..])).prop_map(|(inner, end)| format!("x {{{{ {inner} }}}}{end}")),
+    ]
 }
 
 #[test]
 fn no_message_holds_a_part_of_a_value() {
-    let random = &mut Random::new(16);
     let json = format!(r#"{{"a": "{CANARY}", "{CANARY}": [1, "{CANARY}"], "n": 1e300}}"#);
-    let values: Vec<(&str, SecretString)> =
-        [("A", CANARY), ("J", &json), ("N", "7"), ("E", "")].map(|(key, value)| (key, value.to_owned().into())).into();
+    let values =
+        [("A", CANARY), ("J", &json), ("N", "7"), ("E", "")].map(|(key, value)| (key, value.to_owned().into()));
     let bytes = [b"\xff\0".as_slice(), CANARY.as_bytes()].concat();
-    let (mut succeeded, mut failed) = (0, 0);
-    for _ in 0..6_000 {
-        let source = template(random);
-        match rendered(&source, &values, &bytes) {
-            Ok(_) => succeeded += 1,
-            Err(fault) => {
-                failed += 1;
-                assert_eq!(fault.reason, Reason::TemplateError, "{source}: {}", fault.message);
-                assert!(!fault.message.contains(CANARY), "{source}: {}", fault.message);
-            }
+    let (succeeded, failed) = (Cell::new(0), Cell::new(0));
+    check(2_000, template(), |source| match rendered(&source, &values, &bytes) {
+        Ok(_) => succeeded.set(succeeded.get() + 1),
+        Err(fault) => {
+            failed.set(failed.get() + 1);
+            assert_eq!(fault.reason, Reason::TemplateError, "{}", fault.message);
+            assert!(!fault.message.contains(CANARY), "{}", fault.message);
         }
-    }
-    assert!(succeeded > 500 && failed > 500, "{succeeded} succeeded, {failed} failed");
+    });
+    assert!(succeeded.get() > 200 && failed.get() > 200, "{} succeeded, {} failed", succeeded.get(), failed.get());
 }
 
 #[test]
-fn what_a_filter_makes_can_be_undone() {
-    let random = &mut Random::new(17);
-    for _ in 0..1_500 {
-        let text = if random.one_in(2) { random.any_text(12) } else { random.text(UNICODE, 8) };
+fn a_filter_and_its_inverse_give_back_the_value() {
+    let text = prop_oneof![text(12), concatenation(UNICODE, 8)];
+    check(400, (text, vec(any::<u8>(), 0..12)), |(text, bytes)| {
         for filters in ["b64encode | b64decode", "tojson | fromjson", "quote | fromjson", "indent(0)"] {
-            assert_eq!(made(&format!("{{{{ A | {filters} }}}}"), &text), text, "{filters}");
+            assert_eq!(rendered_text(&format!("{{{{ A | {filters} }}}}"), &text), text, "{filters}");
         }
-        assert_eq!(made("{{ A | b64encode }}", &text), STANDARD.encode(&text));
-        let bytes = random.bytes(12);
+        assert_eq!(rendered_text("{{ A | b64encode }}", &text), STANDARD.encode(&text));
         let encoded = rendered("{{ B | b64encode | b64decode | b64encode }}", &[], &bytes);
         assert_eq!(encoded, Ok(STANDARD.encode(&bytes).into_bytes()));
-    }
+    });
 }
 
 #[test]
-fn json_stays_what_it_is() {
-    let random = &mut Random::new(18);
-    let pieces = ["1", "-1.5e7", "18446744073709551615", "null", "true", "\"é\\n\""];
-    for _ in 0..2_000 {
-        let mut text = random.of(&pieces).to_owned();
-        for _ in 0..random.below(6) {
-            let other = random.of(&pieces);
-            text = match random.below(2) {
-                0 => format!("[{other}, {text}]"),
-                _ => format!("{{\"z\": {text}, \"\\u0061\": {other}}}"),
-            };
-        }
+fn json_keeps_its_value_through_the_filters() {
+    let json = select(SCALARS).prop_map(str::to_owned).prop_recursive(6, 12, 2, |inner| {
+        let item = (select(SCALARS), inner);
+        prop_oneof![
+            item.clone().prop_map(|(other, inner)| format!("[{other}, {inner}]")),
+            item.prop_map(|(other, inner)| format!("{{\"z\": {inner}, \"\\u0061\": {other}}}")),
+        ]
+    });
+    check(400, json, |text| {
         let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
-        assert_eq!(parsed(&made("{{ A | fromjson | tojson }}", &text)), parsed(&text), "{text}");
-    }
+        assert_eq!(parsed(&rendered_text("{{ A | fromjson | tojson }}", &text)), parsed(&text));
+    });
 }
 
 #[test]
-fn urlencode_leaves_what_is_unreserved_and_no_more() {
-    let random = &mut Random::new(19);
+fn urlencode_leaves_unreserved_characters_alone() {
     let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    for _ in 0..3_000 {
-        let text = random.any_text(12);
-        let encoded = made("{{ A | urlencode }}", &text);
-        let (mut decoded, mut rest) = (Vec::new(), encoded.as_bytes());
-        while let [first, others @ ..] = rest {
-            let (byte, after) = match (first, others) {
-                (b'%', [_, _, after @ ..]) => {
-                    let digits = std::str::from_utf8(&others[..2]).expect("digits");
-                    (u8::from_str_radix(digits, 16).expect("a byte"), after)
-                }
-                (first, _) => {
-                    assert!(is_unreserved(*first), "{encoded}");
-                    (*first, others)
-                }
-            };
-            assert_eq!(is_unreserved(byte), *first != b'%', "{encoded}");
-            decoded.push(byte);
-            rest = after;
-        }
-        assert_eq!(decoded, text.as_bytes(), "{encoded}");
-    }
+    check(500, text(12), |text| {
+        let expected: String = text
+            .bytes()
+            .map(|byte| if is_unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect();
+        assert_eq!(rendered_text("{{ A | urlencode }}", &text), expected);
+    });
 }

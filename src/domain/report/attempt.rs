@@ -12,7 +12,7 @@ use crate::{
     api::{Reason, SecureParameterStatus, status::WrittenSecret},
     domain::{
         Fault,
-        ownership::{drift::SecretSnapshot, owner::SecretMetadata},
+        ownership::{drift::SecretSnapshot, types::SecretMetadata},
         parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions},
         report::{event::Access, rollouts::Rollout},
         schedule::{

@@ -41,7 +41,7 @@ impl AwsError {
             AwsErrorKind::EndpointUnreachable => format!(
                 "No answer from AWS in region {} ({}); check DNS, VPC endpoints and proxies.",
                 scope.region,
-                self.sentence()
+                self.stable_message()
             ),
             AwsErrorKind::Throttled => format!(
                 "AWS throttles account {} in region {} ({}); the operator slows down and tries again, lower spec.quota of \
@@ -73,13 +73,13 @@ impl AwsError {
             None => format!(
                 "KMS cannot use the key of {} ({}); enable the key, or encrypt the parameters with another one.",
                 list(names),
-                self.sentence().trim_end_matches('.')
+                self.stable_message().trim_end_matches('.')
             ),
         }
     }
 
     fn credentials_refused(&self) -> String {
-        if self.is_skewed() {
+        if self.is_clock_skew() {
             return format!(
                 "AWS rejected the operator's signature ({}) because their clocks differ by more than five minutes; correct \
                  the clock of the operator's node.",

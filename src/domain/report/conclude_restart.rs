@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::{
     api::{ConditionType, Conditions, SecureParameterStatus, status::WrittenSecret},
     domain::{
-        audit::to_seconds,
+        audit::to_rfc3339,
         report::{attempt::RestartOutcome, attempt_events::TimedEvent, event, rollouts::summary, subject::Subject},
         schedule::{
             object_state::ObjectState,
@@ -19,7 +19,7 @@ pub fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
     let message = format!(
         "Secret {} changed at {}; its workloads are restarted {} s after its last change.",
         secret.name,
-        to_seconds(at),
+        to_rfc3339(at),
         QUIET_PERIOD.as_secs()
     );
     (format!("{}/{}", secret.name, secret.resource_version), message)

@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         Fault,
-        audit::to_seconds,
+        audit::to_rfc3339,
         parameter::{
             name::ParameterRef,
             revision::{Metadata, Versions},
@@ -71,7 +71,7 @@ impl StatusBuilder<'_> {
     /// Status of a suspended object. The sync annotation is not echoed, since nothing was done.
     pub fn suspended(&self) -> SecureParameterStatus {
         let since = self.previous.condition(ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
-        let message = format!("Suspended by spec.suspend since {}; nothing is read or written.", to_seconds(since));
+        let message = format!("Suspended by spec.suspend since {}; nothing is read or written.", to_rfc3339(since));
         SecureParameterStatus {
             conditions: self.conditions().suspended(&message),
             last_handled_sync: self.previous.last_handled_sync.clone(),
@@ -152,7 +152,7 @@ impl StatusBuilder<'_> {
                 "{} Secret {} is kept as it was; failing since {}.",
                 fault.message,
                 secret.name,
-                to_seconds(failing_since)
+                to_rfc3339(failing_since)
             ),
             // A Secret that is contested or could not be written may have any content.
             Some(secret) if !fault.reason.concerns_secret() => {

@@ -1,54 +1,67 @@
-//! Values that are lines of `NAME=value`. Own code, since the libraries for it replace `$NAME` by what the process has in
-//! its environment: what is in a parameter must not reach into the operator.
+//! Values that are lines of `NAME=value`. Libraries for this format replace `$NAME` by variables of the process, and a
+//! parameter must not reach into the operator's environment; so this is our own code. All work is linear in the text.
+
+use std::str::Chars;
 
 use secrecy::SecretString;
 
-/// Fields in the order of the text. Names may repeat; the caller decides about that.
+const UNTERMINATED: &str = "opens a quote that is never closed";
+
+/// Returns the fields in the order of the text. Names may repeat.
 ///
-/// A line is empty, a comment from `#` on, or a name, `=` and a value. `export` before the name is allowed. A value in
-/// single quotes stands for itself; in double quotes, `\n`, `\r`, `\t`, `\\`, `\"` and `\$` are understood; both may
-/// go over several lines. Without quotes it ends with the line or at ` #`, and white space around it is dropped. Nothing
-/// is substituted.
+/// A line is empty, a comment that begins with `#`, or a name, `=` and a value, with an optional `export` before the
+/// name. A value in single quotes is taken as it is; in double quotes, `\n`, `\r`, `\t`, `\\`, `\"` and `\$` are
+/// escapes; both may span several lines. A value without quotes ends with the line or at ` #`, and white space around
+/// it is dropped. Nothing is substituted.
 ///
 /// # Errors
-/// The number of the first line that is none of this, from 1, and why.
-pub fn parse(text: &str) -> Result<Vec<(&str, SecretString)>, (usize, &'static str)> {
+/// The number, from 1, of the first line that is none of this, and what is wrong with it.
+pub(crate) fn parse(text: &str) -> Result<Vec<(&str, SecretString)>, (usize, &'static str)> {
     let mut fields = Vec::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut line = 1;
     while !rest.is_empty() {
-        let line = text[..text.len() - rest.len()].matches('\n').count() + 1;
-        let (statement, next) = rest.split_once('\n').unwrap_or((rest, ""));
-        let trimmed = statement.trim();
-        if trimmed.is_empty() || trimmed.starts_with('#') {
-            rest = next;
-            continue;
-        }
-        let at = |problem| (line, problem);
-        let (name, _) = statement.split_once('=').ok_or_else(|| at("has no ="))?;
-        let value_start = &rest[name.len() + 1..];
-        let exported = name.trim_start().strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
-        let name = exported.unwrap_or(name).trim();
-        if name.is_empty() || name.contains(char::is_whitespace) {
-            return Err(at("has no name before the =, or one with white space in it"));
-        }
-        let (value, after) = value(value_start).map_err(at)?;
-        fields.push((name, value));
+        let (first_line, next) = split_line(rest);
+        let after = if matches!(first_line.trim().chars().next(), None | Some('#')) {
+            next
+        } else {
+            let (name, value, after) = field(first_line, rest).map_err(|problem| (line, problem))?;
+            fields.push((name, value));
+            after
+        };
+        line += rest[..rest.len() - after.len()].matches('\n').count();
         rest = after;
     }
     Ok(fields)
 }
 
-/// The value that a text begins with, and what follows its line.
+/// Returns name and value of the field that `text` begins with, and what follows its last line.
+fn field<'a>(first_line: &'a str, text: &'a str) -> Result<(&'a str, SecretString, &'a str), &'static str> {
+    let (name, _) = first_line.split_once('=').ok_or("has no `=`")?;
+    let value_start = &text[name.len() + 1..];
+    let exported = name.trim_start().strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t']));
+    let name = exported.unwrap_or(name).trim();
+    if name.is_empty() {
+        return Err("has no name before its `=`");
+    }
+    if name.contains(char::is_whitespace) {
+        return Err("has white space in the name before its `=`");
+    }
+    let (value, after) = value(value_start)?;
+    Ok((name, value, after))
+}
+
+/// Returns the value that a text begins with, and what follows its last line.
 fn value(text: &str) -> Result<(SecretString, &str), &'static str> {
     let start = text.trim_start_matches([' ', '\t']);
     match start.chars().next() {
         Some('\'') => {
-            let (value, after) = start[1..].split_once('\'').ok_or("begins a quote that does not end")?;
+            let (value, after) = start[1..].split_once('\'').ok_or(UNTERMINATED)?;
             Ok((value.to_owned().into(), end_of_line(after)?))
         }
-        Some('"') => quoted(&start[1..]),
+        Some('"') => double_quoted(&start[1..]),
         _ => {
-            let (line, after) = start.split_once('\n').unwrap_or((start, ""));
+            let (line, after) = split_line(start);
             let end = line.find(" #").into_iter().chain(line.find("\t#")).min().unwrap_or(line.len());
             let value = if line.starts_with('#') { "" } else { line[..end].trim() };
             Ok((value.to_owned().into(), after))
@@ -56,33 +69,51 @@ fn value(text: &str) -> Result<(SecretString, &str), &'static str> {
     }
 }
 
-fn quoted(text: &str) -> Result<(SecretString, &str), &'static str> {
-    let mut value = String::with_capacity(text.len());
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Ok((value.into(), end_of_line(&text[at + 1..])?)),
-            '\\' => value.push(match characters.next() {
-                Some((_, 'n')) => '\n',
-                Some((_, 'r')) => '\r',
-                Some((_, 't')) => '\t',
-                Some((_, other @ ('\\' | '"' | '$'))) => other,
-                _ => return Err("has a backslash before something that it does not go with"),
-            }),
-            other => value.push(other),
-        }
+/// Returns the value whose opening quote was just read, and what follows its last line.
+fn double_quoted(text: &str) -> Result<(SecretString, &str), &'static str> {
+    let mut length = 0;
+    let mut characters = text.chars();
+    // Measured first: a string that grew would leave copies of the value in memory that is not wiped.
+    while let Some(character) = unescaped(&mut characters)? {
+        length += character.len_utf8();
     }
-    Err("begins a quote that does not end")
+    let after = characters.as_str();
+    let mut value = String::with_capacity(length);
+    let mut characters = text.chars();
+    while let Some(character) = unescaped(&mut characters)? {
+        value.push(character);
+    }
+    Ok((value.into(), end_of_line(after)?))
 }
 
-/// What follows the line, which may hold nothing more than a comment.
-fn end_of_line(text: &str) -> Result<&str, &'static str> {
-    let (line, after) = text.split_once('\n').unwrap_or((text, ""));
-    match line.trim_start() {
-        "" => Ok(after),
-        comment if comment.starts_with('#') => Ok(after),
-        _ => Err("goes on after its quote"),
+/// Returns the next character of a value in double quotes, or `None` at its closing quote.
+fn unescaped(characters: &mut Chars<'_>) -> Result<Option<char>, &'static str> {
+    match characters.next() {
+        None => Err(UNTERMINATED),
+        Some('"') => Ok(None),
+        Some('\\') => match characters.next() {
+            Some('n') => Ok(Some('\n')),
+            Some('r') => Ok(Some('\r')),
+            Some('t') => Ok(Some('\t')),
+            Some(other @ ('\\' | '"' | '$')) => Ok(Some(other)),
+            _ => Err(r#"has an unknown escape in double quotes (known are \n, \r, \t, \\, \" and \$)"#),
+        },
+        Some(other) => Ok(Some(other)),
     }
+}
+
+/// Returns what follows the line, which may hold nothing more than a comment.
+fn end_of_line(text: &str) -> Result<&str, &'static str> {
+    let (line, after) = split_line(text);
+    if matches!(line.trim_start().chars().next(), None | Some('#')) {
+        Ok(after)
+    } else {
+        Err("has text after its closing quote")
+    }
+}
+
+fn split_line(text: &str) -> (&str, &str) {
+    text.split_once('\n').unwrap_or((text, ""))
 }
 
 #[cfg(test)]
@@ -97,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dialect() {
+    fn every_style_of_line_is_read() {
         for (text, expected) in [
             ("A=1", vec![("A", "1")]),
             ("A=1\r\nB=2\r\n", vec![("A", "1"), ("B", "2")]),
@@ -118,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_tell_the_line_and_nothing_of_it() {
+    fn an_error_names_the_line_and_does_not_quote_it() {
         for (text, line) in [
             ("A=1\nsecret", 2),
             ("=secret", 1),

@@ -11,7 +11,7 @@ use crate::api::{Decode, Format, Reason};
 use crate::domain::{
     plan::types::{FieldSource, Source},
     report::{fault::Fault, text::shortened},
-    secret::{content::Content, dotenv, json},
+    secret::{content::Content, dotenv, json, json_path::JsonPath},
 };
 
 /// Base64 for URLs, with or without padding.
@@ -69,11 +69,11 @@ pub struct Field {
     pub content: SecretString,
 }
 
-fn node(source: &Source, path: &str, value: &Content<'_>) -> Result<SecretString, Fault> {
-    json::find(text(source, value)?, path).map_err(|problem| {
+fn node(source: &Source, path: &JsonPath, value: &Content<'_>) -> Result<SecretString, Fault> {
+    path.find(text(source, value)?).map_err(|problem| {
         let message = format!(
             "{} {problem} in parameter {}; correct the parameter, or {}.jsonPath.",
-            shortened(path),
+            shortened(&path.to_string()),
             source.parameter_ref,
             source.place
         );

@@ -186,6 +186,7 @@ mod tests {
                 name_filter::NameFilter,
                 types::{KeySource, Place},
             },
+            secret::json_path::{self, JsonPath},
         },
     };
 
@@ -195,6 +196,10 @@ mod tests {
 
     fn source(name: &str) -> Source {
         Source { optional: true, ..Source::of(Place::Data("K".into()), parameter_ref(name)) }
+    }
+
+    fn json_path(path: &str) -> JsonPath {
+        json_path::parse(path).expect("a path")
     }
 
     /// A plan of fields first and keys after them, as `dataFrom` and `data` are.
@@ -243,7 +248,11 @@ mod tests {
 
     #[test]
     fn a_part_of_a_value_may_be_decoded() {
-        let path = |path: &str, decode| Source { json_path: Some(path.into()), decode, ..source("/json") };
+        let path = |path: &str, decode| Source {
+            json_path: Some(crate::domain::secret::json_path::parse(path).expect(path)),
+            decode,
+            ..source("/json")
+        };
         let keys = [
             ("USER", path("$.user", None)),
             ("CERT", path("$.cert", Some(Decode::Base64))),
@@ -269,7 +278,7 @@ mod tests {
 
     #[test]
     fn faults_hold_nothing_of_a_value() {
-        let path = |path: &str| Source { json_path: Some(path.into()), ..source("/a") };
+        let path = |path: &str| Source { json_path: Some(json_path(path)), ..source("/a") };
         let decode = Source { decode: Some(Decode::Base64), ..source("/a") };
         let env = || [fields_of("/a", Format::Dotenv, None)];
         let json = || [fields_of("/a", Format::Json, None)];
@@ -285,7 +294,7 @@ mod tests {
             ),
             (plan(&[("K", decode)], &[]), "s3cr3t!", Reason::ValueError, &["not Base64", "/a"]),
             (plan(&[], &json()), r#"{"s3cr3t": 1, "s3cr3t": 2}"#, Reason::ValueError, &["twice (field 2)"]),
-            (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["no object", "spec.dataFrom[0]"]),
+            (plan(&[], &json()), "[\"s3cr3t\"]", Reason::ValueError, &["not an object", "spec.dataFrom[0]"]),
             (plan(&[], &json()), r#"{"s3cr3t b": 1}"#, Reason::ValueError, &["field 1", "cannot become a key"]),
             (plan(&[], &env()), "A=1\ns3cr3t", Reason::ValueError, &["line 2", "/a"]),
             (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["field 1", "cannot become a key"]),
@@ -324,7 +333,8 @@ mod tests {
     #[test]
     fn fields_are_taken_from_the_node_that_the_path_leads_to_after_decoding() {
         let from = fields_of("/a", Format::Dotenv, None);
-        let source = Source { json_path: Some("$.env".into()), decode: Some(Decode::Base64), ..from.source.clone() };
+        let source =
+            Source { json_path: Some(json_path("$.env")), decode: Some(Decode::Base64), ..from.source.clone() };
         let data = rendered(&plan(&[], &[FieldSource { source, ..from }]), &values(&[("/a", r#"{"env": "QT0x"}"#)]));
         assert_eq!(data, Ok(pairs(&[("A", "1")])));
     }

@@ -1,48 +1,52 @@
-//! Types of Secrets that need certain keys: the API server refuses them without (validation of `core/v1` Secrets).
+//! Secret types that need certain keys: the API server refuses such a Secret without them (validation of `core/v1`
+//! Secrets).
 
 use crate::api::Reason;
-use crate::domain::{Fault, report::text::list, secret::json};
+use crate::domain::{
+    report::{fault::Fault, text::list},
+    secret::json,
+};
 
-/// Types, each with the keys that it needs. `basic-auth` needs one of two, and is left to the API server.
-const REQUIRED: &[(&str, &[&str])] = &[
+/// The types and the keys that each needs. `basic-auth` needs one of two keys, which the API server checks.
+const REQUIRED_KEYS: &[(&str, &[&str])] = &[
     ("kubernetes.io/tls", &["tls.crt", "tls.key"]),
     ("kubernetes.io/dockerconfigjson", &[".dockerconfigjson"]),
     ("kubernetes.io/dockercfg", &[".dockercfg"]),
     ("kubernetes.io/ssh-auth", &["ssh-privatekey"]),
 ];
 
-/// Checks that a Secret of a type has, or may have, the keys that it needs.
+/// Checks that a Secret of a type has all the keys that it needs. `has` reports whether it has, or may have, a key.
 ///
 /// # Errors
 /// `InvalidSpec` with the keys that are missing.
 pub fn check_keys(type_: &str, has: impl Fn(&str) -> bool) -> Result<(), Fault> {
-    let missing: Vec<_> = required(type_).iter().filter(|key| !has(key)).collect();
+    let missing: Vec<_> = required_keys(type_).iter().filter(|key| !has(key)).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let message = format!(
-        "A Secret of type {type_} needs the keys {}; add what is missing ({}), or correct spec.target.type.",
-        list(required(type_)),
+        "A Secret of type {type_} needs the keys {}; add the missing ones ({}), or correct spec.target.type.",
+        list(required_keys(type_)),
         list(&missing)
     );
     Err(Fault::new(Reason::InvalidSpec, message))
 }
 
-/// Checks what the keys of a type hold.
+/// Checks the value of a key that a type prescribes.
 ///
 /// # Errors
 /// `ValueError` with the key; never with anything of the value.
 pub fn check_value(type_: &str, key: &str, value: &[u8]) -> Result<(), Fault> {
-    let is_json = type_.starts_with("kubernetes.io/dockerc") && required(type_).contains(&key);
+    let is_json = type_.starts_with("kubernetes.io/dockerc") && required_keys(type_).contains(&key);
     if !is_json || std::str::from_utf8(value).is_ok_and(json::is_json) {
         return Ok(());
     }
-    let message = format!("Key {key} of a Secret of type {type_} must be JSON and is not; correct its parameter.");
+    let message = format!("Key {key} of a Secret of type {type_} must be JSON, but is not; correct its parameter.");
     Err(Fault::new(Reason::ValueError, message))
 }
 
-fn required(type_: &str) -> &'static [&'static str] {
-    REQUIRED.iter().find(|(known, _)| *known == type_).map_or(&[], |(_, keys)| keys)
+fn required_keys(type_: &str) -> &'static [&'static str] {
+    REQUIRED_KEYS.iter().find(|(known, _)| *known == type_).map_or(&[], |(_, keys)| keys)
 }
 
 #[cfg(test)]
@@ -50,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_need_their_keys() {
+    fn a_type_needs_its_keys() {
         let check = |type_: &str, keys: &[&str]| check_keys(type_, |key| keys.contains(&key)).map_err(|f| f.message);
         assert_eq!(check("Opaque", &[]), Ok(()));
         assert_eq!(check("kubernetes.io/tls", &["tls.crt", "tls.key", "ca.crt"]), Ok(()));
@@ -60,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn configurations_of_registries_are_json() {
+    fn registry_credentials_must_be_json() {
         let check = |key: &str, value: &str| check_value("kubernetes.io/dockerconfigjson", key, value.as_bytes());
         assert!(check(".dockerconfigjson", r#"{"auths": {}}"#).is_ok());
         let fault = check(".dockerconfigjson", "s3cr3t").expect_err("no JSON");

@@ -6,7 +6,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::{api::names, domain::ownership::owner::FieldOwnership};
+use crate::{api::names, domain::ownership::types::FieldOwnership};
 
 /// Reads who holds which field; `ours` is the field manager that we write as.
 pub fn field_ownership(entries: &[ManagedFieldsEntry], ours: &str) -> FieldOwnership {

@@ -20,7 +20,7 @@ use crate::kubernetes::secrets::{
 };
 use crate::{
     api::names,
-    domain::{ownership::owner::SecretMetadata, secret::content::Data},
+    domain::{ownership::types::SecretMetadata, secret::content::Data},
 };
 
 /// A Secret as it should be.

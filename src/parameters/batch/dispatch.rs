@@ -71,7 +71,7 @@ impl<A: ParameterApi> Shared<A> {
         let mut objects = objects(batch);
         if mode == Mode::Look {
             for object in &mut objects {
-                *object = object.because(Purpose::VersionCheck);
+                *object = object.with_purpose(Purpose::VersionCheck);
             }
         }
         let audit_id = self.caller.record(&facts, outcomes.clone(), objects);

@@ -109,7 +109,7 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     world.api::<Secret>().replace("theirs", &PostParams::default(), &secret).await?;
     world.apply(&merging("checkout", &json!({}))).await?;
     let refused = world.wait_for("checkout", "False", "SecretConflict").await?;
-    assert!(message(&refused).contains("Secret theirs holds B already"), "{}", message(&refused));
+    assert!(message(&refused).contains("Secret theirs already has B"), "{}", message(&refused));
     world.wait_for_secret("theirs", &[("B", "not ours"), ("THEIRS", "kept")]).await?;
     let patch = r#"{"data": {"B": null}}"#;
     world.plane.kubectl(["-n", "shop", "patch", "secret", "theirs", "--type=merge", "-p", patch]).await?;
@@ -118,7 +118,7 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     // Two objects share a Secret that lets all of the namespace in, but not a key.
     world.apply(&merging("rival", &json!({}))).await?;
     let refused = world.wait_for("rival", "False", "SecretConflict").await?;
-    let words = "holds A, B already, of SecureParameter checkout";
+    let words = "already has A, B, set by SecureParameter checkout";
     assert!(message(&refused).contains(words), "{}", message(&refused));
     one_of_two_holds_what_is_made_anew(&world).await?;
     world.aws.put("/shop/c", "3");
@@ -139,7 +139,7 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     world.plane.kubectl_stdin(["apply", "--server-side", "-f", "-"], &text.to_string()).await?;
     world.apply(&merging("polite", &json!({"name": "text"}))).await?;
     let refused = world.wait_for("polite", "False", "SecretConflict").await?;
-    assert!(message(&refused).contains("Secret text holds A already"), "{}", message(&refused));
+    assert!(message(&refused).contains("Secret text already has A"), "{}", message(&refused));
     world.wait_for_secret("text", &[("A", "not ours")]).await?;
 
     // A Secret that an object of ours writes whole takes no keys.
@@ -148,7 +148,7 @@ async fn keys_of_others_are_never_taken() -> Result<()> {
     world.synced("whole").await?;
     world.apply(&merging("late", &json!({"name": "whole"}))).await?;
     let refused = world.wait_for("late", "False", "SecretConflict").await?;
-    assert!(message(&refused).contains("written whole by SecureParameter whole"), "{}", message(&refused));
+    assert!(message(&refused).contains("belongs to SecureParameter whole"), "{}", message(&refused));
     Ok(())
 }
 

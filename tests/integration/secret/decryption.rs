@@ -94,7 +94,7 @@ async fn kms_decrypts_directly_where_it_can() -> Result<()> {
         operator.audit()?.into_iter().filter(|r| ids.contains(&r["cloudtrail"]["requestID"])).collect();
     join::check_each(&audit, &trail);
     let direct = audit.iter().find(|record| record["cloudtrail"]["eventName"] == "Decrypt").context("its record")?;
-    assert_eq!(direct["parameters"][0]["keyArn"], key.as_str());
+    assert_eq!(direct["parameters"][0]["keyARN"], key.as_str());
     Ok(())
 }
 

@@ -82,7 +82,7 @@ async fn keys_are_composed_by_templates() -> Result<()> {
         ("a mistake", "{{ PASSWORD ", "mistake"),
         ("a filter that is none", "{{ PASSWORD | sha256 }}", "sha256"),
         ("a name that is none", "\n{{ NONE }}", "line 2 uses NONE"),
-        ("a value that does not fit", "{{ PASSWORD | fromjson }}", "no JSON"),
+        ("a value that does not fit", "{{ PASSWORD | fromjson }}", "not JSON"),
     ] {
         world.apply(&spec(&json!({"data": {"URL": template}}))).await?;
         world.wait_for("checkout", "False", "TemplateError").await.context(what)?;
@@ -132,8 +132,8 @@ async fn values_that_are_no_use_keep_the_secret() -> Result<()> {
     world.wait_for_secret("checkout", &[("c.user", "app"), ("user", "other")]).await?;
     world.synced("checkout").await?;
     for (what, value, reason, words) in [
-        ("no JSON", "s3cr3t", "ValueError", "/shop/config is no JSON"),
-        ("no object", r#"["s3cr3t"]"#, "ValueError", "no object"),
+        ("no JSON", "s3cr3t", "ValueError", "/shop/config is not JSON"),
+        ("no object", r#"["s3cr3t"]"#, "ValueError", "not an object"),
         ("a field twice", r#"{"s3cr3t": 1, "s3cr3t": 2}"#, "ValueError", "twice (field 2)"),
         ("a field that is no key", r#"{"s3cr3t b": 1}"#, "ValueError", "field 1 in parameter"),
     ] {

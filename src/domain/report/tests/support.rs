@@ -12,7 +12,7 @@ use crate::{
     domain::{
         Fault,
         audit::ParameterOutcome,
-        ownership::owner::SecretMetadata,
+        ownership::types::SecretMetadata,
         parameter::{
             name::ParameterRef,
             revision::{Metadata, Versions},

@@ -125,7 +125,11 @@ impl<A: ParameterApi> Shared<A> {
             .flat_map(|parameter_ref| index.subscribers(parameter_ref))
             .take(AUDITED_OBJECTS)
             .collect();
-        objects.iter().filter_map(|subscriber| index.object(subscriber)).map(|o| o.because(Purpose::KeyState)).collect()
+        objects
+            .iter()
+            .filter_map(|subscriber| index.object(subscriber))
+            .map(|o| o.with_purpose(Purpose::KeyState))
+            .collect()
     }
 
     fn tell(&self, parameter_ref: &[ParameterRef]) {

@@ -75,7 +75,7 @@ impl<A: ParameterApi> Shared<A> {
         let objects = {
             let index = self.index();
             let objects = index.listings.subscribers(listing).filter_map(|subscriber| index.object(subscriber));
-            objects.map(|object| object.because(Purpose::VersionCheck)).take(AUDITED_OBJECTS).collect::<Vec<_>>()
+            objects.map(|object| object.with_purpose(Purpose::VersionCheck)).take(AUDITED_OBJECTS).collect::<Vec<_>>()
         };
         let (mut children, mut page, mut is_restarted) = (BTreeMap::new(), None::<String>, false);
         for _ in 0..PAGES {

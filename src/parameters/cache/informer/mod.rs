@@ -166,7 +166,7 @@ impl<A: ParameterApi> Shared<A> {
     /// dropped.
     async fn revalidate(self: Arc<Self>, parameter_ref: ParameterRef, mode: Mode) {
         let objects = self.index().objects(&parameter_ref);
-        let objects = objects.iter().map(|object| object.because(Purpose::Revalidation)).collect();
+        let objects = objects.iter().map(|object| object.with_purpose(Purpose::Revalidation)).collect();
         let question = ReadRequest { mode, ..ReadRequest::new(parameter_ref.clone(), Priority::Revalidation, objects) };
         let Ok(ReadReply { result, accesses, .. }) = self.batcher.ask(question).await else { return };
         match result {
@@ -196,7 +196,7 @@ impl<A: ParameterApi> Shared<A> {
             if objects.is_empty() {
                 return;
             }
-            let objects = objects.iter().map(|object| object.because(Purpose::VersionCheck)).collect();
+            let objects = objects.iter().map(|object| object.with_purpose(Purpose::VersionCheck)).collect();
             let asked = self.batcher.ask(ReadRequest::new(parameter_ref.clone(), Priority::Sweep, objects));
             let Ok(ReadReply { result, accesses, .. }) = asked.await else { return };
             let result = match result {

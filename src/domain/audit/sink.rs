@@ -1,0 +1,11 @@
+//! Where audit records go.
+
+use crate::domain::audit::{record::AuditRecord, secret_write::SecretWrite};
+
+/// Receives the audit records: the audit stream, and the metrics of AWS calls.
+pub trait AuditSink: Send + Sync + 'static {
+    /// Takes the record of one AWS call.
+    fn record_call(&self, record: &AuditRecord);
+    /// Takes the record of one write of a Secret.
+    fn record_write(&self, record: &SecretWrite);
+}
