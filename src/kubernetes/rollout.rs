@@ -1,4 +1,4 @@
-//! Restarts workloads as `kubectl rollout restart` does: by an annotation on their pod template.
+//! Restarts workloads as `kubectl rollout restart` does: by an annotation on the pod template.
 
 use k8s_openapi::{
     api::apps::v1::{DaemonSet, Deployment, StatefulSet},
@@ -10,31 +10,31 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::kubernetes::secrets::errors::shortened;
+use crate::kubernetes::secrets::errors::truncate;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
     domain::schedule::restart::{Rollout, label_selector},
 };
 
-/// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of
-/// doubt.
-const CLOCKS_APART: i64 = 30;
+/// Largest assumed difference between the clocks of operator and API server, in seconds. A workload that seems younger
+/// than the change by no more than this is restarted.
+const CLOCK_SKEW: i64 = 30;
 
-/// Workloads of the cluster.
+/// Restarts workloads.
 #[derive(Clone)]
-pub struct Rollouts {
+pub(crate) struct Rollouts {
     client: Client,
 }
 
 impl Rollouts {
-    /// Uses this client.
-    pub const fn new(client: Client) -> Self {
+    /// Creates the requests on top of `client`.
+    pub(crate) const fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Restarts what a target means, except what has this very annotation and value from before, or came after `changed`.
-    /// Answers with each workload by kind and name.
-    pub async fn restart(
+    /// Restarts the workloads of a target, and returns the result for each by kind and name. A workload is left alone
+    /// if its pods already have this annotation with this value, or if it was created after `changed`.
+    pub(crate) async fn restart(
         &self,
         namespace: &str,
         target: &RestartTarget,
@@ -43,32 +43,24 @@ impl Rollouts {
     ) -> Vec<(String, Rollout)> {
         let api = self.api(namespace, target.kind);
         let kind = format!("{:?}", target.kind);
-        let found = match (&target.name, &target.selector) {
-            (Some(name), _) => api.get(name).await.map(|object| vec![object]),
-            (None, Some(selector)) => {
-                let params = ListParams::default().labels(&label_selector(selector));
-                api.list(&params).await.map(|list| list.items)
+        let workloads = match find(&api, target).await {
+            Ok(workloads) if workloads.is_empty() => {
+                return vec![(format!("{kind} by selector"), Rollout::NoneSelected)];
             }
-            (None, None) => Ok(Vec::new()),
-        };
-        let found = match found {
-            Ok(found) => found,
+            Ok(workloads) => workloads,
             Err(error) => {
                 let name = target.name.as_deref().unwrap_or("by selector");
                 return vec![(format!("{kind} {name}"), failed(&error))];
             }
         };
         let mut rollouts = Vec::new();
-        if found.is_empty() {
-            rollouts.push((format!("{kind} by selector"), Rollout::NoneSelected));
-        }
-        for object in found {
-            let is_newer = changed.is_some_and(|changed| {
-                let created = object.metadata.creation_timestamp.as_ref();
-                created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
-            });
-            let rollout = if is_newer { Rollout::Newer } else { restart(&api, &object, annotation).await };
-            rollouts.push((format!("{kind} {}", object.name_any()), rollout));
+        for workload in workloads {
+            let rollout = if changed.is_some_and(|changed| is_newer(&workload, changed)) {
+                Rollout::Newer
+            } else {
+                restart(&api, &workload, annotation).await
+            };
+            rollouts.push((format!("{kind} {}", workload.name_any()), rollout));
         }
         rollouts
     }
@@ -83,8 +75,24 @@ impl Rollouts {
     }
 }
 
-async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, (annotation, value): (&str, &str)) -> Rollout {
-    let spec = &object.data["spec"];
+async fn find(api: &Api<DynamicObject>, target: &RestartTarget) -> Result<Vec<DynamicObject>, Error> {
+    match (&target.name, &target.selector) {
+        (Some(name), _) => Ok(vec![api.get(name).await?]),
+        (None, Some(selector)) => {
+            let params = ListParams::default().labels(&label_selector(selector));
+            Ok(api.list(&params).await?.items)
+        }
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+fn is_newer(workload: &DynamicObject, changed: &Time) -> bool {
+    let created = workload.metadata.creation_timestamp.as_ref();
+    created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCK_SKEW)
+}
+
+async fn restart(api: &Api<DynamicObject>, workload: &DynamicObject, (annotation, value): (&str, &str)) -> Rollout {
+    let spec = &workload.data["spec"];
     if spec["template"]["metadata"]["annotations"][annotation] == value {
         return Rollout::Started;
     }
@@ -92,11 +100,11 @@ async fn restart(api: &Api<DynamicObject>, object: &DynamicObject, (annotation, 
         return Rollout::Paused;
     }
     let patch = json!({
-        "metadata": {"uid": object.metadata.uid},
+        "metadata": {"uid": workload.metadata.uid},
         "spec": {"template": {"metadata": {"annotations": {annotation: value}}}},
     });
     let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch_metadata(&object.name_any(), &params, &Patch::<Value>::Merge(patch)).await {
+    match api.patch_metadata(&workload.name_any(), &params, &Patch::<Value>::Merge(patch)).await {
         Ok(_) if spec["updateStrategy"]["type"] == "OnDelete" => Rollout::OnDelete,
         Ok(_) => Rollout::Started,
         Err(error) => failed(&error),
@@ -108,7 +116,7 @@ fn failed(error: &Error) -> Rollout {
         Error::Api(status) if status.code == 404 => Rollout::Missing,
         Error::Api(status) if status.code == 403 => Rollout::Forbidden,
         Error::Api(status) => {
-            Rollout::Failed(format!("the API server answered {}: {}", status.code, shortened(&status.message)))
+            Rollout::Failed(format!("the API server answered {}: {}", status.code, truncate(&status.message)))
         }
         _ => Rollout::Failed("the API server cannot be reached".to_owned()),
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::controller::secure_parameter::{Done, LOOK_AGAIN, Pass, Passed};
 use crate::{
     api::{Reason, status::WrittenSecret},
-    controller::{secure_parameter::state::SecondListing, store::connections::Session},
+    controller::{secure_parameter::state::SecondListing, store::connections::StoreConnection},
     domain::{
         Fault,
         access::read_authority::ReadAuthority,
@@ -29,7 +29,7 @@ impl Pass<'_> {
     /// Compares the versions that the informer has seen with what was recorded.
     pub(crate) async fn compare(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &Plan,
         bounds: &ReadAuthority<'_>,
     ) -> Result<Passed, Fault> {
@@ -84,7 +84,7 @@ impl Pass<'_> {
     }
 
     /// Everything is as recorded.
-    fn verified(&mut self, session: &Session, plan: &Plan, secret: &WrittenSecret, versions: &Versions) -> Passed {
+    fn verified(&mut self, session: &StoreConnection, plan: &Plan, secret: &WrittenSecret, versions: &Versions) -> Passed {
         let before = self.memory.status.clone();
         let keys = session.reader.keys(versions);
         let found = Found { versions, keys: &keys, detours: self.detours(session) };
@@ -100,7 +100,7 @@ impl Pass<'_> {
     /// The complete plan, now that it is known what there is.
     pub(crate) fn resolve<'p>(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &'p Plan,
         known: LookUp,
         bounds: &ReadAuthority<'_>,

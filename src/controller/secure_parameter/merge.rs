@@ -11,7 +11,6 @@ use crate::{
         Condition, ConditionType, Reason, ReclaimPolicy,
         names::{MERGE_FINALIZER, merge_manager},
     },
-    controller::locked,
     domain::{
         Fault,
         ownership::{
@@ -20,14 +19,14 @@ use crate::{
         },
         report::event,
     },
-    kubernetes::{Desired, WriteError},
+    kubernetes::secrets::{errors::SecretError, write::DesiredSecret},
 };
 
 impl Pass<'_> {
     /// Puts the object's keys into the Secret.
     pub(crate) async fn put_keys(
         &self,
-        desired: &Desired<'_>,
+        desired: &DesiredSecret<'_>,
         uid: &str,
         permit: &Permit,
     ) -> Result<SecretMetadata, Fault> {
@@ -43,9 +42,9 @@ impl Pass<'_> {
         let holder = |manager: &str| self.holder(manager);
         let by_force = must_take_back(desired.name, keys(), &permit.fields, before.as_ref(), holder)?;
         let by_force = by_force.then_some(permit.version.as_str());
-        let put = self.context.secrets.put_keys(desired, uid, by_force).await;
+        let put = self.context.secrets.apply_keys(desired, uid, by_force).await;
         put.map_err(|error| match error {
-            WriteError::Immutable => Fault::new(
+            SecretError::Immutable => Fault::new(
                 Reason::SecretConflict,
                 format!(
                     "Secret {} is immutable and takes no keys; have it made anew without immutable, or choose another \
@@ -60,7 +59,7 @@ impl Pass<'_> {
     /// A field manager, by the name of the object where it is one of ours.
     fn holder(&self, manager: &str) -> String {
         let uid = manager.strip_prefix(&merge_manager(""));
-        let name = uid.and_then(|uid| locked(&self.context.index).living(&self.namespace, uid));
+        let name = uid.and_then(|uid| self.context.index.lock().name_of(&self.namespace, uid));
         name.map_or_else(|| manager.to_owned(), |name| format!("SecureParameter {name}"))
     }
 
@@ -80,16 +79,16 @@ impl Pass<'_> {
         }
         let failed = |error| write_failed(name, &error);
         self.take_keys_back(name).await.map_err(failed)?;
-        self.context.secrets.facts(&self.namespace, name, &self.manager).await.map_err(failed)
+        self.context.secrets.metadata(&self.namespace, name, &self.manager).await.map_err(failed)
     }
 
     /// Takes the object's keys back from a Secret of others. Answers whether there were any.
-    pub(crate) async fn take_keys_back(&self, name: &str) -> Result<bool, WriteError> {
+    pub(crate) async fn take_keys_back(&self, name: &str) -> Result<bool, SecretError> {
         let (secrets, namespace, manager) = (&self.context.secrets, &self.namespace, merge_manager(&self.uid));
-        let facts = secrets.facts(namespace, name, &manager).await?;
+        let facts = secrets.metadata(namespace, name, &manager).await?;
         let Some(facts) = facts.filter(|facts| !facts.fields.ours.is_empty()) else { return Ok(false) };
         if self.object.spec.reclaim_policy() == ReclaimPolicy::Delete || facts.owner_uid.is_some() {
-            secrets.withdraw(namespace, name, &facts.uid, &manager).await?;
+            secrets.remove_applied(namespace, name, &facts.uid, &manager).await?;
             self.audit_write("withdraw", name, None);
         }
         Ok(true)
@@ -134,7 +133,7 @@ impl Pass<'_> {
         for name in names.into_iter().flatten() {
             let _turn = self.context.secret_locks.lock(&self.namespace, name).await;
             let Err(error) = self.take_keys_back(name).await else { continue };
-            let is_hopeless = matches!(error, WriteError::Immutable | WriteError::Invalid(_));
+            let is_hopeless = matches!(error, SecretError::Immutable | SecretError::Invalid(_));
             let what_next = if is_hopeless { "they stay in it" } else { "the operator tries again" };
             let message = format!(
                 "The keys of SecureParameter {} could not be taken back from Secret {name} ({error}); {what_next}.",

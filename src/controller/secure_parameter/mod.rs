@@ -29,7 +29,11 @@ use kube::{
 use tokio::time::Instant;
 
 use crate::controller::{
-    context::Context, index::StoreKey, locked, secure_parameter::state::ObjectState, store::connections::Session,
+    context::Context,
+    index::StoreKey,
+    observed::{Reconciled, observed},
+    secure_parameter::state::ObjectState,
+    store::connections::StoreConnection,
 };
 use crate::{
     api::{
@@ -66,27 +70,32 @@ const LEAVE_AGAIN: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// If its status cannot be written.
-pub async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
-    let started = Instant::now();
+pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
+    let (namespace, name) = (object.namespace(), object.name_any());
+    observed(&context, "SecureParameter", namespace.as_deref(), &name, attempt(&object, &context)).await
+}
+
+async fn attempt(object: &SecureParameter, context: &Context) -> Result<Reconciled, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
     // Of what is going, or in a namespace that is going or not yet known, nothing is read and nothing is written.
     if object.metadata.deletion_timestamp.is_some() {
-        return Pass::new(&object, &context, namespace).leave().await;
+        let action = Pass::new(object, context, namespace).leave().await?;
+        return Ok(Reconciled { reason: Reason::Progressing, action });
     }
     let Some(policy_namespace) = context.caches.namespace(&namespace) else {
-        return Ok(Action::await_change());
+        return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
     };
-    let mut pass = Pass::new(&object, &context, namespace);
+    let mut pass = Pass::new(object, context, namespace);
     let done = pass.run(&policy_namespace).await;
     let Pass { memory, uid, .. } = pass;
     let restart = memory.restart.filter(|_| !object.spec.is_suspended());
     let restart = restart.map(|restart| restart.due.saturating_duration_since(Instant::now()));
-    if locked(&context.index).contains(&uid) {
-        context.ledger.remember(&uid, memory);
+    if context.index.lock().contains(&uid) {
+        context.object_states.remember(&uid, memory);
     }
     let (wait, reason) = done?;
-    context.metrics.reconciled(reason, started.elapsed());
-    Ok(wait.into_iter().chain(restart).min().map_or_else(Action::await_change, Action::requeue))
+    let action = wait.into_iter().chain(restart).min().map_or_else(Action::await_change, Action::requeue);
+    Ok(Reconciled { reason, action })
 }
 
 /// One reconcile of one object.
@@ -135,7 +144,7 @@ impl<'a> Pass<'a> {
             context,
             namespace,
             name: object.name_any(),
-            memory: context.ledger.recall(&uid, object.status.as_ref()),
+            memory: context.object_states.recall(&uid, object.status.as_ref()),
             manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
             uid,
             store: ResolvedStore { kind, name: store.to_owned() },
@@ -197,7 +206,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Makes the object watch what a plan wants, by this reader alone.
-    fn watch(&mut self, session: &Session, plan: &Plan, interval: Option<Duration>, look: bool) {
+    fn watch(&mut self, session: &StoreConnection, plan: &Plan, interval: Option<Duration>, look: bool) {
         if self.memory.watched_by.as_ref().is_some_and(|reader| !Arc::ptr_eq(reader, &session.reader)) {
             self.unwatch();
         }
@@ -211,7 +220,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Tells a new reader which keys the status knows.
-    fn remember_keys(&self, session: &Session, reads: &Reads<'_>) {
+    fn remember_keys(&self, session: &StoreConnection, reads: &Reads<'_>) {
         for known in &self.memory.status.parameters {
             let Some(key) = &known.key_arn else { continue };
             let is_meant = |parameter_ref: &&&ParameterRef| {
@@ -239,9 +248,9 @@ impl<'a> Pass<'a> {
     }
 
     /// The open store; `None` while it is about to open.
-    fn session(&self) -> Result<Option<Arc<Session>>, Fault> {
+    fn session(&self) -> Result<Option<Arc<StoreConnection>>, Fault> {
         let store = StoreKey::of(self.object);
-        match self.context.sessions.get(&store) {
+        match self.context.store_connections.get(&store) {
             Some(Ok(session)) => Ok(Some(session)),
             Some(Err(fault)) if fault.reason.is_outage() => Err(fault),
             Some(Err(fault)) => {
@@ -299,7 +308,7 @@ impl<'a> Pass<'a> {
 }
 
 /// The plan, complete as far as it is known without asking what there is.
-fn as_known<'p>(session: &Session, plan: &'p Plan, bounds: &ReadAuthority<'_>) -> Cow<'p, Plan> {
+fn as_known<'p>(session: &StoreConnection, plan: &'p Plan, bounds: &ReadAuthority<'_>) -> Cow<'p, Plan> {
     let known = session.reader.looked_up(&plan.lookups());
     known.and_then(|known| plan.resolve(&known.found, bounds).ok()).unwrap_or(Cow::Borrowed(plan))
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::controller::secure_parameter::{Pass, Passed, as_known, write::write_failed};
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason, names::OWNER_UID_LABEL, status::WrittenSecret},
-    controller::{secure_parameter::state::SeenSecret, store::connections::Session},
+    controller::{secure_parameter::state::SeenSecret, store::connections::StoreConnection},
     domain::{
         Fault,
         access::read_authority::ReadAuthority,
@@ -61,7 +61,7 @@ impl Pass<'_> {
         let seen = self.memory.secret.as_ref();
         let expected = seen.map_or(recorded.resource_version.as_str(), |seen| seen.resource_version.as_str());
         if self.object.spec.merges() {
-            self.context.named_secrets.follow(&self.uid, Some((&self.namespace, &recorded.name)));
+            self.context.foreign_secrets.follow(&self.uid, Some((&self.namespace, &recorded.name)));
         }
         let cached = self.context.caches.secrets.get(&reference).filter(|meta| {
             // Of a Secret that is not ours the version alone says nothing.
@@ -70,7 +70,7 @@ impl Pass<'_> {
         if cached.is_some_and(|meta| meta.resource_version().as_deref() == Some(expected)) {
             return Ok(SecretState::Intact);
         }
-        let facts = self.context.secrets.facts(&self.namespace, &recorded.name, &self.manager).await;
+        let facts = self.context.secrets.metadata(&self.namespace, &recorded.name, &self.manager).await;
         let Some(facts) = facts.map_err(|error| write_failed(&recorded.name, &error))? else {
             return Ok(SecretState::Missing);
         };
@@ -109,7 +109,7 @@ impl Pass<'_> {
     /// they say otherwise.
     pub(crate) fn failed_read(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &Plan,
         bounds: &ReadAuthority<'_>,
     ) -> Result<Option<Passed>, Fault> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::controller::secure_parameter::{Done, Pass};
 use crate::{
     api::{ConditionType, Reason, SecureParameterStatus},
-    controller::{context::new_id, index::StoreKey, locked, secure_parameter::state::FailedRead},
+    controller::{context::new_id, index::StoreKey, secure_parameter::state::FailedRead},
     domain::{
         Fault,
         audit::{ObjectRef, SecretWrite},
@@ -66,9 +66,9 @@ impl Pass<'_> {
         if fault.reason == Reason::CredentialsInvalid {
             // The store asks again who it is, and shows the failure itself.
             let store = StoreKey::of(self.object);
-            if let Some(Ok(session)) = self.context.sessions.get(&store) {
-                session.doubt.raise();
-                self.context.wake.store(store);
+            if let Some(Ok(session)) = self.context.store_connections.get(&store) {
+                session.credential_health.mark_refused();
+                self.context.queues.add_store(store);
             }
         }
         if is_news {
@@ -102,7 +102,7 @@ impl Pass<'_> {
             return Ok(());
         }
         // Another of its name may be there by now, and an apply to a status takes no uid for a condition.
-        if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
+        if self.context.index.lock().name_of(&self.namespace, &self.uid).is_none() {
             return Ok(());
         }
         match self.context.statuses.secure_parameter(&self.namespace, &self.name, &status).await {

@@ -58,7 +58,7 @@ impl Pass<'_> {
         let (annotation, mut rollouts) = (annotation(&self.name), BTreeMap::new());
         for target in &self.object.spec.restart {
             let changed = before.last_change_time.as_ref();
-            let restart = self.context.workloads.restart(&self.namespace, target, (&annotation, &token), changed);
+            let restart = self.context.rollouts.restart(&self.namespace, target, (&annotation, &token), changed);
             rollouts.extend(restart.await);
         }
         let rollouts: Vec<_> = rollouts.into_iter().collect();

@@ -2,17 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{Arc},
     time::Duration,
 };
 
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::controller::locked;
+
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason, SecureParameter, SecureParameterStatus},
-    aws::AwsApi,
+    aws::client::AwsApi,
     domain::{
         ownership::owner::{FieldOwnership, SecretMetadata},
         parameter::name::ParameterRef,
@@ -203,31 +204,31 @@ pub struct ObjectStates {
 impl ObjectStates {
     /// What is remembered of an object; `status` is what the cache shows, for an object that is not remembered.
     pub fn recall(&self, uid: &str, status: Option<&SecureParameterStatus>) -> ObjectState {
-        let memories = locked(&self.memories);
+        let memories = self.memories.lock();
         let reported = || status.filter(|status| status.is_reported()).cloned().unwrap_or_default();
         memories.get(uid).cloned().unwrap_or_else(|| ObjectState::seeded(reported()))
     }
 
     /// Whether the object shows another status than the one last written.
     pub fn contradicts(&self, object: &SecureParameter) -> bool {
-        let memories = locked(&self.memories);
+        let memories = self.memories.lock();
         let memory = object.metadata.uid.as_ref().and_then(|uid| memories.get(uid));
         memory.is_some_and(|memory| memory.is_contradicted(object))
     }
 
     /// Remembers.
     pub fn remember(&self, uid: &str, memory: ObjectState) {
-        locked(&self.memories).insert(uid.to_owned(), memory);
+        self.memories.lock().insert(uid.to_owned(), memory);
     }
 
     /// Forgets an object that is gone. Answers with what was remembered.
     pub fn forget(&self, uid: &str) -> Option<ObjectState> {
-        locked(&self.memories).remove(uid)
+        self.memories.lock().remove(uid)
     }
 
     /// How many objects show which reason.
     pub fn by_reason(&self) -> BTreeMap<Reason, i64> {
-        let memories = locked(&self.memories);
+        let memories = self.memories.lock();
         let mut counts = BTreeMap::new();
         for memory in memories.values() {
             let reason = memory.status.condition(ConditionType::Ready).and_then(Condition::known_reason);

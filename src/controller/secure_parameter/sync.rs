@@ -16,9 +16,8 @@ use crate::{
         status::{LastAccess, WrittenSecret, to_time},
     },
     controller::{
-        locked,
         secure_parameter::state::{SecondListing, SeenSecret},
-        store::connections::Session,
+        store::connections::StoreConnection,
     },
     domain::{
         Fault,
@@ -47,7 +46,7 @@ impl Pass<'_> {
     /// Looks up what there is, as far as that is not known.
     async fn look_up<'p>(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &'p Plan,
         bounds: &ReadAuthority<'_>,
         purpose: Purpose,
@@ -67,7 +66,7 @@ impl Pass<'_> {
     /// Reads, decrypts and writes.
     pub(crate) async fn sync(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &Plan,
         bounds: &ReadAuthority<'_>,
         purpose: Purpose,
@@ -106,7 +105,7 @@ impl Pass<'_> {
             // Nothing of what the spec or the annotation asks for is done yet, so nothing is said either.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
-        if locked(&self.context.index).living(&self.namespace, &self.uid).is_none() {
+        if self.context.index.lock().name_of(&self.namespace, &self.uid).is_none() {
             // Deleted while AWS was asked: nothing is written any more.
             return Ok(Passed::Waiting(CONFIRM_ABSENCE, Reason::Progressing));
         }
@@ -116,7 +115,7 @@ impl Pass<'_> {
     /// Has the Secret written, and sees to what it makes superfluous.
     async fn write_what_was_read(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &Plan,
         purpose: Purpose,
         reading: &Reading,
@@ -143,7 +142,7 @@ impl Pass<'_> {
     }
 
     /// Waits for what AWS is asked. What waits for its turn for long says so meanwhile.
-    async fn patiently<T>(&mut self, session: &Session, asked: impl Future<Output = T>) -> T {
+    async fn patiently<T>(&mut self, session: &StoreConnection, asked: impl Future<Output = T>) -> T {
         let mut asked = pin!(asked);
         if let Ok(answer) = timeout(PATIENCE, &mut asked).await {
             return answer;
@@ -168,7 +167,7 @@ impl Pass<'_> {
     /// Has KMS decrypt what was encrypted by hand.
     async fn open(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &Plan,
         reading: &Reading,
         purpose: Purpose,
@@ -180,7 +179,7 @@ impl Pass<'_> {
     }
 
     /// What took the detour through Parameter Store, as far as that is known.
-    pub(crate) fn detours(&self, session: &Session) -> Option<&SsmFallbacks> {
+    pub(crate) fn detours(&self, session: &StoreConnection) -> Option<&SsmFallbacks> {
         static NONE: SsmFallbacks = SsmFallbacks::new();
         // Where Parameter Store is to decrypt, that is no detour.
         if session.mode == Mode::Direct { self.memory.detours.as_ref() } else { Some(&NONE) }
@@ -195,7 +194,7 @@ impl Pass<'_> {
 
     fn written(
         &mut self,
-        session: &Session,
+        session: &StoreConnection,
         plan: &Plan,
         purpose: Purpose,
         reading: &Reading,
@@ -245,7 +244,7 @@ impl Pass<'_> {
     }
 
     /// Takes in what was read: remembers the calls, and turns errors into a fault.
-    fn settle(&mut self, session: &Session, mut reading: Reading) -> Result<Reading, Fault> {
+    fn settle(&mut self, session: &StoreConnection, mut reading: Reading) -> Result<Reading, Fault> {
         self.accesses.append(&mut reading.accesses);
         match session.reader.fault(&reading.errors) {
             Some(fault) => Err(fault),
@@ -255,7 +254,7 @@ impl Pass<'_> {
 
     async fn contested(&self) -> Fault {
         let name = self.object.secret_name();
-        let facts = self.context.secrets.facts(&self.namespace, name, &self.manager).await.ok().flatten();
+        let facts = self.context.secrets.metadata(&self.namespace, name, &self.manager).await.ok().flatten();
         // In a Secret of others, what they hold beside our keys is theirs.
         let ours = self.memory.secret.as_ref().filter(|_| self.object.spec.merges()).map(|seen| &seen.fields.ours);
         let disputed = |path: &String| ours.is_none_or(|ours| ours.contains(path));

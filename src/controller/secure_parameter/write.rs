@@ -12,7 +12,6 @@ use crate::{
         names::{self, FIELD_MANAGER},
         status::WrittenSecret,
     },
-    controller::locked,
     domain::{
         Fault,
         ownership::{
@@ -21,7 +20,7 @@ use crate::{
         },
         secret::render::Data,
     },
-    kubernetes::{Desired, WriteError},
+    kubernetes::secrets::{errors::SecretError, write::DesiredSecret},
 };
 
 /// What may be written: the verdict on a Secret at one time.
@@ -46,7 +45,7 @@ impl Pass<'_> {
     /// Judges whether the object may write its Secret.
     pub(crate) async fn permit(&self) -> Result<Permit, Fault> {
         let (namespace, name) = (&self.namespace, self.object.secret_name());
-        let has_rival = || locked(&self.context.index).older_sibling(namespace, name, &self.uid).is_some();
+        let has_rival = || self.context.index.lock().older_claimant(namespace, name, &self.uid).is_some();
         // A new object most likely finds its place free: then the write itself says if it does not.
         if !self.memory.status.is_reported() && !self.object.spec.merges() && !has_rival() {
             return Ok(Permit { uid: None, version: String::new(), fields: FieldOwnership::default() });
@@ -56,23 +55,23 @@ impl Pass<'_> {
 
     async fn judge_what_is_there(&self) -> Result<Permit, Fault> {
         let (namespace, name) = (&self.namespace, self.object.secret_name());
-        let existing = self.context.secrets.facts(namespace, name, &self.manager).await;
+        let existing = self.context.secrets.metadata(namespace, name, &self.manager).await;
         let existing = existing.map_err(|error| write_failed(name, &error))?;
         let merges = self.object.spec.merges();
         let verdict = {
-            let index = locked(&self.context.index);
-            let holder = |uid: &str| index.living(namespace, uid);
+            let index = self.context.index.lock();
+            let holder = |uid: &str| index.name_of(namespace, uid);
             if merges {
                 merge::judge(existing.as_ref(), self.claimant(), holder)
             } else {
-                let older = index.older_sibling(namespace, name, &self.uid);
+                let older = index.older_claimant(namespace, name, &self.uid);
                 judge(existing.as_ref(), self.claimant(), holder, older.as_deref())
             }
         };
         // A Secret in the way is followed, so that its deletion or consent is noticed at once; one that others made,
         // always.
         let is_followed = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-        self.context.named_secrets.follow(&self.uid, is_followed.then_some((namespace.as_str(), name)));
+        self.context.foreign_secrets.follow(&self.uid, is_followed.then_some((namespace.as_str(), name)));
         let SecretMetadata { resource_version: version, fields, .. } = existing.unwrap_or_default();
         match verdict {
             Verdict::Create => Ok(Permit { uid: None, version, fields }),
@@ -83,7 +82,7 @@ impl Pass<'_> {
 
     /// The permit for the Secret that was last written and is as it was.
     pub(crate) fn permit_again(&self, ours: &WrittenSecret) -> Permit {
-        self.context.named_secrets.follow(&self.uid, None);
+        self.context.foreign_secrets.follow(&self.uid, None);
         let version = ours.resource_version.clone();
         Permit { uid: Some(ours.uid.clone()), version, fields: FieldOwnership::default() }
     }
@@ -96,9 +95,9 @@ impl Pass<'_> {
             Some(uid) => self.apply(&desired, uid).await?,
             None => match self.context.secrets.create(&desired).await {
                 // There is one already, or since the verdict.
-                Err(WriteError::Replaced) => match &second.insert(self.judge_what_is_there().await?).uid {
+                Err(SecretError::Replaced) => match &second.insert(self.judge_what_is_there().await?).uid {
                     Some(uid) => self.apply(&desired, uid).await?,
-                    None => return Err(write_failed(desired.name, &WriteError::Replaced)),
+                    None => return Err(write_failed(desired.name, &SecretError::Replaced)),
                 },
                 other => other.map_err(|error| write_failed(desired.name, &error))?,
             },
@@ -109,24 +108,24 @@ impl Pass<'_> {
         Ok(Applied { facts, key_count: desired.data.len() })
     }
 
-    async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretMetadata, Fault> {
-        let (secrets, failed) = (&self.context.secrets, |error: WriteError| write_failed(desired.name, &error));
+    async fn apply(&self, desired: &DesiredSecret<'_>, uid: &str) -> Result<SecretMetadata, Fault> {
+        let (secrets, failed) = (&self.context.secrets, |error: SecretError| write_failed(desired.name, &error));
         match secrets.apply(desired, uid).await {
-            Err(WriteError::Immutable) => {}
+            Err(SecretError::Immutable) => {}
             other => return other.map_err(failed),
         }
         // Type and immutability cannot change in place. The Secret is ours, and this very one; it goes only once the API
         // server has said that it would take the new one.
-        secrets.would_take(desired).await.map_err(failed)?;
+        secrets.dry_run_create(desired).await.map_err(failed)?;
         secrets.delete(&self.namespace, desired.name, uid).await.map_err(failed)?;
         self.audit_write("delete", desired.name, None);
         secrets.create(desired).await.map_err(failed)
     }
 
-    fn desired<'d>(&'d self, data: Data<'d>) -> Desired<'d> {
+    fn desired<'d>(&'d self, data: Data<'d>) -> DesiredSecret<'d> {
         let spec = &self.object.spec;
         let target = spec.target.as_ref();
-        let bare = Desired {
+        let bare = DesiredSecret {
             namespace: &self.namespace,
             name: self.object.secret_name(),
             manager: &self.manager,
@@ -145,7 +144,7 @@ impl Pass<'_> {
             set.cloned().unwrap_or_default().into_iter().chain(own).collect()
         };
         let labels = [(names::OWNER_UID_LABEL, self.uid.as_str()), (names::MANAGED_BY_LABEL, FIELD_MANAGER)];
-        Desired {
+        DesiredSecret {
             type_: Some(spec.secret_type()),
             immutable: target.and_then(|target| target.immutable).unwrap_or_default(),
             labels: with(&labels, target.map(|target| &target.labels)),
@@ -158,12 +157,12 @@ impl Pass<'_> {
     /// Deals with the Secret under the former name of the target, once the new one is written: deletes it, or lets go
     /// of it where it is to be retained.
     pub(crate) async fn retire(&self, former: &WrittenSecret) -> Result<(), Fault> {
-        let failed = |error: WriteError| write_failed(&former.name, &error);
+        let failed = |error: SecretError| write_failed(&former.name, &error);
         let (secrets, namespace) = (&self.context.secrets, &self.namespace);
         if self.take_keys_back(&former.name).await.map_err(failed)? {
             return Ok(());
         }
-        let facts = secrets.facts(namespace, &former.name, FIELD_MANAGER).await.map_err(failed)?;
+        let facts = secrets.metadata(namespace, &former.name, FIELD_MANAGER).await.map_err(failed)?;
         let is_ours =
             facts.is_some_and(|facts| facts.uid == former.uid && facts.owner_uid.as_deref() == Some(&self.uid));
         if !is_ours {
@@ -190,27 +189,27 @@ fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
 }
 
 /// A write that failed, as the owner of the object reads it.
-pub(crate) fn write_failed(secret: &str, error: &WriteError) -> Fault {
+pub(crate) fn write_failed(secret: &str, error: &SecretError) -> Fault {
     match error {
         // Nothing but another spec or other values helps.
-        WriteError::Invalid(_) => Fault::new(
+        SecretError::Invalid(_) => Fault::new(
             Reason::InvalidSpec,
             format!("Secret {secret} could not be written: {error}; correct spec.target or the keys in spec.data."),
         ),
-        WriteError::Held(_) => Fault::new(
+        SecretError::FieldConflict(_) => Fault::new(
             Reason::SecretConflict,
             format!(
                 "Secret {secret} could not be written: {error}; rename the keys in the spec, or remove them there."
             ),
         ),
-        WriteError::Refused(_) => Fault::new(
+        SecretError::Failed(_) => Fault::new(
             Reason::SecretWriteFailed,
             format!(
                 "Secret {secret} could not be written: {error}; the operator tries again, see whether rights, a quota or \
                  an admission policy stand in the way."
             ),
         ),
-        WriteError::Immutable | WriteError::Replaced => Fault::new(
+        SecretError::Immutable | SecretError::Replaced => Fault::new(
             Reason::SecretWriteFailed,
             format!("Secret {secret} could not be written: {error}; the operator tries again."),
         ),
