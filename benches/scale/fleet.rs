@@ -156,7 +156,10 @@ pub async fn settled(world: &World) -> Result<()> {
 /// Waits until the operator has reconciled so many times with success.
 pub async fn reconciles(world: &World, count: usize) -> Result<()> {
     eventually(&format!("{count} reconciles"), PATIENCE, async || {
-        let reconciled = operator::by_reason(world, "reconciles_total{kind=\"SecureParameter\",").await?.remove("Synced").unwrap_or_default();
+        let reconciled = operator::by_reason(world, "reconciles_total{kind=\"SecureParameter\",")
+            .await?
+            .remove("Synced")
+            .unwrap_or_default();
         Ok((reconciled >= count).then_some(()))
     })
     .await

@@ -73,7 +73,9 @@ impl Aws {
     /// # Errors
     /// The cause, as part of a sentence.
     pub(crate) async fn check_credentials(&self) -> Result<(), String> {
-        let Some(provider) = self.config.credentials_provider() else { return Err("no provider is configured".to_owned()) };
+        let Some(provider) = self.config.credentials_provider() else {
+            return Err("no provider is configured".to_owned());
+        };
         provider.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
     }
 

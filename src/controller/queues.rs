@@ -30,11 +30,8 @@ impl Queues {
         let (objects, object_receiver) = unbounded_channel();
         let (cluster_stores, cluster_store_receiver) = unbounded_channel();
         let (stores, store_receiver) = unbounded_channel();
-        let receivers = QueueReceivers {
-            objects: object_receiver,
-            cluster_stores: cluster_store_receiver,
-            stores: store_receiver,
-        };
+        let receivers =
+            QueueReceivers { objects: object_receiver, cluster_stores: cluster_store_receiver, stores: store_receiver };
         (Self { objects, cluster_stores, stores }, receivers)
     }
 

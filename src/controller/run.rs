@@ -148,8 +148,7 @@ async fn start(
     background.spawn(environment::check(context.clone()));
     background.spawn(evict_readers(context.clone()));
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
-    let objects =
-        run_objects(watches.secure_parameters, objects, subscriber_changes, concurrency, &context, &stop);
+    let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, concurrency, &context, &stop);
     let cluster_stores = run_stores(watches.cluster_stores, cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, stores, StoreKey::namespaced, &context, &stop);
     // One future, so that all are polled when one is woken: of several that wait for a cache, kube wakes only one.

@@ -51,7 +51,9 @@ impl Health {
         let gates = self.gates.lock();
         let waiting = gates.iter().filter(|(_, gate)| !gate.open);
         waiting
-            .map(|(name, gate)| gate.problem.clone().unwrap_or_else(|| format!("Waiting for the first list of {name}.")))
+            .map(|(name, gate)| {
+                gate.problem.clone().unwrap_or_else(|| format!("Waiting for the first list of {name}."))
+            })
             .collect()
     }
 

@@ -84,7 +84,13 @@ impl Pass<'_> {
     }
 
     /// Everything is as recorded.
-    fn verified(&mut self, session: &StoreConnection, plan: &Plan, secret: &WrittenSecret, versions: &Versions) -> Passed {
+    fn verified(
+        &mut self,
+        session: &StoreConnection,
+        plan: &Plan,
+        secret: &WrittenSecret,
+        versions: &Versions,
+    ) -> Passed {
         let before = self.memory.status.clone();
         let keys = session.reader.keys(versions);
         let found = Found { versions, keys: &keys, detours: self.detours(session) };

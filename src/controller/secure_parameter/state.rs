@@ -2,14 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::{Arc},
+    sync::Arc,
     time::Duration,
 };
 
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-
 
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason, SecureParameter, SecureParameterStatus},

@@ -119,7 +119,8 @@ mod tests {
         let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "1".into() };
         let principal = Principal { arn: "arn:role".into(), account: "1".into(), user_id: "id".into() };
         let (parameters, load, allowed) = facts;
-        let connection = ConnectionFacts { scope: &scope, principal: &principal, parameters, load, allowed, check_due_in };
+        let connection =
+            ConnectionFacts { scope: &scope, principal: &principal, parameters, load, allowed, check_due_in };
         concluded(Ok(connection), &StoreStatus::default())
     }
 

@@ -93,8 +93,7 @@ async fn identity(store: &StoreObject, context: &Context) -> Result<(Identity, S
         not_ready(format!("could not be read ({error}); allow the operator to get, list and watch it"))
     })?;
     let keys = format!("{ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}");
-    let secret =
-        secret.ok_or_else(|| not_ready(format!("does not exist; create it with the keys {keys}")))?;
+    let secret = secret.ok_or_else(|| not_ready(format!("does not exist; create it with the keys {keys}")))?;
     let credentials = StaticCredentials::from_secret_data(&secret.data.unwrap_or_default())
         .map_err(|problem| not_ready(format!("is not valid ({problem}); set its keys {keys}")))?;
     let version = secret.metadata.resource_version.unwrap_or_default();

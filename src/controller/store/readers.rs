@@ -30,7 +30,8 @@ impl Readers {
     ) -> Result<Arc<Reader<AwsApi>>, E> {
         let cell = {
             let mut cells = self.cells.lock();
-            let (cell, used_at) = cells.entry(key.to_owned()).or_insert_with(|| (ReaderCell::default(), Instant::now()));
+            let (cell, used_at) =
+                cells.entry(key.to_owned()).or_insert_with(|| (ReaderCell::default(), Instant::now()));
             *used_at = Instant::now();
             Arc::clone(cell)
         };
