@@ -73,7 +73,8 @@ pub(crate) async fn run_stores<K>(
         let store = StoreObject::from(&store);
         async move {
             let (kind, namespace) = (store.key.kind.as_str(), store.key.namespace.as_deref());
-            observed(&context, kind, namespace, &store.key.name, reconcile::reconcile(&store, &context)).await
+            let reconcile = Box::pin(reconcile::reconcile(&store, &context));
+            observed(&context, kind, namespace, &store.key.name, reconcile).await
         }
     };
     let controller = Controller::for_stream(changes(events, predicates::generation), watched.store.clone())

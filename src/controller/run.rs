@@ -74,7 +74,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let (context, receivers) = context(clients, instance, &watches, health, metrics, observer).await;
     let (listen, region) = (listener.local_addr()?, context.aws.region());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
-    let work = start(listener, concurrency, watches, receivers, context.clone(), stop.clone());
+    let work = Box::pin(start(listener, concurrency, watches, receivers, context.clone(), stop.clone()));
     finish(work, &context, &stop).await
 }
 
@@ -94,9 +94,9 @@ async fn context(
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
     let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
-    let (foreign_secrets, foreign_secrets_receiver) = ForeignSecrets::new(clients.watches, observer);
+    let (foreign_secrets, secret_receiver) = ForeignSecrets::new(clients.watches, observer);
     let (queues, queue_receivers) = Queues::new();
-    let (changed_parameters, changed_parameters_receiver) = unbounded_channel();
+    let (changed_parameters, receiver) = unbounded_channel();
     let context = Context {
         caches_ready: CancellationToken::new(),
         aws: Aws::from_environment(audit_sink.clone()).await,
@@ -120,11 +120,8 @@ async fn context(
         queues,
         status_retries: StatusRetries::default(),
     };
-    let receivers = Receivers {
-        queues: queue_receivers,
-        foreign_secrets: foreign_secrets_receiver,
-        changed_parameters: changed_parameters_receiver,
-    };
+    let receivers =
+        Receivers { queues: queue_receivers, foreign_secrets: secret_receiver, changed_parameters: receiver };
     (Arc::new(context), receivers)
 }
 
@@ -161,11 +158,10 @@ async fn start(
 /// Waits for `work`, but after `stop` not for long: reads may wait much longer for AWS or for the rate limit, and the
 /// next start repeats what was not finished. In any case waits for the AWS calls in flight.
 async fn finish(
-    work: impl Future<Output = io::Result<()>>,
+    mut work: impl Future<Output = io::Result<()>> + Unpin,
     context: &Context,
     stop: &CancellationToken,
 ) -> io::Result<()> {
-    let mut work = pin!(work);
     let finished = tokio::select! {
         result = &mut work => Some(result),
         () = async { stop.cancelled().await; sleep(FINISH).await } => None,

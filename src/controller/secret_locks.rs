@@ -6,10 +6,12 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+type SecretLock = Arc<AsyncMutex<()>>;
+
 /// Locks by namespace and name of the Secret.
 #[derive(Debug, Default)]
 pub(crate) struct SecretLocks {
-    locks: Mutex<HashMap<(String, String), Arc<AsyncMutex<()>>>>,
+    locks: Mutex<HashMap<(String, String), SecretLock>>,
 }
 
 impl SecretLocks {
