@@ -136,8 +136,8 @@ fn refresh(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + Sync + 
     let context = context.clone();
     move |metrics| {
         metrics.objects(&context.ledger.by_reason());
-        for (account, region, budgets) in context.quotas.places() {
-            metrics.quota(&account, &region, budgets.parameters.stated(), budgets.parameters.rate());
+        for (account, region, budgets) in context.quotas.all() {
+            metrics.quota(&account, &region, budgets.parameters.limit(), budgets.parameters.rate());
         }
     }
 }

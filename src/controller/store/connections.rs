@@ -16,7 +16,7 @@ use crate::{
         Fault,
         access::grant::{Grant, Namespace},
     },
-    parameters::{Mode, Reader},
+    parameters::{ReadMode, Reader},
 };
 
 /// A store that can serve.
@@ -30,7 +30,7 @@ pub struct Session {
     /// What the reader was opened with. While it stays, the reader does.
     pub fingerprint: String,
     /// Who decrypts.
-    pub mode: Mode,
+    pub mode: ReadMode,
     /// How often unchanged values are decrypted again.
     pub revalidate: Option<Duration>,
     /// Whether AWS refused the credentials since they were last found good.

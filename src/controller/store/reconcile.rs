@@ -23,7 +23,7 @@ use crate::{
         schedule::backoff,
     },
     kubernetes::WriteError,
-    parameters::{Mode, Reader},
+    parameters::{ReadMode, Reader},
 };
 
 /// Both kinds of stores, as far as they are alike.
@@ -37,7 +37,7 @@ pub struct StoreView {
     credentials: Option<(String, String)>,
     access: Option<Vec<AccessRule>>,
     quota: Option<i32>,
-    mode: Mode,
+    mode: ReadMode,
     revalidate: Option<Duration>,
     status: StoreStatus,
 }
@@ -79,10 +79,10 @@ impl From<&ParameterStore> for StoreView {
     }
 }
 
-const fn mode(decryption: Option<Decryption>) -> Mode {
+const fn mode(decryption: Option<Decryption>) -> ReadMode {
     match decryption {
-        Some(Decryption::Direct) => Mode::Direct,
-        Some(Decryption::ViaSsm) | None => Mode::Decrypt,
+        Some(Decryption::Direct) => ReadMode::Ciphertext,
+        Some(Decryption::ViaSsm) | None => ReadMode::Decrypt,
     }
 }
 
@@ -172,7 +172,7 @@ async fn open(store: &StoreView, context: &Context, before: Option<&Arc<Session>
         doubt.settle();
     }
     let scope = reader.scope();
-    context.quotas.state(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
+    context.quotas.set(&quota_key(&store.key), &scope.account, &scope.region, store.quota);
     let place = format!("{}/{}", store.key.namespace.as_deref().unwrap_or_default(), store.key.name);
     let secret = store.credentials.as_ref().map_or_else(|| "ambient".to_owned(), |(ns, name)| format!("{ns}/{name}"));
     let source = format!("{}/{place}/{region}/{}/{secret}", store.key.kind.as_str(), scope.account);
@@ -253,7 +253,7 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
             status.identity =
                 Some(CallerIdentityStatus { arn: principal.arn.clone(), account: principal.account.clone() });
             status.region = Some(scope.region.clone());
-            status.requests_per_second = Some(rate(session.reader.budget().stated()));
+            status.requests_per_second = Some(rate(session.reader.rate_limit().limit()));
         }
         Err(fault) => status.conditions = conditions.not_ready(fault.reason, &fault.message),
     }
@@ -268,7 +268,7 @@ async fn report(store: &StoreView, context: &Context, opened: Result<&Session, &
 
 /// Says so if looking as often as asked takes more than is allowed: what is possible then.
 fn overload(reader: &Reader<AwsApi>) -> String {
-    let ((names, load), allowed) = (reader.load(), reader.budget().stated());
+    let ((names, load), allowed) = (reader.load(), reader.rate_limit().limit());
     if load <= allowed {
         return String::new();
     }
