@@ -20,7 +20,10 @@ use crate::{
         audit::{Principal, to_seconds},
         parameter::{key::KeyState, path_query::PathQuery},
     },
-    parameters::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext},
+    parameters::{
+        Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter,
+        ParameterApi, ParameterDescription, Plaintext, ReadMode,
+    },
 };
 
 const GET_PARAMETERS: (&str, &str) = ("ssm.amazonaws.com", "GetParameters");
@@ -36,18 +39,18 @@ const DESCRIBE_PAGE_SIZE: i32 = 50;
 const PATH_PAGE_SIZE: i32 = 10;
 
 impl ParameterApi for AwsApi {
-    async fn get_parameters(&self, names: &[String], mode: Mode) -> Call<Answer> {
-        let (recorder, decrypt) = (CallRecorder::default(), mode == Mode::Decrypt);
+    async fn get_parameters(&self, names: &[String], mode: ReadMode) -> Attempt<GetParametersResult> {
+        let (recorder, decrypt) = (CallRecorder::default(), mode == ReadMode::Decrypt);
         let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
-        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| Answer {
-            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
-            invalid: output.invalid_parameters.unwrap_or_default(),
+        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersResult {
+            parameters: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
+            invalid_parameters: output.invalid_parameters.unwrap_or_default(),
         });
         let parameters = json!({"names": names, "withDecryption": decrypt});
         self.call(GET_PARAMETERS, parameters, &recorder, result)
     }
 
-    async fn describe_parameters(&self, names: &[String], page: Option<&str>) -> Call<Descriptions> {
+    async fn describe_parameters(&self, names: &[String], page: Option<&str>) -> Attempt<DescribeParametersPage> {
         let recorder = CallRecorder::default();
         let filter = ParameterStringFilter::builder().key("Name").option("Equals").set_values(Some(names.to_vec()));
         let mut parameters = json!({
@@ -60,14 +63,19 @@ impl ParameterApi for AwsApi {
         let request =
             self.ssm.describe_parameters().set_parameter_filters(filter.build().ok().map(|filter| vec![filter]));
         let request = request.max_results(DESCRIBE_PAGE_SIZE).set_next_token(page.map(str::to_owned));
-        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| Descriptions {
-            found: output.parameters.into_iter().flatten().filter_map(description).collect(),
-            next: output.next_token.filter(|token| !token.is_empty()),
-        });
+        let result =
+            request.customize().interceptor(recorder.clone()).send().await.map(|output| DescribeParametersPage {
+                descriptions: output.parameters.into_iter().flatten().filter_map(description).collect(),
+                next_token: output.next_token.filter(|token| !token.is_empty()),
+            });
         self.call(DESCRIBE_PARAMETERS, parameters, &recorder, result)
     }
 
-    async fn get_parameters_by_path(&self, listing: &PathQuery, page: Option<&str>) -> Call<Page> {
+    async fn get_parameters_by_path(
+        &self,
+        listing: &PathQuery,
+        page: Option<&str>,
+    ) -> Attempt<GetParametersByPathPage> {
         let recorder = CallRecorder::default();
         let mut parameters = json!({
             "path": listing.path,
@@ -85,14 +93,20 @@ impl ParameterApi for AwsApi {
         if let Some(page) = page {
             parameters["nextToken"] = json!(page);
         }
-        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| Page {
-            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, Mode::Look)).collect(),
-            next: output.next_token.filter(|token| !token.is_empty()),
-        });
+        let result =
+            request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersByPathPage {
+                parameters: output
+                    .parameters
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|p| parameter(p, ReadMode::Version))
+                    .collect(),
+                next_token: output.next_token.filter(|token| !token.is_empty()),
+            });
         self.call(GET_PARAMETERS_BY_PATH, parameters, &recorder, result)
     }
 
-    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Call<Plaintext> {
+    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Attempt<Plaintext> {
         let Ciphertext { blob, key_id, context } = ciphertext;
         let recorder = CallRecorder::default();
         let request = self.kms.decrypt().ciphertext_blob(Blob::new(blob)).set_key_id(key_id.map(str::to_owned));
@@ -112,7 +126,7 @@ impl ParameterApi for AwsApi {
         self.call(DECRYPT, parameters, &recorder, result)
     }
 
-    async fn describe_key(&self, key: &str) -> Call<KeyState> {
+    async fn describe_key(&self, key: &str) -> Attempt<KeyState> {
         let recorder = CallRecorder::default();
         let request = self.kms.describe_key().key_id(key);
         let result = request.customize().interceptor(recorder.clone()).send().await;
@@ -120,7 +134,7 @@ impl ParameterApi for AwsApi {
         self.call(DESCRIBE_KEY, json!({"keyId": key}), &recorder, result)
     }
 
-    async fn get_caller_identity(&self) -> Call<Principal> {
+    async fn get_caller_identity(&self) -> Attempt<Principal> {
         let recorder = CallRecorder::default();
         let request = self.sts.get_caller_identity();
         let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| Principal {
@@ -143,13 +157,13 @@ impl AwsApi {
         request_parameters: Value,
         recorder: &CallRecorder,
         result: Result<T, SdkError<E, HttpResponse>>,
-    ) -> Call<T>
+    ) -> Attempt<T>
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         let result = result.map_err(|error| convert(&error, recorder));
-        let facts = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
-        Call { facts, result }
+        let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
+        Attempt { call, result }
     }
 }
 
@@ -166,12 +180,12 @@ fn key_state(key: &str, metadata: Option<&KeyMetadata>) -> KeyState {
     }
 }
 
-fn description(metadata: ParameterMetadata) -> Option<Description> {
-    Some(Description { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
+fn description(metadata: ParameterMetadata) -> Option<ParameterDescription> {
+    Some(ParameterDescription { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
 }
 
 /// Converts a parameter. Drops the value if only the version was requested, and `SourceResult`, which holds a secret.
-fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
+fn parameter(parameter: SsmParameter, mode: ReadMode) -> Option<Parameter> {
     let source = parameter.source_result.map(Zeroizing::new);
     Some(Parameter {
         arn: parameter.arn?,
@@ -182,7 +196,7 @@ fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
             .last_modified_date
             .and_then(|date| date.to_millis().ok())
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-        value: parameter.value.filter(|_| mode != Mode::Look).map(|value| Arc::new(value.into())),
+        value: parameter.value.filter(|_| mode != ReadMode::Version).map(|value| Arc::new(value.into())),
         key: None,
         secret_version: source.and_then(|source| secret_version(&source)),
     })
@@ -208,7 +222,7 @@ mod tests {
         assert_eq!(secret_version(source).as_deref(), Some("v-1"));
         assert_eq!(secret_version("s3cr3t"), None);
         let response = SsmParameter::builder().arn("arn").name("n").value("s3cr3t").source_result(source).build();
-        let converted = parameter(response, Mode::Decrypt).expect("a parameter");
+        let converted = parameter(response, ReadMode::Decrypt).expect("a parameter");
         assert!(!format!("{converted:?}").contains("s3cr3t"), "{converted:?}");
     }
 }

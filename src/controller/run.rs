@@ -186,8 +186,8 @@ fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + S
     let context = context.clone();
     move |metrics| {
         metrics.objects(&context.object_states.by_reason());
-        for (account, region, budgets) in context.quotas.places() {
-            metrics.quota(&account, &region, budgets.parameters.stated(), budgets.parameters.rate());
+        for (account, region, limits) in context.quotas.all() {
+            metrics.quota(&account, &region, limits.parameters.limit(), limits.parameters.rate());
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         report::{status::Found, text::list},
         schedule::decide::{Purpose, SecretState},
     },
-    parameters::{Known, LookUp},
+    parameters::{LookupResult, Snapshot},
 };
 
 /// How soon an absence of an optional parameter is confirmed.
@@ -36,9 +36,9 @@ impl Pass<'_> {
         let interval = self.object.spec.refresh_interval();
         let lookups = plan.lookups();
         let looked_up = if self.is_second_listing_due() {
-            Some(session.reader.look_up(&lookups, Purpose::VersionCheck, true, &self.audited()).await)
+            Some(session.reader.lookup(&lookups, Purpose::VersionCheck, true, &self.audited()).await)
         } else {
-            session.reader.looked_up(&lookups)
+            session.reader.cached_lookup(&lookups)
         };
         let is_looked_up = looked_up.is_some();
         let complete = match looked_up {
@@ -52,12 +52,12 @@ impl Pass<'_> {
             let status = Box::new(pass.subject(&before).unchanged());
             Ok(Passed::Done(Done { status, events: Vec::new(), wake }))
         };
-        let known = if is_looked_up { session.reader.known(&reads) } else { Known::Unseen };
+        let known = if is_looked_up { session.reader.snapshot(&reads) } else { Snapshot::Incomplete };
         let versions = match known {
             // Nobody polls: what the status records stands until something else says otherwise.
-            Known::Unseen if interval.is_none() => return unchanged(self, None),
-            Known::Unseen => return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing)),
-            Known::Seen { versions, errors, accesses } => {
+            Snapshot::Incomplete if interval.is_none() => return unchanged(self, None),
+            Snapshot::Incomplete => return Ok(Passed::Waiting(LOOK_AGAIN, Reason::Progressing)),
+            Snapshot::Complete { versions, errors, accesses } => {
                 self.accesses.extend(accesses);
                 match session.reader.fault(&errors) {
                     Some(fault) => return Err(fault),
@@ -108,7 +108,7 @@ impl Pass<'_> {
         &mut self,
         session: &StoreConnection,
         plan: &'p Plan,
-        known: LookUp,
+        known: LookupResult,
         bounds: &ReadAuthority<'_>,
     ) -> Result<Cow<'p, Plan>, Fault> {
         self.accesses.extend(known.accesses);

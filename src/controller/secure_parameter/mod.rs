@@ -54,7 +54,7 @@ use crate::{
         },
         schedule::decide::{Decision, Purpose, decide},
     },
-    parameters::{Subscriber, Terms},
+    parameters::{Subscriber, WatchOptions},
 };
 
 /// Most characters of the sync annotation that count and are echoed.
@@ -210,7 +210,7 @@ impl<'a> Pass<'a> {
         if self.memory.watched_by.as_ref().is_some_and(|reader| !Arc::ptr_eq(reader, &session.reader)) {
             self.unwatch();
         }
-        let terms = Terms { interval, revalidate: session.revalidate, mode: session.mode };
+        let terms = WatchOptions { interval, revalidate: session.revalidate, mode: session.mode };
         session.reader.watch(&self.subscriber(), &self.audited(), plan, terms, look);
         // Names that come with a path are known only once it was listed.
         if self.memory.watched_by.is_none() || !plan.paths.is_empty() {
@@ -309,6 +309,6 @@ impl<'a> Pass<'a> {
 
 /// The plan, complete as far as it is known without asking what there is.
 fn as_known<'p>(session: &StoreConnection, plan: &'p Plan, bounds: &ReadAuthority<'_>) -> Cow<'p, Plan> {
-    let known = session.reader.looked_up(&plan.lookups());
+    let known = session.reader.cached_lookup(&plan.lookups());
     known.and_then(|known| plan.resolve(&known.found, bounds).ok()).unwrap_or(Cow::Borrowed(plan))
 }

@@ -19,7 +19,7 @@ use crate::{
         plan::plan::Plan,
         schedule::decide::{Known, SecretState},
     },
-    parameters::Known as Looked,
+    parameters::Snapshot,
 };
 
 impl Pass<'_> {
@@ -122,10 +122,10 @@ impl Pass<'_> {
         };
         let (lookups, plan) = (plan.lookups(), as_known(session, plan, bounds));
         let reads = plan.reads();
-        let looked_up = session.reader.looked_up(&lookups).map(|known| (known.errors, known.accesses));
-        let looked_at = match session.reader.known(&reads) {
-            Looked::Seen { errors, accesses, .. } => Some((errors, accesses)),
-            Looked::Unseen => None,
+        let looked_up = session.reader.cached_lookup(&lookups).map(|known| (known.errors, known.accesses));
+        let looked_at = match session.reader.snapshot(&reads) {
+            Snapshot::Complete { errors, accesses, .. } => Some((errors, accesses)),
+            Snapshot::Incomplete => None,
         };
         for (errors, accesses) in [looked_up, looked_at].into_iter().flatten() {
             if errors.values().any(|error| !error.is_outage())

@@ -35,7 +35,7 @@ use crate::{
         },
         secret::render::{KmsPlaintexts, render},
     },
-    parameters::{KmsDecryption, Mode, Reading},
+    parameters::{KmsDecryption, ReadMode, Reading},
 };
 
 /// How long a read may wait for its turn before the status says so: a little longer than the reader tries throttled calls
@@ -59,7 +59,7 @@ impl Pass<'_> {
         let is_polled = self.object.spec.refresh_interval().is_some();
         let anew = purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
         let (anew, object) = (self.is_second_listing_due() || anew, self.audited());
-        let known = self.patiently(session, session.reader.look_up(&lookups, purpose, anew, &object)).await;
+        let known = self.patiently(session, session.reader.lookup(&lookups, purpose, anew, &object)).await;
         self.resolve(session, plan, known, bounds)
     }
 
@@ -154,7 +154,7 @@ impl Pass<'_> {
             to_seconds(self.now),
             scope.account,
             scope.region,
-            session.reader.budget().rate()
+            session.reader.rate_limit().rate()
         );
         let fault = Fault::new(Reason::Throttled, message);
         let status = self.subject(&before).failed(&fault, self.now, self.object.spec.refresh_interval());
@@ -173,7 +173,8 @@ impl Pass<'_> {
         purpose: Purpose,
     ) -> Result<KmsPlaintexts, Fault> {
         let object = self.audited().because(purpose);
-        let KmsDecryption { opened, accesses, fault } = session.reader.kms_decrypt_all(plan, reading, &object).await;
+        let KmsDecryption { plaintexts: opened, accesses, fault } =
+            session.reader.kms_decrypt_all(plan, reading, &object).await;
         self.accesses.extend(accesses);
         fault.map_or(Ok(opened), Err)
     }
@@ -182,7 +183,7 @@ impl Pass<'_> {
     pub(crate) fn detours(&self, session: &StoreConnection) -> Option<&SsmFallbacks> {
         static NONE: SsmFallbacks = SsmFallbacks::new();
         // Where Parameter Store is to decrypt, that is no detour.
-        if session.mode == Mode::Direct { self.memory.detours.as_ref() } else { Some(&NONE) }
+        if session.mode == ReadMode::Ciphertext { self.memory.detours.as_ref() } else { Some(&NONE) }
     }
 
     /// Warnings about keys that are news to the status.
@@ -228,7 +229,7 @@ impl Pass<'_> {
         };
         self.plan_restart(write, &written.secret);
         let keys = session.reader.keys(&reading.versions);
-        let detours = reading.detours.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
+        let detours = reading.fallbacks.iter().map(|(wanted, detour)| (wanted.clone(), detour.to_string())).collect();
         let found = Found { versions: &reading.versions, keys: &keys, detours: Some(&detours) };
         let status = Box::new(self.subject(&before).written(written, found, revision));
         let repaired = matches!(purpose, Purpose::SecretDrifted | Purpose::SecretMissing) && changed;

@@ -12,7 +12,7 @@ use crate::{
         Fault,
         access::grant::{Grant, Namespace},
     },
-    parameters::{Mode, Reader},
+    parameters::{ReadMode, Reader},
 };
 
 /// The connection of a store to AWS.
@@ -26,7 +26,7 @@ pub(crate) struct StoreConnection {
     /// Identity and region that the reader was opened with. The reader is replaced when they change.
     pub(crate) reader_key: String,
     /// How values are decrypted.
-    pub(crate) mode: Mode,
+    pub(crate) mode: ReadMode,
     /// Interval at which unchanged values are decrypted again, to notice that access was withdrawn.
     pub(crate) revalidate: Option<Duration>,
     /// Whether AWS accepts the credentials.

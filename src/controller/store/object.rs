@@ -11,7 +11,7 @@ use crate::{
         StoreStatus,
     },
     domain::audit::ObjectRef,
-    parameters::Mode,
+    parameters::ReadMode,
 };
 
 /// A store of either kind.
@@ -32,7 +32,7 @@ pub(crate) struct StoreObject {
     /// `spec.quota.requestsPerSecond`.
     pub(crate) quota: Option<i32>,
     /// How values are decrypted.
-    pub(crate) mode: Mode,
+    pub(crate) mode: ReadMode,
     /// Interval at which unchanged values are decrypted again. `None` turns that off.
     pub(crate) revalidate: Option<Duration>,
     /// The status as the cache shows it.
@@ -90,10 +90,10 @@ impl From<&ParameterStore> for StoreObject {
     }
 }
 
-const fn mode(decryption: Option<Decryption>) -> Mode {
+const fn mode(decryption: Option<Decryption>) -> ReadMode {
     match decryption {
-        Some(Decryption::Direct) => Mode::Direct,
-        Some(Decryption::ViaSsm) | None => Mode::Decrypt,
+        Some(Decryption::Direct) => ReadMode::Ciphertext,
+        Some(Decryption::ViaSsm) | None => ReadMode::Decrypt,
     }
 }
 

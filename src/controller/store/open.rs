@@ -43,7 +43,7 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
         credential_health.mark_accepted();
     }
     let scope = reader.scope();
-    context.quotas.state(&store.key.path(), &scope.account, &scope.region, store.quota);
+    context.quotas.set(&store.key.path(), &scope.account, &scope.region, store.quota);
     Ok(Arc::new(StoreConnection {
         access: store.access.clone(),
         source: source(store, region, &scope.account),

@@ -69,7 +69,7 @@ fn inputs<'a>(
             principal: reader.principal(),
             parameters,
             load,
-            allowed: reader.budget().stated(),
+            allowed: reader.rate_limit().limit(),
             check_due_in: connection.credential_health.check_due_in(),
         }
     });
