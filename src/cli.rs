@@ -1,4 +1,4 @@
-//! Arguments as typed.
+//! The arguments of the command line.
 
 use std::net::SocketAddr;
 
@@ -10,36 +10,36 @@ use crate::telemetry::LogFormat;
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Subcommands.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the operator against the cluster of the kubeconfig or of the pod.
+    /// Run the operator in the cluster of the current kubeconfig, or of the pod it runs in.
     Run(RunArgs),
     /// Print the CustomResourceDefinitions as YAML.
     Crds(CrdsArgs),
 }
 
-/// Arguments of `run`. Region, credentials and endpoints of AWS come from the environment, as for every AWS tool.
+/// Arguments of `run`. Region, credentials and endpoints of AWS are configured as for every AWS tool.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Address of /healthz, /readyz and /metrics.
+    /// Address on which to serve /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// Form of log lines on standard error. Audit records go to standard output as JSON in either case.
+    /// Format of the log lines on standard error. Audit records are always written to standard output as JSON.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// What to log: a level, or a list of target=level.
+    /// Log level, or a comma-separated list of target=level.
     #[arg(long, default_value = "info")]
     pub log_filter: String,
 
-    /// Most objects reconciled at a time.
+    /// Maximum number of SecureParameters to reconcile concurrently.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 }
@@ -47,7 +47,7 @@ pub struct RunArgs {
 /// Arguments of `crds`.
 #[derive(Args, Debug)]
 pub struct CrdsArgs {
-    /// Write one file per definition into this folder instead of printing.
+    /// Write one file per definition to this folder instead of standard output.
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<std::path::PathBuf>,
 }

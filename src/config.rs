@@ -1,39 +1,37 @@
-//! From arguments and environment to what they mean. Only here is the environment read, besides what the AWS and
-//! Kubernetes clients read of theirs.
+//! Validates arguments and environment. Only this file reads environment variables, apart from those that the AWS and
+//! Kubernetes clients read themselves.
 
 use std::{env, net::SocketAddr};
 
 use crate::{cli::RunArgs, telemetry::LogFormat};
 
-/// Variable that makes the AWS SDK log bodies with values in clear.
+/// The variable that makes the AWS SDK log request and response bodies, which hold decrypted values.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
 
-/// A validated configuration of `run`.
+/// The validated configuration of `run`.
 #[derive(Debug)]
 pub struct Config {
     /// Address of /healthz, /readyz and /metrics.
     pub listen: SocketAddr,
-    /// Form of log lines.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// What to log.
+    /// A log level, or a list of `target=level`.
     pub log_filter: String,
-    /// Most objects reconciled at a time.
+    /// Most `SecureParameter`s that are reconciled concurrently.
     pub concurrency: u16,
-    /// Names this process in Events: the pod's name in a cluster.
+    /// Name of this process in Events: the name of the pod, if it runs in one.
     pub instance: String,
 }
 
 impl Config {
-    /// Reads the environment beside the arguments.
+    /// Combines the arguments with the environment.
     ///
     /// # Errors
-    /// One sentence, if the environment would make values leak.
+    /// One sentence, if the environment would make values leak into the log.
     pub fn new(args: RunArgs) -> Result<Self, String> {
-        let leaks = env::var(LOG_SENSITIVE_BODIES).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
-        if leaks {
+        if env::var(LOG_SENSITIVE_BODIES).is_ok_and(|value| value.eq_ignore_ascii_case("true")) {
             return Err(format!(
-                "{LOG_SENSITIVE_BODIES}=true would write decrypted values to the log; unset it, the operator does not \
-                 start with it."
+                "{LOG_SENSITIVE_BODIES}=true would write decrypted values to the log; unset it to start the operator."
             ));
         }
         Ok(Self {

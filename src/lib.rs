@@ -1,36 +1,37 @@
-//! Secure Parameter Operator: AWS Parameter Store `SecureString`s as native Kubernetes Secrets.
+//! Secure Parameter Operator: turns AWS Parameter Store `SecureString`s into native Kubernetes Secrets.
 //!
 //! ```text
 //!  SecureParameter watch ─┐
 //!  Secret metadata watch ─┤                        ┌─> Secret (server-side apply, metadata-only answer)
-//!  stores, namespaces ────┴─> queue ─> reconcile ──┼─> status
-//!                                  │               └─> audit records ─> JSON log, Events
-//!                                  └─> domain: plan ─> decide ─> [parameters: read] ─> render ─> ownership ─> outcome
+//!  stores, namespaces ────┼─> queue ─> reconcile ──┼─> status, restart of workloads
+//!  Parameter Store ───────┤    (one object)        └─> audit records ─> JSON log, Events
+//!  (polled) ──────────────┘         │
+//!                                   └─> domain: plan ─> decide ─> [parameters: fetch] ─> render ─> apply ─> conclude
 //! ```
 //!
-//! Folders are layers; `tests/integration/layers.rs` holds them apart:
+//! Folders are layers. `tests/integration/layers.rs` checks which may use which, and that no two files import each
+//! other.
 //!
-//! | Module | Holds | May use |
+//! | Module | Contains | May use |
 //! | --- | --- | --- |
-//! | `cli`, `config` | arguments and environment | all |
-//! | `api` | the Kubernetes contract | |
-//! | `domain` | the pure stages | `api` |
-//! | `parameters` | the reader and the port to AWS | `domain`, `api` |
-//! | `aws` | adapters behind that port; the only place with AWS crates | `parameters`, `domain`, `api` |
-//! | `kubernetes` | the only place that calls the Kubernetes API | `domain`, `api` |
-//! | `telemetry` | logs, metrics, audit stream, health | `domain`, `api` |
-//! | `controller` | reconciles that wire the stages | all of these |
+//! | [`cli`], [`config`] | arguments and environment | all |
+//! | [`api`] | the Kubernetes contract: kinds, conditions, reasons, names | |
+//! | [`domain`] | pure decisions | `api` |
+//! | `parameters` | the reader of Parameter Store and its port to AWS | `domain`, `api` |
+//! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `domain`, `api` |
+//! | [`kubernetes`] | the only folder that calls the Kubernetes API | `domain`, `api` |
+//! | [`telemetry`] | logs, metrics, audit stream, health | `domain`, `api` |
+//! | [`controller`] | the reconciles, which connect all of these | all but `cli` and `config` |
 
 pub mod api;
-pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod domain;
 pub mod kubernetes;
-
-pub mod parameters;
 pub mod telemetry;
 
+mod aws;
+mod parameters;
 #[cfg(test)]
 mod random;

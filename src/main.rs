@@ -1,4 +1,4 @@
-//! The operator's program: arguments, then the library.
+//! The program: parses the arguments and calls the library.
 
 use std::{
     io::{Write, stderr, stdout},
@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    // First of all, and once: Kubernetes and AWS clients share this provider.
+    // Installed once and before any client: those of Kubernetes and of AWS share this crypto provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = match Cli::parse().command {
         Command::Run(args) => start(args),
@@ -29,16 +29,16 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            // On one line, also where a library had more to say.
-            let words: Vec<_> = sentence.split_whitespace().collect();
+        Err(message) => {
+            // Messages of libraries may have several lines; this prints one.
+            let words: Vec<_> = message.split_whitespace().collect();
             let _ = writeln!(stderr(), "{}", words.join(" "));
             ExitCode::FAILURE
         }
     }
 }
 
-// One thread: the operator waits for others nearly all the time, and each thread has memory of its own.
+// One thread: the operator waits most of the time, and each further thread would need memory of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn start(args: RunArgs) -> Result<(), String> {
     let config = Config::new(args)?;
@@ -52,7 +52,7 @@ async fn start(args: RunArgs) -> Result<(), String> {
     Box::pin(run(clients, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
 }
 
-/// The first SIGTERM or SIGINT stops cleanly; a second one ends the process at once.
+/// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process at once.
 fn stop_on_signal() -> Result<CancellationToken, String> {
     let stop = CancellationToken::new();
     let listen = |kind| signal(kind).map_err(|error| format!("Cannot listen for signals: {error}."));
@@ -77,10 +77,10 @@ fn stop_on_signal() -> Result<CancellationToken, String> {
 fn print_crds(args: &CrdsArgs) -> Result<(), String> {
     let print = |text: &str| stdout().write_all(text.as_bytes()).map_err(|error| format!("Cannot print: {error}."));
     for (file, manifest) in crds() {
-        let yaml = to_yaml(&manifest).map_err(|error| format!("{file}: {error}."))?;
+        let yaml = to_yaml(&manifest).map_err(|error| format!("Cannot render {file}: {error}."))?;
         match &args.write {
             Some(folder) => std::fs::write(folder.join(&file), yaml)
-                .map_err(|error| format!("{} cannot be written: {error}.", folder.join(&file).display()))?,
+                .map_err(|error| format!("Cannot write {}: {error}.", folder.join(&file).display()))?,
             None => print(&format!("---\n{yaml}"))?,
         }
     }

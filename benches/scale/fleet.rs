@@ -129,7 +129,7 @@ pub async fn reasons(world: &World, expected: &[(&str, usize)]) -> Result<()> {
     let mut seen = BTreeMap::new();
     let what = format!("objects to show {expected:?}");
     let waited = eventually(&what, PATIENCE, async || {
-        seen = operator::by_reason(world, "objects").await?;
+        seen = operator::by_reason(world, "objects{").await?;
         seen.retain(|_, count| *count > 0);
         Ok((seen == expected).then_some(()))
     });
@@ -156,7 +156,10 @@ pub async fn settled(world: &World) -> Result<()> {
 /// Waits until the operator has reconciled so many times with success.
 pub async fn reconciles(world: &World, count: usize) -> Result<()> {
     eventually(&format!("{count} reconciles"), PATIENCE, async || {
-        let reconciled = operator::by_reason(world, "reconciles_total").await?.remove("Synced").unwrap_or_default();
+        let reconciled = operator::by_reason(world, "reconciles_total{kind=\"SecureParameter\",")
+            .await?
+            .remove("Synced")
+            .unwrap_or_default();
         Ok((reconciled >= count).then_some(()))
     })
     .await

@@ -85,10 +85,10 @@ fn count(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
-/// The operator's own metrics of one name, by reason.
+/// The operator's own metrics by reason; `metric` is a name and the labels before the reason, as in `objects{`.
 pub async fn by_reason(world: &World, metric: &str) -> Result<BTreeMap<String, usize>> {
     let (_, text) = world.operator().get("/metrics").await?;
-    let prefix = format!("secureparameter_{metric}{{reason=\"");
+    let prefix = format!("secureparameter_{metric}reason=\"");
     let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "));
     lines.map(|(reason, count)| Ok((reason.to_owned(), count.trim().parse()?))).collect()
 }

@@ -1,6 +1,6 @@
-//! What can be seen of one AWS call on its way: request id, service clock, user agent, access key id.
+//! Records what the HTTP messages of one AWS call show: request id, service time, user agent, access key id.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_sdk_ssm::{
     config::{
@@ -9,18 +9,20 @@ use aws_sdk_ssm::{
     },
     error::BoxError,
 };
-use aws_smithy_runtime_api::http::Headers;
+use aws_smithy_runtime_api::http::Headers as HttpHeaders;
 use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::domain::audit::{ApiCall, aws_error::AwsError};
 
-/// Watches one call. Clones share what they saw.
+/// Records one call. Clones share the record.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CallRecorder(Arc<Mutex<Seen>>);
+pub(crate) struct CallRecorder(Arc<Mutex<Headers>>);
 
+/// Facts from the headers of request and response.
 #[derive(Debug, Default)]
-struct Seen {
+struct Headers {
     user_agent: Option<String>,
     access_key_id: Option<String>,
     request_id: Option<String>,
@@ -29,56 +31,56 @@ struct Seen {
 }
 
 impl CallRecorder {
-    /// The facts of the call, once it is over.
-    pub(crate) fn facts(
+    /// Returns the call as audit records describe it. To be called when the call has ended.
+    pub(crate) fn api_call(
         &self,
         (event_source, event_name): (&'static str, &'static str),
         region: &str,
         request_parameters: Value,
         error: Option<&AwsError>,
     ) -> ApiCall {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = self.0.lock();
         ApiCall {
             event_source,
             event_name,
             region: region.to_owned(),
             request_parameters,
             resources: Vec::new(),
-            request_id: seen.request_id.clone(),
-            event_time: seen.date.unwrap_or_else(Timestamp::now),
-            answered: seen.answered,
-            user_agent: seen.user_agent.clone(),
-            access_key_id: seen.access_key_id.clone(),
+            request_id: recorded.request_id.clone(),
+            event_time: recorded.date.unwrap_or_else(Timestamp::now),
+            answered: recorded.answered,
+            user_agent: recorded.user_agent.clone(),
+            access_key_id: recorded.access_key_id.clone(),
             error: error.cloned(),
             session: None,
         }
     }
 
-    /// Takes note of what is sent.
-    pub(crate) fn sent(&self, headers: &Headers) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.user_agent = headers.get("user-agent").map(str::to_owned);
-        seen.access_key_id = headers.get("authorization").and_then(access_key_id).map(str::to_owned);
+    /// Records the headers of the request.
+    pub(crate) fn record_request(&self, headers: &HttpHeaders) {
+        let mut recorded = self.0.lock();
+        recorded.user_agent = headers.get("user-agent").map(str::to_owned);
+        recorded.access_key_id = headers.get("authorization").and_then(access_key_id).map(str::to_owned);
     }
 
-    /// Takes note of what is answered.
-    pub(crate) fn answered(&self, headers: &Headers) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.answered = true;
-        seen.request_id =
+    /// Records the headers of the response.
+    pub(crate) fn record_response(&self, headers: &HttpHeaders) {
+        let mut recorded = self.0.lock();
+        recorded.answered = true;
+        recorded.request_id =
             headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned);
-        seen.date = headers.get("date").and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
+        recorded.date = headers.get("date").and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
     }
 
-    /// The request id, if an answer arrived.
+    /// Returns the request id, if a response arrived.
     pub(crate) fn request_id(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).request_id.clone()
+        self.0.lock().request_id.clone()
     }
 }
 
 impl Intercept for CallRecorder {
     fn name(&self) -> &'static str {
-        "Capture"
+        "CallRecorder"
     }
 
     fn read_before_transmit(
@@ -87,7 +89,7 @@ impl Intercept for CallRecorder {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.sent(context.request().headers());
+        self.record_request(context.request().headers());
         Ok(())
     }
 
@@ -97,12 +99,12 @@ impl Intercept for CallRecorder {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.answered(context.response().headers());
+        self.record_response(context.response().headers());
         Ok(())
     }
 }
 
-/// The access key id within `AWS4-HMAC-SHA256 Credential=<id>/<date>/...`.
+/// Returns the access key id from `AWS4-HMAC-SHA256 Credential=<id>/<date>/...`.
 fn access_key_id(authorization: &str) -> Option<&str> {
     let (_, credential) = authorization.split_once("Credential=")?;
     credential.split('/').next()

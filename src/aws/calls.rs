@@ -1,7 +1,8 @@
-//! The calls themselves, one attempt each.
+//! Makes the AWS calls, one attempt each.
 
 use std::{error::Error, sync::Arc};
 
+use aws_sdk_kms::types::KeyMetadata;
 use aws_sdk_ssm::{
     error::{ProvideErrorMetadata, SdkError},
     types::{Parameter as SsmParameter, ParameterMetadata, ParameterStringFilter},
@@ -19,7 +20,10 @@ use crate::{
         audit::{Principal, to_rfc3339},
         parameter::{key::KeyState, path_query::PathQuery},
     },
-    parameters::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext},
+    parameters::{
+        Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter,
+        ParameterApi, ParameterDescription, Plaintext, ReadMode,
+    },
 };
 
 const GET_PARAMETERS: (&str, &str) = ("ssm.amazonaws.com", "GetParameters");
@@ -30,52 +34,57 @@ const DESCRIBE_KEY: (&str, &str) = ("kms.amazonaws.com", "DescribeKey");
 const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdentity");
 
 /// Most names in a call of `DescribeParameters`, and most results on a page (Systems Manager API reference).
-const DESCRIBED_NAMES: i32 = 50;
+const DESCRIBE_PAGE_SIZE: i32 = 50;
 /// Most results on a page of `GetParametersByPath` (Systems Manager API reference).
-const LISTED_NAMES: i32 = 10;
+const PATH_PAGE_SIZE: i32 = 10;
 
 impl ParameterApi for AwsApi {
-    async fn get_parameters(&self, names: &[String], mode: Mode) -> Call<Answer> {
-        let (capture, decrypt) = (CallRecorder::default(), mode == Mode::Decrypt);
+    async fn get_parameters(&self, names: &[String], mode: ReadMode) -> Attempt<GetParametersResult> {
+        let (recorder, decrypt) = (CallRecorder::default(), mode == ReadMode::Decrypt);
         let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
-        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Answer {
-            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
-            invalid: output.invalid_parameters.unwrap_or_default(),
+        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersResult {
+            parameters: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
+            invalid_parameters: output.invalid_parameters.unwrap_or_default(),
         });
         let parameters = json!({"names": names, "withDecryption": decrypt});
-        self.call(GET_PARAMETERS, parameters, &capture, result)
+        self.call(GET_PARAMETERS, parameters, &recorder, result)
     }
 
-    async fn describe_parameters(&self, names: &[String], page: Option<&str>) -> Call<Descriptions> {
-        let capture = CallRecorder::default();
+    async fn describe_parameters(&self, names: &[String], page: Option<&str>) -> Attempt<DescribeParametersPage> {
+        let recorder = CallRecorder::default();
         let filter = ParameterStringFilter::builder().key("Name").option("Equals").set_values(Some(names.to_vec()));
         let mut parameters = json!({
             "parameterFilters": [{"key": "Name", "option": "Equals", "values": names}],
-            "maxResults": DESCRIBED_NAMES,
+            "maxResults": DESCRIBE_PAGE_SIZE,
         });
         if let Some(page) = page {
             parameters["nextToken"] = json!(page);
         }
         let request =
             self.ssm.describe_parameters().set_parameter_filters(filter.build().ok().map(|filter| vec![filter]));
-        let request = request.max_results(DESCRIBED_NAMES).set_next_token(page.map(str::to_owned));
-        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Descriptions {
-            found: output.parameters.into_iter().flatten().filter_map(description).collect(),
-            next: output.next_token.filter(|token| !token.is_empty()),
-        });
-        self.call(DESCRIBE_PARAMETERS, parameters, &capture, result)
+        let request = request.max_results(DESCRIBE_PAGE_SIZE).set_next_token(page.map(str::to_owned));
+        let result =
+            request.customize().interceptor(recorder.clone()).send().await.map(|output| DescribeParametersPage {
+                descriptions: output.parameters.into_iter().flatten().filter_map(description).collect(),
+                next_token: output.next_token.filter(|token| !token.is_empty()),
+            });
+        self.call(DESCRIBE_PARAMETERS, parameters, &recorder, result)
     }
 
-    async fn get_parameters_by_path(&self, listing: &PathQuery, page: Option<&str>) -> Call<Page> {
-        let capture = CallRecorder::default();
+    async fn get_parameters_by_path(
+        &self,
+        listing: &PathQuery,
+        page: Option<&str>,
+    ) -> Attempt<GetParametersByPathPage> {
+        let recorder = CallRecorder::default();
         let mut parameters = json!({
             "path": listing.path,
             "recursive": listing.recursive,
             "withDecryption": false,
-            "maxResults": LISTED_NAMES,
+            "maxResults": PATH_PAGE_SIZE,
         });
         let mut request = self.ssm.get_parameters_by_path().path(&listing.path).recursive(listing.recursive);
-        request = request.with_decryption(false).max_results(LISTED_NAMES).set_next_token(page.map(str::to_owned));
+        request = request.with_decryption(false).max_results(PATH_PAGE_SIZE).set_next_token(page.map(str::to_owned));
         if let Some(label) = &listing.label {
             parameters["parameterFilters"] = json!([{"key": "Label", "option": "Equals", "values": [label]}]);
             let filter = ParameterStringFilter::builder().key("Label").option("Equals").values(label).build();
@@ -84,20 +93,26 @@ impl ParameterApi for AwsApi {
         if let Some(page) = page {
             parameters["nextToken"] = json!(page);
         }
-        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Page {
-            found: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, Mode::Look)).collect(),
-            next: output.next_token.filter(|token| !token.is_empty()),
-        });
-        self.call(GET_PARAMETERS_BY_PATH, parameters, &capture, result)
+        let result =
+            request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersByPathPage {
+                parameters: output
+                    .parameters
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|p| parameter(p, ReadMode::Version))
+                    .collect(),
+                next_token: output.next_token.filter(|token| !token.is_empty()),
+            });
+        self.call(GET_PARAMETERS_BY_PATH, parameters, &recorder, result)
     }
 
-    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Call<Plaintext> {
+    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Attempt<Plaintext> {
         let Ciphertext { blob, key_id, context } = ciphertext;
-        let capture = CallRecorder::default();
+        let recorder = CallRecorder::default();
         let request = self.kms.decrypt().ciphertext_blob(Blob::new(blob)).set_key_id(key_id.map(str::to_owned));
         let pairs = context.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let request = request.set_encryption_context(Some(pairs).filter(|_| !context.is_empty()));
-        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Plaintext {
+        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| Plaintext {
             value: output.plaintext.map(Blob::into_inner).unwrap_or_default().into(),
             key: output.key_id,
         });
@@ -108,40 +123,26 @@ impl ParameterApi for AwsApi {
         if let Some(key_id) = key_id {
             parameters["keyId"] = json!(key_id);
         }
-        self.call(DECRYPT, parameters, &capture, result)
+        self.call(DECRYPT, parameters, &recorder, result)
     }
 
-    async fn describe_key(&self, key: &str) -> Call<KeyState> {
-        let capture = CallRecorder::default();
+    async fn describe_key(&self, key: &str) -> Attempt<KeyState> {
+        let recorder = CallRecorder::default();
         let request = self.kms.describe_key().key_id(key);
-        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| {
-            let metadata = output.key_metadata;
-            KeyState {
-                arn: metadata.as_ref().and_then(|m| m.arn.clone()).unwrap_or_else(|| key.to_owned()),
-                manager: metadata.as_ref().and_then(|m| Some(m.key_manager.as_ref()?.as_str().to_owned())),
-                state: metadata
-                    .as_ref()
-                    .and_then(|m| m.key_state.as_ref())
-                    .map_or("Unknown", |s| s.as_str())
-                    .to_owned(),
-                deletion_date: metadata
-                    .and_then(|m| m.deletion_date)
-                    .and_then(|date| Timestamp::from_second(date.secs()).ok())
-                    .map(to_rfc3339),
-            }
-        });
-        self.call(DESCRIBE_KEY, json!({"keyId": key}), &capture, result)
+        let result = request.customize().interceptor(recorder.clone()).send().await;
+        let result = result.map(|output| key_state(key, output.key_metadata.as_ref()));
+        self.call(DESCRIBE_KEY, json!({"keyId": key}), &recorder, result)
     }
 
-    async fn get_caller_identity(&self) -> Call<Principal> {
-        let capture = CallRecorder::default();
+    async fn get_caller_identity(&self) -> Attempt<Principal> {
+        let recorder = CallRecorder::default();
         let request = self.sts.get_caller_identity();
-        let result = request.customize().interceptor(capture.clone()).send().await.map(|output| Principal {
+        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| Principal {
             arn: output.arn.unwrap_or_default(),
             account: output.account.unwrap_or_default(),
             user_id: output.user_id.unwrap_or_default(),
         });
-        self.call(GET_CALLER_IDENTITY, Value::Null, &capture, result)
+        self.call(GET_CALLER_IDENTITY, Value::Null, &recorder, result)
     }
 
     fn region(&self) -> &str {
@@ -154,25 +155,37 @@ impl AwsApi {
         &self,
         operation: (&'static str, &'static str),
         request_parameters: Value,
-        capture: &CallRecorder,
+        recorder: &CallRecorder,
         result: Result<T, SdkError<E, HttpResponse>>,
-    ) -> Call<T>
+    ) -> Attempt<T>
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let result = result.map_err(|error| convert(&error, capture));
-        let facts = capture.facts(operation, &self.region, request_parameters, result.as_ref().err());
-        Call { facts, result }
+        let result = result.map_err(|error| convert(&error, recorder));
+        let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
+        Attempt { call, result }
     }
 }
 
-fn description(metadata: ParameterMetadata) -> Option<Description> {
-    Some(Description { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
+fn key_state(key: &str, metadata: Option<&KeyMetadata>) -> KeyState {
+    let deletion_date = metadata.and_then(|metadata| metadata.deletion_date.as_ref());
+    KeyState {
+        arn: metadata.and_then(|metadata| metadata.arn.clone()).unwrap_or_else(|| key.to_owned()),
+        manager: metadata.and_then(|metadata| Some(metadata.key_manager.as_ref()?.as_str().to_owned())),
+        state: metadata
+            .and_then(|metadata| metadata.key_state.as_ref())
+            .map_or("Unknown", |state| state.as_str())
+            .to_owned(),
+        deletion_date: deletion_date.and_then(|date| Timestamp::from_second(date.secs()).ok()).map(to_seconds),
+    }
 }
 
-/// Takes over what the reader needs; everything else of the answer (ciphertext that nobody asked for, `SourceResult`) is
-/// dropped here.
-fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
+fn description(metadata: ParameterMetadata) -> Option<ParameterDescription> {
+    Some(ParameterDescription { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
+}
+
+/// Converts a parameter. Drops the value if only the version was requested, and `SourceResult`, which holds a secret.
+fn parameter(parameter: SsmParameter, mode: ReadMode) -> Option<Parameter> {
     let source = parameter.source_result.map(Zeroizing::new);
     Some(Parameter {
         arn: parameter.arn?,
@@ -183,14 +196,13 @@ fn parameter(parameter: SsmParameter, mode: Mode) -> Option<Parameter> {
             .last_modified_date
             .and_then(|date| date.to_millis().ok())
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
-        value: parameter.value.filter(|_| mode != Mode::Look).map(|value| Arc::new(value.into())),
+        value: parameter.value.filter(|_| mode != ReadMode::Version).map(|value| Arc::new(value.into())),
         key: None,
         secret_version: source.and_then(|source| secret_version(&source)),
     })
 }
 
-/// The version of a secret in what Secrets Manager said of it: all that is taken from there, since the secret itself is
-/// in there too.
+/// Extracts the version from a response of Secrets Manager. Nothing else of it is kept, since it holds the secret.
 fn secret_version(source: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Source {
@@ -205,12 +217,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_secret_nothing_but_the_version_is_taken() {
+    fn only_the_version_of_a_secret_is_kept() {
         let source = r#"{"ARN": "arn", "name": "db", "versionId": "v-1", "secretString": "s3cr3t"}"#;
         assert_eq!(secret_version(source).as_deref(), Some("v-1"));
         assert_eq!(secret_version("s3cr3t"), None);
-        let answer = SsmParameter::builder().arn("arn").name("n").value("s3cr3t").source_result(source).build();
-        let taken = parameter(answer, Mode::Decrypt).expect("a parameter");
-        assert!(!format!("{taken:?}").contains("s3cr3t"), "{taken:?}");
+        let response = SsmParameter::builder().arn("arn").name("n").value("s3cr3t").source_result(source).build();
+        let converted = parameter(response, ReadMode::Decrypt).expect("a parameter");
+        assert!(!format!("{converted:?}").contains("s3cr3t"), "{converted:?}");
     }
 }

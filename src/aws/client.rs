@@ -1,4 +1,4 @@
-//! Clients: one set per identity and region, all on one HTTP connector.
+//! Creates clients of AWS: one set for each identity and region, all on one HTTP client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,36 +9,37 @@ use aws_sdk_ssm::config::{
 
 use crate::aws::{
     credentials::{refresh::RefreshingCredentials, static_credentials::StaticCredentials},
-    errors::last_cause,
+    errors::root_cause,
     sts_recorder::http_client,
 };
 use crate::domain::audit::AuditSink;
 
-/// Longest wait for one attempt. The SDK has no default; without one a black-holed request would hang for ever.
+/// Longest wait for one attempt. The SDK has no default, and without one a request whose packets are dropped would hang
+/// forever.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for a call, fetching credentials included.
+/// Longest wait for a call, including the loading of credentials.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// AWS as the operator's environment describes it: region, credentials, endpoints, proxies, as every AWS tool finds
-/// them.
+/// The configuration of AWS from the operator's environment: region, credentials, endpoints and proxies, found as every
+/// AWS tool finds them.
 #[derive(Clone, Debug)]
-pub struct Aws {
+pub(crate) struct Aws {
     config: SdkConfig,
 }
 
-/// As whom to call AWS.
+/// The identity that calls AWS.
 #[derive(Clone, Debug)]
-pub enum Identity {
+pub(crate) enum Identity {
     /// The operator's own identity, from its environment.
     Ambient,
-    /// Credentials that a store brings.
+    /// Credentials from the Secret of a store.
     Static(StaticCredentials),
 }
 
 impl Aws {
-    /// Reads the environment and the shared configuration files. Calls by which the SDK obtains credentials go to
-    /// `audit_sink`; those of [`AwsApi`] are recorded by whoever makes them.
-    pub async fn from_environment(audit_sink: Arc<dyn AuditSink>) -> Self {
+    /// Reads the environment and the shared configuration files. The calls that the SDK makes to obtain credentials are
+    /// recorded in `audit_sink`; the calls of [`AwsApi`] are recorded by their caller.
+    pub(crate) async fn from_environment(audit_sink: Arc<dyn AuditSink>) -> Self {
         let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -53,31 +54,33 @@ impl Aws {
             loader = loader.app_name(name);
         }
         let config = loader.load().await;
-        let renewing = config
+        let credentials = config
             .credentials_provider()
             .map(|source| SharedCredentialsProvider::new(RefreshingCredentials::new(source)));
         let mut config = config.into_builder();
-        config.set_credentials_provider(renewing);
+        config.set_credentials_provider(credentials);
         Self { config: config.build() }
     }
 
-    /// The region that the environment names.
-    pub fn region(&self) -> Option<&str> {
+    /// Returns the region of the environment, if it names one.
+    pub(crate) fn region(&self) -> Option<&str> {
         self.config.region().map(Region::as_ref)
     }
 
-    /// Whether the environment gives credentials. Asks whatever source it names: files, web identity, container or
-    /// instance metadata.
+    /// Checks that the environment provides credentials. Loads them from the source that it names: files, web identity,
+    /// container or instance metadata.
     ///
     /// # Errors
-    /// What came of that.
-    pub async fn check_credentials(&self) -> Result<(), String> {
-        let Some(provider) = self.config.credentials_provider() else { return Err("no source of them".to_owned()) };
-        provider.provide_credentials().await.map(drop).map_err(|error| last_cause(&error))
+    /// The cause, as part of a sentence.
+    pub(crate) async fn check_credentials(&self) -> Result<(), String> {
+        let Some(provider) = self.config.credentials_provider() else {
+            return Err("no provider is configured".to_owned());
+        };
+        provider.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
     }
 
-    /// Clients for an identity in a region.
-    pub fn api(&self, identity: &Identity, region: &str) -> AwsApi {
+    /// Creates the clients of an identity in a region.
+    pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
         let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
         if let Identity::Static(credentials) = identity {
             config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
@@ -92,9 +95,9 @@ impl Aws {
     }
 }
 
-/// SSM, KMS and STS as one identity in one region.
+/// Clients of SSM, KMS and STS for one identity in one region.
 #[derive(Clone, Debug)]
-pub struct AwsApi {
+pub(crate) struct AwsApi {
     pub(crate) ssm: aws_sdk_ssm::Client,
     pub(crate) kms: aws_sdk_kms::Client,
     pub(crate) sts: aws_sdk_sts::Client,

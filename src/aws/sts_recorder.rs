@@ -1,5 +1,5 @@
-//! Records of the calls that the SDK's credential chain makes: it opens role sessions on its own, under IRSA and by
-//! profile, and takes no interceptor. The HTTP client is the only place where all of them pass.
+//! Records the calls that the SDK makes to assume roles. Its credential chain makes them on its own, for IRSA and for
+//! profiles, and accepts no interceptor, so they are recorded in the HTTP client, which all of them pass.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,7 +35,7 @@ const EVENT_SOURCE: &str = "sts.amazonaws.com";
 const ASSUME_ROLE: &str = "AssumeRole";
 const WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
-/// The client of all AWS calls: the SDK's default, which records openings of role sessions besides.
+/// Creates the HTTP client of all AWS calls: the SDK's default client, which also records calls that assume a role.
 pub(crate) fn http_client(audit_sink: Arc<dyn AuditSink>, region: String) -> SharedHttpClient {
     let inner = Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
@@ -44,19 +44,19 @@ pub(crate) fn http_client(audit_sink: Arc<dyn AuditSink>, region: String) -> Sha
         builder.set_proxy_config(Some(ProxyConfig::from_env()));
         builder.build()
     });
-    SharedHttpClient::new(Client { inner, recorder: Arc::new(Recorder { audit_sink, region }) })
+    SharedHttpClient::new(RecordingClient { inner, recorder: Arc::new(Recorder { audit_sink, region }) })
 }
 
 #[derive(Debug)]
-struct Client {
+struct RecordingClient {
     inner: SharedHttpClient,
     recorder: Arc<Recorder>,
 }
 
-impl HttpClient for Client {
+impl HttpClient for RecordingClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { inner, recorder: Arc::clone(&self.recorder) })
+        SharedHttpConnector::new(RecordingConnector { inner, recorder: Arc::clone(&self.recorder) })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
@@ -65,22 +65,22 @@ impl HttpClient for Client {
 }
 
 #[derive(Debug)]
-struct Connector {
+struct RecordingConnector {
     inner: SharedHttpConnector,
     recorder: Arc<Recorder>,
 }
 
-impl HttpConnector for Connector {
+impl HttpConnector for RecordingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(call) = StsCall::read(&request) else { return self.inner.call(request) };
-        let mut pending = PendingStsCall { recorder: Arc::clone(&self.recorder), call: Some(call) };
+        let Some(call) = StsCall::parse(&request) else { return self.inner.call(request) };
+        let mut in_flight = InFlightCall { recorder: Arc::clone(&self.recorder), call: Some(call) };
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match inner.call(request).await {
-                Ok(response) => pending.answered(response).await,
+                Ok(response) => in_flight.record_response(response).await,
                 Err(error) => {
-                    // The SDK's words for what went wrong on the way hold no content.
-                    pending.finish(None, Some(&unreachable(error.to_string())));
+                    // The message of a transport error holds no content.
+                    in_flight.finish(None, Some(&unreachable(error.to_string())));
                     Err(error)
                 }
             }
@@ -88,18 +88,18 @@ impl HttpConnector for Connector {
     }
 }
 
-/// What is asked of STS.
+/// A request to assume a role.
 #[derive(Debug)]
 struct StsCall {
     event_name: &'static str,
     request_parameters: Value,
     role: Option<String>,
-    capture: CallRecorder,
+    recorder: CallRecorder,
 }
 
 impl StsCall {
-    /// None for every other call.
-    fn read(request: &HttpRequest) -> Option<Self> {
+    /// Reads the request. Returns `None` for all other requests.
+    fn parse(request: &HttpRequest) -> Option<Self> {
         let form = request.body().bytes().filter(|body| body.starts_with(b"Action=AssumeRole"))?;
         let fields: BTreeMap<_, _> = form_urlencoded::parse(form).into_owned().collect();
         let event_name = match fields.get("Action")?.as_str() {
@@ -107,16 +107,16 @@ impl StsCall {
             WITH_WEB_IDENTITY => WITH_WEB_IDENTITY,
             _ => return None,
         };
-        let capture = CallRecorder::default();
-        capture.sent(request.headers());
+        let recorder = CallRecorder::default();
+        recorder.record_request(request.headers());
         let role = fields.get("RoleArn").cloned();
-        Some(Self { event_name, request_parameters: request_parameters(fields), role, capture })
+        Some(Self { event_name, request_parameters: request_parameters(fields), role, recorder })
     }
 }
 
-/// As CloudTrail spells them; the token is not among them.
+/// Returns the request parameters as CloudTrail spells them, without the token.
 fn request_parameters(fields: BTreeMap<String, String>) -> Value {
-    let spelled = |(name, value): (String, String)| {
+    let spell = |(name, value): (String, String)| {
         let value = match (name.as_str(), value.parse::<i64>()) {
             ("Action" | "Version" | "WebIdentityToken", _) => return None,
             ("DurationSeconds", Ok(seconds)) => json!(seconds),
@@ -126,22 +126,22 @@ fn request_parameters(fields: BTreeMap<String, String>) -> Value {
         name.get_mut(..1)?.make_ascii_lowercase();
         Some((name, value))
     };
-    Value::Object(fields.into_iter().filter_map(spelled).collect::<Map<_, _>>())
+    Value::Object(fields.into_iter().filter_map(spell).collect::<Map<_, _>>())
 }
 
-/// A call under way: recorded also if the SDK gives up on it.
-struct PendingStsCall {
+/// A call in flight. It is recorded even if the SDK drops it, which it does after a timeout.
+struct InFlightCall {
     recorder: Arc<Recorder>,
     call: Option<StsCall>,
 }
 
-impl PendingStsCall {
-    /// Records the answer and hands it on.
-    async fn answered(&mut self, mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+impl InFlightCall {
+    /// Records the response and returns it.
+    async fn record_response(&mut self, mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
         let body = ByteStream::new(response.take_body()).collect().await;
         let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
         if let Some(call) = &self.call {
-            call.capture.answered(response.headers());
+            call.recorder.record_response(response.headers());
         }
         let fields = fields(&body);
         let status = response.status().as_u16();
@@ -153,14 +153,14 @@ impl PendingStsCall {
         Ok(Response::map(response, |_| SdkBody::from(body.clone())))
     }
 
-    fn finish(&mut self, session: Option<RoleSession>, error: Option<&AwsError>) {
+    fn finish(&mut self, session: Option<Session>, error: Option<&AwsError>) {
         if let Some(call) = self.call.take() {
             self.recorder.record(call, session, error);
         }
     }
 }
 
-impl Drop for PendingStsCall {
+impl Drop for InFlightCall {
     fn drop(&mut self) {
         self.finish(None, Some(&unreachable("the request timed out".to_owned())));
     }
@@ -170,9 +170,9 @@ fn unreachable(message: String) -> AwsError {
     AwsError { kind: AwsErrorKind::EndpointUnreachable, code: None, message, request_id: None }
 }
 
-/// The texts of those elements that are not secret.
+/// Returns the text of the elements that are recorded. None of them is secret.
 fn fields(body: &[u8]) -> BTreeMap<&'static str, String> {
-    const WANTED: &[&str] = &[
+    const RECORDED: &[&str] = &[
         "AccessKeyId",
         "AssumedRoleId",
         "Arn",
@@ -185,18 +185,18 @@ fn fields(body: &[u8]) -> BTreeMap<&'static str, String> {
     let mut fields = BTreeMap::new();
     let Ok(mut document) = Document::try_from(body) else { return fields };
     while let Some(element) = document.next_start_element() {
-        let wanted = WANTED.iter().find(|name| element.local() == **name);
-        if let Some((name, Ok(text))) = wanted.map(|name| (*name, try_data(&mut document))) {
+        let recorded = RECORDED.iter().find(|name| element.local() == **name);
+        if let Some((name, Ok(text))) = recorded.map(|name| (*name, try_data(&mut document))) {
             fields.insert(name, text.into_owned());
         }
     }
     fields
 }
 
-fn session(fields: &BTreeMap<&str, String>) -> RoleSession {
+fn session(fields: &BTreeMap<&str, String>) -> Session {
     let field = |name: &str| fields.get(name).cloned();
     let web_identity = field("SubjectFromWebIdentityToken").zip(field("Provider")).zip(field("Audience"));
-    RoleSession {
+    Session {
         access_key_id: field("AccessKeyId"),
         assumed_role_id: field("AssumedRoleId"),
         arn: field("Arn"),
@@ -230,14 +230,14 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Whoever needed credentials caused the call, and all who share them profit: it is made for no object.
-    fn record(&self, call: StsCall, session: Option<RoleSession>, error: Option<&AwsError>) {
-        let StsCall { event_name, request_parameters, role, capture } = call;
-        let mut facts = capture.facts((EVENT_SOURCE, event_name), &self.region, request_parameters, error);
-        facts.resources = role.iter().map(|role| Resource::role(role)).collect();
-        facts.session = session;
+    /// Writes the audit record. It names no object, since all objects share the session.
+    fn record(&self, call: StsCall, session: Option<Session>, error: Option<&AwsError>) {
+        let StsCall { event_name, request_parameters, role, recorder } = call;
+        let mut api_call = recorder.api_call((EVENT_SOURCE, event_name), &self.region, request_parameters, error);
+        api_call.resources = role.iter().map(|role| Resource::role(role)).collect();
+        api_call.session = session;
         let id = uuid::Uuid::new_v4().to_string();
-        self.audit_sink.record_call(&AuditRecord::new(id, &facts, None, Vec::new(), Vec::new()));
+        self.audit_sink.record_call(&AuditRecord::new(id, &api_call, None, Vec::new(), Vec::new()));
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
     fn the_token_is_never_part_of_the_record() {
         let body = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa\
                     &RoleSessionName=spo&DurationSeconds=900&WebIdentityToken=s3cr3t";
-        let call = StsCall::read(&request(body)).expect("a role call");
+        let call = StsCall::parse(&request(body)).expect("a role call");
         assert_eq!(call.event_name, WITH_WEB_IDENTITY);
         let expected = json!({"roleArn": "arn:aws:iam::1:role/a", "roleSessionName": "spo", "durationSeconds": 900});
         assert_eq!(call.request_parameters, expected);
@@ -261,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn other_calls_pass_unread() {
+    fn other_calls_are_not_recorded() {
         for body in ["Action=GetCallerIdentity&Version=2011-06-15", "Action=AssumeRoleWithSAML", "{}", ""] {
-            assert!(StsCall::read(&request(body)).is_none(), "{body}");
+            assert!(StsCall::parse(&request(body)).is_none(), "{body}");
         }
     }
 
     #[test]
-    fn of_an_answer_only_what_identifies_the_session_is_read() {
+    fn only_the_identity_of_the_session_is_read_from_a_response() {
         let body = b"<R><A><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s3cr3t</SecretAccessKey>\
                      <SessionToken>t0k3n</SessionToken></Credentials><AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId>\
                      <Arn>arn:x</Arn></AssumedRoleUser></A></R>";
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_keeps_the_code_and_the_first_line() {
+    fn an_error_keeps_code_and_first_line() {
         let body = b"<E><Error><Code>AccessDenied</Code><Message>Not you.\nx</Message></Error></E>";
         let error = error(&fields(body), 403);
         assert_eq!((error.code.as_deref(), error.message.as_str()), (Some("AccessDenied"), "Not you."));

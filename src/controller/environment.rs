@@ -1,49 +1,52 @@
-//! Whether the operator's environment suffices: a region and credentials, unless every store brings its own.
+//! Checks that the operator's environment suffices: it needs a region and credentials, unless each store has its own.
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::{sleep, timeout};
+
 use crate::controller::context::Context;
 
-/// Gate of readiness: the environment suffices.
-pub const GATE: &str = "environment";
+/// The readiness gate of this check.
+pub(crate) const GATE: &str = "environment";
 
-/// How often a lacking environment is looked at again.
+/// Delay between checks while something is missing.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Waits until the environment suffices, and says what is missing until then.
-pub async fn check(context: Arc<Context>) {
-    // What the stores bring counts, so they are to be known; but without the API server the sentence is due all the same.
-    let _ = tokio::time::timeout(INTERVAL, context.filled.cancelled()).await;
+/// Checks the environment until it suffices. Until then the process is not ready, and says what is missing.
+pub(crate) async fn check(context: Arc<Context>) {
+    // The check depends on the stores. Without the API server they are unknown, but the problem should be reported all
+    // the same.
+    let _ = timeout(INTERVAL, context.caches_ready.cancelled()).await;
     loop {
-        match missing(&context).await {
-            None => return context.health.pass(GATE),
-            Some(sentence) => {
-                if context.health.block(GATE, &sentence) {
-                    tracing::error!("{sentence}");
+        match problem(&context).await {
+            None => return context.health.open(GATE),
+            Some(problem) => {
+                if context.health.close(GATE, &problem) {
+                    tracing::error!("{problem}");
                 }
             }
         }
-        tokio::time::sleep(INTERVAL).await;
+        sleep(INTERVAL).await;
     }
 }
 
-async fn missing(context: &Context) -> Option<String> {
-    let cluster = context.caches.cluster_stores.state();
+async fn problem(context: &Context) -> Option<String> {
+    let cluster_stores = context.caches.cluster_stores.state();
     let stores = context.caches.stores.state();
-    let nobody = cluster.is_empty() && stores.is_empty();
-    let wants_region = cluster.iter().any(|store| store.spec.region.is_none())
+    let no_stores = cluster_stores.is_empty() && stores.is_empty();
+    let needs_region = cluster_stores.iter().any(|store| store.spec.region.is_none())
         || stores.iter().any(|store| store.spec.region.is_none());
-    if (nobody || wants_region) && context.aws.region().is_none() {
+    if (no_stores || needs_region) && context.aws.region().is_none() {
         return Some("No AWS region is configured; set AWS_REGION, or spec.region of every store.".to_owned());
     }
-    // Namespaced stores always bring their own credentials.
-    let wants_credentials = cluster.iter().any(|store| store.spec.identity.is_none());
-    if !nobody && !wants_credentials {
+    // Namespaced stores always have credentials of their own.
+    let needs_credentials = cluster_stores.iter().any(|store| store.spec.identity.is_none());
+    if !no_stores && !needs_credentials {
         return None;
     }
     let cause = context.aws.check_credentials().await.err()?;
     Some(format!(
-        "No AWS credentials could be had ({cause}); give the operator's ServiceAccount a role (IRSA or EKS Pod Identity) \
-         that trusts it, or set spec.identity of every store."
+        "No AWS credentials were found ({cause}); give the operator's ServiceAccount a role (IRSA or EKS Pod Identity) that \
+         trusts it, or set spec.identity of every store."
     ))
 }

@@ -1,4 +1,4 @@
-//! Which objects there are, by what they want: a synchronous index that the watch feeds.
+//! The `SecureParameter`s by uid, by target Secret and by store. A synchronous index that the watch feeds.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,33 +10,38 @@ use kube::{
 
 use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, StoreKind};
 
-/// A store, as objects refer to it.
+/// Identifies a store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StoreKey {
-    /// Kind of the store.
-    pub kind: StoreKind,
-    /// Its namespace; none for cluster stores.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
+pub(crate) struct StoreKey {
+    /// Kind.
+    pub(crate) kind: StoreKind,
+    /// Namespace; `None` for cluster stores.
+    pub(crate) namespace: Option<String>,
+    /// Name.
+    pub(crate) name: String,
 }
 
 impl StoreKey {
-    /// The store of an object.
-    pub fn of(object: &SecureParameter) -> Self {
+    /// Returns the store that an object refers to.
+    pub(crate) fn of(object: &SecureParameter) -> Self {
         let (kind, name) = object.spec.store();
         let namespace = (kind == StoreKind::ParameterStore).then(|| object.metadata.namespace.clone()).flatten();
         Self { kind, namespace, name: name.to_owned() }
     }
 
-    /// This cluster store.
-    pub fn cluster(store: &ClusterParameterStore) -> Self {
+    /// Returns the key of a cluster store.
+    pub(crate) fn cluster(store: &ClusterParameterStore) -> Self {
         Self { kind: StoreKind::ClusterParameterStore, namespace: None, name: store.name_any() }
     }
 
-    /// This namespaced store.
-    pub fn namespaced(store: &ParameterStore) -> Self {
+    /// Returns the key of a namespaced store.
+    pub(crate) fn namespaced(store: &ParameterStore) -> Self {
         Self { kind: StoreKind::ParameterStore, namespace: store.namespace(), name: store.name_any() }
+    }
+
+    /// Returns kind, namespace and name as one string that no other store has.
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}/{}", self.kind.as_str(), self.namespace.as_deref().unwrap_or_default(), self.name)
     }
 }
 
@@ -49,14 +54,15 @@ impl std::fmt::Display for StoreKey {
 /// Namespace and name of a Secret.
 type SecretKey = (String, String);
 
-/// All `SecureParameter`s, by uid, by Secret and by store.
+/// The index.
 #[derive(Debug, Default)]
-pub struct Index {
+pub(crate) struct Index {
     objects: HashMap<String, Entry>,
+    /// The objects with this target, by age.
     by_secret: HashMap<SecretKey, BTreeSet<(Timestamp, String)>>,
     by_store: HashMap<StoreKey, BTreeSet<String>>,
-    /// The uids seen by a list that is under way.
-    listing: Option<BTreeSet<String>>,
+    /// The uids that a list in progress has shown so far.
+    listed: Option<BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +72,7 @@ struct Entry {
     created: Timestamp,
     secret: String,
     store: StoreKey,
-    /// Whether the Secret is one that others made.
+    /// Merges keys into a Secret that it does not own.
     merges: bool,
     deleting: bool,
 }
@@ -94,33 +100,33 @@ impl Entry {
     }
 }
 
-/// What a change of the index calls for.
+/// The effects of a change of the index.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Effects {
-    /// Objects to look at: those that may now have a Secret that another object held.
-    pub objects: BTreeSet<(String, String)>,
+pub(crate) struct Effects {
+    /// Namespaces and names of objects to reconcile, because the Secret that they target may be free now.
+    pub(crate) objects: BTreeSet<(String, String)>,
     /// Stores whose number of subscribers changed.
-    pub stores: BTreeSet<StoreKey>,
-    /// uid, namespace and name of objects that are gone.
-    pub gone: Vec<(String, String, String)>,
+    pub(crate) stores: BTreeSet<StoreKey>,
+    /// uid, namespace and name of deleted objects.
+    pub(crate) deleted: Vec<(String, String, String)>,
 }
 
 impl Index {
-    /// Takes in a watch event.
-    pub fn apply(&mut self, event: &Event<SecureParameter>) -> Effects {
+    /// Applies a watch event.
+    pub(crate) fn apply(&mut self, event: &Event<SecureParameter>) -> Effects {
         let mut effects = Effects::default();
         match event {
-            Event::Init => self.listing = Some(BTreeSet::new()),
+            Event::Init => self.listed = Some(BTreeSet::new()),
             Event::InitApply(object) => {
-                if let (Some(listing), Some(uid)) = (&mut self.listing, &object.metadata.uid) {
-                    listing.insert(uid.clone());
+                if let (Some(listed), Some(uid)) = (&mut self.listed, &object.metadata.uid) {
+                    listed.insert(uid.clone());
                 }
                 self.put(object, &mut effects);
             }
             Event::InitDone => {
-                let listed = self.listing.take().unwrap_or_default();
-                let gone: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
-                for uid in gone {
+                let listed = self.listed.take().unwrap_or_default();
+                let deleted: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
+                for uid in deleted {
                     self.remove(&uid, &mut effects);
                 }
             }
@@ -150,16 +156,16 @@ impl Index {
     fn remove(&mut self, uid: &str, effects: &mut Effects) {
         let entry = self.objects.get(uid).map(|entry| (entry.namespace.clone(), entry.name.clone()));
         self.unlink(uid, effects);
-        effects.gone.extend(entry.map(|(namespace, name)| (uid.to_owned(), namespace, name)));
+        effects.deleted.extend(entry.map(|(namespace, name)| (uid.to_owned(), namespace, name)));
     }
 
     fn unlink(&mut self, uid: &str, effects: &mut Effects) {
         let Some(entry) = self.objects.remove(uid) else { return };
-        if let Some(siblings) = self.by_secret.get_mut(&entry.secret_key()) {
-            siblings.remove(&(entry.created, uid.to_owned()));
-            let waiting = siblings.iter().filter_map(|(_, sibling)| self.objects.get(sibling));
-            effects.objects.extend(waiting.map(|sibling| (sibling.namespace.clone(), sibling.name.clone())));
-            if siblings.is_empty() {
+        if let Some(claimants) = self.by_secret.get_mut(&entry.secret_key()) {
+            claimants.remove(&(entry.created, uid.to_owned()));
+            let waiting = claimants.iter().filter_map(|(_, claimant)| self.objects.get(claimant));
+            effects.objects.extend(waiting.map(|claimant| (claimant.namespace.clone(), claimant.name.clone())));
+            if claimants.is_empty() {
                 self.by_secret.remove(&entry.secret_key());
             }
         }
@@ -172,49 +178,49 @@ impl Index {
         }
     }
 
-    /// Whether an object with this uid exists.
-    pub fn contains(&self, uid: &str) -> bool {
+    /// Reports whether an object with this uid exists.
+    pub(crate) fn contains(&self, uid: &str) -> bool {
         self.objects.contains_key(uid)
     }
 
-    /// Name of the living object with this uid in a namespace.
-    pub fn living(&self, namespace: &str, uid: &str) -> Option<String> {
+    /// Returns the name of the object with this uid, if it is in this namespace and not being deleted.
+    pub(crate) fn name_of(&self, namespace: &str, uid: &str) -> Option<String> {
         let entry = self.objects.get(uid)?;
         (entry.namespace == namespace && !entry.deleting).then(|| entry.name.clone())
     }
 
-    /// Name of the oldest living object that wants this Secret, unless that is `uid`.
-    pub fn older_sibling(&self, namespace: &str, secret: &str, uid: &str) -> Option<String> {
-        let siblings = self.by_secret.get(&(namespace.to_owned(), secret.to_owned()))?;
+    /// Returns the name of the oldest object that would own this Secret, unless that is `uid`.
+    pub(crate) fn older_claimant(&self, namespace: &str, secret: &str, uid: &str) -> Option<String> {
+        let claimants = self.by_secret.get(&(namespace.to_owned(), secret.to_owned()))?;
         let may_hold = |entry: &Entry| !entry.deleting && !entry.merges;
-        let (_, oldest) = siblings.iter().find(|(_, uid)| self.objects.get(uid).is_some_and(may_hold))?;
+        let (_, oldest) = claimants.iter().find(|(_, uid)| self.objects.get(uid).is_some_and(may_hold))?;
         (oldest != uid).then(|| self.objects.get(oldest).map(|entry| entry.name.clone())).flatten()
     }
 
-    /// Objects that want this Secret.
-    pub fn wanting(&self, namespace: &str, secret: &str) -> Vec<ObjectRef<SecureParameter>> {
+    /// Returns the objects that target this Secret.
+    pub(crate) fn targeting(&self, namespace: &str, secret: &str) -> Vec<ObjectRef<SecureParameter>> {
         let uids = self.by_secret.get(&(namespace.to_owned(), secret.to_owned())).into_iter().flatten();
         uids.filter_map(|(_, uid)| self.objects.get(uid)).map(Entry::reference).collect()
     }
 
-    /// Objects that read from this store.
-    pub fn subscribers(&self, store: &StoreKey) -> Vec<ObjectRef<SecureParameter>> {
+    /// Returns the objects that read from this store.
+    pub(crate) fn subscribers(&self, store: &StoreKey) -> Vec<ObjectRef<SecureParameter>> {
         let uids = self.by_store.get(store).into_iter().flatten();
         uids.filter_map(|uid| self.objects.get(uid)).map(Entry::reference).collect()
     }
 
-    /// How many objects read from this store.
-    pub fn subscriber_count(&self, store: &StoreKey) -> usize {
+    /// Returns the number of objects that read from this store.
+    pub(crate) fn subscriber_count(&self, store: &StoreKey) -> usize {
         self.by_store.get(store).map_or(0, BTreeSet::len)
     }
 
-    /// All objects.
-    pub fn all(&self) -> Vec<ObjectRef<SecureParameter>> {
+    /// Returns all objects.
+    pub(crate) fn all(&self) -> Vec<ObjectRef<SecureParameter>> {
         self.objects.values().map(Entry::reference).collect()
     }
 
-    /// Objects of a namespace.
-    pub fn in_namespace(&self, namespace: &str) -> Vec<ObjectRef<SecureParameter>> {
+    /// Returns the objects of a namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<ObjectRef<SecureParameter>> {
         self.objects.values().filter(|entry| entry.namespace == namespace).map(Entry::reference).collect()
     }
 }
@@ -249,39 +255,39 @@ mod tests {
     }
 
     #[test]
-    fn age_decides_between_siblings() {
+    fn the_oldest_object_claims_a_secret() {
         let mut index = Index::default();
         index.apply(&Event::Apply(object("young", 20, "s", "default")));
         index.apply(&Event::Apply(object("old", 10, "s", "default")));
-        assert_eq!(index.older_sibling("shop", "s", "uid-young"), Some("old".into()));
-        assert_eq!(index.older_sibling("shop", "s", "uid-old"), None);
+        assert_eq!(index.older_claimant("shop", "s", "uid-young"), Some("old".into()));
+        assert_eq!(index.older_claimant("shop", "s", "uid-old"), None);
         let effects = index.apply(&Event::Delete(object("old", 10, "s", "default")));
         assert_eq!(effects.objects, [("shop".to_owned(), "young".to_owned())].into());
-        assert_eq!(effects.gone, [("uid-old".to_owned(), "shop".to_owned(), "old".to_owned())]);
-        assert_eq!(index.older_sibling("shop", "s", "uid-young"), None);
+        assert_eq!(effects.deleted, [("uid-old".to_owned(), "shop".to_owned(), "old".to_owned())]);
+        assert_eq!(index.older_claimant("shop", "s", "uid-young"), None);
     }
 
     #[test]
-    fn moving_to_another_store_and_secret_leaves_nothing_behind() {
+    fn a_changed_store_and_target_leave_no_old_entry() {
         let mut index = Index::default();
         index.apply(&Event::Apply(object("a", 1, "s", "one")));
         let effects = index.apply(&Event::Apply(object("a", 1, "t", "two")));
         assert_eq!(effects.stores, [store("one"), store("two")].into());
         assert_eq!((index.subscriber_count(&store("one")), index.subscriber_count(&store("two"))), (0, 1));
-        assert!(index.wanting("shop", "s").is_empty());
-        assert_eq!(index.wanting("shop", "t").len(), 1);
-        assert_eq!(index.apply(&Event::Apply(object("a", 1, "t", "two"))), Effects::default(), "no news");
+        assert!(index.targeting("shop", "s").is_empty());
+        assert_eq!(index.targeting("shop", "t").len(), 1);
+        assert_eq!(index.apply(&Event::Apply(object("a", 1, "t", "two"))), Effects::default(), "nothing changed");
     }
 
     #[test]
-    fn a_new_list_forgets_what_went_unseen() {
+    fn a_new_list_removes_what_it_does_not_show() {
         let mut index = Index::default();
         index.apply(&Event::Apply(object("a", 1, "s", "one")));
         index.apply(&Event::Apply(object("b", 1, "t", "one")));
         index.apply(&Event::Init);
         index.apply(&Event::InitApply(object("b", 1, "t", "one")));
         let effects = index.apply(&Event::InitDone);
-        assert_eq!(effects.gone, [("uid-a".to_owned(), "shop".to_owned(), "a".to_owned())]);
+        assert_eq!(effects.deleted, [("uid-a".to_owned(), "shop".to_owned(), "a".to_owned())]);
         assert!(!index.contains("uid-a") && index.contains("uid-b"));
     }
 }

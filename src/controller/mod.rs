@@ -1,20 +1,17 @@
-//! Wires the stages: watches feed queues, reconciles read and write, and everything ends together.
+//! Connects the layers: watches feed queues, controllers reconcile what is queued, and everything ends together.
 
+mod caches;
 mod context;
+mod controllers;
 mod environment;
 mod index;
 mod observed;
 mod queues;
 mod run;
+mod secret_locks;
 mod secure_parameter;
+mod status_retries;
 mod store;
 mod triggers;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 pub use run::{Settings, run};
-
-/// Locks, also after a panic elsewhere: what is behind our locks is consistent between any two statements.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

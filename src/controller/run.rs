@@ -1,165 +1,213 @@
-//! Runs the operator: starts watches, queues and the HTTP server, and ends them together.
+//! Runs the operator: starts watches, controllers and the HTTP server, and ends them together.
 
-use std::{
-    pin::pin,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
-    sync::mpsc::unbounded_channel,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
-    context::{Caches, Context, SecretLocks},
+    caches::Caches,
+    context::Context,
+    controllers::{run_objects, run_stores},
     environment,
     index::{Index, StoreKey},
-    queues::{run_objects, run_stores, wake},
+    queues::{QueueReceivers, Queues},
+    secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
-    store::{connections::Sessions, readers::Readers},
+    status_retries::StatusRetries,
+    store::{connections::StoreConnections, readers::Readers},
     triggers,
 };
 use crate::{
-    aws::Aws,
+    aws::client::Aws,
     kubernetes::{
-        Clients, Events, Finalizers, ForeignSecrets, Rollouts, Secrets, Statuses, WATCHES, WatchObserver, Watches,
+        Clients,
+        events::Events,
+        finalizer::Finalizers,
+        foreign_secrets::ForeignSecrets,
+        rollout::Rollouts,
+        secrets::read::Secrets,
+        status::Statuses,
+        watches::{WATCHES, WatchObserver, Watches},
     },
-    parameters::Quotas,
-    telemetry::{AuditStream, Health, Metrics, serve},
+    parameters::{Quotas, Subscriber},
+    telemetry::{audit_stream::AuditStream, health::Health, metrics::Metrics, server::serve},
 };
 
-/// How long after a stop reconciles under way may take to finish.
+/// How long reconciles in progress may take after the stop. Together with [`LAST_CALLS`] this is less than the 30
+/// seconds that Kubernetes gives a pod by default.
 const FINISH: Duration = Duration::from_secs(8);
 
-/// How long calls of AWS that are under way then may take: longer than one attempt, so that each has its record.
+/// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.
 const LAST_CALLS: Duration = Duration::from_secs(6);
 
-/// How often unused readers are looked for.
+/// Interval at which unused readers are closed.
 const EVICTION: Duration = Duration::from_secs(60);
 
 /// How the operator runs.
 pub struct Settings {
-    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    /// Serves `/healthz`, `/readyz` and `/metrics`.
     pub listener: TcpListener,
-    /// Most objects reconciled at a time.
+    /// Most `SecureParameter`s that are reconciled concurrently.
     pub concurrency: u16,
-    /// Names this process in Events.
+    /// Name of this process in Events.
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled; what is under way then is finished first, within fourteen seconds.
+/// Runs until `stop` is cancelled. Then ends within fourteen seconds: reconciles in progress are finished, and AWS calls
+/// in flight are recorded.
 ///
 /// # Errors
 /// If the HTTP server fails.
-pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> io::Result<()> {
+    let Settings { listener, concurrency, instance } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
-    let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
-    let aws = Aws::from_environment(audit_sink.clone()).await;
-    let listen = settings.listener.local_addr()?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), region = aws.region(), %listen, "started");
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
-    let (named_secrets, named_changes) = ForeignSecrets::new(clients.watches.clone(), observer);
-    let ((wake, woken), (changed, changed_parameters)) = (wake(), unbounded_channel());
-    let context = Arc::new(Context {
-        filled: CancellationToken::new(),
-        aws,
+    let (context, receivers) = context(clients, instance, &watches, health, metrics, observer).await;
+    let (listen, region) = (listener.local_addr()?, context.aws.region());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
+    let work = Box::pin(start(listener, concurrency, watches, receivers, context.clone(), stop.clone()));
+    finish(work, &context, &stop).await
+}
+
+/// The receiving ends of the channels of a [`Context`].
+struct Receivers {
+    queues: QueueReceivers,
+    foreign_secrets: UnboundedReceiver<(String, String)>,
+    changed_parameters: UnboundedReceiver<Subscriber>,
+}
+
+async fn context(
+    clients: Clients,
+    instance: String,
+    watches: &Watches,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    observer: Arc<dyn WatchObserver>,
+) -> (Arc<Context>, Receivers) {
+    let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
+    let (foreign_secrets, secret_receiver) = ForeignSecrets::new(clients.watches, observer);
+    let (queues, queue_receivers) = Queues::new();
+    let (changed_parameters, receiver) = unbounded_channel();
+    let context = Context {
+        caches_ready: CancellationToken::new(),
+        aws: Aws::from_environment(audit_sink.clone()).await,
         audit_sink,
-        health: health.clone(),
-        metrics: metrics.clone(),
+        health,
+        metrics,
         secrets: Secrets::new(clients.requests.clone()),
         finalizers: Finalizers::new(clients.requests.clone()),
-        workloads: Rollouts::new(clients.requests.clone()),
+        rollouts: Rollouts::new(clients.requests.clone()),
         statuses: Statuses::new(clients.requests.clone()),
-        events: Events::new(clients.requests, settings.instance),
-        named_secrets,
-        caches: Caches::of(&watches),
+        events: Events::new(clients.requests, instance),
+        foreign_secrets,
+        caches: Caches::of(watches),
         index: Mutex::new(Index::default()),
-        states: ObjectStates::default(),
+        object_states: ObjectStates::default(),
         subscriptions: Subscriptions::default(),
         started: Instant::now(),
-        sessions: Sessions::default(),
+        store_connections: StoreConnections::default(),
         readers: Readers::default(),
-        changed,
+        changed_parameters,
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
-        wake,
-    });
-    let (counts, changed_counts) = unbounded_channel();
-    // Tasks that end with the process; they hold nothing that has to be finished.
+        queues,
+        status_retries: StatusRetries::default(),
+    };
+    let receivers =
+        Receivers { queues: queue_receivers, foreign_secrets: secret_receiver, changed_parameters: receiver };
+    (Arc::new(context), receivers)
+}
+
+/// Runs everything until `stop`, and then until each reconcile in progress has ended.
+async fn start(
+    listener: TcpListener,
+    concurrency: u16,
+    watches: Watches,
+    receivers: Receivers,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let (subscriber_changes, subscriber_changes_receiver) = unbounded_channel();
+    // Aborted when the set is dropped. None of these tasks has work to finish.
     let mut background = JoinSet::new();
     background.spawn(triggers::on_secrets(watches.secrets, context.clone()));
     background.spawn(triggers::on_namespaces(watches.namespaces, context.clone()));
-    background.spawn(triggers::on_named_secrets(named_changes, context.clone()));
-    background.spawn(triggers::on_parameters(changed_parameters, context.clone()));
-    background.spawn(triggers::count_subscribers(changed_counts, context.clone()));
+    background.spawn(triggers::on_foreign_secrets(receivers.foreign_secrets, context.clone()));
+    background.spawn(triggers::on_parameters(receivers.changed_parameters, context.clone()));
+    background.spawn(triggers::on_subscriber_changes(subscriber_changes_receiver, context.clone()));
     background.spawn(environment::check(context.clone()));
-    background.spawn(evict(context.clone()));
-    let server = serve(settings.listener, health, metrics, refresh(&context), stop.clone().cancelled_owned());
-    let objects = run_objects(watches.secure_parameters, woken.objects, counts, settings.concurrency, &context, &stop);
-    let cluster_stores = run_stores(watches.cluster_stores, woken.cluster_stores, StoreKey::cluster, &context, &stop);
-    let stores = run_stores(watches.stores, woken.stores, StoreKey::namespaced, &context, &stop);
-    // Of several who wait for a cache kube wakes but one; here they are all looked at whenever one of them is woken.
-    let controllers = async { tokio::join!(note_filled(&context), objects, cluster_stores, stores) };
-    let mut work = pin!(async { tokio::join!(controllers, server).1 });
-    let done = tokio::select! {
+    background.spawn(evict_readers(context.clone()));
+    let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
+    let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, concurrency, &context, &stop);
+    let cluster_stores = run_stores(watches.cluster_stores, cluster_stores, StoreKey::cluster, &context, &stop);
+    let stores = run_stores(watches.stores, stores, StoreKey::namespaced, &context, &stop);
+    // One future, so that all are polled when one is woken: of several that wait for a cache, kube wakes only one.
+    let controllers = async { tokio::join!(announce_caches(&context), objects, cluster_stores, stores) };
+    let (health, metrics) = (context.health.clone(), context.metrics.clone());
+    let server = serve(listener, health, metrics, update_gauges(&context), stop.clone().cancelled_owned());
+    tokio::join!(controllers, server).1
+}
+
+/// Waits for `work`, but after `stop` not for long: reads may wait much longer for AWS or for the rate limit, and the
+/// next start repeats what was not finished. In any case waits for the AWS calls in flight.
+async fn finish(
+    mut work: impl Future<Output = io::Result<()>> + Unpin,
+    context: &Context,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let finished = tokio::select! {
         result = &mut work => Some(result),
-        () = out_of_patience(&stop) => None,
+        () = async { stop.cancelled().await; sleep(FINISH).await } => None,
     };
-    // An attempt ends by itself before that.
     let mut last_calls = pin!(timeout(LAST_CALLS, context.quotas.close()));
-    let result = if let Some(result) = done {
-        result
-    } else {
-        tracing::warn!("stopped before everything under way was finished; the next start makes up for it");
-        // Whoever made a call records it.
-        tokio::select! {
-            result = work => result,
-            _ = &mut last_calls => return Ok(()),
-        }
+    if let Some(result) = finished {
+        let _ = last_calls.await;
+        return result;
+    }
+    tracing::warn!("stopped before all reconciles had finished; the next start repeats them");
+    // `work` runs on, since it records the calls.
+    let result = tokio::select! {
+        result = work => result,
+        _ = &mut last_calls => return Ok(()),
     };
     let _ = last_calls.await;
     result
 }
-/// Ends some time after `stop`. Reads may wait for AWS or for the budget much longer; what they are for is found undone
-/// at the next start.
-async fn out_of_patience(stop: &CancellationToken) {
-    stop.cancelled().await;
-    sleep(FINISH).await;
-}
 
-/// Brings those metrics up to date that are looked up when somebody asks.
-fn refresh(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + Sync + 'static {
+/// Returns a function that updates the gauges, which are computed only when they are requested.
+fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + Sync + 'static {
     let context = context.clone();
     move |metrics| {
-        metrics.objects(&context.states.count_by_reason());
-        for (account, region, budgets) in context.quotas.places() {
-            metrics.quota(&account, &region, budgets.parameters.stated(), budgets.parameters.rate());
+        metrics.objects(&context.object_states.count_by_reason());
+        for (account, region, limits) in context.quotas.all() {
+            metrics.quota(&account, &region, limits.parameters.limit(), limits.parameters.rate());
         }
     }
 }
 
-/// Says when all caches are filled.
-async fn note_filled(context: &Context) {
-    if context.caches.filled().await {
-        context.filled.cancel();
+async fn announce_caches(context: &Context) {
+    if context.caches.wait_until_ready().await {
+        context.caches_ready.cancel();
     }
 }
 
-/// Lets go of readers that nobody uses.
-async fn evict(context: Arc<Context>) {
+async fn evict_readers(context: Arc<Context>) {
     loop {
         sleep(EVICTION).await;
         context.readers.evict();
     }
 }
 
-/// Turns what watches report into readiness, metrics and logs.
+/// Turns the state of the watches into readiness, metrics and logs.
 struct Observer {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -167,13 +215,13 @@ struct Observer {
 
 impl WatchObserver for Observer {
     fn listed(&self, watch: &'static str) {
-        self.health.pass(watch);
+        self.health.open(watch);
     }
 
     fn failed(&self, watch: &'static str, message: &str) {
         self.metrics.watch_error(watch);
-        // Once per state: a hopeless watch fails every few seconds.
-        if self.health.note(watch, message) {
+        // Logged once for each message, since a watch may fail every few seconds.
+        if self.health.warn(watch, message) {
             tracing::warn!(watch, "{message}");
         }
     }

@@ -7,14 +7,14 @@
 //! ```
 
 pub mod access;
-pub mod audit;
+pub(crate) mod audit;
 mod digest;
-pub mod ownership;
+pub(crate) mod ownership;
 pub mod parameter;
-pub mod plan;
-pub mod report;
-pub mod schedule;
-pub mod secret;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod schedule;
+pub(crate) mod secret;
 
 pub use report::fault::Fault;
 

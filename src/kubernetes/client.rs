@@ -1,43 +1,44 @@
-//! Connections to the API server.
+//! Clients of the API server.
 
 use std::time::Duration;
 
 use kube::{Client, Config, client::ClientBuilder};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
-/// Longest wait for the answer to a request. Without it a black-holed request would hang for ever.
+/// Longest wait for the answer to a request. Without it, a request whose packets are dropped would hang forever.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most requests at a time. Each has a connection of its own, and a cold start is not faster with 32 than with these: the
-/// API server writes one after another.
-const REQUESTS: usize = 12;
+/// Most concurrent requests. Each takes a connection. A cold start is no faster with 32, because the API server writes
+/// one object after the other.
+const CONCURRENT_REQUESTS: usize = 12;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Clients for the two ways of talking to the API server.
+/// Clients for requests and for watches.
 #[derive(Clone)]
 pub struct Clients {
-    /// For requests: answers are due within half a minute, and retries are the controller's business.
+    /// For requests: times out after 30 seconds and does not retry, since reconciles are retried as a whole.
     pub requests: Client,
-    /// For watches, which stay open: kept alive by the watcher's own idle timeout.
+    /// For watches: has no read timeout, since a watch stays open. The watcher has an idle timeout of its own.
     pub watches: Client,
 }
 
-/// Connects as `KUBECONFIG`, the default kubeconfig or the pod's service account say.
+/// Creates clients from `KUBECONFIG`, the default kubeconfig or the pod's service account.
 ///
 /// # Errors
-/// One sentence: no configuration, or one that cannot be used.
+/// One sentence, if there is no configuration or it is not valid.
 pub async fn connect() -> Result<Clients, String> {
     let mut config = Config::infer().await.map_err(|error| {
         format!("No access to Kubernetes is configured ({error}); set KUBECONFIG or run within a cluster.")
     })?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.default_retry = false;
-    let unusable = |error| format!("The Kubernetes configuration cannot be used: {error}.");
-    let watches = Client::try_from(config.clone()).map_err(unusable)?;
+    let not_valid =
+        |error| format!("The Kubernetes configuration is not valid ({error}); correct the kubeconfig that is in use.");
+    let watches = Client::try_from(config.clone()).map_err(not_valid)?;
     config.read_timeout = Some(READ_TIMEOUT);
-    // Else the time that a pooled connection sat idle counts against the next answer.
+    // Without this, the idle time of a pooled connection counts toward the read timeout of the next request.
     config.reset_reader_on_write = true;
-    let requests = ClientBuilder::try_from(config).map_err(unusable)?;
-    let requests = requests.with_layer(&GlobalConcurrencyLimitLayer::new(REQUESTS)).build();
+    let requests = ClientBuilder::try_from(config).map_err(not_valid)?;
+    let requests = requests.with_layer(&GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS)).build();
     Ok(Clients { requests, watches })
 }

@@ -1,5 +1,5 @@
-//! Creates Kubernetes Events. Not through a recorder: names are fixed by object and access, so that a repeat is no new
-//! Event, and each access keeps its own note.
+//! Creates Kubernetes Events. kube's recorder is not used: it aggregates Events, while here the name of an Event follows
+//! from object and access, so that a repeat creates no second Event and each access keeps its own note.
 
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event as KubeEvent},
@@ -10,22 +10,22 @@ use kube::{Api, Client, api::PostParams};
 
 use crate::{api::names, domain::report::event::Event};
 
-/// Creates Events on behalf of the operator.
+/// Creates Events in the name of this process.
 #[derive(Clone)]
-pub struct Events {
+pub(crate) struct Events {
     client: Client,
     instance: String,
 }
 
 impl Events {
-    /// Uses this client; `instance` names this process.
-    pub const fn new(client: Client, instance: String) -> Self {
+    /// Creates the writer on top of `client`; `instance` is the `reportingInstance` of its Events.
+    pub(crate) const fn new(client: Client, instance: String) -> Self {
         Self { client, instance }
     }
 
-    /// Creates an Event on `regarding`, which says what it concerns besides in `related`. An Event that cannot be
-    /// created is logged: Events are a mirror, the audit stream is the record.
-    pub async fn create(
+    /// Creates an Event about `regarding`. A failure is only logged, since the audit stream is the record and Events
+    /// mirror it.
+    pub(crate) async fn create(
         &self,
         event: Event,
         regarding: &ObjectReference,
@@ -40,9 +40,9 @@ impl Events {
         match created {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 409 => {}
-            // In a namespace that is going, nobody reads Events any more.
+            // The namespace is being deleted, and its Events with it.
             Err(kube::Error::Api(status)) if status.code == 404 || status.message.contains("being terminated") => {}
-            Err(error) => tracing::warn!(event = name, reason, %error, "an Event could not be created"),
+            Err(error) => tracing::warn!(event = name, reason, %error, "could not create an Event"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Finalizers of `SecureParameter`s, by server-side apply.
+//! Sets and removes the finalizer of `SecureParameter`s, by server-side apply.
 
 use kube::{
     Api, Client,
@@ -8,23 +8,23 @@ use serde_json::json;
 
 use crate::api::{SecureParameter, names};
 
-/// Sets and removes the operator's finalizer.
+/// Writes finalizers.
 #[derive(Clone)]
-pub struct Finalizers {
+pub(crate) struct Finalizers {
     client: Client,
 }
 
 impl Finalizers {
-    /// Uses this client.
-    pub const fn new(client: Client) -> Self {
+    /// Creates the writer on top of `client`.
+    pub(crate) const fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Makes an object have the finalizer, or not have it. Answers whether the object is still there.
+    /// Sets or removes the operator's finalizer. Returns whether the object still exists.
     ///
     /// # Errors
-    /// What the API server said.
-    pub async fn set(&self, object: &SecureParameter, present: bool) -> Result<bool, kube::Error> {
+    /// If the API server refuses or cannot be reached.
+    pub(crate) async fn set(&self, object: &SecureParameter, present: bool) -> Result<bool, kube::Error> {
         let meta = &object.metadata;
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
@@ -37,7 +37,7 @@ impl Finalizers {
         let api: Api<SecureParameter> = Api::namespaced(self.client.clone(), namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
         match api.patch_metadata(name, &params, &Patch::Apply(&patch)).await {
-            // Gone, or another of its name: with the uid nothing is created.
+            // Deleted, or replaced by another object of that name. The uid keeps the apply from creating one.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             other => other.map(|_| true),
         }

@@ -1,20 +1,13 @@
-//! The Kubernetes edge: watches, writes of Secrets and status, Events, finalizers, restarts. The only place that calls
-//! the Kubernetes API.
+//! Everything that talks to the Kubernetes API: watches, writes of Secrets and status, Events, finalizers, restarts of
+//! workloads.
 
-mod client;
-mod events;
-mod finalizer;
-mod foreign_secrets;
-mod rollout;
-mod secrets;
-mod status;
-mod watches;
+pub(crate) mod client;
+pub(crate) mod events;
+pub(crate) mod finalizer;
+pub(crate) mod foreign_secrets;
+pub(crate) mod rollout;
+pub(crate) mod secrets;
+pub(crate) mod status;
+pub(crate) mod watches;
 
 pub use client::{Clients, connect};
-pub use events::Events;
-pub use finalizer::Finalizers;
-pub use foreign_secrets::ForeignSecrets;
-pub use rollout::Rollouts;
-pub use secrets::{Desired, Secrets, WriteError};
-pub use status::Statuses;
-pub use watches::{SecretMeta, WATCHES, WatchObserver, Watched, Watches};

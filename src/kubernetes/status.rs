@@ -1,4 +1,4 @@
-//! Writes status, by server-side apply: the operator is its only writer.
+//! Writes status by server-side apply. The apply is forced, since the operator is the only writer of status.
 
 use kube::{
     Api, Client,
@@ -10,24 +10,24 @@ use serde_json::json;
 
 use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, SecureParameterStatus, StoreStatus, names};
 
-/// Writes status of all kinds.
+/// Writes the status of all kinds.
 #[derive(Clone)]
-pub struct Statuses {
+pub(crate) struct Statuses {
     client: Client,
 }
 
 impl Statuses {
-    /// Uses this client.
-    pub const fn new(client: Client) -> Self {
+    /// Creates the writer on top of `client`.
+    pub(crate) const fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Writes the status of a `SecureParameter`. Answers with the object's resource version after that; none if the
-    /// object is gone.
+    /// Writes the status of a `SecureParameter`. Returns the object's new resource version, or `None` if the object no
+    /// longer exists.
     ///
     /// # Errors
-    /// What the API server said.
-    pub async fn secure_parameter(
+    /// If the API server refuses or cannot be reached.
+    pub(crate) async fn secure_parameter(
         &self,
         namespace: &str,
         name: &str,
@@ -40,16 +40,16 @@ impl Statuses {
     /// Writes the status of a `ClusterParameterStore`.
     ///
     /// # Errors
-    /// What the API server said.
-    pub async fn cluster_store(&self, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
+    /// If the API server refuses or cannot be reached.
+    pub(crate) async fn cluster_store(&self, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
         patch(&Api::<ClusterParameterStore>::all(self.client.clone()), name, status).await.map(drop)
     }
 
     /// Writes the status of a `ParameterStore`.
     ///
     /// # Errors
-    /// What the API server said.
-    pub async fn store(&self, namespace: &str, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
+    /// If the API server refuses or cannot be reached.
+    pub(crate) async fn store(&self, namespace: &str, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
         patch(&self.namespaced::<ParameterStore>(namespace), name, status).await.map(drop)
     }
 
@@ -69,7 +69,7 @@ where
     let patch = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "status": status});
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
     match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
-        // The object went in the meantime: nobody is left to tell.
+        // The object was deleted in the meantime.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         other => other.map(Some),
     }

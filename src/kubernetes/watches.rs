@@ -1,5 +1,5 @@
-//! Watches with caches. Each backs off by itself, and its errors are counted and dropped here: within one controller
-//! all streams are merged, and an error from any of them would hold up all others.
+//! Watches with caches. Each watch backs off on its own. Its errors are reported and dropped here, because a controller
+//! merges all its streams and an error of one would delay the others.
 
 use std::{fmt::Debug, future, hash::Hash, sync::Arc};
 
@@ -18,120 +18,119 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, names};
-use crate::kubernetes::secrets::write::prune;
 
-/// Metadata of a Secret of ours.
-pub type SecretMeta = PartialObjectMeta<Secret>;
+/// Metadata of a Secret.
+pub(crate) type SecretMeta = PartialObjectMeta<Secret>;
 
-/// How long a watch may stay open, in seconds: below the idle limits of common load balancers.
-const WATCH_TIMEOUT: u32 = 240;
+/// How long a watch stays open, in seconds: less than the idle timeouts of common load balancers.
+const WATCH_SECONDS: u32 = 240;
 
-/// Where `kubectl apply` keeps its copy of a manifest.
+/// The annotation in which `kubectl apply` keeps the last manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// A cache and the changes that fill it.
-pub struct Watched<K: Resource<DynamicType = ()> + 'static> {
-    /// What exists.
-    pub store: Store<K>,
-    /// Every change, after the cache shows it.
-    pub events: futures::stream::BoxStream<'static, Event<K>>,
+/// A cache and the events that fill it. The cache is filled only while the events are polled.
+pub(crate) struct Watched<K: Resource<DynamicType = ()> + 'static> {
+    /// The cache.
+    pub(crate) store: Store<K>,
+    /// Every event, after it was applied to the cache.
+    pub(crate) events: futures::stream::BoxStream<'static, Event<K>>,
 }
 
-/// All watches of the operator.
-pub struct Watches {
+/// The watches of the operator.
+pub(crate) struct Watches {
     /// All `SecureParameter`s.
-    pub secure_parameters: Watched<SecureParameter>,
+    pub(crate) secure_parameters: Watched<SecureParameter>,
     /// All `ClusterParameterStore`s.
-    pub cluster_stores: Watched<ClusterParameterStore>,
+    pub(crate) cluster_stores: Watched<ClusterParameterStore>,
     /// All `ParameterStore`s.
-    pub stores: Watched<ParameterStore>,
+    pub(crate) stores: Watched<ParameterStore>,
     /// Metadata of all namespaces.
-    pub namespaces: Watched<PartialObjectMeta<Namespace>>,
-    /// Metadata of the Secrets that carry our label.
-    pub secrets: Watched<SecretMeta>,
+    pub(crate) namespaces: Watched<PartialObjectMeta<Namespace>>,
+    /// Metadata of the Secrets that the operator owns, selected by the owner label.
+    pub(crate) secrets: Watched<SecretMeta>,
 }
 
 impl Watches {
-    /// Prepares all watches. They run when their events are polled.
-    pub fn new(client: &Client, observer: &Arc<dyn WatchObserver>) -> Self {
-        let report = |name| Report { name, observer: observer.clone() };
-        let ours = watcher::Config::default().labels(names::OWNER_UID_LABEL);
+    /// Creates all watches. They run while their events are polled.
+    pub(crate) fn new(client: &Client, observer: &Arc<dyn WatchObserver>) -> Self {
+        let reporter = |watch| WatchReporter { watch, observer: observer.clone() };
+        let owned = watcher::Config::default().labels(names::OWNER_UID_LABEL);
         let all = watcher::Config::default();
         Self {
-            secure_parameters: guarded(Api::all(client.clone()), all.clone(), report("secureparameters")),
-            cluster_stores: guarded(Api::all(client.clone()), all.clone(), report("clusterparameterstores")),
-            stores: guarded(Api::all(client.clone()), all.clone(), report("parameterstores")),
-            namespaces: plain(Api::all(client.clone()), all, report("namespaces"), |namespace| {
+            secure_parameters: guarded(Api::all(client.clone()), all.clone(), reporter("secureparameters")),
+            cluster_stores: guarded(Api::all(client.clone()), all.clone(), reporter("clusterparameterstores")),
+            stores: guarded(Api::all(client.clone()), all.clone(), reporter("parameterstores")),
+            namespaces: plain(Api::all(client.clone()), all, reporter("namespaces"), |namespace| {
                 namespace.metadata.managed_fields = None;
             }),
-            secrets: plain(Api::all(client.clone()), ours, report("secrets"), prune),
+            secrets: plain(Api::all(client.clone()), owned, reporter("secrets"), keep_ownership),
         }
     }
 }
 
-/// Is told how the watches are.
-pub trait WatchObserver: Send + Sync + 'static {
-    /// A watch has a complete list.
+/// Receives the state of the watches.
+pub(crate) trait WatchObserver: Send + Sync + 'static {
+    /// Called when a watch has received a complete list.
     fn listed(&self, watch: &'static str);
-    /// A watch failed, and is tried again; `message` is a sentence for a person.
+    /// Called when a watch failed and will be retried. `message` is one sentence for a person.
     fn failed(&self, watch: &'static str, message: &str);
 }
 
-/// Names of all watches that readiness waits for.
-pub const WATCHES: &[&str] =
+/// The watches that readiness waits for.
+pub(crate) const WATCHES: &[&str] =
     &["secureparameters", "clusterparameterstores", "parameterstores", "namespaces", "secrets"];
 
-/// A watch and whom it tells how it is.
+/// Reports the state of one watch to the observer.
 #[derive(Clone)]
-pub(crate) struct Report {
-    pub(crate) name: &'static str,
+pub(crate) struct WatchReporter {
+    pub(crate) watch: &'static str,
     pub(crate) observer: Arc<dyn WatchObserver>,
 }
 
-impl Report {
+impl WatchReporter {
     fn event<K>(&self, event: &Event<K>) {
         if matches!(event, Event::InitDone) {
-            self.observer.listed(self.name);
+            self.observer.listed(self.watch);
         }
     }
 
     fn error(&self, error: &watcher::Error) {
-        self.observer.failed(self.name, &describe(self.name, error));
+        self.observer.failed(self.watch, &describe(self.watch, error));
     }
 }
 
-fn describe(name: &str, error: &watcher::Error) -> String {
+fn describe(watch: &str, error: &watcher::Error) -> String {
     use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
     let status = match error {
         InitialListFailed(kube::Error::Api(status)) | WatchStartFailed(kube::Error::Api(status)) => Some(status),
         _ => None,
     };
-    let resource = name.trim_start_matches("named-");
+    let resource = watch.trim_start_matches("foreign-");
     match (status.map(|status| status.code), error) {
         (Some(404), _) => format!(
-            "CustomResourceDefinition {name}.{} is not installed; apply the manifests in crds/ or install the chart.",
+            "CustomResourceDefinition {watch}.{} is not installed; apply the manifests in crds/ or install the chart.",
             names::GROUP
         ),
         (Some(403), _) => format!("The operator may not list and watch {resource}; grant it the chart's ClusterRole."),
         (_, InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error)) => {
-            format!("Watching {name} failed ({error}); the operator keeps trying.")
+            format!("The watch of {resource} failed ({error}); the operator retries.")
         }
-        (_, error) => format!("Watching {name} failed ({error}); the operator keeps trying."),
+        (_, error) => format!("The watch of {resource} failed ({error}); the operator retries."),
     }
 }
 
-/// A watch of objects that may not be what their schema says (after a downgrade, say): those are logged and left out,
-/// instead of breaking the whole list.
-fn guarded<K>(api: Api<DeserializeGuard<K>>, config: watcher::Config, report: Report) -> Watched<K>
+/// Watches objects some of which may not match their schema, after a downgrade for example. Those are logged and left
+/// out, so that they do not break the whole list.
+fn guarded<K>(api: Api<DeserializeGuard<K>>, config: watcher::Config, reporter: WatchReporter) -> Watched<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let name = report.name;
-    let events = stream(api, config, report).filter_map(move |event| future::ready(unguard(event, name)));
+    let watch = reporter.watch;
+    let events = stream(api, config, reporter).filter_map(move |event| future::ready(unguard(event, watch)));
     cached(events.map(|event| event.modify(strip)))
 }
 
-/// Leaves out what nobody here reads: who holds which field, and the copy of the manifest that `kubectl apply` keeps.
+/// Drops what the operator does not read, to save memory.
 fn strip<K: Resource>(object: &mut K) {
     object.managed_fields_mut().clear();
     object.annotations_mut().remove(LAST_APPLIED);
@@ -146,7 +145,7 @@ fn unguard<K: Resource>(event: Event<DeserializeGuard<K>>, watch: &str) -> Optio
                 watch,
                 name,
                 namespace,
-                "an object does not fit its schema and is left alone; apply the newest CRDs"
+                "ignored an object that does not match its schema; apply the CustomResourceDefinitions of this release"
             );
             None
         }
@@ -160,11 +159,24 @@ fn unguard<K: Resource>(event: Event<DeserializeGuard<K>>, watch: &str) -> Optio
     })
 }
 
-fn plain<K>(api: Api<K>, config: watcher::Config, report: Report, prune: fn(&mut K)) -> Watched<K>
+/// Keeps only the metadata that the cache of Secrets is used for, to save memory.
+fn keep_ownership(secret: &mut SecretMeta) {
+    secret.metadata.managed_fields = None;
+    secret.metadata.owner_references = None;
+    secret.metadata.finalizers = None;
+    if let Some(labels) = &mut secret.metadata.labels {
+        labels.retain(|key, _| key == names::OWNER_UID_LABEL);
+    }
+    if let Some(annotations) = &mut secret.metadata.annotations {
+        annotations.retain(|key, _| key == names::OWNER_ANNOTATION);
+    }
+}
+
+fn plain<K>(api: Api<K>, config: watcher::Config, reporter: WatchReporter, prune: fn(&mut K)) -> Watched<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    cached(stream(api, config, report).map(move |event| event.modify(prune)))
+    cached(stream(api, config, reporter).map(move |event| event.modify(prune)))
 }
 
 fn cached<K>(events: impl Stream<Item = Event<K>> + Send + 'static) -> Watched<K>
@@ -177,23 +189,23 @@ where
     Watched { store, events }
 }
 
-/// The events of a watch, without its errors.
+/// Returns the events of a watch. Errors are reported and left out.
 pub(crate) fn stream<K>(
     api: Api<K>,
     config: watcher::Config,
-    report: Report,
+    reporter: WatchReporter,
 ) -> impl Stream<Item = Event<K>> + Send + 'static
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    watcher(api, config.timeout(WATCH_TIMEOUT)).default_backoff().filter_map(move |item| {
+    watcher(api, config.timeout(WATCH_SECONDS)).default_backoff().filter_map(move |item| {
         future::ready(match item {
             Ok(event) => {
-                report.event(&event);
+                reporter.event(&event);
                 Some(event)
             }
             Err(error) => {
-                report.error(&error);
+                reporter.error(&error);
                 None
             }
         })

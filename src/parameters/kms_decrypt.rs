@@ -1,15 +1,15 @@
-//! Values that were encrypted by hand with KMS before they were stored.
+//! `kmsDecrypt`: values that the user encrypted with KMS before storing them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
 
 use crate::parameters::{
-    Reader,
+    audited_client::AuditedClient,
     port::{Ciphertext, ParameterApi},
-    reader::Reading,
+    reading::Reading,
 };
 use crate::{
     api::{KmsDecrypt, Reason},
@@ -19,95 +19,111 @@ use crate::{
             ObjectRef,
             aws_error::{AwsError, AwsErrorKind},
         },
-        parameter::{name::ParameterRef, revision::Metadata},
+        parameter::{name::ParameterRef, revision::Metadata, scope::Scope},
         plan::types::Plan,
         report::event::Access,
         secret::content::KmsPlaintexts,
     },
 };
 
-/// Largest ciphertext that KMS takes, in bytes (AWS KMS API reference, Decrypt).
-const LARGEST: usize = 6_144;
+/// Largest ciphertext that KMS accepts, in bytes (AWS KMS API Reference, Decrypt).
+const MAX_CIPHERTEXT: usize = 6_144;
 
-/// What came of decrypting an object's values once more.
+/// The result of decrypting an object's values with KMS.
 #[derive(Debug, Default)]
-pub struct KmsDecryption {
-    /// The values.
-    pub opened: KmsPlaintexts,
-    /// The calls of KMS that were made for it.
-    pub accesses: Vec<Access>,
-    /// Why one could not be decrypted.
-    pub fault: Option<Fault>,
+pub(crate) struct KmsDecryption {
+    /// The plaintexts.
+    pub(crate) plaintexts: KmsPlaintexts,
+    /// The calls of KMS.
+    pub(crate) accesses: Vec<Access>,
+    /// The first failure.
+    pub(crate) fault: Option<Fault>,
 }
 
-impl<A: ParameterApi> Reader<A> {
-    /// Has KMS decrypt the values that a plan says were encrypted by hand, each once.
-    pub async fn kms_decrypt_all(&self, plan: &Plan, reading: &Reading, object: &ObjectRef) -> KmsDecryption {
-        let by_hand: BTreeSet<_> =
-            plan.values().filter_map(|source| Some((&source.parameter_ref, source.kms_decrypt.as_ref()?))).collect();
-        let present = by_hand.into_iter().filter_map(|(parameter_ref, how)| {
-            let metadata = reading.versions.get(parameter_ref)?.as_ref()?;
-            Some((parameter_ref, how, metadata, reading.values.get(parameter_ref)?))
-        });
-        let opening = present.map(|(parameter_ref, how, metadata, value)| async move {
-            let (result, access) = self.open_one(parameter_ref, how, metadata, value, object).await;
-            (parameter_ref, how, result, access)
-        });
-        let mut opened = KmsDecryption::default();
-        for (parameter_ref, how, result, access) in join_all(opening).await {
-            opened.accesses.extend(access);
-            match result {
-                Ok(value) => drop(opened.opened.insert((parameter_ref.clone(), how.clone()), value)),
-                Err(fault) => opened.fault = opened.fault.or(Some(fault)),
+/// Decrypts every value that the plan decrypts with KMS, once for each way it is to be decrypted.
+pub(crate) async fn decrypt_all<A: ParameterApi>(
+    client: &Arc<AuditedClient<A>>,
+    scope: &Scope,
+    plan: &Plan,
+    reading: &Reading,
+    object: &ObjectRef,
+) -> KmsDecryption {
+    let encrypted: BTreeSet<_> =
+        plan.keys.values().filter_map(|source| Some((&source.parameter_ref, source.kms_decrypt.as_ref()?))).collect();
+    let present = encrypted.into_iter().filter_map(|(parameter_ref, options)| {
+        let metadata = reading.versions.get(parameter_ref)?.as_ref()?;
+        Some((Encrypted { parameter_ref, metadata, options }, reading.values.get(parameter_ref)?))
+    });
+    let decrypting = present.map(|(encrypted, value)| async move {
+        let (result, access) = decrypt(client, scope, encrypted, value, object).await;
+        (encrypted, result, access)
+    });
+    let mut decryption = KmsDecryption::default();
+    for (Encrypted { parameter_ref, options, .. }, result, access) in join_all(decrypting).await {
+        decryption.accesses.extend(access);
+        match result {
+            Ok(plaintext) => {
+                decryption.plaintexts.insert((parameter_ref.clone(), options.clone()), plaintext);
             }
+            Err(fault) => decryption.fault = decryption.fault.or(Some(fault)),
         }
-        opened
     }
-
-    async fn open_one(
-        &self,
-        parameter_ref: &ParameterRef,
-        how: &KmsDecrypt,
-        metadata: &Metadata,
-        value: &SecretString,
-        object: &ObjectRef,
-    ) -> (Result<SecretSlice<u8>, Fault>, Option<Access>) {
-        let compact = Zeroizing::new(value.expose_secret().split_ascii_whitespace().collect::<String>());
-        let blob = match BASE64.decode(compact.as_bytes()) {
-            Ok(blob) if (1..=LARGEST).contains(&blob.len()) => blob,
-            // What a decoder says may quote a byte.
-            Ok(_) | Err(_) => return (Err(no_ciphertext(parameter_ref)), None),
-        };
-        let ciphertext = Ciphertext { blob: &blob, key_id: how.key_id.as_deref(), context: &how.encryption_context };
-        let version = (metadata.version, metadata.type_.as_str());
-        let objects = std::slice::from_ref(object);
-        let (result, access) = self.caller.decrypt(parameter_ref, version, ciphertext, objects).await;
-        let result = match result {
-            Ok(plaintext) => Ok(plaintext.value),
-            Err(error) => {
-                let key = self.caller.key_in_the_way(&error, objects).await;
-                if key.is_none() && error.kind == AwsErrorKind::KeyUnavailable {
-                    return (Err(no_key(parameter_ref, &error)), Some(access));
-                }
-                Err(error.fault(Some(&self.principal().arn), &[parameter_ref.to_string()], self.scope(), key.as_ref()))
-            }
-        };
-        (result, Some(access))
-    }
+    decryption
 }
 
-fn no_key(parameter_ref: &ParameterRef, error: &AwsError) -> Fault {
+/// A parameter whose value is encrypted, and how to decrypt it.
+#[derive(Clone, Copy)]
+struct Encrypted<'a> {
+    parameter_ref: &'a ParameterRef,
+    metadata: &'a Metadata,
+    options: &'a KmsDecrypt,
+}
+
+async fn decrypt<A: ParameterApi>(
+    client: &Arc<AuditedClient<A>>,
+    scope: &Scope,
+    Encrypted { parameter_ref, metadata, options }: Encrypted<'_>,
+    value: &SecretString,
+    object: &ObjectRef,
+) -> (Result<SecretSlice<u8>, Fault>, Option<Access>) {
+    let Some(blob) = ciphertext(value) else { return (Err(not_ciphertext(parameter_ref)), None) };
+    let (key_id, context) = (options.key_id.as_deref(), &options.encryption_context);
+    let ciphertext = Ciphertext { blob: &blob, key_id, context };
+    let objects = std::slice::from_ref(object);
+    let (result, access) = client.decrypt(parameter_ref, metadata, ciphertext, objects).await;
+    let error = match result {
+        Ok(plaintext) => return (Ok(plaintext.value), Some(access)),
+        Err(error) => error,
+    };
+    let key = client.unavailable_key(&error, objects).await;
+    let fault = if key.is_none() && error.kind == AwsErrorKind::KeyUnavailable {
+        key_unavailable(parameter_ref, &error)
+    } else {
+        error.fault(Some(&client.principal.arn), &[parameter_ref.to_string()], scope, key.as_ref())
+    };
+    (Err(fault), Some(access))
+}
+
+/// Returns the ciphertext that a value holds as Base64, line breaks allowed. The decoder's own error is dropped, since
+/// it may quote a byte of the value.
+fn ciphertext(value: &SecretString) -> Option<Vec<u8>> {
+    let compact = Zeroizing::new(value.expose_secret().split_ascii_whitespace().collect::<String>());
+    BASE64.decode(compact.as_bytes()).ok().filter(|blob| (1..=MAX_CIPHERTEXT).contains(&blob.len()))
+}
+
+fn key_unavailable(parameter_ref: &ParameterRef, error: &AwsError) -> Fault {
     let message = format!(
-        "KMS cannot use the key that kmsDecrypt of parameter {parameter_ref} means ({}); correct kmsDecrypt.keyID, or enable the key.",
+        "KMS cannot use the key for kmsDecrypt of parameter {parameter_ref} ({}); correct kmsDecrypt.keyId, or enable \
+         the key.",
         error.stable_message().trim_end_matches('.')
     );
     Fault::new(Reason::KeyUnavailable, message)
 }
 
-fn no_ciphertext(parameter_ref: &ParameterRef) -> Fault {
+fn not_ciphertext(parameter_ref: &ParameterRef) -> Fault {
     let message = format!(
-        "The value of parameter {parameter_ref} is no base64 of a ciphertext of KMS (at most {LARGEST} bytes); store what `aws kms \
-         encrypt` prints as CiphertextBlob, or remove kmsDecrypt."
+        "The value of parameter {parameter_ref} is not Base64 of a KMS ciphertext of at most {MAX_CIPHERTEXT} bytes; \
+         store the CiphertextBlob that `aws kms encrypt` prints, or remove kmsDecrypt."
     );
     Fault::new(Reason::CiphertextInvalid, message)
 }

@@ -1,42 +1,42 @@
-//! The reader of Parameter Store: an informer that watches versions and a batcher that makes the calls, behind one
-//! interface for the controller and on one port to AWS. Knows no AWS crate.
+//! The reader of Parameter Store: a cache that watches versions and a batcher that reads values, behind one interface
+//! for the controller and in front of one port to AWS. No AWS crate is used here.
 //!
 //! ```text
-//! controller ──watch, known──> Informer ──look──┐
-//!      ^                          │             ├──> Batcher ──ten names a call──> port ──> AWS
-//!      │                          │ changed     │       │
-//!      └──────────────────────────┘             │    Budgets of the account and region
-//! controller ──read──────────────────decrypt────┘
+//! controller ── watch, snapshot ──> cache ── versions ──┐
+//!      ^                              │                 ├──> batch ── ten names a call ──> port ──> AWS
+//!      │                              │ changed         │      │
+//!      └──────────────────────────────┘                 │    quota: rate limits of the account and region
+//! controller ── read ──────────────────── values ───────┘
 //! ```
 
 mod audited_client;
 mod batch;
 mod cache;
+mod identity;
+mod key_states;
 mod kms_decrypt;
+mod outcome;
 mod port;
 mod quota;
+mod random;
 mod read_error;
 mod reader;
+mod reading;
+mod retry;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use batch::SsmFallback;
-pub use cache::{Known, LookUp, Subscriber, Terms};
-pub use kms_decrypt::KmsDecryption;
-pub use port::{Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext};
-use quota::Priority;
-pub use quota::{CallPermit, Quotas, RateLimits, TokenBucket};
-pub use read_error::ReadError;
-pub use reader::{Reader, Reading};
-
-/// A new random id.
-fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
-
-/// A random number from 0 to 1.
-fn random_fraction() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
-}
+pub(crate) use cache::{
+    snapshot::{LookupResult, Snapshot},
+    subscription::{Subscriber, WatchOptions},
+};
+pub(crate) use kms_decrypt::KmsDecryption;
+pub(crate) use port::{
+    Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter, ParameterApi,
+    ParameterDescription, Plaintext, ReadMode,
+};
+pub(crate) use quota::quotas::Quotas;
+pub(crate) use reader::Reader;
+pub(crate) use reading::Reading;

@@ -1,4 +1,6 @@
-//! What the reader needs of AWS. Implemented by `aws::AwsApi`, and by scripts in tests.
+//! The port to AWS: the calls that the reader makes, with their arguments and results.
+//!
+//! `aws::AwsApi` implements it in production, an in-memory Parameter Store in tests.
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
@@ -10,59 +12,62 @@ use crate::domain::{
     parameter::{key::KeyState, path_query::PathQuery, revision::Metadata},
 };
 
-/// What a call of `GetParameters` is to bring.
+/// Most names in one `GetParameters` call (Systems Manager API Reference, GetParameters).
+pub(crate) const NAMES_PER_CALL: usize = 10;
+
+/// What a `GetParameters` call returns of each parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mode {
-    /// Versions only.
-    Look,
-    /// Values, decrypted by Parameter Store.
+pub(crate) enum ReadMode {
+    /// The version and other metadata, without the value.
+    Version,
+    /// The value, decrypted by Parameter Store.
     Decrypt,
-    /// Values as they are stored, to be decrypted by KMS.
-    Direct,
+    /// The value as it is stored. KMS decrypts it in a second call.
+    Ciphertext,
 }
 
-/// One attempt of one AWS call: what is to be audited, and what came of it.
+/// One attempt of one AWS call.
 #[derive(Debug)]
-pub struct Call<T> {
-    /// The call as its client saw it. `resources` are for the reader to fill in.
-    pub facts: ApiCall,
+pub(crate) struct Attempt<T> {
+    /// The call as the client saw it, for the audit. The reader fills in `resources`.
+    pub(crate) call: ApiCall,
     /// Its result.
-    pub result: Result<T, AwsError>,
+    pub(crate) result: Result<T, AwsError>,
 }
 
-/// Answer to `GetParameters`.
+/// Result of `GetParameters`.
 #[derive(Debug, Default)]
-pub struct Answer {
-    /// What was found, in the order of the service: alphabetical, not that of the request.
-    pub found: Vec<Parameter>,
-    /// Names, as they were asked for, that do not exist or not with their version or label.
-    pub invalid: Vec<String>,
+pub(crate) struct GetParametersResult {
+    /// The parameters that were found, in alphabetical order whatever the order of the request.
+    pub(crate) parameters: Vec<Parameter>,
+    /// Requested names that do not exist, or not with the requested version or label.
+    pub(crate) invalid_parameters: Vec<String>,
 }
 
 /// One version of a parameter.
 #[derive(Debug)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     /// ARN.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Name without a selector.
-    pub name: String,
+    pub(crate) name: String,
     /// Version.
-    pub version: i64,
+    pub(crate) version: i64,
     /// `SecureString`, `String` or `StringList`.
-    pub type_: String,
+    pub(crate) type_: String,
     /// When this version was written.
-    pub last_modified: Option<Timestamp>,
-    /// The value; none if it was not asked for. Of a `SecureString` in [`Mode::Direct`] still encrypted.
-    pub value: Option<Arc<SecretString>>,
-    /// ARN of the key that encrypts it, where the answer says so.
-    pub key: Option<String>,
-    /// Version of the secret, where the parameter is a reference to Secrets Manager.
-    pub secret_version: Option<String>,
+    pub(crate) last_modified: Option<Timestamp>,
+    /// The value, if it was requested. A `SecureString` read with [`ReadMode::Ciphertext`] is still encrypted.
+    pub(crate) value: Option<Arc<SecretString>>,
+    /// ARN of the key that encrypted the value, if the response names it.
+    pub(crate) key: Option<String>,
+    /// Version of the secret, if the parameter is a reference to Secrets Manager.
+    pub(crate) secret_version: Option<String>,
 }
 
 impl Parameter {
-    /// Everything but the value.
-    pub fn metadata(&self) -> Metadata {
+    /// Returns everything but the value.
+    pub(crate) fn metadata(&self) -> Metadata {
         Metadata {
             arn: self.arn.clone(),
             version: self.version,
@@ -71,85 +76,95 @@ impl Parameter {
             secret_version: self.secret_version.clone(),
         }
     }
+
+    /// Reports whether the parameter has a value that is encrypted at rest.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.type_ == "SecureString" && self.value.is_some()
+    }
 }
 
-/// What `DescribeParameters` says of a parameter's newest version.
+/// What `DescribeParameters` says of the newest version of a parameter.
 #[derive(Clone, Debug)]
-pub struct Description {
+pub(crate) struct ParameterDescription {
     /// ARN of the parameter.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Newest version.
-    pub version: i64,
-    /// The key in whatever format it was given when the version was written; none for what is not encrypted.
-    pub key_id: Option<String>,
+    pub(crate) version: i64,
+    /// The key as it was named when the version was written, in any of the four key-id formats. `None` for parameters
+    /// that are not encrypted.
+    pub(crate) key_id: Option<String>,
 }
 
 /// A page of `DescribeParameters`.
 #[derive(Debug, Default)]
-pub struct Descriptions {
-    /// What is on it, maybe nothing although others follow.
-    pub found: Vec<Description>,
-    /// Where the next page begins.
-    pub next: Option<String>,
+pub(crate) struct DescribeParametersPage {
+    /// The descriptions. May be empty although more pages follow.
+    pub(crate) descriptions: Vec<ParameterDescription>,
+    /// Token of the next page.
+    pub(crate) next_token: Option<String>,
 }
 
 /// A page of `GetParametersByPath`.
 #[derive(Debug, Default)]
-pub struct Page {
-    /// What is on it, maybe nothing although others follow. Without values.
-    pub found: Vec<Parameter>,
-    /// Where the next page begins.
-    pub next: Option<String>,
+pub(crate) struct GetParametersByPathPage {
+    /// The parameters, without values. May be empty although more pages follow.
+    pub(crate) parameters: Vec<Parameter>,
+    /// Token of the next page.
+    pub(crate) next_token: Option<String>,
 }
 
-/// What KMS is to decrypt.
+/// Input of KMS `Decrypt`.
 #[derive(Clone, Copy, Debug)]
-pub struct Ciphertext<'a> {
-    /// As KMS made it.
-    pub blob: &'a [u8],
-    /// The only key that may have made it, in any of the four formats; any, if `None`.
-    pub key_id: Option<&'a str>,
-    /// The encryption context that it was made with.
-    pub context: &'a BTreeMap<String, String>,
+pub(crate) struct Ciphertext<'a> {
+    /// The ciphertext.
+    pub(crate) blob: &'a [u8],
+    /// The only key to accept, in any of the four key-id formats. `None` accepts every key.
+    pub(crate) key_id: Option<&'a str>,
+    /// The encryption context that the value was encrypted with.
+    pub(crate) context: &'a BTreeMap<String, String>,
 }
 
-/// A value that KMS decrypted.
+/// Result of KMS `Decrypt`.
 #[derive(Debug)]
-pub struct Plaintext {
+pub(crate) struct Plaintext {
     /// The value.
-    pub value: SecretSlice<u8>,
+    pub(crate) value: SecretSlice<u8>,
     /// ARN of the key that encrypted it.
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
 }
 
-/// The AWS calls that the reader makes, each one attempt, as one identity in one region.
-pub trait ParameterApi: Send + Sync + 'static {
-    /// SSM `GetParameters` for at most ten names.
-    fn get_parameters(&self, names: &[String], mode: Mode) -> impl Future<Output = Call<Answer>> + Send;
+/// The AWS calls that the reader makes, as one identity in one region. Each method makes a single attempt.
+pub(crate) trait ParameterApi: Send + Sync + 'static {
+    /// Calls SSM `GetParameters` for at most [`NAMES_PER_CALL`] names.
+    fn get_parameters(
+        &self,
+        names: &[String],
+        mode: ReadMode,
+    ) -> impl Future<Output = Attempt<GetParametersResult>> + Send;
 
-    /// SSM `DescribeParameters` for at most fifty names of the caller's account, from a page on.
+    /// Calls SSM `DescribeParameters` for at most fifty names of the caller's own account.
     fn describe_parameters(
         &self,
         names: &[String],
-        page: Option<&str>,
-    ) -> impl Future<Output = Call<Descriptions>> + Send;
+        next_token: Option<&str>,
+    ) -> impl Future<Output = Attempt<DescribeParametersPage>> + Send;
 
-    /// SSM `GetParametersByPath` without decryption, from a page on.
+    /// Calls SSM `GetParametersByPath` without decryption.
     fn get_parameters_by_path(
         &self,
-        listing: &PathQuery,
-        page: Option<&str>,
-    ) -> impl Future<Output = Call<Page>> + Send;
+        query: &PathQuery,
+        next_token: Option<&str>,
+    ) -> impl Future<Output = Attempt<GetParametersByPathPage>> + Send;
 
-    /// KMS `Decrypt`.
-    fn decrypt(&self, ciphertext: Ciphertext<'_>) -> impl Future<Output = Call<Plaintext>> + Send;
+    /// Calls KMS `Decrypt`.
+    fn decrypt(&self, ciphertext: Ciphertext<'_>) -> impl Future<Output = Attempt<Plaintext>> + Send;
 
-    /// KMS `DescribeKey`.
-    fn describe_key(&self, key: &str) -> impl Future<Output = Call<KeyState>> + Send;
+    /// Calls KMS `DescribeKey`.
+    fn describe_key(&self, key: &str) -> impl Future<Output = Attempt<KeyState>> + Send;
 
-    /// STS `GetCallerIdentity`.
-    fn get_caller_identity(&self) -> impl Future<Output = Call<Principal>> + Send;
+    /// Calls STS `GetCallerIdentity`.
+    fn get_caller_identity(&self) -> impl Future<Output = Attempt<Principal>> + Send;
 
-    /// The region that is asked.
+    /// Returns the region of all calls.
     fn region(&self) -> &str;
 }

@@ -1,7 +1,7 @@
-//! What the controller asks: one reader per identity and region, with its batcher and its informer.
+//! The interface for the controller: one reader for each identity and region, with its batcher and its cache.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
 };
@@ -10,46 +10,39 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use crate::domain::{
     Fault,
-    audit::{AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, aws_error::AwsError},
+    audit::{AuditSink, ObjectRef, Principal, aws_error::AwsError},
     parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
     plan::types::{Lookups, Plan, Reads},
     report::event::Access,
     schedule::decide::Purpose,
-    secret::content::Values,
 };
 use crate::parameters::{
-    Priority, Quotas, TokenBucket,
     audited_client::AuditedClient,
-    batch::{Batcher, ReadReply, ReadRequest, SsmFallback},
-    cache::{
-        informer::{Informer, Known, LookUp},
-        table::{Subscriber, Terms, Wants},
+    batch::{
+        batcher::Batcher,
+        requests::{ReadReply, ReadRequest},
     },
-    port::{Call, Mode, ParameterApi},
+    cache::{
+        informer::Informer,
+        observation::Observation,
+        snapshot::{LookupResult, Snapshot},
+        subscription::{Subscriber, Subscription, WatchOptions},
+    },
+    identity::identify,
+    kms_decrypt::{self, KmsDecryption},
+    port::{ParameterApi, ReadMode},
+    quota::{bucket::TokenBucket, priority::Priority, quotas::Quotas},
+    random,
     read_error::{self, ReadError},
+    reading::{Reading, own_accesses},
 };
 
-/// Reads Parameter Store as one identity in one region.
-pub struct Reader<A> {
-    pub(crate) caller: Arc<AuditedClient<A>>,
+/// Reads Parameter Store as one identity in one region. Stops its background tasks when dropped.
+pub(crate) struct Reader<A> {
+    client: Arc<AuditedClient<A>>,
     batcher: Arc<Batcher<A>>,
     informer: Informer<A>,
     scope: Scope,
-}
-
-/// What came of reading an object's parameters.
-#[derive(Debug, Default)]
-pub struct Reading {
-    /// What exists, and what does not.
-    pub versions: Versions,
-    /// Values.
-    pub values: Values,
-    /// What could not be read. Missing optional parameters are in `versions` as absent, not here.
-    pub errors: BTreeMap<ParameterRef, ReadError>,
-    /// The AWS calls that were made for it, each with the object's own parameters only.
-    pub accesses: Vec<Access>,
-    /// What Parameter Store decrypted although KMS was to do it, and why.
-    pub detours: BTreeMap<ParameterRef, SsmFallback>,
 }
 
 impl<A> fmt::Debug for Reader<A> {
@@ -59,12 +52,12 @@ impl<A> fmt::Debug for Reader<A> {
 }
 
 impl<A: ParameterApi> Reader<A> {
-    /// Opens a reader: asks STS who the caller is, which also proves that the credentials work. `changed` is told the
-    /// objects whose parameters changed.
+    /// Opens a reader: asks STS for the identity, which also proves that the credentials work, and starts the background
+    /// tasks. Sends the objects whose parameters changed to `changed`.
     ///
     /// # Errors
-    /// What STS or the way there said.
-    pub async fn open(
+    /// The error of the STS call.
+    pub(crate) async fn open(
         api: A,
         quotas: &Quotas,
         audit_sink: Arc<dyn AuditSink>,
@@ -73,245 +66,211 @@ impl<A: ParameterApi> Reader<A> {
     ) -> Result<Self, AwsError> {
         let principal = identify(&api, &*audit_sink, object).await?;
         let scope = Scope::of(&principal, api.region());
-        let budgets = quotas.budgets(&scope.account, &scope.region);
-        let caller = Arc::new(AuditedClient::new(api, principal, budgets, audit_sink));
-        let batcher = Arc::new(Batcher::new(Arc::clone(&caller)));
-        // Somewhere in the second half of the first period: operators started together do not sweep together, and what
-        // was only just read is not looked at right after.
-        let offset = 0.5 + super::random_fraction() / 2.0;
-        let informer = Informer::new(Arc::clone(&caller), Arc::clone(&batcher), scope.clone(), changed, offset);
-        Ok(Self { caller, batcher, informer, scope })
+        let rate_limits = quotas.rate_limits(&scope.account, &scope.region);
+        let client = Arc::new(AuditedClient::new(api, principal, rate_limits, audit_sink));
+        let batcher = Arc::new(Batcher::start(Arc::clone(&client)));
+        // In the second half of the first period, at random: operators that start together do not sweep together, and
+        // what was just read is not checked right after.
+        let offset = 0.5 + random::fraction() / 2.0;
+        let informer = Informer::start(Arc::clone(&client), Arc::clone(&batcher), scope.clone(), changed, offset);
+        Ok(Self { client, batcher, informer, scope })
     }
 
-    /// Asks again who the caller is: whether its credentials still stand.
+    /// Asks STS for the identity again, to check that the credentials still work.
     ///
     /// # Errors
-    /// What STS or the way there said.
-    pub async fn verify(&self, object: &ObjectRef) -> Result<(), AwsError> {
-        identify(&self.caller.api, &*self.caller.audit_sink, object).await.map(drop)
+    /// The error of the STS call.
+    pub(crate) async fn verify(&self, object: &ObjectRef) -> Result<(), AwsError> {
+        identify(&self.client.api, &*self.client.audit_sink, object).await.map(drop)
     }
 
-    /// Where plain names belong.
-    pub const fn scope(&self) -> &Scope {
+    /// Returns partition, account and region of parameters that are named without an ARN.
+    pub(crate) const fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Who reads.
-    pub fn principal(&self) -> &Principal {
-        &self.caller.principal
+    /// Returns the identity that reads.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.client.principal
     }
 
-    /// The budget of its account and region.
-    pub fn budget(&self) -> &TokenBucket {
-        &self.caller.budgets.parameters
+    /// Returns the rate limit of `GetParameters` and `GetParametersByPath`.
+    pub(crate) fn rate_limit(&self) -> &TokenBucket {
+        &self.client.rate_limits.parameters
     }
 
-    /// How many names are watched, and how many calls a second that takes at the wanted intervals.
-    pub fn load(&self) -> (usize, f64) {
+    /// Returns the number of watched names, and the calls a second that polling them takes.
+    pub(crate) fn load(&self) -> (usize, f64) {
         self.informer.load()
     }
 
-    /// Makes an object watch what its plan wants on these terms, and has it looked at as soon as possible if it was never
-    /// seen and `look` says so.
-    pub fn watch(&self, subscriber: &Subscriber, object: &ObjectRef, plan: &Plan, terms: Terms, look: bool) {
+    /// Makes an object watch exactly what its plan reads. With `check_now`, names and paths that were never seen are
+    /// checked as soon as possible; otherwise the object is about to read them itself.
+    pub(crate) fn watch(
+        &self,
+        subscriber: &Subscriber,
+        object: &ObjectRef,
+        plan: &Plan,
+        options: WatchOptions,
+        check_now: bool,
+    ) {
         let lookups = plan.lookups();
-        // Of whose newest version counts nothing is decrypted.
-        let newest = Terms { revalidate: None, ..terms };
+        // A parameter whose previous version is read is watched for its newest version only, never decrypted.
+        let newest = WatchOptions { revalidate: None, ..options };
         let mut names: BTreeMap<_, _> =
             lookups.newest.into_keys().map(|parameter_ref| (parameter_ref, newest)).collect();
         for (parameter_ref, read) in plan.reads() {
-            let revalidate = terms.revalidate.filter(|_| !parameter_ref.is_reference());
-            let interval = terms.interval.filter(|_| !read.listed);
-            names.insert(parameter_ref.clone(), Terms { interval, revalidate, ..terms });
+            let revalidate = options.revalidate.filter(|_| !parameter_ref.is_reference());
+            // Listing the path shows the versions of what is below.
+            let interval = options.interval.filter(|_| !read.listed);
+            names.insert(parameter_ref.clone(), WatchOptions { interval, revalidate, ..options });
         }
-        let listings = lookups.listings.into_iter().map(|listing| (listing, terms.interval)).collect();
-        self.informer.subscribe(subscriber, object.clone(), Wants { names, listings }, look);
-    }
-
-    /// What is known, without asking, of what has to be looked up; `None` if something was never seen.
-    pub fn looked_up(&self, lookups: &Lookups) -> Option<LookUp> {
-        self.informer.looked_up(lookups)
-    }
-
-    /// Looks up: what is not known yet, or all of it `anew`. For an object that watches it.
-    pub async fn look_up<'a>(&self, lookups: &'a Lookups, purpose: Purpose, anew: bool, object: &ObjectRef) -> LookUp {
-        let priority = Priority::of(purpose);
-        self.informer.list(&lookups.listings, priority, anew).await;
-        let is_known = |parameter_ref: &ParameterRef| {
-            let newest = BTreeMap::from([(parameter_ref.clone(), false)]);
-            let known = self.informer.looked_up(&Lookups { newest, ..Lookups::default() });
-            known.is_some_and(|known| known.errors.is_empty())
-        };
-        let unknown = lookups.newest.keys().filter(|parameter_ref| anew || !is_known(parameter_ref));
-        let ask = |parameter_ref: &'a ParameterRef| {
-            let question = ReadRequest::new(parameter_ref.clone(), priority, vec![object.with_purpose(purpose)]);
-            (parameter_ref, self.batcher.ask(question))
-        };
-        let asked: Vec<_> = unknown.map(ask).collect();
-        for (parameter_ref, reply) in asked {
-            // The batcher answers every question unless the reader ends, and the object is looked at again then.
-            let Ok(ReadReply { result, accesses, .. }) = reply.await else { continue };
-            let result = match result {
-                Ok(Some(parameter)) => Ok(parameter.metadata()),
-                Ok(None) => Err(ReadError::NotFound),
-                Err(error) => Err(error),
-            };
-            let access = accesses.into_iter().next_back().filter(|_| result.is_err());
-            self.informer.observe(parameter_ref, result, access);
-        }
-        self.informer.looked_up(lookups).unwrap_or_else(|| {
-            let listings = lookups.listings.iter().map(|listing| listing.parameter_ref(&self.scope));
-            let unanswered = listings.chain(lookups.newest.keys().cloned());
-            let errors = unanswered.map(|parameter_ref| (parameter_ref, ReadError::unanswered())).collect();
-            LookUp { errors, ..LookUp::default() }
-        })
+        let paths = lookups.listings.into_iter().map(|query| (query, options.interval)).collect();
+        self.informer.subscribe(subscriber, object.clone(), Subscription { names, paths }, check_now);
     }
 
     /// Makes an object watch nothing.
-    pub fn forget(&self, subscriber: &Subscriber) {
+    pub(crate) fn forget(&self, subscriber: &Subscriber) {
         self.informer.unsubscribe(subscriber);
     }
 
-    /// What is known of names without asking.
-    pub fn known(&self, reads: &Reads<'_>) -> Known {
-        self.informer.known(reads)
+    /// Returns the cached result of a lookup. `None` if part of it was never seen.
+    pub(crate) fn cached_lookup(&self, lookups: &Lookups) -> Option<LookupResult> {
+        self.informer.cached_lookup(lookups)
     }
 
-    /// When the newest change of any of these was seen.
-    pub fn changed_at(&self, reads: &Reads<'_>, lookups: &Lookups) -> Option<Instant> {
+    /// Looks up what is not cached yet, or, with `refresh`, all of it. The object must watch it.
+    pub(crate) async fn lookup(
+        &self,
+        lookups: &Lookups,
+        purpose: Purpose,
+        refresh: bool,
+        object: &ObjectRef,
+    ) -> LookupResult {
+        let priority = Priority::of(purpose);
+        self.informer.list(&lookups.listings, priority, refresh).await;
+        let requested: Vec<_> = lookups
+            .newest
+            .keys()
+            .filter(|parameter_ref| refresh || !self.informer.has_version(parameter_ref))
+            .map(|parameter_ref| {
+                let objects = vec![object.with_purpose(purpose)];
+                (parameter_ref, self.batcher.request(ReadRequest::version(parameter_ref.clone(), priority, objects)))
+            })
+            .collect();
+        for (parameter_ref, reply) in requested {
+            // No reply comes if the reader is dropped. The object is reconciled again then.
+            let Ok(reply) = reply.await else { continue };
+            self.informer.record(parameter_ref, Observation::of_reply(reply));
+        }
+        self.informer.cached_lookup(lookups).unwrap_or_else(|| {
+            let paths = lookups.listings.iter().map(|query| query.parameter_ref(&self.scope));
+            let names = paths.chain(lookups.newest.keys().cloned());
+            let errors = names.map(|parameter_ref| (parameter_ref, ReadError::interrupted())).collect();
+            LookupResult { errors, ..LookupResult::default() }
+        })
+    }
+
+    /// Returns the cached state of names.
+    pub(crate) fn snapshot(&self, reads: &Reads<'_>) -> Snapshot {
+        self.informer.snapshot(reads)
+    }
+
+    /// Returns when the newest change of any of these was observed.
+    pub(crate) fn changed_at(&self, reads: &Reads<'_>, lookups: &Lookups) -> Option<Instant> {
         let names = reads.keys().copied().chain(lookups.newest.keys());
         self.informer.changed_at(names, &lookups.listings)
     }
 
-    /// What is known of the keys of these versions.
-    pub fn keys(&self, versions: &Versions) -> ParameterKeys {
+    /// Returns what is known of the keys of these versions.
+    pub(crate) fn keys(&self, versions: &Versions) -> ParameterKeys {
         self.informer.keys(versions)
     }
 
-    /// Takes over what was known of a key before a restart, so that it need not be learnt again.
-    pub fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
+    /// Restores the key of a version that was known before a restart, so that it is not described again.
+    pub(crate) fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
         self.informer.remember_key(parameter_ref, version, key);
     }
 
-    /// Reads and decrypts.
-    pub async fn read(&self, reads: &Reads<'_>, mode: Mode, purpose: Purpose, object: &ObjectRef) -> Reading {
-        // What a look saw is in the answer of every call that began after it, whoever made it.
-        let since = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads, &Lookups::default()));
-        let asked: Vec<_> = reads
-            .iter()
-            .map(|(parameter_ref, read)| {
-                let question = ReadRequest {
-                    parameter_ref: (*parameter_ref).clone(),
-                    mode,
-                    optional: read.optional,
-                    priority: Priority::of(purpose),
-                    tenant: object.namespace.clone().unwrap_or_default(),
-                    objects: vec![object.with_purpose(purpose)],
-                    since: since.flatten(),
-                    changed_at: self.informer.changed_at(std::iter::once(*parameter_ref), &BTreeSet::new()),
-                };
-                (*parameter_ref, self.batcher.ask(question))
-            })
-            .collect();
-        let mut reading = Reading::default();
-        let mut accesses = Vec::new();
-        for (parameter_ref, reply) in asked {
+    /// Reads and decrypts parameters.
+    pub(crate) async fn read(
+        &self,
+        reads: &Reads<'_>,
+        mode: ReadMode,
+        purpose: Purpose,
+        object: &ObjectRef,
+    ) -> Reading {
+        // A call that began after a change was observed returns the changed value, whoever it was made for.
+        let not_before = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads, &Lookups::default()));
+        let request = |(parameter_ref, read): (&&ParameterRef, &crate::domain::plan::plan::Read)| {
+            let request = ReadRequest {
+                parameter_ref: (*parameter_ref).clone(),
+                mode,
+                optional: read.optional,
+                priority: Priority::of(purpose),
+                tenant: object.namespace.clone().unwrap_or_default(),
+                objects: vec![object.with_purpose(purpose)],
+                not_before: not_before.flatten(),
+                changed_at: self.informer.changed_at(std::iter::once(*parameter_ref), &BTreeSet::new()),
+            };
+            self.batcher.request(request)
+        };
+        let requested: Vec<_> = reads.iter().map(|entry| (*entry.0, request(entry))).collect();
+        let (mut reading, mut accesses) = (Reading::default(), Vec::<Arc<Access>>::new());
+        for (parameter_ref, reply) in requested {
             let Ok(reply) = reply.await else {
-                reading.errors.insert(parameter_ref.clone(), ReadError::unanswered());
+                reading.errors.insert(parameter_ref.clone(), ReadError::interrupted());
                 continue;
             };
-            self.keep(&mut reading, &mut accesses, parameter_ref, reply);
+            let is_new = |access: &&Arc<Access>| !accesses.iter().any(|known| Arc::ptr_eq(known, access));
+            let new: Vec<_> = reply.accesses.iter().filter(is_new).cloned().collect();
+            accesses.extend(new);
+            self.add(&mut reading, parameter_ref, reply);
         }
-        reading.accesses = own(accesses, reads);
+        reading.accesses = own_accesses(accesses, reads);
         reading
     }
 
-    fn keep(
-        &self,
-        reading: &mut Reading,
-        accesses: &mut Vec<Arc<Access>>,
-        parameter_ref: &ParameterRef,
-        reply: ReadReply,
-    ) {
-        for access in reply.accesses {
-            if !accesses.iter().any(|known| Arc::ptr_eq(known, &access)) {
-                accesses.push(access);
-            }
-        }
-        let last = accesses.last().cloned();
-        match reply.result {
+    /// Adds a reply to a reading, and records what it says of the version.
+    fn add(&self, reading: &mut Reading, parameter_ref: &ParameterRef, reply: ReadReply) {
+        let ReadReply { result, mut accesses, fallback } = reply;
+        let mut absent = |error| Observation { result: Err(error), access: accesses.pop() };
+        match result {
             Ok(Some(parameter)) => {
-                self.informer.observe(parameter_ref, Ok(parameter.metadata()), None);
+                self.informer.record(parameter_ref, Observation::found(parameter.metadata()));
                 self.informer.decrypted(parameter_ref, parameter.version, parameter.key.as_deref());
-                if let Some(detour) = reply.detour {
-                    self.batcher.confirm_detour(&parameter_ref.arn);
-                    reading.detours.insert(parameter_ref.clone(), detour);
+                if let Some(fallback) = fallback {
+                    self.batcher.confirm_fallback(&parameter_ref.arn);
+                    reading.fallbacks.insert(parameter_ref.clone(), fallback);
                 }
                 reading.versions.insert(parameter_ref.clone(), Some(parameter.metadata()));
                 reading.values.extend(parameter.value.clone().map(|value| (parameter_ref.clone(), value)));
             }
             Ok(None) => {
-                // Whoever can do without it is not told what exactly is missing; others may have asked, and know.
-                if !self.informer.is_missing(parameter_ref) {
-                    self.informer.observe(parameter_ref, Err(ReadError::NotFound), last);
+                // The reply to an optional read does not say whether the parameter or its version is missing. A more
+                // precise observation, made for another object, is kept.
+                if !self.informer.is_absent(parameter_ref) {
+                    self.informer.record(parameter_ref, absent(ReadError::NotFound));
                 }
                 reading.versions.insert(parameter_ref.clone(), None);
             }
             Err(error) => {
-                // Only what SSM itself says of a name counts for looks too; a denied decryption does not.
-                if matches!(error, ReadError::NotFound | ReadError::VersionNotFound) {
-                    self.informer.observe(parameter_ref, Err(error.clone()), last);
+                // A version check would find the same absence. A denied decryption says nothing of the version.
+                if error.is_absence() {
+                    self.informer.record(parameter_ref, absent(error.clone()));
                 }
                 reading.errors.insert(parameter_ref.clone(), error);
             }
         }
     }
 
-    /// The errors of an object's names as one fault.
-    pub fn fault(&self, errors: &BTreeMap<ParameterRef, ReadError>) -> Option<Fault> {
+    /// Decrypts the values that a plan decrypts with KMS after reading them.
+    pub(crate) async fn kms_decrypt_all(&self, plan: &Plan, reading: &Reading, object: &ObjectRef) -> KmsDecryption {
+        kms_decrypt::decrypt_all(&self.client, &self.scope, plan, reading, object).await
+    }
+
+    /// Summarizes the errors of an object's parameters as one fault. `None` if there are none.
+    pub(crate) fn fault(&self, errors: &BTreeMap<ParameterRef, ReadError>) -> Option<Fault> {
         read_error::fault(errors, &self.principal().arn, &self.scope)
     }
-}
-
-async fn identify(
-    api: &impl ParameterApi,
-    audit_sink: &dyn AuditSink,
-    object: &ObjectRef,
-) -> Result<Principal, AwsError> {
-    let object = object.with_purpose(Purpose::Identity);
-    let ask = async || {
-        let Call { facts, result } = api.get_caller_identity().await;
-        audit_sink.record_call(&AuditRecord::new(
-            super::new_id(),
-            &facts,
-            result.as_ref().ok(),
-            Vec::new(),
-            vec![object.clone()],
-        ));
-        result
-    };
-    match ask().await {
-        // The client learns from the refusal how far its clock is off, and allows for it from the next call on.
-        Err(error) if error.is_clock_skew() => ask().await,
-        result => result,
-    }
-}
-
-/// Accesses with the object's own parameters only: a call serves many objects, and none is to learn what others read.
-pub(crate) fn own(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> {
-    let selector = |parameter_ref: &ParameterRef| parameter_ref.selector.as_ref().map(ToString::to_string);
-    let asked: HashMap<_, _> = reads
-        .iter()
-        .map(|(parameter_ref, read)| ((parameter_ref.arn.as_str(), selector(parameter_ref)), read.optional))
-        .collect();
-    let is_optional =
-        |parameter: &ParameterOutcome| asked.get(&(parameter.arn.as_str(), parameter.selector.clone())).copied();
-    let own = |access: Arc<Access>| {
-        let mut access = Access::clone(&access);
-        access.parameters.retain(|parameter| is_optional(parameter).is_some());
-        let is_missing = |p: &ParameterOutcome| p.outcome == "NotFound" && is_optional(p) == Some(false);
-        access.failed |= access.parameters.iter().any(is_missing);
-        access
-    };
-    accesses.into_iter().map(own).filter(|access| !access.parameters.is_empty()).collect()
 }

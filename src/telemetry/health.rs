@@ -1,65 +1,65 @@
-//! Readiness: what the operator still waits for, in sentences.
+//! Readiness: which conditions the process still waits for, in sentences.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
-/// Named conditions of readiness. The process is ready when every gate is passed.
+use parking_lot::Mutex;
+
+/// Named conditions of readiness, called gates. The process is ready when every gate is open.
 #[derive(Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     gates: Mutex<BTreeMap<&'static str, Gate>>,
 }
 
 #[derive(Debug, Default)]
 struct Gate {
-    passed: bool,
-    note: Option<String>,
+    open: bool,
+    problem: Option<String>,
 }
 
 impl Health {
-    /// Health with these gates, none passed.
-    pub fn new(gates: &[&'static str]) -> Self {
+    /// Creates these gates, all closed.
+    pub(crate) fn new(gates: &[&'static str]) -> Self {
         Self { gates: Mutex::new(gates.iter().map(|name| (*name, Gate::default())).collect()) }
     }
 
-    /// Passes a gate. It stays passed until [`Health::block`].
-    pub fn pass(&self, gate: &'static str) {
-        self.with(gate, |gate| *gate = Gate { passed: true, note: None });
+    /// Opens a gate. It stays open until [`Health::close`].
+    pub(crate) fn open(&self, gate: &'static str) {
+        self.update(gate, |gate| *gate = Gate { open: true, problem: None });
     }
 
-    /// Closes a gate, with the reason. Answers whether that is news.
-    pub fn block(&self, gate: &'static str, note: &str) -> bool {
-        self.with(gate, |gate| {
-            let news = gate.passed || gate.note.as_deref() != Some(note);
-            *gate = Gate { passed: false, note: Some(note.to_owned()) };
-            news
+    /// Closes a gate because of `problem`. Returns whether that is a change.
+    pub(crate) fn close(&self, gate: &'static str, problem: &str) -> bool {
+        self.update(gate, |gate| {
+            let changed = gate.open || gate.problem.as_deref() != Some(problem);
+            *gate = Gate { open: false, problem: Some(problem.to_owned()) };
+            changed
         })
     }
 
-    /// Notes what is wrong at a gate, without closing it: a watch that was ready stays so through an outage. Answers
-    /// whether that is news.
-    pub fn note(&self, gate: &'static str, note: &str) -> bool {
-        self.with(gate, |gate| {
-            let news = gate.note.as_deref() != Some(note);
-            gate.note = Some(note.to_owned());
-            news
+    /// Records a problem without closing the gate: a watch that was ready stays ready during an outage. Returns whether
+    /// that is a change.
+    pub(crate) fn warn(&self, gate: &'static str, problem: &str) -> bool {
+        self.update(gate, |gate| {
+            let changed = gate.problem.as_deref() != Some(problem);
+            gate.problem = Some(problem.to_owned());
+            changed
         })
     }
 
-    /// What readiness still waits for; empty if the process is ready.
-    pub fn waiting(&self) -> Vec<String> {
-        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = gates.iter().filter(|(_, gate)| !gate.passed);
+    /// Returns one sentence for each closed gate. Empty if the process is ready.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let gates = self.gates.lock();
+        let waiting = gates.iter().filter(|(_, gate)| !gate.open);
         waiting
-            .map(|(name, gate)| gate.note.clone().unwrap_or_else(|| format!("Waiting for the first list of {name}.")))
+            .map(|(name, gate)| {
+                gate.problem.clone().unwrap_or_else(|| format!("Waiting for the first list of {name}."))
+            })
             .collect()
     }
 
-    fn with<T>(&self, name: &'static str, change: impl FnOnce(&mut Gate) -> T) -> T {
-        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        // Unknown names are noted too, but do not stand in the way: only the gates given at the start do.
-        change(gates.entry(name).or_insert(Gate { passed: true, note: None }))
+    fn update<T>(&self, name: &'static str, change: impl FnOnce(&mut Gate) -> T) -> T {
+        // A gate that was not named at the start begins open: its problems are recorded and never delay readiness.
+        change(self.gates.lock().entry(name).or_insert(Gate { open: true, problem: None }))
     }
 }
 
@@ -68,16 +68,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_when_every_gate_is_passed() {
+    fn ready_when_every_gate_is_open() {
         let health = Health::new(&["a", "b"]);
         assert_eq!(health.waiting().len(), 2);
-        health.pass("a");
-        assert!(health.block("b", "No region."));
-        assert!(!health.block("b", "No region."), "no news");
+        health.open("a");
+        assert!(health.close("b", "No region."));
+        assert!(!health.close("b", "No region."), "no change");
         assert_eq!(health.waiting(), ["No region."]);
-        health.pass("b");
-        health.note("a", "a hiccup");
-        health.note("extra", "another");
+        health.open("b");
+        health.warn("a", "a hiccup");
+        health.warn("extra", "another");
         assert!(health.waiting().is_empty());
     }
 }

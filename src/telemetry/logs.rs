@@ -1,4 +1,4 @@
-//! Logs: structured, to standard error.
+//! Structured logs on standard error.
 
 use std::io::{self, IsTerminal};
 
@@ -11,19 +11,19 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[default]
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// Beginnings of targets that are held at fixed levels whatever the filter says: they may print whole requests and
-/// answers. Not by directives of the filter, where a more specific one would win.
-const CAPPED: [(&str, LevelFilter); 7] = [
+/// Prefixes of targets whose most verbose level is fixed, whatever the filter says, because they may log requests and
+/// responses in full. This is a second filter rather than directives of the first, where a more specific one would win.
+const MAXIMUM_LEVELS: [(&str, LevelFilter); 7] = [
     ("aws_", LevelFilter::WARN),
     ("h2", LevelFilter::WARN),
     ("hyper", LevelFilter::WARN),
@@ -33,22 +33,22 @@ const CAPPED: [(&str, LevelFilter); 7] = [
     ("tower", LevelFilter::WARN),
 ];
 
-/// Starts logging. `filter` is a list of `target=level`, or a level.
+/// Starts logging. `filter` is a level, or a list of `target=level`.
 ///
 /// # Errors
-/// What is wrong with the filter.
+/// One sentence, if the filter is not valid or logging was started before.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
-    // A misspelled level would pass as the name of a target, and silence everything.
+    // Otherwise a misspelled level would be taken for the name of a target, and nothing would be logged.
     if let Some(word) = filter.split(',').find(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err()) {
         return Err(format!(
-            "The log filter {word} is neither a level nor target=level; levels are error, warn, info, debug, trace."
+            "The log filter {word} is neither a level nor target=level; use one of error, warn, info, debug, trace."
         ));
     }
     let directives = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(filter)
-        .map_err(|error| format!("The log filter {filter} is not valid: {error}."))?;
-    let registry = tracing_subscriber::registry().with(directives).with(cap());
+        .map_err(|error| format!("The log filter {filter} is not valid ({error}); use a level or target=level."))?;
+    let registry = tracing_subscriber::registry().with(directives).with(maximum_levels());
     let started = match format {
         LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
         LogFormat::Text => {
@@ -58,8 +58,8 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     started.map_err(|error| format!("Logging cannot start: {error}."))
 }
 
-fn cap() -> Targets {
-    Targets::new().with_default(LevelFilter::TRACE).with_targets(CAPPED)
+fn maximum_levels() -> Targets {
+    Targets::new().with_default(LevelFilter::TRACE).with_targets(MAXIMUM_LEVELS)
 }
 
 #[cfg(test)]
@@ -69,13 +69,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_print_bodies_is_capped_down_to_its_modules() {
+    fn targets_that_may_log_bodies_are_limited_in_all_their_modules() {
         for target in ["aws_smithy_runtime::client::orchestrator", "aws_sdk_sqs", "hyper_util::client", "kube_client"] {
-            assert!(!cap().would_enable(target, &Level::INFO), "{target}");
-            assert!(cap().would_enable(target, &Level::ERROR), "{target}");
+            assert!(!maximum_levels().would_enable(target, &Level::INFO), "{target}");
+            assert!(maximum_levels().would_enable(target, &Level::ERROR), "{target}");
         }
         for target in ["secure_parameter_operator::aws", "kube_runtime::watcher"] {
-            assert!(cap().would_enable(target, &Level::TRACE), "{target}");
+            assert!(maximum_levels().would_enable(target, &Level::TRACE), "{target}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Metrics in the OpenMetrics format. Labels come from closed lists, never from names of objects.
+//! Metrics in the OpenMetrics format. Label values come from closed lists, never from names of objects, so that their
+//! number is bounded.
 
 use std::{collections::BTreeMap, fmt, sync::atomic::AtomicU64, time::Duration};
 
@@ -11,17 +12,23 @@ use prometheus_client::{
 use crate::{api::Reason, domain::audit::AuditRecord};
 
 /// All metrics of the process.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
-    reconciles: Family<ReasonLabel, Counter>,
-    durations: Family<ReasonLabel, Histogram, fn() -> Histogram>,
+    reconciles: Family<ReconcileLabels, Counter>,
+    durations: Family<ReconcileLabels, Histogram, fn() -> Histogram>,
     aws_calls: Family<CallLabels, Counter>,
     decrypted: Counter,
     secret_writes: Counter,
     watch_errors: Family<WatchLabel, Counter>,
     objects: Family<ReasonLabel, Gauge>,
-    allowed_rate: Family<PlaceLabels, Gauge<f64, AtomicU64>>,
-    current_rate: Family<PlaceLabels, Gauge<f64, AtomicU64>>,
+    allowed_rate: Family<RegionLabels, Gauge<f64, AtomicU64>>,
+    current_rate: Family<RegionLabels, Gauge<f64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    kind: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,10 +48,13 @@ struct WatchLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PlaceLabels {
+struct RegionLabels {
     account: String,
     region: String,
 }
+
+/// The label `reason` of a reconcile whose status could not be written. Not a [`Reason`], since no status can show it.
+const STATUS_WRITE_FAILED: &str = "StatusWriteFailed";
 
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -77,30 +87,31 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     fn register(&mut self) {
         let Self { registry, .. } = self;
-        registry.register("reconciles", "Reconciles of SecureParameters by their outcome", self.reconciles.clone());
-        let help = "Duration of reconciles in seconds by their outcome";
+        let help = "Reconciles by kind of object and by the reason of the Ready condition that they wrote";
+        registry.register("reconciles", help, self.reconciles.clone());
+        let help = "Duration of reconciles in seconds, waiting for AWS included";
         registry.register("reconcile_duration_seconds", help, self.durations.clone());
-        let help = "AWS calls by operation and outcome: OK, an error code of AWS, NoAnswer or Unreadable";
+        let help = "AWS calls by operation and outcome: OK, the error code of AWS, NoAnswer or Unreadable";
         registry.register("aws_calls", help, self.aws_calls.clone());
-        registry.register("decrypted_values", "Parameters that came back decrypted", self.decrypted.clone());
+        registry.register("decrypted_values", "Parameters that AWS returned decrypted", self.decrypted.clone());
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
-        let help = "Requests a second to Parameter Store that are allowed";
+        let help = "Requests a second to Parameter Store that the stores allow";
         registry.register("quota_requests_per_second", help, self.allowed_rate.clone());
-        let help = "Requests a second to Parameter Store at present, less than allowed while AWS throttles";
+        let help = "Requests a second to Parameter Store at most at present; less than allowed while AWS throttles";
         registry.register("quota_current_requests_per_second", help, self.current_rate.clone());
     }
 
-    /// Counts a reconcile.
-    pub fn reconciled(&self, reason: Reason, duration: Duration) {
-        let label = ReasonLabel { reason: reason.as_str() };
-        self.reconciles.get_or_create(&label).inc();
-        self.durations.get_or_create(&label).observe(duration.as_secs_f64());
+    /// Counts a reconcile of an object of `kind`. `reason` is `None` if the status could not be written.
+    pub(crate) fn reconciled(&self, kind: &'static str, reason: Option<Reason>, duration: Duration) {
+        let labels = ReconcileLabels { kind, reason: reason.map_or(STATUS_WRITE_FAILED, Reason::as_str) };
+        self.reconciles.get_or_create(&labels).inc();
+        self.durations.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// Counts an AWS call and what it decrypted.
-    pub fn aws_call(&self, record: &AuditRecord) {
+    /// Counts an AWS call and the values that it decrypted.
+    pub(crate) fn aws_call(&self, record: &AuditRecord) {
         let text = |key: &str| record.cloudtrail.get(key).and_then(|value| value.as_str()).map(str::to_owned);
         let without_code = match (&record.client_error, record.answered) {
             (None, _) => "OK",
@@ -117,20 +128,20 @@ impl Metrics {
     }
 
     /// Counts a write of a Secret.
-    pub fn secret_written(&self) {
+    pub(crate) fn secret_written(&self) {
         self.secret_writes.inc();
     }
 
     /// Counts an error of a watch.
-    pub fn watch_error(&self, watch: &'static str) {
+    pub(crate) fn watch_error(&self, watch: &'static str) {
         self.watch_errors.get_or_create(&WatchLabel { watch }).inc();
     }
 
-    /// Sets how many objects show which reason.
-    pub fn objects(&self, by_reason: &BTreeMap<Reason, i64>) {
+    /// Sets the number of objects by the reason of their `Ready` condition.
+    pub(crate) fn objects(&self, by_reason: &BTreeMap<Reason, i64>) {
         for reason in Reason::ALL {
             let count = by_reason.get(reason).copied();
-            // Reasons that were never seen stay absent instead of filling the page with zeros.
+            // A reason that no object has had yet gets no sample.
             let label = ReasonLabel { reason: reason.as_str() };
             if let Some(count) = count.or_else(|| self.objects.get(&label).map(|_| 0)) {
                 self.objects.get_or_create(&label).set(count);
@@ -138,18 +149,18 @@ impl Metrics {
         }
     }
 
-    /// Sets how fast Parameter Store may be asked in an account and region, and how fast it is asked at most at present:
-    /// less while AWS throttles. Both in requests a second.
-    pub fn quota(&self, account: &str, region: &str, allowed: f64, current: f64) {
-        let place = PlaceLabels { account: account.to_owned(), region: region.to_owned() };
-        self.allowed_rate.get_or_create(&place).set(allowed);
-        self.current_rate.get_or_create(&place).set(current);
+    /// Sets the rates of requests to Parameter Store in an account and region, in requests a second: what the stores
+    /// allow, and what is used at most at present, which is less while AWS throttles.
+    pub(crate) fn quota(&self, account: &str, region: &str, allowed: f64, current: f64) {
+        let labels = RegionLabels { account: account.to_owned(), region: region.to_owned() };
+        self.allowed_rate.get_or_create(&labels).set(allowed);
+        self.current_rate.get_or_create(&labels).set(current);
     }
 
-    /// All metrics as text.
-    pub fn encode(&self) -> String {
+    /// Encodes all metrics as OpenMetrics text.
+    pub(crate) fn encode(&self) -> String {
         let mut text = String::new();
-        // Writing to a String does not fail.
+        // Writing to a String never fails.
         let _ = encode(&mut text, &self.registry);
         text
     }

@@ -1,13 +1,9 @@
-//! What the operator says of itself: metrics, logs, the audit stream, health.
+//! What the process reports about itself: logs, metrics, the audit stream, health.
 
-mod audit_sink;
-mod health;
-mod logs;
-mod metrics;
-mod server;
+pub(crate) mod audit_stream;
+pub(crate) mod health;
+pub(crate) mod logs;
+pub(crate) mod metrics;
+pub(crate) mod server;
 
-pub use audit_sink::AuditStream;
-pub use health::Health;
 pub use logs::{LogFormat, start as start_logging};
-pub use metrics::Metrics;
-pub use server::serve;

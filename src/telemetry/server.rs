@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` over HTTP.
+//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP.
 
 use std::{future::Future, io, sync::Arc};
 
@@ -10,16 +10,16 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::{health::Health, metrics::Metrics};
 
 /// Content type of OpenMetrics 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves until `stop` ends. `refresh` brings figures up to date that are only computed when somebody looks.
+/// Serves until `stop` resolves. `refresh` updates the gauges before each response of `/metrics`.
 ///
 /// # Errors
 /// If the listener fails.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
     metrics: Arc<Metrics>,

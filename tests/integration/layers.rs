@@ -1,16 +1,19 @@
-//! The layers hold: which folder may use which, read off the source.
+//! The architecture, checked on the source: which folder may use which, and that no files import each other in a
+//! circle.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+mod imports;
+mod source;
+
+use std::path::Path;
 
 use anyhow::Result;
 
-/// Per layer: the other layers it may use, and the external crates it must not name.
+use self::{imports::Imports, source::SourceFile};
+
+/// For each layer: the other layers that it may use, and the external crates that it must not name.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["aws_sdk", "aws_config", "aws_smithy", "tokio", "tracing", "secrecy"]),
-    ("domain", &["api"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "tokio", "tracing", "futures", "axum"]),
+    ("domain", &["api"], &["aws_sdk", "aws_config", "aws_smithy", "tokio", "tracing", "futures", "axum"]),
     ("parameters", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
     ("aws", &["api", "domain", "parameters"], &["kube", "axum"]),
     ("kubernetes", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
@@ -22,118 +25,159 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What the pure layer must not do, however it is spelled.
-const IMPURE: &[&str] = &["async ", ".await", "Timestamp::now", "Instant::now", "SystemTime", "std::env", "std::fs"];
+/// Parts of `kube` that are pure, so that `domain` may use them.
+const PURE_KUBE: &[&str] = &["kube::core"];
 
-fn sources(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(sources(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path)?;
-            found.push((path, text));
-        }
-    }
-    Ok(found)
-}
+/// What pure code must not contain.
+const IMPURE: &[&str] =
+    &["async ", ".await", "Timestamp::now", "Instant::now", "SystemTime", "std::env", "std::fs", "std::time::Instant"];
 
-/// The code of a file: no comments, no tests, no white space around lines, so that one `use` is one string.
-fn code(text: &str) -> String {
-    let product = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let lines = product.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
-    lines.collect::<Vec<_>>().join(" ")
-}
-
-/// Layers named by `crate::layer` or within `use crate::{layer::..., ...}`.
-fn used_layers(code: &str) -> Vec<&'static str> {
-    let names = LAYERS.iter().map(|(name, _, _)| *name);
-    let grouped: Vec<_> = code.split("use crate::{").skip(1).map(group).collect();
-    let uses = |name: &str| {
-        let direct = code.contains(&format!("crate::{name}::")) || code.contains(&format!("crate::{name};"));
-        direct || grouped.iter().any(|group| top_level(group).any(|item| item == name))
-    };
-    names.filter(|name| uses(name)).collect()
-}
-
-/// The text up to the brace that closes the group.
-fn group(text: &str) -> &str {
-    let mut depth = 1;
-    let end = text.find(|c| {
-        depth += i32::from(c == '{') - i32::from(c == '}');
-        depth == 0
-    });
-    &text[..end.unwrap_or(text.len())]
-}
-
-/// First path segments of the items of a group.
-fn top_level(group: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0;
-    let items = group.split(move |c| {
-        depth += i32::from(c == '{') - i32::from(c == '}');
-        depth == 0 && c == ','
-    });
-    items.map(|item| item.trim().split("::").next().unwrap_or_default())
+fn product() -> Result<Vec<SourceFile>> {
+    source::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
 #[test]
-fn folders_use_only_what_they_may() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for (layer, allowed, banned) in LAYERS {
-        for (path, text) in sources(&root.join(layer))? {
-            let code = code(&text);
-            for used in used_layers(&code) {
-                let may = used == *layer || allowed.contains(&used);
-                assert!(may, "{} uses {used}, which {layer} may not", path.display());
-            }
-            for name in *banned {
-                let words = [format!(" {name}"), format!("({name}"), format!("<{name}")];
-                let named = words.iter().any(|word| code.contains(word.as_str())) && names_crate(&code, name);
-                assert!(!named, "{} names {name}, which {layer} may not", path.display());
-            }
+fn folders_use_only_the_layers_below() -> Result<()> {
+    let files = product()?;
+    let imports = Imports::new(&files);
+    for file in &files {
+        let Some((layer, allowed, banned)) = LAYERS.iter().find(|(layer, ..)| file.is_in(layer)) else { continue };
+        for used in imports.layers_used_by(file) {
+            let may =
+                used == *layer || allowed.contains(&used.as_str()) || !LAYERS.iter().any(|(name, ..)| *name == used);
+            assert!(may, "{} uses {used}, which {layer} may not", file.path);
+        }
+        for name in *banned {
+            assert!(!names(&file.code, name), "{} names {name}, which {layer} may not", file.path);
+        }
+        if *layer == "domain" {
+            let paths = imports.external_paths(file);
+            let impure = paths
+                .iter()
+                .find(|path| path.starts_with("kube::") && !PURE_KUBE.iter().any(|pure| path.starts_with(pure)));
+            assert!(impure.is_none(), "{} uses {impure:?}, which is not pure", file.path);
         }
     }
     Ok(())
 }
 
-/// Whether a name stands for a path or a `use`, not for a part of a longer word.
-fn names_crate(code: &str, name: &str) -> bool {
-    code.match_indices(name).any(|(at, _)| {
-        let before = code[..at].chars().next_back().unwrap_or(' ');
-        let after = &code[at + name.len()..];
-        let boundary = !before.is_alphanumeric() && before != '_' && before != '"' && before != '.';
-        boundary
-            && (name.starts_with("aws_") || after.starts_with("::") || after.starts_with(';') || after.starts_with(','))
-    })
+#[test]
+fn no_files_import_each_other() -> Result<()> {
+    let files = product()?;
+    let circles = Imports::new(&files).circles();
+    assert!(circles.is_empty(), "files import each other in a circle:\n{}", circles.join("\n"));
+    Ok(())
 }
 
 #[test]
 fn the_domain_is_pure() -> Result<()> {
-    for (path, text) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain"))? {
-        let code = code(&text);
+    for file in product()?.iter().filter(|file| file.is_in("domain")) {
         for impure in IMPURE {
-            assert!(!code.contains(impure), "{} has {impure}", path.display());
+            assert!(!file.code.contains(impure), "{} has {impure}", file.path);
         }
     }
     Ok(())
 }
 
 #[test]
-fn the_environment_is_read_in_one_place() -> Result<()> {
-    for (path, text) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))? {
-        let reads = code(&text).contains("env::var");
-        assert!(!reads || path.ends_with("config.rs"), "{} reads the environment", path.display());
+fn the_environment_is_read_in_one_file() -> Result<()> {
+    for file in product()? {
+        assert!(!file.code.contains("env::var") || file.path == "config.rs", "{} reads the environment", file.path);
     }
     Ok(())
 }
 
-#[test]
-fn the_rules_find_what_breaks_them() {
-    assert_eq!(used_layers("use crate::{ api::Reason, domain::{Fault, plan::list}, };"), ["api", "domain"]);
-    assert_eq!(used_layers("use crate::aws::Aws;"), ["aws"]);
-    assert_eq!(used_layers("use super::aws_error::AwsError;"), [""; 0]);
-    assert!(names_crate(" use aws_sdk_ssm::Client;", "aws_sdk"));
-    assert!(names_crate(" use kube::Api;", "kube"));
-    assert!(!names_crate(" kubernetes: Value", "kube"));
+/// Reports whether code names a crate, or an item by a path such as `kube::Client`.
+fn names(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back().unwrap_or(' ');
+        let after = &code[at + name.len()..];
+        let is_whole = !before.is_alphanumeric() && !matches!(before, '_' | '"' | '.' | ':');
+        // The names of the AWS crates are prefixes.
+        let ends = name.starts_with("aws_") || !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        is_whole && ends && (name.contains("::") || name.starts_with("aws_") || after.starts_with("::"))
+    })
+}
+
+mod tests {
+    use super::*;
+
+    fn files(files: &[(&str, &str)]) -> Vec<SourceFile> {
+        source::product(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    }
+
+    fn circles(sources: &[(&str, &str)]) -> Vec<String> {
+        Imports::new(&files(sources)).circles()
+    }
+
+    #[test]
+    fn a_planted_circle_is_found_and_spelled_out() {
+        let planted = [
+            ("lib.rs", "pub mod a; pub mod b; pub mod c;"),
+            ("a.rs", "use crate::b::B; pub struct A(B);"),
+            ("b.rs", "use crate::c::{self, C}; pub struct B(C);"),
+            ("c.rs", "pub struct C; #[cfg(test)] mod tests { use super::*; } fn f() -> super::a::A { todo() }"),
+        ];
+        assert_eq!(circles(&planted), ["a.rs -> b.rs -> c.rs -> a.rs"]);
+    }
+
+    #[test]
+    fn imports_lead_to_the_file_that_defines_the_item() {
+        let through_mod = [
+            ("lib.rs", "pub mod a;"),
+            ("a/mod.rs", "mod one; mod two; pub use one::One; pub use self::two::*;"),
+            ("a/one.rs", "use crate::a::Two; pub struct One(Two);"),
+            ("a/two.rs", "pub struct Two;"),
+        ];
+        assert_eq!(circles(&through_mod), [""; 0]);
+        let back = [through_mod[0], through_mod[1], through_mod[2], ("a/two.rs", "pub struct Two; impl super::One {}")];
+        assert_eq!(circles(&back), ["a/one.rs -> a/two.rs -> a/one.rs"]);
+    }
+
+    #[test]
+    fn a_re_export_is_an_import_but_a_declaration_is_not() {
+        let helper = ("a/one.rs", "use crate::a::helper; pub struct One;");
+        let declared = [("lib.rs", "mod a;"), ("a/mod.rs", "mod one; pub fn helper() {}"), helper];
+        assert_eq!(circles(&declared), [""; 0]);
+        let exported = [declared[0], ("a/mod.rs", "mod one; pub use one::One; pub fn helper() {}"), helper];
+        assert_eq!(circles(&exported), ["a/mod.rs -> a/one.rs -> a/mod.rs"]);
+    }
+
+    #[test]
+    fn tests_and_comments_and_texts_do_not_count() {
+        let tests = [
+            ("lib.rs", "mod a; mod b; #[cfg(test)] mod helpers;"),
+            ("a.rs", "use crate::b::B; #[cfg(test)] mod tests { fn f() { \"}\"; } } pub struct A; // crate::b::B"),
+            (
+                "b.rs",
+                "/// See [`crate::a::A`].\npub struct B; const S: &str = \"crate::a::A\"; #[cfg(test)] mod tests;",
+            ),
+            ("b/tests.rs", "use crate::a::A;"),
+            ("helpers.rs", "use crate::{a::A, b::B};"),
+        ];
+        assert_eq!(circles(&tests), [""; 0]);
+    }
+
+    #[test]
+    fn code_after_tests_is_read() {
+        let code = &files(&[("a.rs", "#[cfg(test)]\nmod tests { fn f() {} }\nfn after() { env::var(\"A\") }")])[0].code;
+        assert!(code.contains("env::var") && !code.contains("mod tests"), "{code}");
+    }
+
+    #[test]
+    fn layers_and_crates_are_found_in_groups_and_in_paths() {
+        let sources = files(&[
+            ("lib.rs", "mod api; mod aws; mod domain;"),
+            ("api.rs", "pub struct Reason;"),
+            ("aws.rs", "pub struct Aws;"),
+            ("domain.rs", "use crate::{api::Reason}; fn f(_: crate::aws::Aws, _: kube::core::Selector) {}"),
+        ]);
+        let imports = Imports::new(&sources);
+        let domain = sources.iter().find(|file| file.path == "domain.rs").expect("a file");
+        assert_eq!(imports.layers_used_by(domain), ["api".to_owned(), "aws".to_owned()].into());
+        assert!(imports.external_paths(domain).contains("kube::core::Selector"));
+        assert!(names(" use aws_sdk_ssm::Client;", "aws_sdk"));
+        assert!(names(" x: kube::Client,", "kube::Client"));
+        assert!(!names(" kubernetes::Value", "kube"));
+    }
 }

@@ -1,6 +1,4 @@
-//! Where credentials come from, and how they stay fresh.
+//! Credentials: those that a store brings, and the renewal of temporary ones.
 
-pub mod refresh;
-pub mod static_credentials;
-
-pub use static_credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, StaticCredentials};
+pub(crate) mod refresh;
+pub(crate) mod static_credentials;

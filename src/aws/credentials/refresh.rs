@@ -1,4 +1,4 @@
-//! Credentials renewed before they expire, so that no call waits for STS.
+//! Renews temporary credentials before they expire, so that no call waits for STS.
 
 use std::{
     sync::Arc,
@@ -13,14 +13,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The share of their lifetime after which credentials are renewed.
-const RENEWED_AFTER: f64 = 0.8;
-/// How soon a renewal that failed is tried again.
-const RETRY: Duration = Duration::from_secs(30);
-/// What is about to expire is not handed out any more.
-const MARGIN: Duration = Duration::from_secs(10);
+/// The fraction of their lifetime after which credentials are renewed.
+const RENEW_AFTER: f64 = 0.8;
+/// Delay after a failed renewal.
+const RETRY_DELAY: Duration = Duration::from_secs(30);
+/// Credentials that expire sooner than this are not used any more.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 
-/// Hands out another provider's temporary credentials, and renews them in the background. Ends when dropped.
+/// Caches the temporary credentials of another provider and renews them in the background until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RefreshingCredentials {
     shared: Arc<Shared>,
@@ -30,21 +30,21 @@ pub(crate) struct RefreshingCredentials {
 #[derive(Debug)]
 struct Shared {
     source: SharedCredentialsProvider,
-    held: Mutex<Option<Held>>,
+    cached: Mutex<Option<CachedCredentials>>,
     loaded: Notify,
 }
 
 #[derive(Debug)]
-struct Held {
+struct CachedCredentials {
     credentials: Credentials,
     renew_at: Instant,
     expires_at: Instant,
 }
 
 impl RefreshingCredentials {
-    /// Starts. Nothing is loaded until somebody asks.
+    /// Starts the renewal. Loads nothing before the first request for credentials.
     pub(crate) fn new(source: SharedCredentialsProvider) -> Self {
-        let shared = Arc::new(Shared { source, held: Mutex::default(), loaded: Notify::new() });
+        let shared = Arc::new(Shared { source, cached: Mutex::default(), loaded: Notify::new() });
         let renewal = tokio::spawn(Arc::clone(&shared).renew());
         Self { shared, renewal }
     }
@@ -67,20 +67,20 @@ impl ProvideCredentials for RefreshingCredentials {
 
 impl Shared {
     async fn provide(&self) -> provider::Result {
-        let mut held = self.held.lock().await;
+        let mut cached = self.cached.lock().await;
         let now = Instant::now();
-        if let Some(held) = held.as_ref().filter(|held| now + MARGIN < held.expires_at) {
-            return Ok(held.credentials.clone());
+        if let Some(cached) = cached.as_ref().filter(|cached| now + EXPIRY_MARGIN < cached.expires_at) {
+            return Ok(cached.credentials.clone());
         }
         let credentials = self.source.provide_credentials().await?;
-        *held = Held::new(&credentials);
+        *cached = CachedCredentials::new(&credentials);
         self.loaded.notify_one();
         Ok(credentials)
     }
 
     async fn renew(self: Arc<Self>) {
         loop {
-            let renew_at = self.held.lock().await.as_ref().map(|held| held.renew_at);
+            let renew_at = self.cached.lock().await.as_ref().map(|cached| cached.renew_at);
             let Some(renew_at) = renew_at else {
                 self.loaded.notified().await;
                 continue;
@@ -89,14 +89,14 @@ impl Shared {
                 () = self.loaded.notified() => continue,
                 () = sleep_until(renew_at) => {}
             }
-            // Without the lock: what is held is good enough meanwhile.
+            // Loaded without the lock, so that calls can use the cached credentials meanwhile.
             let loaded = self.source.provide_credentials().await;
-            let mut held = self.held.lock().await;
-            match (loaded, &mut *held) {
-                (Ok(credentials), _) => *held = Held::new(&credentials),
-                (Err(error), Some(held)) => {
-                    tracing::warn!(%error, "credentials could not be renewed yet; those held are good a while longer");
-                    held.renew_at = Instant::now() + RETRY;
+            let mut cached = self.cached.lock().await;
+            match (loaded, &mut *cached) {
+                (Ok(credentials), _) => *cached = CachedCredentials::new(&credentials),
+                (Err(error), Some(cached)) => {
+                    tracing::warn!(%error, "could not renew the AWS credentials; retrying while the present ones are valid");
+                    cached.renew_at = Instant::now() + RETRY_DELAY;
                 }
                 (Err(_), None) => {}
             }
@@ -104,12 +104,13 @@ impl Shared {
     }
 }
 
-impl Held {
-    /// None for credentials without an end: their source may have others any time.
+impl CachedCredentials {
+    /// Returns `None` for credentials that do not expire: their source may replace them at any time, so they are not
+    /// cached.
     fn new(credentials: &Credentials) -> Option<Self> {
         let lifetime = credentials.expiry()?.duration_since(SystemTime::now()).unwrap_or_default();
         let now = Instant::now();
-        let (renew_at, expires_at) = (now + lifetime.mul_f64(RENEWED_AFTER), now + lifetime);
+        let (renew_at, expires_at) = (now + lifetime.mul_f64(RENEW_AFTER), now + lifetime);
         Some(Self { credentials: credentials.clone(), renew_at, expires_at })
     }
 }
@@ -125,7 +126,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Numbered credentials that live for so many seconds, or for ever.
+    /// Provides numbered credentials that expire after `lifetime` seconds, or never.
     #[derive(Clone, Debug, Default)]
     struct Source(Arc<State>);
 
@@ -161,20 +162,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_are_renewed_before_anybody_waits() {
+    async fn credentials_are_renewed_before_they_expire() {
         let (source, provider) = renewing(Some(1_000));
         sleep(SECOND).await;
-        assert_eq!(source.0.loads.load(Ordering::Relaxed), 0, "nobody asked");
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 0, "loaded before the first request");
         assert_eq!(id(&provider).await.expect("credentials"), "AKID0");
         sleep(790 * SECOND).await;
         assert_eq!(id(&provider).await.expect("credentials"), "AKID0");
         sleep(20 * SECOND).await;
-        assert_eq!(source.0.loads.load(Ordering::Relaxed), 2, "renewed though nobody asked");
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 2, "renewed without a request");
         assert_eq!(id(&provider).await.expect("credentials"), "AKID1");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_held_serves_until_it_expires() {
+    async fn cached_credentials_are_used_until_they_expire() {
         let (source, provider) = renewing(Some(1_000));
         id(&provider).await.expect("credentials");
         source.0.fails.store(true, Ordering::Relaxed);
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_no_end_is_asked_for_each_time() {
+    async fn credentials_without_expiry_are_not_cached() {
         let (_, provider) = renewing(None);
         assert_eq!(id(&provider).await.expect("credentials"), "AKID0");
         assert_eq!(id(&provider).await.expect("credentials"), "AKID1");

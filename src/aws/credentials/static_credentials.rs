@@ -1,27 +1,27 @@
-//! Credentials that a store brings in a Secret.
+//! Credentials from the Secret of a store.
 
 use std::{collections::BTreeMap, fmt};
 
 use aws_sdk_ssm::config::Credentials;
 use k8s_openapi::ByteString;
 
-/// Key of the access key id in a credentials Secret.
-pub const ACCESS_KEY_ID: &str = "access-key-id";
+/// Key of the access key id.
+pub(crate) const ACCESS_KEY_ID: &str = "access-key-id";
 /// Key of the secret access key.
-pub const SECRET_ACCESS_KEY: &str = "secret-access-key";
-/// Key of the session token, of temporary credentials only.
-pub const SESSION_TOKEN: &str = "session-token";
+pub(crate) const SECRET_ACCESS_KEY: &str = "secret-access-key";
+/// Key of the session token, which only temporary credentials have.
+pub(crate) const SESSION_TOKEN: &str = "session-token";
 
-/// Fixed credentials. Debug shows the access key id at most.
+/// Static credentials. `Debug` shows nothing but the access key id.
 #[derive(Clone)]
-pub struct StaticCredentials(Credentials);
+pub(crate) struct StaticCredentials(Credentials);
 
 impl StaticCredentials {
-    /// Reads credentials from a Secret's data.
+    /// Reads credentials from the data of a Secret.
     ///
     /// # Errors
-    /// Which key is missing, empty or not text; never what is in it.
-    pub fn from_secret_data(data: &BTreeMap<String, ByteString>) -> Result<Self, String> {
+    /// Names the key that is missing, empty or not text; never its content.
+    pub(crate) fn from_secret_data(data: &BTreeMap<String, ByteString>) -> Result<Self, String> {
         let optional = |key: &str| match data.get(key) {
             None => Ok(None),
             Some(ByteString(bytes)) => match std::str::from_utf8(bytes).map(str::trim) {
@@ -35,6 +35,7 @@ impl StaticCredentials {
         Ok(Self(Credentials::new(id, secret, optional(SESSION_TOKEN)?, None, "credentialsSecretRef")))
     }
 
+    /// Returns the credentials in the form that the SDK takes.
     pub(crate) fn provider(&self) -> Credentials {
         self.0.clone()
     }

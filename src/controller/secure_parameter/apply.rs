@@ -15,10 +15,7 @@ use crate::{
         Reason, ReclaimPolicy, SecureParameter,
         names::{FIELD_MANAGER, MANAGED_BY_LABEL, OWNER_ANNOTATION, OWNER_UID_LABEL},
     },
-    controller::{
-        context::{Context, new_id},
-        locked,
-    },
+    controller::context::{Context, new_id},
     domain::{
         Fault,
         audit::SecretWrite,
@@ -31,7 +28,7 @@ use crate::{
         schedule::decide::{Purpose, SecretState},
         secret::content::Data,
     },
-    kubernetes::{Desired, WriteError},
+    kubernetes::secrets::{errors::SecretError, write::DesiredSecret},
 };
 
 /// The Secret that a write is for, as it was judged.
@@ -66,7 +63,7 @@ pub(super) async fn write_precondition(
     let precondition = match recorded {
         // The Secret is as last written, and the write is pinned to it: there is nothing to judge.
         Some(recorded) if secret == SecretState::Intact && !merges => {
-            context.named_secrets.follow(&inputs.uid, None);
+            context.foreign_secrets.follow(&inputs.uid, None);
             WritePrecondition::new(Some(recorded.uid), recorded.resource_version)
         }
         _ if is_new(inputs, context) => WritePrecondition::new(None, String::new()),
@@ -81,29 +78,29 @@ pub(super) async fn write_precondition(
 /// A new object most likely finds its place free. If it does not, the write itself says so.
 fn is_new(inputs: &Inputs<'_>, context: &Context) -> bool {
     let name = inputs.object.secret_name();
-    let has_rival = || locked(&context.index).older_sibling(&inputs.namespace, name, &inputs.uid).is_some();
+    let has_rival = || context.index.lock().older_claimant(&inputs.namespace, name, &inputs.uid).is_some();
     !inputs.state.status.is_reported() && !inputs.object.spec.merges() && !has_rival()
 }
 
 async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Result<WritePrecondition, Fault> {
     let (namespace, name) = (&inputs.namespace, inputs.object.secret_name());
-    let existing = context.secrets.facts(namespace, name, &inputs.manager).await;
+    let existing = context.secrets.metadata(namespace, name, &inputs.manager).await;
     let existing = existing.map_err(|error| write_failed(name, &error))?;
     let merges = inputs.object.spec.merges();
     let verdict = {
-        let index = locked(&context.index);
-        let holder = |uid: &str| index.living(namespace, uid);
+        let index = context.index.lock();
+        let holder = |uid: &str| index.name_of(namespace, uid);
         if merges {
             merge::decide_merge(existing.as_ref(), inputs.claimant(), holder)
         } else {
-            let older = index.older_sibling(namespace, name, &inputs.uid);
+            let older = index.older_claimant(namespace, name, &inputs.uid);
             decide_ownership(existing.as_ref(), inputs.claimant(), holder, older.as_deref())
         }
     };
     // A Secret that is in the way is watched, so that its deletion or consent is noticed at once. One to merge into is
     // always watched.
     let is_watched = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-    context.named_secrets.follow(&inputs.uid, is_watched.then_some((namespace.as_str(), name)));
+    context.foreign_secrets.follow(&inputs.uid, is_watched.then_some((namespace.as_str(), name)));
     let SecretMetadata { resource_version, fields, .. } = existing.unwrap_or_default();
     match verdict {
         Verdict::Create => Ok(WritePrecondition { uid: None, resource_version, fields }),
@@ -114,7 +111,7 @@ async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Result<WriteP
 
 async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
     let name = inputs.object.secret_name();
-    let metadata = context.secrets.facts(&inputs.namespace, name, &inputs.manager).await.ok().flatten();
+    let metadata = context.secrets.metadata(&inputs.namespace, name, &inputs.manager).await.ok().flatten();
     // In a Secret of others, the keys that they hold beside ours are theirs.
     let snapshot = inputs.state.secret.as_ref().filter(|_| inputs.object.spec.merges());
     let is_disputed = |path: &String| snapshot.is_none_or(|snapshot| snapshot.fields.ours.contains(path));
@@ -168,10 +165,10 @@ impl<'a> SecretWriter<'a> {
             Some(uid) => self.apply(&desired, uid).await?,
             None => match self.context.secrets.create(&desired).await {
                 // There is one already, or since it was judged.
-                Err(WriteError::Replaced) => {
+                Err(SecretError::Replaced) => {
                     let existing = judge_existing(inputs, self.context).await?;
                     let Some(uid) = judged_again.insert(existing).uid.clone() else {
-                        return Err(write_failed(desired.name, &WriteError::Replaced));
+                        return Err(write_failed(desired.name, &SecretError::Replaced));
                     };
                     self.apply(&desired, &uid).await?
                 }
@@ -190,15 +187,15 @@ impl<'a> SecretWriter<'a> {
         Ok(metadata)
     }
 
-    async fn apply(&self, desired: &Desired<'_>, uid: &str) -> Result<SecretMetadata, Fault> {
-        let (secrets, failed) = (&self.context.secrets, |error: WriteError| write_failed(desired.name, &error));
+    async fn apply(&self, desired: &DesiredSecret<'_>, uid: &str) -> Result<SecretMetadata, Fault> {
+        let (secrets, failed) = (&self.context.secrets, |error: SecretError| write_failed(desired.name, &error));
         match secrets.apply(desired, uid).await {
-            Err(WriteError::Immutable) => {}
+            Err(SecretError::Immutable) => {}
             applied => return applied.map_err(failed),
         }
         // Type and immutability cannot change in place. The Secret is ours, and it is deleted only once the API server has
         // said in a dry run that it accepts the new one.
-        secrets.would_take(desired).await.map_err(failed)?;
+        secrets.dry_run_create(desired).await.map_err(failed)?;
         secrets.delete(&self.inputs.namespace, desired.name, uid).await.map_err(failed)?;
         self.audit("delete", desired.name, None);
         secrets.create(desired).await.map_err(failed)
@@ -216,10 +213,10 @@ impl<'a> SecretWriter<'a> {
 }
 
 /// The Secret as it should be. With `Merge` it is the keys alone.
-fn desired<'d>(inputs: &'d Inputs<'_>, data: Data<'d>) -> Desired<'d> {
+fn desired<'d>(inputs: &'d Inputs<'_>, data: Data<'d>) -> DesiredSecret<'d> {
     let spec = &inputs.object.spec;
     let target = spec.target.as_ref();
-    let keys_alone = Desired {
+    let keys_alone = DesiredSecret {
         namespace: &inputs.namespace,
         name: inputs.object.secret_name(),
         manager: &inputs.manager,
@@ -238,7 +235,7 @@ fn desired<'d>(inputs: &'d Inputs<'_>, data: Data<'d>) -> Desired<'d> {
         set.cloned().unwrap_or_default().into_iter().chain(own).collect()
     };
     let labels = [(OWNER_UID_LABEL, inputs.uid.as_str()), (MANAGED_BY_LABEL, FIELD_MANAGER)];
-    Desired {
+    DesiredSecret {
         type_: Some(spec.secret_type()),
         immutable: target.and_then(|target| target.immutable).unwrap_or_default(),
         labels: with(&labels, target.map(|target| &target.labels)),
@@ -254,15 +251,15 @@ fn owner_reference(object: &SecureParameter) -> Option<OwnerReference> {
 }
 
 /// A write that failed, as the owner of the object reads it.
-pub(super) fn write_failed(secret: &str, error: &WriteError) -> Fault {
+pub(super) fn write_failed(secret: &str, error: &SecretError) -> Fault {
     let (reason, next_step) = match error {
-        WriteError::Invalid(_) => (Reason::InvalidSpec, "correct spec.target or the keys in spec.data"),
-        WriteError::Held(_) => (Reason::SecretConflict, "rename the keys in the spec, or remove them there"),
-        WriteError::Refused(_) => (
+        SecretError::Invalid(_) => (Reason::InvalidSpec, "correct spec.target or the keys in spec.data"),
+        SecretError::FieldConflict(_) => (Reason::SecretConflict, "rename the keys in the spec, or remove them there"),
+        SecretError::Failed(_) => (
             Reason::SecretWriteFailed,
             "the operator tries again, check whether rights, a quota or an admission policy stand in the way",
         ),
-        WriteError::Immutable | WriteError::Replaced => (Reason::SecretWriteFailed, "the operator tries again"),
+        SecretError::Immutable | SecretError::Replaced => (Reason::SecretWriteFailed, "the operator tries again"),
     };
     Fault::new(reason, format!("Secret {secret} could not be written: {error}; {next_step}."))
 }

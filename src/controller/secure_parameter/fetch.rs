@@ -11,7 +11,6 @@ use crate::controller::secure_parameter::{
 };
 use crate::{
     api::Reason,
-    controller::locked,
     domain::{
         Fault,
         audit::to_rfc3339,
@@ -125,7 +124,7 @@ async fn look_up<'p>(
     }
     let anew = is_due || purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
     let object = read.inputs.audit_reference();
-    let asked = read.connection.reader.look_up(&lookups, purpose, anew, &object);
+    let asked = read.connection.reader.lookup(&lookups, purpose, anew, &object);
     let (known, interim) = with_report(read, asked, None).await;
     match resolve(read, plan, known, absence) {
         Ok(plan) => Ok((plan, interim)),
@@ -159,7 +158,7 @@ async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) 
         "The read has been waiting for its turn since {}: the operator currently sends at most {:.1} requests a second to \
          account {} in region {}; raise spec.quota of the store if AWS does not throttle.",
         to_rfc3339(now - WAIT_BEFORE_REPORT),
-        reader.budget().rate(),
+        reader.rate_limit().rate(),
         scope.account,
         scope.region,
     );
@@ -185,7 +184,7 @@ impl<'p> Fetched<'p> {
             return Err(self.failed(fault, read.basis()));
         }
         let must_confirm = self.must_confirm(read.inputs, secret);
-        let exists = locked(&read.context.index).living(&read.inputs.namespace, &read.inputs.uid).is_some();
+        let exists = read.context.index.lock().name_of(&read.inputs.namespace, &read.inputs.uid).is_some();
         match must_confirm {
             Err(fault) => Err(self.failed(fault, read.basis())),
             Ok(false) if exists => Ok(self),

@@ -17,7 +17,7 @@ use crate::{
     },
     controller::{context::Context, observed::Reconciled},
     domain::{Fault, report::event},
-    kubernetes::WriteError,
+    kubernetes::secrets::errors::SecretError,
 };
 
 /// How long until a finalizer that could not be removed is tried again.
@@ -40,7 +40,7 @@ pub(super) async fn finalize(inputs: &Inputs<'_>, context: &Context) -> Reconcil
         let _turn = context.secret_locks.lock(&inputs.namespace, name).await;
         let Err(error) = withdraw_keys(&writer, name).await else { continue };
         // An immutable Secret, or one that the API server finds invalid without the keys, keeps them for ever.
-        let is_hopeless = matches!(error, WriteError::Immutable | WriteError::Invalid(_));
+        let is_hopeless = matches!(error, SecretError::Immutable | SecretError::Invalid(_));
         report_failure(inputs, context, name, &error, is_hopeless).await;
         if !is_hopeless {
             return retry;
@@ -56,7 +56,7 @@ pub(super) async fn finalize(inputs: &Inputs<'_>, context: &Context) -> Reconcil
     }
 }
 
-async fn report_failure(inputs: &Inputs<'_>, context: &Context, secret: &str, error: &WriteError, is_hopeless: bool) {
+async fn report_failure(inputs: &Inputs<'_>, context: &Context, secret: &str, error: &SecretError, is_hopeless: bool) {
     let next_step = if is_hopeless { "they stay in it" } else { "the operator tries again" };
     let message = format!(
         "The keys of SecureParameter {} could not be removed from Secret {secret} ({error}); {next_step}.",
@@ -103,12 +103,12 @@ pub(super) async fn delete_previous_target(writer: &SecretWriter<'_>) -> Result<
     let (inputs, secrets) = (writer.inputs, &writer.context.secrets);
     let previous = inputs.state.status.written_secret().filter(|secret| secret.name != inputs.object.secret_name());
     let Some(previous) = previous else { return Ok(()) };
-    let failed = |error: WriteError| write_failed(&previous.name, &error);
+    let failed = |error: SecretError| write_failed(&previous.name, &error);
     if withdraw_keys(writer, &previous.name).await.map_err(failed)? {
         return Ok(());
     }
     let namespace = &inputs.namespace;
-    let metadata = secrets.facts(namespace, &previous.name, FIELD_MANAGER).await.map_err(failed)?;
+    let metadata = secrets.metadata(namespace, &previous.name, FIELD_MANAGER).await.map_err(failed)?;
     let is_ours = metadata
         .is_some_and(|metadata| metadata.uid == previous.uid && metadata.owner_uid.as_deref() == Some(&inputs.uid));
     if !is_ours {

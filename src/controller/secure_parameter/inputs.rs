@@ -16,7 +16,7 @@ use crate::{
         names::{FIELD_MANAGER, OWNER_UID_LABEL, SYNC_ANNOTATION, merge_manager},
         status::ResolvedStore,
     },
-    controller::{context::Context, index::StoreKey, store::connections::Session},
+    controller::{context::Context, index::StoreKey, store::connections::StoreConnection},
     domain::{
         Fault,
         access::{grant::Grant, namespace::Namespace, read_authority::ReadAuthority},
@@ -30,7 +30,7 @@ use crate::{
             uptime::Uptime,
         },
     },
-    parameters::Terms,
+    parameters::WatchOptions,
 };
 
 /// Most characters of the sync annotation that count and are echoed, since the status has no room for any length.
@@ -52,7 +52,7 @@ pub(super) struct Inputs<'a> {
     /// Whether the store is in the cache.
     store_exists: bool,
     /// The open store, or why it is not open; `None` if it was not reconciled yet.
-    opened: Option<Result<Arc<Session>, Fault>>,
+    opened: Option<Result<Arc<StoreConnection>, Fault>>,
     /// The field manager that the Secret is written as.
     pub(super) manager: Cow<'static, str>,
     /// Resource version of the recorded Secret in the cache, if it carries the object's mark there.
@@ -73,7 +73,7 @@ impl<'a> Inputs<'a> {
         Self {
             policy_namespace: context.caches.namespace(&namespace),
             store_exists: store_exists(kind, store, &namespace, context),
-            opened: context.sessions.get(&store_key),
+            opened: context.store_connections.get(&store_key),
             cached_secret: recorded.and_then(|name| cached_version(&namespace, name, &uid, context)),
             manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
             store: ResolvedStore { kind, name: store.to_owned() },
@@ -91,7 +91,7 @@ impl<'a> Inputs<'a> {
     ///
     /// # Errors
     /// An attempt that waits for the store, or that failed because of it.
-    pub(super) fn connection(&self) -> Result<Arc<Session>, Attempt> {
+    pub(super) fn connection(&self) -> Result<Arc<StoreConnection>, Attempt> {
         match &self.opened {
             Some(Ok(connection)) => Ok(Arc::clone(connection)),
             Some(Err(fault)) if fault.reason.is_outage() => Err(fault.clone().into()),
@@ -112,7 +112,7 @@ impl<'a> Inputs<'a> {
     ///
     /// # Errors
     /// `StoreNotReady` for a rule that cannot be read.
-    pub(super) fn grant(&self, connection: &Session) -> Result<Option<Grant>, Fault> {
+    pub(super) fn grant(&self, connection: &StoreConnection) -> Result<Option<Grant>, Fault> {
         let namespace = self.policy_namespace.as_ref().cloned().unwrap_or_default();
         connection.grant(&namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))
     }
@@ -205,7 +205,7 @@ fn cached_version(namespace: &str, name: &str, uid: &str, context: &Context) -> 
 pub(super) struct ReadContext<'a> {
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) context: &'a Context,
-    pub(super) connection: &'a Session,
+    pub(super) connection: &'a StoreConnection,
     pub(super) authority: &'a ReadAuthority<'a>,
 }
 
@@ -213,7 +213,7 @@ impl ReadContext<'_> {
     /// Has the informer watch what a plan reads. It checks names that it has never seen as soon as possible if `probe`
     /// says so.
     pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, probe: bool) {
-        let terms = Terms { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
+        let terms = WatchOptions { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
         let subscriber = (self.inputs.namespace.clone(), self.inputs.name.clone());
         let object = self.inputs.audit_reference();
@@ -222,7 +222,7 @@ impl ReadContext<'_> {
 
     /// The plan, as complete as the informer's cache makes it.
     pub(super) fn known_plan<'p>(&self, plan: &'p Plan) -> Cow<'p, Plan> {
-        let known = self.connection.reader.looked_up(&plan.lookups());
+        let known = self.connection.reader.cached_lookup(&plan.lookups());
         let resolved = known.and_then(|known| plan.resolve(&known.found, self.authority).ok());
         resolved.unwrap_or(Cow::Borrowed(plan))
     }

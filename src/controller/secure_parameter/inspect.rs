@@ -24,13 +24,13 @@ pub(super) async fn inspect_secret(
     let Some(recorded) = inputs.state.status.written_secret() else { return Ok((SecretState::Missing, None)) };
     let (merges, snapshot) = (inputs.object.spec.merges(), inputs.state.secret.as_ref());
     if merges {
-        context.named_secrets.follow(&inputs.uid, Some((&inputs.namespace, &recorded.name)));
+        context.foreign_secrets.follow(&inputs.uid, Some((&inputs.namespace, &recorded.name)));
     }
     let expected_version = snapshot.map_or(&recorded.resource_version, |snapshot| &snapshot.resource_version);
     if inputs.cached_secret.as_ref() == Some(expected_version) {
         return Ok((SecretState::Intact, None));
     }
-    let metadata = context.secrets.facts(&inputs.namespace, &recorded.name, &inputs.manager).await;
+    let metadata = context.secrets.metadata(&inputs.namespace, &recorded.name, &inputs.manager).await;
     let Some(metadata) = metadata.map_err(|error| write_failed(&recorded.name, &error))? else {
         return Ok((SecretState::Missing, None));
     };

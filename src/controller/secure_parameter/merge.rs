@@ -15,13 +15,13 @@ use crate::{
             types::{FieldOwnership, SecretMetadata},
         },
     },
-    kubernetes::{Desired, WriteError},
+    kubernetes::secrets::{errors::SecretError, write::DesiredSecret},
 };
 
 /// Puts the object's keys into the Secret.
 pub(super) async fn put_keys(
     writer: &SecretWriter<'_>,
-    desired: &Desired<'_>,
+    desired: &DesiredSecret<'_>,
     uid: &str,
     precondition: &WritePrecondition,
 ) -> Result<SecretMetadata, Fault> {
@@ -32,8 +32,8 @@ pub(super) async fn put_keys(
     let holder = |manager: &str| holder(inputs, context, manager);
     let by_force = must_force(desired.name, keys(), &precondition.fields, before.as_ref(), holder)?;
     let by_force = by_force.then_some(precondition.resource_version.as_str());
-    context.secrets.put_keys(desired, uid, by_force).await.map_err(|error| match error {
-        WriteError::Immutable => {
+    context.secrets.apply_keys(desired, uid, by_force).await.map_err(|error| match error {
+        SecretError::Immutable => {
             let message = format!(
                 "Secret {} is immutable and takes no keys; have it created again without immutable, or choose another \
                  spec.target.name.",
@@ -61,7 +61,7 @@ fn fields_before<'k>(inputs: &Inputs<'_>, uid: &str, keys: impl Iterator<Item = 
 /// A field manager, by the name of the object if it is one of ours.
 fn holder(inputs: &Inputs<'_>, context: &Context, manager: &str) -> String {
     let uid = manager.strip_prefix(&merge_manager(""));
-    let name = uid.and_then(|uid| locked(&context.index).living(&inputs.namespace, uid));
+    let name = uid.and_then(|uid| context.index.lock().living(&inputs.namespace, uid));
     name.map_or_else(|| manager.to_owned(), |name| format!("SecureParameter {name}"))
 }
 
@@ -78,17 +78,17 @@ pub(super) async fn withdraw_merged(
     }
     let failed = |error| write_failed(name, &error);
     withdraw_keys(writer, name).await.map_err(failed)?;
-    context.secrets.facts(&inputs.namespace, name, &inputs.manager).await.map_err(failed)
+    context.secrets.metadata(&inputs.namespace, name, &inputs.manager).await.map_err(failed)
 }
 
 /// Takes the object's keys back from a Secret of others. Reports whether there were any.
-pub(super) async fn withdraw_keys(writer: &SecretWriter<'_>, name: &str) -> Result<bool, WriteError> {
+pub(super) async fn withdraw_keys(writer: &SecretWriter<'_>, name: &str) -> Result<bool, SecretError> {
     let (inputs, secrets) = (writer.inputs, &writer.context.secrets);
     let (namespace, manager) = (&inputs.namespace, merge_manager(&inputs.uid));
-    let metadata = secrets.facts(namespace, name, &manager).await?;
+    let metadata = secrets.metadata(namespace, name, &manager).await?;
     let Some(metadata) = metadata.filter(|metadata| !metadata.fields.ours.is_empty()) else { return Ok(false) };
     if inputs.object.spec.reclaim_policy() == ReclaimPolicy::Delete || metadata.owner_uid.is_some() {
-        secrets.withdraw(namespace, name, &metadata.uid, &manager).await?;
+        secrets.remove_applied(namespace, name, &metadata.uid, &manager).await?;
         writer.audit("withdraw", name, None);
     }
     Ok(true)

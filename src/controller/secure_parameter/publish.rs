@@ -5,7 +5,7 @@ use kube::{Resource, runtime::controller::Action};
 
 use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
-    controller::{context::Context, locked, observed::Reconciled},
+    controller::{context::Context, observed::Reconciled},
     domain::{
         report::{
             conclude::{Conclusion, News},
@@ -18,7 +18,7 @@ use crate::{
 /// Publishes a conclusion. Events are created even if the status cannot be written: what was done is reported in any case.
 ///
 /// # Errors
-/// The error of the API server if the status cannot be written. The queue then retries with a backoff.
+/// The error of the API server if the status cannot be written. The controller then retries with exponential backoff.
 pub(super) async fn publish(
     inputs: &Inputs<'_>,
     conclusion: Conclusion,
@@ -26,7 +26,7 @@ pub(super) async fn publish(
 ) -> Result<Reconciled, kube::Error> {
     let Conclusion { mut state, writes_status, events, wake, reason, news, credentials_refused } = conclusion;
     let written = if writes_status { write_status(inputs, context, &mut state).await } else { Ok(()) };
-    if locked(&context.index).contains(&inputs.uid) {
+    if context.index.lock().contains(&inputs.uid) {
         context.states.set(&inputs.uid, state);
     }
     for (event, time) in events {
@@ -42,7 +42,7 @@ pub(super) async fn publish(
 
 async fn write_status(inputs: &Inputs<'_>, context: &Context, state: &mut ObjectState) -> Result<(), kube::Error> {
     // An object of the same name may exist by now, and an apply to a status cannot be pinned to a uid.
-    if locked(&context.index).living(&inputs.namespace, &inputs.uid).is_none() {
+    if context.index.lock().living(&inputs.namespace, &inputs.uid).is_none() {
         return Ok(());
     }
     match context.statuses.secure_parameter(&inputs.namespace, &inputs.name, &state.status).await {
@@ -51,11 +51,7 @@ async fn write_status(inputs: &Inputs<'_>, context: &Context, state: &mut Object
             Ok(())
         }
         Err(error) => {
-            let attempts = match state.status_write {
-                StatusWrite::Failed(attempts) => attempts.saturating_add(1),
-                StatusWrite::Written(_) => 1,
-            };
-            state.status_write = StatusWrite::Failed(attempts);
+            state.status_write = StatusWrite::Failed;
             Err(error)
         }
     }
@@ -84,8 +80,8 @@ fn log_news(inputs: &Inputs<'_>, news: Option<News>) {
 
 /// Has the store check its credentials, and show the failure itself.
 fn recheck_credentials(inputs: &Inputs<'_>, context: &Context) {
-    if let Some(Ok(connection)) = context.sessions.get(&inputs.store_key) {
-        connection.doubt.raise();
-        context.wake.store(inputs.store_key.clone());
+    if let Some(Ok(connection)) = context.store_connections.get(&inputs.store_key) {
+        connection.credential_health.mark_refused();
+        context.queues.add_store(inputs.store_key.clone());
     }
 }

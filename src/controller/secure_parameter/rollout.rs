@@ -25,7 +25,7 @@ pub(super) async fn restart_if_due(inputs: &Inputs<'_>, context: &Context) -> Op
     let (annotation, changed) = (annotation(&inputs.name), state.status.last_change_time.as_ref());
     let mut rollouts = BTreeMap::new();
     for target in &spec.restart {
-        let restarted = context.workloads.restart(&inputs.namespace, target, (&annotation, &token), changed).await;
+        let restarted = context.rollouts.restart(&inputs.namespace, target, (&annotation, &token), changed).await;
         rollouts.extend(restarted);
     }
     Some(RestartOutcome::Attempted { secret: secret.name, token, rollouts: rollouts.into_iter().collect() })

@@ -1,19 +1,12 @@
 //! What is remembered of all objects. Memory only: after a restart, status seeds it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Mutex,
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
+
+use parking_lot::Mutex;
 
 use crate::{
     api::{Reason, SecureParameter, SecureParameterStatus},
-    controller::locked,
-    domain::schedule::{
-        backoff,
-        object_state::{ObjectState, StatusWrite},
-        uptime::Uptime,
-    },
+    domain::schedule::{object_state::ObjectState, uptime::Uptime},
 };
 
 /// The states of all objects, by uid.
@@ -25,43 +18,32 @@ pub(crate) struct ObjectStates {
 impl ObjectStates {
     /// Returns what is remembered of an object. One that is not remembered is restored from `status`, which the cache shows.
     pub(crate) fn get(&self, uid: &str, status: Option<&SecureParameterStatus>, now: Uptime) -> ObjectState {
-        let states = locked(&self.states);
+        let states = self.states.lock();
         let reported = || status.filter(|status| status.is_reported()).cloned().unwrap_or_default();
         states.get(uid).cloned().unwrap_or_else(|| ObjectState::from_status(reported(), now))
     }
 
     /// Remembers.
     pub(crate) fn set(&self, uid: &str, state: ObjectState) {
-        locked(&self.states).insert(uid.to_owned(), state);
+        self.states.lock().insert(uid.to_owned(), state);
     }
 
     /// Forgets an object that was deleted.
     pub(crate) fn remove(&self, uid: &str) {
-        locked(&self.states).remove(uid);
+        self.states.lock().remove(uid);
     }
 
     /// Reports whether the object shows another status than the one last written.
     pub(crate) fn contradicts(&self, object: &SecureParameter) -> bool {
-        let states = locked(&self.states);
+        let states = self.states.lock();
         let state = object.metadata.uid.as_ref().and_then(|uid| states.get(uid));
         state.is_some_and(|state| state.is_contradicted_by(object))
-    }
-
-    /// Returns how long until a status that could not be written is tried again.
-    pub(crate) fn status_retry(&self, object: &SecureParameter) -> Duration {
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        let states = locked(&self.states);
-        let attempts = match states.get(uid).map(|state| &state.status_write) {
-            Some(StatusWrite::Failed(attempts)) => *attempts,
-            _ => 1,
-        };
-        backoff::after_failed_write(attempts, uid)
     }
 
     /// Counts the objects by the reason that they show.
     pub(crate) fn count_by_reason(&self) -> BTreeMap<Reason, i64> {
         let mut counts = BTreeMap::new();
-        for state in locked(&self.states).values() {
+        for state in self.states.lock().values() {
             *counts.entry(state.status.ready_reason().unwrap_or(Reason::Progressing)).or_default() += 1;
         }
         counts

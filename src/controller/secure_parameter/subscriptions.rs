@@ -2,16 +2,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
+
 use crate::{
     api::status::ParameterStatus,
-    aws::AwsApi,
-    controller::locked,
+    aws::client::AwsApi,
     domain::{
         audit::ObjectRef,
         parameter::{name::ParameterRef, selector::Selector},
         plan::types::{Plan, Reads},
     },
-    parameters::{Reader, Subscriber, Terms},
+    parameters::{Reader, Subscriber, WatchOptions},
 };
 
 type StoreReader = Arc<Reader<AwsApi>>;
@@ -19,7 +20,7 @@ type StoreReader = Arc<Reader<AwsApi>>;
 /// The subscriptions of all objects, by uid. Each ends with its object, or when the object reads from another store.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
-    readers: std::sync::Mutex<HashMap<String, (StoreReader, Subscriber)>>,
+    readers: Mutex<HashMap<String, (StoreReader, Subscriber)>>,
 }
 
 impl Subscriptions {
@@ -32,11 +33,11 @@ impl Subscriptions {
         subscriber: Subscriber,
         object: &ObjectRef,
         plan: &Plan,
-        terms: Terms,
+        terms: WatchOptions,
         probe: bool,
         known: &[ParameterStatus],
     ) {
-        let former = locked(&self.readers).insert(object.uid.clone(), (Arc::clone(reader), subscriber.clone()));
+        let former = self.readers.lock().insert(object.uid.clone(), (Arc::clone(reader), subscriber.clone()));
         let is_new = match former {
             Some((former, _)) if Arc::ptr_eq(&former, reader) => false,
             Some((former, subscriber)) => {
@@ -54,7 +55,7 @@ impl Subscriptions {
 
     /// Ends the subscription of an object.
     pub(crate) fn end(&self, uid: &str) {
-        if let Some((reader, subscriber)) = locked(&self.readers).remove(uid) {
+        if let Some((reader, subscriber)) = self.readers.lock().remove(uid) {
             reader.forget(&subscriber);
         }
     }

@@ -15,7 +15,7 @@ use crate::{
             decide::Purpose,
         },
     },
-    parameters::{Known, LookUp, Mode},
+    parameters::{LookupResult, ReadMode, Snapshot},
 };
 
 /// Compares the versions of the parameters with those that were recorded. Returns if they changed, and have to be read.
@@ -35,15 +35,15 @@ pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Resu
     };
     read.watch(&resolved, interval, interval.is_some());
     let reads = resolved.reads();
-    let known = if is_known { read.connection.reader.known(&reads) } else { Known::Unseen };
+    let known = if is_known { read.connection.reader.snapshot(&reads) } else { Snapshot::Incomplete };
     let versions = match known {
         // Without polling, what the status records stands until something else tells otherwise.
-        Known::Unseen if interval.is_none() => return Err(unchanged(None, absence)),
-        Known::Unseen => {
+        Snapshot::Incomplete if interval.is_none() => return Err(unchanged(None, absence)),
+        Snapshot::Incomplete => {
             let attempt = Attempt::waiting(RESYNC_WAITING, Reason::Progressing);
             return Err(Attempt { absence: Some(absence), ..attempt });
         }
-        Known::Seen { versions, errors, accesses } => match read.connection.reader.fault(&errors) {
+        Snapshot::Complete { versions, errors, accesses } => match read.connection.reader.fault(&errors) {
             Some(fault) => return Err(Attempt { accesses, absence: Some(absence), ..Attempt::from(fault) }),
             None => versions,
         },
@@ -82,14 +82,14 @@ pub(super) fn path_count(read: ReadContext<'_>, plan: &Plan, now: usize) -> Path
 }
 
 /// What the informer knows of paths and newest versions; paths are listed a second time if that is due.
-async fn look_up_if_due(read: ReadContext<'_>, plan: &Plan, absence: &mut Absence) -> Option<LookUp> {
+async fn look_up_if_due(read: ReadContext<'_>, plan: &Plan, absence: &mut Absence) -> Option<LookupResult> {
     let (reader, lookups) = (&read.connection.reader, plan.lookups());
     if !absence.is_listing_due(read.inputs.uptime) {
-        return reader.looked_up(&lookups);
+        return reader.cached_lookup(&lookups);
     }
     absence.record_listing();
     let object = read.inputs.audit_reference();
-    Some(reader.look_up(&lookups, Purpose::VersionCheck, true, &object).await)
+    Some(reader.lookup(&lookups, Purpose::VersionCheck, true, &object).await)
 }
 
 /// Completes a plan with what was looked up.
@@ -99,7 +99,7 @@ async fn look_up_if_due(read: ReadContext<'_>, plan: &Plan, absence: &mut Absenc
 pub(super) fn resolve<'p>(
     read: ReadContext<'_>,
     plan: &'p Plan,
-    known: LookUp,
+    known: LookupResult,
     absence: &mut Absence,
 ) -> Result<Cow<'p, Plan>, Attempt> {
     let failed = |fault, absence: &Absence, accesses| Attempt {
@@ -124,7 +124,7 @@ fn verified(read: ReadContext<'_>, plan: &Plan, versions: Versions) -> Attempt {
     };
     let keys = read.connection.reader.keys(&versions);
     // Where Parameter Store is to decrypt, nothing is a fallback.
-    let fallbacks = (read.connection.mode != Mode::Direct).then(Default::default);
+    let fallbacks = (read.connection.mode != ReadMode::Ciphertext).then(Default::default);
     let parameters = ObservedParameters { versions, keys, fallbacks };
     Attempt::new(Outcome::Verified { secret, parameters, shape: shape_of(plan) })
 }
@@ -139,10 +139,10 @@ pub(super) fn check_hold(read: ReadContext<'_>, plan: &Plan, absence: &Absence) 
     let Some(hold) = inputs.state.failures.hold.as_ref().filter(|hold| hold.is_for(basis)) else { return Ok(()) };
     let (reader, lookups, known_plan) = (&read.connection.reader, plan.lookups(), read.known_plan(plan));
     let reads = known_plan.reads();
-    let looked_up = reader.looked_up(&lookups).map(|known| (known.errors, known.accesses));
-    let known = match reader.known(&reads) {
-        Known::Seen { errors, accesses, .. } => Some((errors, accesses)),
-        Known::Unseen => None,
+    let looked_up = reader.cached_lookup(&lookups).map(|known| (known.errors, known.accesses));
+    let known = match reader.snapshot(&reads) {
+        Snapshot::Complete { errors, accesses, .. } => Some((errors, accesses)),
+        Snapshot::Incomplete => None,
     };
     for (errors, accesses) in [looked_up, known].into_iter().flatten() {
         if errors.values().any(|error| !error.is_outage())

@@ -1,123 +1,84 @@
-//! Open stores: who reads where, and what that allows.
+//! The stores, each with its connection to AWS or with the fault that prevents it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use parking_lot::Mutex;
 
-use crate::controller::{index::StoreKey, locked};
+use crate::controller::{index::StoreKey, store::credential_health::CredentialHealth};
 use crate::{
     api::AccessRule,
-    aws::AwsApi,
+    aws::client::AwsApi,
     domain::{
         Fault,
         access::{grant::Grant, namespace::Namespace},
     },
-    parameters::{Mode, Reader},
+    parameters::{ReadMode, Reader},
 };
 
-/// A store that can serve.
-pub struct Session {
-    /// Reads on its behalf.
-    pub reader: Arc<Reader<AwsApi>>,
-    /// What it puts before names and paths; empty if nothing.
-    pub prefix: String,
-    /// What it grants; `None` for a namespaced store, whose own identity is the boundary.
-    pub access: Option<Vec<AccessRule>>,
-    /// Where and as whom it reads, for revisions: a change means that nothing read before counts.
-    pub source: String,
-    /// What the reader was opened with. While it stays, the reader does.
-    pub fingerprint: String,
-    /// Who decrypts.
-    pub mode: Mode,
-    /// How often unchanged values are decrypted again.
-    pub revalidate: Option<Duration>,
-    /// Whether AWS refused the credentials since they were last found good.
-    pub doubt: CredentialHealth,
+/// The connection of a store to AWS.
+pub(crate) struct StoreConnection {
+    /// Reads with the identity of the store.
+    pub(crate) reader: Arc<Reader<AwsApi>>,
+    /// What the store puts before every name and path; empty for nothing.
+    pub(crate) prefix: String,
+    /// The access rules. `None` for a namespaced store, where the identity of the store is the limit.
+    pub(crate) access: Option<Vec<AccessRule>>,
+    /// Store, account, region and credentials, for revisions. When it changes, everything is read again.
+    pub(crate) source: String,
+    /// Identity and region that the reader was opened with. The reader is replaced when they change.
+    pub(crate) reader_key: String,
+    /// How values are decrypted.
+    pub(crate) mode: ReadMode,
+    /// Interval at which unchanged values are decrypted again, to notice that access was withdrawn.
+    pub(crate) revalidate: Option<Duration>,
+    /// Whether AWS accepts the credentials.
+    pub(crate) credential_health: CredentialHealth,
 }
 
-/// Doubt about credentials, shared by the sessions of one reader.
-#[derive(Clone, Debug)]
-pub struct CredentialHealth(Arc<Mutex<Doubted>>);
-
-#[derive(Debug)]
-struct Doubted {
-    raised: bool,
-    settled_at: Instant,
-}
-
-/// Credentials that were found good are not asked about again for this long, however often they are doubted: AWS may
-/// accept them for one service and refuse them for another.
-const SETTLED: Duration = Duration::from_secs(10);
-
-impl Default for CredentialHealth {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Doubted { raised: false, settled_at: Instant::now() })))
-    }
-}
-
-impl CredentialHealth {
-    /// Notes that AWS refused the credentials.
-    pub fn raise(&self) {
-        locked(&self.0).raised = true;
-    }
-
-    /// How long until it is time to ask; `None` if nobody doubts.
-    pub fn ask_in(&self) -> Option<Duration> {
-        let doubted = locked(&self.0);
-        doubted.raised.then(|| SETTLED.saturating_sub(doubted.settled_at.elapsed()))
-    }
-
-    /// Notes that the credentials are good.
-    pub fn settle(&self) {
-        *locked(&self.0) = Doubted { raised: false, settled_at: Instant::now() };
-    }
-}
-
-impl Session {
-    /// Whether it makes no difference to objects which of the two serves them.
-    pub fn serves_as(&self, other: &Self) -> bool {
+impl StoreConnection {
+    /// Reports whether objects are served in the same way by both connections.
+    pub(crate) fn serves_like(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.reader, &other.reader)
             && (&self.prefix, &self.access) == (&other.prefix, &other.access)
             && (self.mode, self.revalidate) == (other.mode, other.revalidate)
     }
 
-    /// What the store grants a namespace.
+    /// Returns what the access rules grant to a namespace, or `None` for a namespaced store, which has no rules.
     ///
     /// # Errors
-    /// A glob that is none, as a sentence.
-    pub fn grant(&self, namespace: &Namespace) -> Result<Option<Grant>, String> {
+    /// The problem of a glob that is not valid, as a sentence.
+    pub(crate) fn grant(&self, namespace: &Namespace) -> Result<Option<Grant>, String> {
         self.access.as_ref().map(|rules| Grant::new(rules, namespace)).transpose()
     }
 }
 
-/// All stores, by key: open, or why not.
+/// A store's connection, or the fault that prevents it.
+pub(crate) type Connected = Result<Arc<StoreConnection>, Fault>;
+
+/// All stores that were reconciled and still exist.
 #[derive(Default)]
-pub struct Sessions {
-    sessions: Mutex<HashMap<StoreKey, Result<Arc<Session>, Fault>>>,
+pub(crate) struct StoreConnections {
+    connections: Mutex<HashMap<StoreKey, Connected>>,
 }
 
-impl Sessions {
-    /// The state of a store; `None` if it does not exist.
-    pub fn get(&self, store: &StoreKey) -> Option<Result<Arc<Session>, Fault>> {
-        locked(&self.sessions).get(store).cloned()
+impl StoreConnections {
+    /// Returns the connection of a store, or `None` if the store does not exist or was not reconciled yet.
+    pub(crate) fn get(&self, store: &StoreKey) -> Option<Connected> {
+        self.connections.lock().get(store).cloned()
     }
 
-    /// Sets the state of a store.
-    pub fn set(&self, store: &StoreKey, session: Result<Arc<Session>, Fault>) {
-        locked(&self.sessions).insert(store.clone(), session);
+    /// Sets the connection of a store.
+    pub(crate) fn set(&self, store: &StoreKey, connection: Connected) {
+        self.connections.lock().insert(store.clone(), connection);
     }
 
-    /// All stores that were looked at.
-    pub fn keys(&self) -> Vec<StoreKey> {
-        locked(&self.sessions).keys().cloned().collect()
+    /// Removes a store that was deleted.
+    pub(crate) fn remove(&self, store: &StoreKey) {
+        self.connections.lock().remove(store);
     }
 
-    /// Forgets a store that is gone.
-    pub fn remove(&self, store: &StoreKey) {
-        locked(&self.sessions).remove(store);
+    /// Returns the keys of all stores.
+    pub(crate) fn keys(&self) -> Vec<StoreKey> {
+        self.connections.lock().keys().cloned().collect()
     }
 }

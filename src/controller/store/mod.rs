@@ -1,5 +1,9 @@
-//! Stores: where and as whom is read.
+//! Stores: where parameters are read, and with which identity.
 
-pub mod connections;
-pub mod readers;
-pub mod reconcile;
+mod conclude;
+pub(crate) mod connections;
+mod credential_health;
+pub(crate) mod object;
+mod open;
+pub(crate) mod readers;
+pub(crate) mod reconcile;

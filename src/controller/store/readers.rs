@@ -1,60 +1,56 @@
-//! Readers by identity and region: one for all stores that read as the same identity in the same place.
+//! The readers. Stores with the same identity and region share one, so that it sees all their parameters.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{sync::OnceCell, time::Instant};
 
-use crate::controller::locked;
-use crate::{aws::AwsApi, parameters::Reader};
+use crate::{aws::client::AwsApi, parameters::Reader};
 
-/// How long a reader that no store uses is kept.
-const KEPT: Duration = Duration::from_secs(15 * 60);
+/// How long a reader is kept that no store uses.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-type Cell = Arc<OnceCell<Arc<Reader<AwsApi>>>>;
+type ReaderCell = Arc<OnceCell<Arc<Reader<AwsApi>>>>;
 
-/// The readers, by what they were opened with.
+/// Readers by identity and region.
 #[derive(Default)]
-pub struct Readers {
-    cells: Mutex<HashMap<String, (Cell, Instant)>>,
+pub(crate) struct Readers {
+    cells: Mutex<HashMap<String, (ReaderCell, Instant)>>,
 }
 
 impl Readers {
-    /// The reader for a fingerprint, opened by `open` if there is none. Those who ask for one at the same time share it.
+    /// Returns the reader with this key. Opens it with `open` if there is none; concurrent calls share one attempt.
     ///
     /// # Errors
-    /// Whatever `open` fails with.
-    pub async fn get<E>(
+    /// The error of `open`.
+    pub(crate) async fn get_or_open<E>(
         &self,
-        fingerprint: &str,
+        key: &str,
         open: impl Future<Output = Result<Reader<AwsApi>, E>>,
     ) -> Result<Arc<Reader<AwsApi>>, E> {
         let cell = {
-            let mut cells = locked(&self.cells);
+            let mut cells = self.cells.lock();
             let (cell, used_at) =
-                cells.entry(fingerprint.to_owned()).or_insert_with(|| (Cell::default(), Instant::now()));
+                cells.entry(key.to_owned()).or_insert_with(|| (ReaderCell::default(), Instant::now()));
             *used_at = Instant::now();
             Arc::clone(cell)
         };
         cell.get_or_try_init(|| async { open.await.map(Arc::new) }).await.cloned()
     }
 
-    /// Forgets a reader whose credentials are not accepted any more.
-    pub fn drop(&self, fingerprint: &str) {
-        locked(&self.cells).remove(fingerprint);
+    /// Removes a reader whose credentials AWS does not accept any more.
+    pub(crate) fn remove(&self, key: &str) {
+        self.cells.lock().remove(key);
     }
 
-    /// Forgets readers that nobody has used for a quarter of an hour.
-    pub fn evict(&self) {
+    /// Removes the readers that no store has used for fifteen minutes.
+    pub(crate) fn evict(&self) {
         let now = Instant::now();
-        locked(&self.cells).retain(|_, (cell, used_at)| {
+        self.cells.lock().retain(|_, (cell, used_at)| {
             if cell.get().is_some_and(|reader| Arc::strong_count(reader) > 1) {
                 *used_at = now;
             }
-            now.duration_since(*used_at) < KEPT
+            now.duration_since(*used_at) < IDLE_TIMEOUT
         });
     }
 }

@@ -93,7 +93,7 @@ pub fn conclude(
         matches!(&outcome, Outcome::Failed { fault, .. } if fault.reason == Reason::CredentialsInvalid);
     let ending = conclude_outcome(subject, &mut next, &before, outcome, &accesses);
     let status = with_restart(subject, &next, ending.status, &before);
-    let is_unwritten = matches!(next.status_write, StatusWrite::Failed(_));
+    let is_unwritten = matches!(next.status_write, StatusWrite::Failed);
     let writes_status = status != *before || subject.is_status_contradicted || is_unwritten;
     next.status = Arc::new(status);
     let restart_due = next.restart.pending.filter(|_| !is_suspended);

@@ -24,11 +24,6 @@ pub fn after_failure(reason: Reason, attempt: u32, interval: Option<Duration>, u
     exponential(attempt, interval.min(LONGEST), uid)
 }
 
-/// Returns how long after the `attempt`-th failed write of a status in a row (from 1) to try again.
-pub fn after_failed_write(attempt: u32, uid: &str) -> Duration {
-    exponential(attempt, LONGEST, uid)
-}
-
 /// Doubles from one second to `longest`, each delay between half and all of its length.
 fn exponential(attempt: u32, longest: Duration, uid: &str) -> Duration {
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));

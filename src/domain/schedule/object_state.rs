@@ -56,8 +56,8 @@ pub enum StatusWrite {
     /// The object shows the status. Holds its resource version after the write; `None` if the operator did not write since
     /// it started.
     Written(Option<String>),
-    /// The API server refused the status this many times in a row.
-    Failed(u32),
+    /// The API server refused the status.
+    Failed,
 }
 
 impl Default for StatusWrite {

@@ -1,4 +1,4 @@
-//! Why the API server did not write a Secret, in words that hold nothing of it.
+//! Errors of requests for Secrets. No error holds a value, even if the API server quotes one.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use kube::{
@@ -8,67 +8,71 @@ use kube::{
 
 use crate::domain::secret::content::{Content, Data};
 
-/// Why a write failed. Holds nothing of what was written.
+/// Most characters of the API server's message that are passed on.
+const MESSAGE_LENGTH: usize = 300;
+
+/// Why a request for a Secret failed.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// A field that cannot change would have to: type, or anything of an immutable Secret.
+pub(crate) enum SecretError {
+    /// The request would change a field that cannot change: the type, or anything of an immutable Secret.
     #[error("an immutable field would have to change")]
     Immutable,
-    /// The Secret is not the one that was judged: it went, or another came.
-    #[error("the Secret was replaced in the meantime")]
+    /// The Secret was deleted, or replaced by another, after its ownership was checked.
+    #[error("the Secret was deleted or replaced in the meantime")]
     Replaced,
-    /// Other field managers hold these fields, with other values.
-    #[error("others hold what would be written ({0})")]
-    Held(String),
-    /// The API server finds it invalid: these fields, for these kinds of reason.
+    /// Other field managers own these fields and set them to other values.
+    #[error("other field managers own these fields ({0})")]
+    FieldConflict(String),
+    /// The API server finds these fields invalid, for these reasons.
     #[error("the API server refuses it as invalid ({0})")]
     Invalid(String),
-    /// The API server refused, in its own words as far as they are safe.
+    /// The request failed for any other reason.
     #[error("{0}")]
-    Refused(String),
+    Failed(String),
 }
 
-/// Sorts an error of the API server. What it says is passed on only where it cannot hold anything of `data`.
-pub(crate) fn classify(error: &Error, data: Option<&Data<'_>>) -> WriteError {
+/// Classifies an error of the API server. Its message is kept only if it quotes nothing of `data`.
+pub(crate) fn classify(error: &Error, data: Option<&Data<'_>>) -> SecretError {
     let Error::Api(status) = error else {
-        return WriteError::Refused("the API server cannot be reached".to_owned());
+        return SecretError::Failed("the API server cannot be reached".to_owned());
     };
     let message = status.message.as_str();
     match status.code {
         409 if causes(status).any(|cause| cause.reason == "FieldManagerConflict") => {
             let causes =
                 causes(status).map(|cause| format!("{}: {}", cause.field.trim_start_matches('.'), cause.message));
-            WriteError::Held(causes.collect::<Vec<_>>().join(", "))
+            SecretError::FieldConflict(causes.collect::<Vec<_>>().join(", "))
         }
-        404 | 409 => WriteError::Replaced,
-        422 if message.contains("metadata.uid") || message.contains("Precondition failed: UID") => WriteError::Replaced,
-        422 if message.contains("immutable") => WriteError::Immutable,
-        // Validation names fields, and may quote what it refuses: field and kind of complaint are enough to act on.
-        // An admission policy names none.
+        404 | 409 => SecretError::Replaced,
+        422 if message.contains("metadata.uid") || message.contains("Precondition failed: UID") => {
+            SecretError::Replaced
+        }
+        422 if message.contains("immutable") => SecretError::Immutable,
+        // A validation message may quote the value, so only field and reason are kept. Errors of admission policies
+        // name no field.
         422 if causes(status).any(|cause| !cause.field.is_empty()) => {
             let causes = causes(status).map(|cause| format!("{}: {}", cause.field, cause.reason));
-            WriteError::Invalid(causes.collect::<Vec<_>>().join(", "))
+            SecretError::Invalid(causes.collect::<Vec<_>>().join(", "))
         }
-        _ if data.is_some_and(|data| mentions(message, data)) => {
-            WriteError::Refused(format!("the API server answered {} with a message that is withheld", status.code))
+        code if data.is_some_and(|data| quotes(message, data)) => {
+            SecretError::Failed(format!("the API server answered {code} with a message that is withheld"))
         }
-        code => WriteError::Refused(format!("the API server answered {code}: {}", shortened(message))),
+        code => SecretError::Failed(format!("the API server answered {code}: {}", truncate(message))),
     }
+}
+
+/// Truncates a message of the API server.
+pub(crate) fn truncate(message: &str) -> String {
+    message.chars().take(MESSAGE_LENGTH).collect()
 }
 
 fn causes(status: &Status) -> impl Iterator<Item = &StatusCause> {
     status.details.iter().flat_map(|details| &details.causes)
 }
 
-fn mentions(message: &str, data: &Data<'_>) -> bool {
+fn quotes(message: &str, data: &Data<'_>) -> bool {
     data.values().map(Content::bytes).filter(|bytes| !bytes.is_empty()).any(|bytes| {
-        let is_quoted = std::str::from_utf8(bytes).is_ok_and(|text| message.contains(text));
-        is_quoted || message.contains(&BASE64.encode(bytes))
+        let is_plain = std::str::from_utf8(bytes).is_ok_and(|text| message.contains(text));
+        is_plain || message.contains(&BASE64.encode(bytes))
     })
-}
-
-/// What the API server said, as far as it is passed on.
-pub(crate) fn shortened(message: &str) -> String {
-    const LENGTH: usize = 300;
-    message.chars().take(LENGTH).collect()
 }

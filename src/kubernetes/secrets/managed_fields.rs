@@ -1,33 +1,34 @@
-//! `managedFields` of a Secret, reduced to what ownership and drift ask of it.
+//! Reduces the `managedFields` of a Secret to what ownership and drift are decided by.
 //!
-//! Format: Kubernetes documentation, "Server-Side Apply", `FieldsV1`: nested objects whose keys begin with `f:` for
-//! fields, `k:` for list items by key, and `.` for the object itself.
+//! Format: Kubernetes documentation, "Server-Side Apply", `FieldsV1`. Nested objects have keys that begin with `f:` for
+//! a field or with `k:` for a list item by its key; `.` stands for the object itself.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
 use crate::{api::names, domain::ownership::types::FieldOwnership};
 
-/// Reads who holds which field; `ours` is the field manager that we write as.
-pub fn field_ownership(entries: &[ManagedFieldsEntry], ours: &str) -> FieldOwnership {
+/// Returns which fields the field manager `ours` owns, and which relevant fields other managers own.
+pub(crate) fn field_ownership(entries: &[ManagedFieldsEntry], ours: &str) -> FieldOwnership {
     let mut ownership = FieldOwnership::default();
     for entry in entries {
         let manager = entry.manager.as_deref().unwrap_or_default();
         let paths = entry.fields_v1.as_ref().map(|fields| paths(&fields.0)).unwrap_or_default();
         if manager != ours {
             ownership.managers.insert(manager.to_owned());
-            let foreign = paths.into_iter().filter(|path| concerns_us(path));
+            let foreign = paths.into_iter().filter(|path| is_exclusive(path));
             ownership.foreign.extend(foreign.map(|path| (path, manager.to_owned())));
         } else if entry.operation.as_deref() == Some("Apply") {
-            // Our own merge patches take fields away; what they set is never the desired state.
+            // Merge patches by the same manager only remove fields, so they own nothing of the desired state.
             ownership.ours.extend(paths);
         }
     }
     ownership
 }
 
-/// Fields that no other manager may hold on a Secret of ours. Labels and annotations are everybody's, but for ours.
-fn concerns_us(path: &str) -> bool {
+/// Reports whether no other manager may own this field of a Secret that the operator owns. Labels and annotations are
+/// shared, except for those that mark ownership.
+fn is_exclusive(path: &str) -> bool {
     path == "type"
         || path.starts_with("data/")
         || path.strip_prefix("labels/") == Some(names::OWNER_UID_LABEL)
@@ -43,7 +44,7 @@ fn paths(fields: &Value) -> Vec<String> {
                     paths.extend(children(items).map(|(item, _)| format!("{group}/{item}")));
                 }
             }
-            // Written as text, it is data all the same.
+            // `stringData` is merged into `data` when it is written.
             "data" | "stringData" => paths.extend(children(below).map(|(key, _)| format!("data/{key}"))),
             other => paths.push(other.to_owned()),
         }
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_and_theirs_are_told_apart() {
+    fn fields_are_attributed_to_their_manager() {
         let entries = [
             entry(
                 names::FIELD_MANAGER,

@@ -1,8 +1,6 @@
-//! Secrets: their metadata is read, their data is written and never read back.
+//! Secrets: reads their metadata and the credentials of stores, and writes the operator's own.
 
-pub mod errors;
-mod managed_fields;
-pub mod write;
-
-pub use errors::WriteError;
-pub use write::{Desired, Secrets};
+pub(crate) mod errors;
+pub(crate) mod managed_fields;
+pub(crate) mod read;
+pub(crate) mod write;

@@ -1,162 +1,115 @@
 //! Values that KMS decrypts instead of Parameter Store.
 //!
-//! KMS decrypts what Parameter Store encrypted with a customer's key, if it is told the parameter's ARN. It refuses keys
-//! that AWS manages, and the envelopes of the advanced tier (Systems Manager User Guide, "SecureString parameters"):
-//! these take the detour through Parameter Store.
+//! KMS decrypts what Parameter Store encrypted with a customer managed key, if the encryption context names the
+//! parameter's ARN. It refuses AWS managed keys and the envelopes of the advanced tier (Systems Manager User Guide,
+//! "SecureString parameters"): Parameter Store decrypts these.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
 use tokio::time::Instant;
 
-use crate::parameters::batch::{Shared, locked};
-use crate::{
-    domain::{
-        audit::aws_error::{AwsError, AwsErrorKind, Denial},
-        parameter::key::key_arn,
-        report::event::Access,
-    },
-    parameters::{
-        batch::{match_response::objects, queue::QueuedName},
-        port::{Ciphertext, Mode, Parameter, ParameterApi, Plaintext},
-    },
+use crate::domain::{
+    audit::aws_error::{AwsError, AwsErrorKind, Denial},
+    parameter::key::key_arn,
+    report::event::Access,
 };
-
-/// How long a detour is taken before the direct way is tried again: the parameter may have another key or tier by then.
-const DETOUR: Duration = Duration::from_secs(3_600);
+use crate::parameters::{
+    batch::{
+        record_call::objects,
+        requests::{QueuedName, deliver_error},
+        shared::Shared,
+        ssm_fallback::SsmFallback,
+    },
+    port::{Ciphertext, Parameter, ParameterApi, Plaintext, ReadMode},
+    read_error::service_failure,
+};
 
 /// Key of the encryption context that binds a value to its parameter (Systems Manager User Guide, SecureString).
 const PARAMETER_ARN: &str = "PARAMETER_ARN";
 
-/// How ciphertext of KMS itself begins, in two versions (observed; AWS does not document it).
-const KMS_OPENINGS: [[u8; 5]; 2] = [[1, 1, 2, 0, 0x78], [1, 2, 2, 0, 0x78]];
+/// First bytes of KMS ciphertext, in two versions (observed; AWS does not document them).
+const KMS_PREFIXES: [[u8; 5]; 2] = [[1, 1, 2, 0, 0x78], [1, 2, 2, 0, 0x78]];
 
-/// Why Parameter Store decrypted what KMS was to decrypt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SsmFallback {
-    /// The value is an envelope of the advanced tier.
-    AdvancedTier,
-    /// The key is managed by AWS, or nothing is known of it.
-    ManagedKey,
+/// Decrypts the values that Parameter Store returned encrypted, and hands them out.
+pub(crate) async fn decrypt_all<A: ParameterApi>(
+    shared: &Arc<Shared<A>>,
+    encrypted: Vec<(QueuedName, Parameter)>,
+    access: &Arc<Access>,
+) {
+    join_all(encrypted.into_iter().map(|(name, parameter)| decrypt(shared, name, parameter, access))).await;
 }
 
-impl fmt::Display for SsmFallback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AdvancedTier => "advanced tier",
-            Self::ManagedKey => "not a customer's key, or not for direct use",
-        })
+async fn decrypt<A: ParameterApi>(
+    shared: &Arc<Shared<A>>,
+    name: QueuedName,
+    parameter: Parameter,
+    access: &Arc<Access>,
+) {
+    let Some(ciphertext) = parameter.value.clone().filter(|value| is_kms_ciphertext(value)) else {
+        return fall_back(shared, name, SsmFallback::AdvancedTier);
+    };
+    let objects = objects(std::slice::from_ref(&name));
+    // Text that is not Base64 becomes an empty ciphertext, which KMS refuses like any other that it did not make.
+    let blob = BASE64.decode(ciphertext.expose_secret()).unwrap_or_default();
+    let context = BTreeMap::from([(PARAMETER_ARN.to_owned(), name.parameter_ref.arn.clone())]);
+    let ciphertext = Ciphertext { blob: &blob, key_id: None, context: &context };
+    let metadata = parameter.metadata();
+    let (result, second) = shared.client.decrypt(&name.parameter_ref, &metadata, ciphertext, &objects).await;
+    let accesses = [Arc::clone(access), Arc::new(second)];
+    let error = match result.and_then(|Plaintext { value, key }| Ok((text(&value)?, key))) {
+        Ok((value, key)) => {
+            let value = Some(Arc::new(value));
+            return name.deliver(&Ok(Some(Arc::new(Parameter { value, key, ..parameter }))), &accesses);
+        }
+        Err(error) => error,
+    };
+    if may_succeed_through_ssm(shared, &error, &name).await {
+        return fall_back(shared, name, SsmFallback::ManagedKey);
     }
+    let key = shared.client.unavailable_key(&error, &objects).await;
+    deliver_error(vec![name], error, key, &accesses[1]);
 }
 
-/// Parameters that take the detour, by ARN, and since when.
-#[derive(Debug, Default)]
-pub struct SsmFallbacks(HashMap<String, (SsmFallback, Instant)>);
-
-impl SsmFallbacks {
-    /// Whether a parameter takes the detour for now: not if it changed since.
-    pub fn of(&mut self, arn: &str, changed_at: Option<Instant>) -> Option<SsmFallback> {
-        let (detour, since) = self.0.get(arn)?;
-        if since.elapsed() < DETOUR && changed_at.is_none_or(|changed_at| changed_at <= *since) {
-            return Some(*detour);
-        }
-        self.0.remove(arn);
-        None
+/// Reports whether Parameter Store may decrypt what KMS refused: AWS manages the key, KMS does not tell who does, or the
+/// value is not KMS ciphertext after all.
+async fn may_succeed_through_ssm<A: ParameterApi>(shared: &Shared<A>, error: &AwsError, name: &QueuedName) -> bool {
+    if error.code.as_deref() == Some("InvalidCiphertextException") {
+        return true;
     }
-
-    /// Notes that what was seen to change is what took the detour.
-    pub fn confirm(&mut self, arn: &str) {
-        if let Some((_, since)) = self.0.get_mut(arn) {
-            *since = Instant::now();
-        }
+    if !matches!(error.kind, AwsErrorKind::DecryptDenied | AwsErrorKind::AccessDenied) {
+        return false;
     }
+    let Some(key) = Denial::parse(&error.message).resource.or_else(|| key_arn(&error.message)) else {
+        return true;
+    };
+    let state = shared.client.key_state(key, "", &objects(std::slice::from_ref(name))).await;
+    state.and_then(|state| state.manager).is_none_or(|manager| manager != "CUSTOMER")
 }
 
-impl Parameter {
-    pub(crate) fn is_encrypted(&self) -> bool {
-        self.type_ == "SecureString" && self.value.is_some()
+/// Requests a value again, to be decrypted by Parameter Store.
+fn fall_back<A: ParameterApi>(shared: &Shared<A>, mut name: QueuedName, fallback: SsmFallback) {
+    shared.state().fallbacks.insert(&name.parameter_ref.arn, fallback, Instant::now());
+    for waiter in &mut name.waiters {
+        waiter.fallback = Some(fallback);
     }
+    shared.requeue(ReadMode::Decrypt, vec![name]);
 }
 
-impl<A: ParameterApi> Shared<A> {
-    /// Has KMS decrypt what Parameter Store gave, and hands it out.
-    pub(crate) async fn decrypt_all(self: &Arc<Self>, encrypted: Vec<(QueuedName, Parameter)>, access: &Arc<Access>) {
-        join_all(encrypted.into_iter().map(|(item, parameter)| self.decrypt(item, parameter, access))).await;
-    }
-
-    async fn decrypt(self: &Arc<Self>, item: QueuedName, parameter: Parameter, access: &Arc<Access>) {
-        let Some(ciphertext) = parameter.value.clone().filter(|value| is_of_kms(value)) else {
-            return self.take_detour(item, SsmFallback::AdvancedTier);
-        };
-        let objects = objects(std::slice::from_ref(&item));
-        // What is no base64 KMS refuses as it refuses any other text that it did not make.
-        let blob = BASE64.decode(ciphertext.expose_secret()).unwrap_or_default();
-        let context = BTreeMap::from([(PARAMETER_ARN.to_owned(), item.parameter_ref.arn.clone())]);
-        let ciphertext = Ciphertext { blob: &blob, key_id: None, context: &context };
-        let version = (parameter.version, parameter.type_.as_str());
-        let (result, second) = self.caller.decrypt(&item.parameter_ref, version, ciphertext, &objects).await;
-        let accesses = [Arc::clone(access), Arc::new(second)];
-        let error = match result.and_then(|Plaintext { value, key }| Ok((text(&value)?, key))) {
-            Ok((value, key)) => {
-                let value = Some(Arc::new(value));
-                return item.deliver(&Ok(Some(Arc::new(Parameter { value, key, ..parameter }))), &accesses);
-            }
-            Err(error) => error,
-        };
-        if self.may_be_meant_for_parameter_store(&error, &item).await {
-            return self.take_detour(item, SsmFallback::ManagedKey);
-        }
-        let key = self.caller.key_in_the_way(&error, &objects).await;
-        Self::deliver_error(vec![item], error, key, &accesses[1]);
-    }
-
-    /// Whether KMS refuses for a reason that does not count for Parameter Store: the key is one that AWS manages, or
-    /// nobody knows; or the ciphertext is not of KMS after all.
-    async fn may_be_meant_for_parameter_store(&self, error: &AwsError, item: &QueuedName) -> bool {
-        if error.code.as_deref() == Some("InvalidCiphertextException") {
-            return true;
-        }
-        if !matches!(error.kind, AwsErrorKind::DecryptDenied | AwsErrorKind::AccessDenied) {
-            return false;
-        }
-        let Some(key) = Denial::parse(&error.message).resource.or_else(|| key_arn(&error.message)) else {
-            return true;
-        };
-        let state = self.caller.key_state(key, "", &objects(std::slice::from_ref(item))).await;
-        state.and_then(|state| state.manager).is_none_or(|manager| manager != "CUSTOMER")
-    }
-
-    fn take_detour(&self, mut item: QueuedName, detour: SsmFallback) {
-        locked(&self.detours).0.insert(item.parameter_ref.arn.clone(), (detour, Instant::now()));
-        for waiter in &mut item.waiters {
-            waiter.detour = Some(detour);
-        }
-        self.ask_again(Mode::Decrypt, vec![item]);
-    }
-}
-
-/// A value is text: Parameter Store takes nothing else.
+/// Returns a plaintext as text, which is all that Parameter Store stores.
 fn text(value: &SecretSlice<u8>) -> Result<SecretString, AwsError> {
     let text = std::str::from_utf8(value.expose_secret()).map(SecretString::from);
-    text.map_err(|_| {
-        let message = "what KMS decrypted is not text".to_owned();
-        AwsError { kind: AwsErrorKind::ServiceUnavailable, code: None, message, request_id: None }
-    })
+    text.map_err(|_| service_failure("KMS returned a plaintext that is not text".to_owned()))
 }
 
-/// Whether a stored value is ciphertext that KMS made, rather than an envelope around one.
-fn is_of_kms(value: &SecretString) -> bool {
+/// Reports whether a stored value is KMS ciphertext, rather than an envelope around it.
+fn is_kms_ciphertext(value: &SecretString) -> bool {
     let text = value.expose_secret();
-    // Eight characters of base64 are six bytes.
-    let opening = text.get(..8).and_then(|start| BASE64.decode(start).ok()).map(Zeroizing::new);
-    opening.is_some_and(|bytes| KMS_OPENINGS.iter().any(|opening| bytes.starts_with(opening)))
+    // Eight characters of Base64 are six bytes.
+    let start = text.get(..8).and_then(|start| BASE64.decode(start).ok()).map(Zeroizing::new);
+    start.is_some_and(|bytes| KMS_PREFIXES.iter().any(|prefix| bytes.starts_with(prefix)))
 }
 
 #[cfg(test)]
@@ -164,17 +117,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn envelopes_are_told_from_ciphertext() {
-        for (opening, expected) in [
+    fn kms_ciphertext_is_recognized_by_its_first_bytes() {
+        for (start, expected) in [
             (&[1, 1, 2, 0, 0x78, 9, 9, 9][..], true),
             (&[1, 2, 2, 0, 0x78, 9, 9, 9], true),
-            // Encryption SDK, message formats 1 and 2.
+            // Envelopes of the AWS Encryption SDK, message formats 1 and 2.
             (&[1, 0x80, 3, 0x78, 0, 0, 0, 0], false),
             (&[2, 5, 0x78, 0, 0, 0, 0, 0], false),
             (&[], false),
         ] {
-            assert_eq!(is_of_kms(&BASE64.encode(opening).into()), expected, "{opening:?}");
+            assert_eq!(is_kms_ciphertext(&BASE64.encode(start).into()), expected, "{start:?}");
         }
-        assert!(!is_of_kms(&"plain text".to_owned().into()));
+        assert!(!is_kms_ciphertext(&"plain text".to_owned().into()));
     }
 }

@@ -1,58 +1,65 @@
-//! Calls under way, and those who come late for them. Pure; time is an argument.
+//! The calls in flight, and the requests that join them. Pure; time is an argument.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use crate::{
-    domain::parameter::name::ParameterRef,
-    parameters::{
-        batch::queue::{QueuedName, Waiter},
-        port::Mode,
-    },
+use crate::domain::parameter::name::ParameterRef;
+use crate::parameters::{
+    batch::requests::{QueuedName, Waiter},
+    port::ReadMode,
 };
 
-/// The names that are being asked for, each with the newest call for it.
+/// The names of all calls in flight, each with the newest call for it.
 #[derive(Debug, Default)]
-pub struct InFlight {
-    names: HashMap<(Mode, ParameterRef), Asked>,
+pub(crate) struct InFlight {
+    names: HashMap<(ReadMode, ParameterRef), Call>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct Call {
     began: Instant,
-    late: Vec<Waiter>,
+    joined: Vec<Waiter>,
 }
 
 impl InFlight {
     /// Notes that a call began.
-    pub fn begin(&mut self, mode: Mode, batch: &[QueuedName], began: Instant) {
-        for item in batch {
-            let before = self.names.insert((mode, item.parameter_ref.clone()), Asked { began, late: Vec::new() });
-            // Two calls for one name: those who came late for the first may as well have the second's answer.
-            if let (Some(before), Some(asked)) = (before, self.names.get_mut(&(mode, item.parameter_ref.clone()))) {
-                asked.late = before.late;
+    pub(crate) fn begin(&mut self, mode: ReadMode, names: &[QueuedName], began: Instant) {
+        for name in names {
+            let call = self
+                .names
+                .entry((mode, name.parameter_ref.clone()))
+                .or_insert_with(|| Call { began, joined: Vec::new() });
+            // Where two calls ask for one name, those who joined the first get the reply of the second, which is newer.
+            call.began = began;
+        }
+    }
+
+    /// Joins a call that began at `not_before` or later. Returns the waiter if there is no such call.
+    pub(crate) fn join(
+        &mut self,
+        mode: ReadMode,
+        parameter_ref: &ParameterRef,
+        not_before: Instant,
+        waiter: Waiter,
+    ) -> Option<Waiter> {
+        match self.names.get_mut(&(mode, parameter_ref.clone())).filter(|call| call.began >= not_before) {
+            Some(call) => {
+                call.joined.push(waiter);
+                None
             }
+            None => Some(waiter),
         }
     }
 
-    /// Has one wait for the answer of a call that began after `since`. Gives the waiter back if there is none.
-    pub fn join(&mut self, mode: Mode, parameter_ref: &ParameterRef, since: Instant, waiter: Waiter) -> Option<Waiter> {
-        match self.names.get_mut(&(mode, parameter_ref.clone())).filter(|asked| asked.began >= since) {
-            Some(asked) => asked.late.push(waiter),
-            None => return Some(waiter),
-        }
-        None
-    }
-
-    /// Notes that a call that began at this time got its answer, and adds those who came late to its names.
-    pub fn end(&mut self, mode: Mode, batch: &mut [QueuedName], began: Instant) {
-        for item in batch {
-            let key = (mode, item.parameter_ref.clone());
-            if self.names.get(&key).is_some_and(|asked| asked.began == began)
-                && let Some(asked) = self.names.remove(&key)
+    /// Notes that the call that began at this time has ended, and adds those who joined it to its names.
+    pub(crate) fn end(&mut self, mode: ReadMode, names: &mut [QueuedName], began: Instant) {
+        for name in names {
+            let key = (mode, name.parameter_ref.clone());
+            if self.names.get(&key).is_some_and(|call| call.began == began)
+                && let Some(call) = self.names.remove(&key)
             {
-                item.waiters.extend(asked.late);
+                name.waiters.extend(call.joined);
             }
         }
     }

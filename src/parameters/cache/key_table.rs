@@ -1,4 +1,4 @@
-//! Which key encrypts which parameter: what is known, and what is to be learnt. Pure.
+//! Which key encrypts which parameter, and what is still to be discovered. Pure.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -6,103 +6,108 @@ use std::{
 };
 
 use crate::domain::parameter::{key::KeyState, name::ParameterRef};
-use crate::parameters::port::Description;
+use crate::parameters::port::ParameterDescription;
 
-/// Most names that one `DescribeParameters` takes (Systems Manager API reference, ParameterStringFilter).
+/// Most names in one `DescribeParameters` call (Systems Manager API Reference, ParameterStringFilter).
 const NAMES_PER_DESCRIPTION: usize = 50;
 
-/// The keys of an identity's parameters.
+/// The keys of the parameters of one identity.
 #[derive(Debug, Default)]
-pub struct Keys {
-    /// Of which version what is known: the key's id, in whatever format; none if it is not to be had.
-    known: HashMap<ParameterRef, (i64, Option<Arc<str>>)>,
-    /// The ids of all keys that were ever seen, so that each is in memory once.
+pub(crate) struct KeyTable {
+    /// The version that was described last, and its key in any of the four key-id formats. `None` if AWS does not tell
+    /// the key.
+    keys: HashMap<ParameterRef, (i64, Option<Arc<str>>)>,
+    /// All key ids that were ever seen, so that each is in memory once.
     ids: BTreeSet<Arc<str>>,
-    /// Names whose key is to be learnt.
-    unknown: BTreeSet<ParameterRef>,
-    /// Keys that KMS is to be asked about.
+    /// Names whose key is to be discovered.
+    undiscovered: BTreeSet<ParameterRef>,
+    /// Keys whose state KMS is to be asked for.
     undescribed: BTreeSet<Arc<str>>,
-    /// What the objects were last told of each key.
-    told: HashMap<Arc<str>, Option<KeyState>>,
+    /// The state of each key that subscribers were last notified of.
+    reported: HashMap<Arc<str>, Option<KeyState>>,
 }
 
-impl Keys {
-    /// Notes that a version was seen: its key is to be learnt, unless it is known.
-    pub fn seen(&mut self, parameter_ref: &ParameterRef, version: i64) {
-        if self.known.get(parameter_ref).is_none_or(|(known, _)| *known != version) {
-            self.unknown.insert(parameter_ref.clone());
+impl KeyTable {
+    /// Notes that a version was observed. Its key is to be discovered, unless it is known.
+    pub(crate) fn version_observed(&mut self, parameter_ref: &ParameterRef, version: i64) {
+        if self.keys.get(parameter_ref).is_none_or(|(known, _)| *known != version) {
+            self.undiscovered.insert(parameter_ref.clone());
         }
     }
 
-    /// Notes the key of a version. Answers whether that is news.
-    pub fn learnt(&mut self, parameter_ref: &ParameterRef, version: i64, key: Option<&str>) -> bool {
-        self.unknown.remove(parameter_ref);
+    /// Records the key of a version. Reports whether it is another key than before.
+    pub(crate) fn record(&mut self, parameter_ref: &ParameterRef, version: i64, key: Option<&str>) -> bool {
+        self.undiscovered.remove(parameter_ref);
         let key = key.map(|key| self.ids.get(key).cloned().unwrap_or_else(|| Arc::from(key)));
         self.ids.extend(key.clone());
         self.undescribed.extend(key.clone());
-        let before = self.known.insert(parameter_ref.clone(), (version, key.clone()));
+        let before = self.keys.insert(parameter_ref.clone(), (version, key.clone()));
         key.is_some() && before != Some((version, key))
     }
 
-    /// Takes the names for the next call.
-    pub fn take_unknown(&mut self) -> Vec<ParameterRef> {
-        let taken: Vec<_> = self.unknown.iter().take(NAMES_PER_DESCRIPTION).cloned().collect();
+    /// Takes the names of the next `DescribeParameters` call.
+    pub(crate) fn take_undiscovered(&mut self) -> Vec<ParameterRef> {
+        let taken: Vec<_> = self.undiscovered.iter().take(NAMES_PER_DESCRIPTION).cloned().collect();
         for parameter_ref in &taken {
-            self.unknown.remove(parameter_ref);
+            self.undiscovered.remove(parameter_ref);
         }
         taken
     }
 
-    /// Puts names back whose call failed.
-    pub fn put_back(&mut self, parameter_ref: Vec<ParameterRef>) {
-        self.unknown.extend(parameter_ref);
+    /// Puts back the names of a call that failed.
+    pub(crate) fn put_back(&mut self, names: Vec<ParameterRef>) {
+        self.undiscovered.extend(names);
     }
 
-    /// Takes the keys that KMS is to be asked about.
-    pub fn take_undescribed(&mut self) -> BTreeSet<Arc<str>> {
+    /// Takes the keys whose state KMS is to be asked for.
+    pub(crate) fn take_undescribed(&mut self) -> BTreeSet<Arc<str>> {
         std::mem::take(&mut self.undescribed)
     }
 
-    /// Whether there is something to learn.
-    pub fn is_curious(&self) -> bool {
-        !self.unknown.is_empty() || !self.undescribed.is_empty()
+    /// Reports whether there is a key to discover or to describe.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.undiscovered.is_empty() || !self.undescribed.is_empty()
     }
 
-    /// The id of the key of a version, if it is known.
-    pub fn id(&self, parameter_ref: &ParameterRef, version: i64) -> Option<&Arc<str>> {
-        self.known.get(parameter_ref).filter(|(known, _)| *known == version)?.1.as_ref()
+    /// Returns the id of the key of a version, if it is known.
+    pub(crate) fn id(&self, parameter_ref: &ParameterRef, version: i64) -> Option<&Arc<str>> {
+        self.keys.get(parameter_ref).filter(|(known, _)| *known == version)?.1.as_ref()
     }
 
-    /// Notes what the objects are told of a key. Answers whether that is news to them.
-    pub fn tell(&mut self, key: &Arc<str>, state: Option<&KeyState>) -> bool {
-        let before = self.told.insert(Arc::clone(key), state.cloned());
+    /// Records the state of a key that subscribers are notified of. Reports whether it is another than before.
+    pub(crate) fn set_reported(&mut self, key: &Arc<str>, state: Option<&KeyState>) -> bool {
+        let before = self.reported.insert(Arc::clone(key), state.cloned());
         before.is_none_or(|before| before.as_ref() != state)
     }
 
-    /// Has KMS asked about a key again.
-    pub fn ask_again(&mut self, key: Arc<str>) {
+    /// Has KMS asked for the state of a key again.
+    pub(crate) fn describe_again(&mut self, key: Arc<str>) {
         self.undescribed.insert(key);
     }
 
-    /// Has KMS asked about every key in use.
-    pub fn doubt(&mut self) {
-        self.undescribed.extend(self.known.values().filter_map(|(_, id)| id.clone()));
+    /// Has KMS asked for the state of every key in use again.
+    pub(crate) fn describe_all_again(&mut self) {
+        self.undescribed.extend(self.keys.values().filter_map(|(_, id)| id.clone()));
     }
 
-    /// The names that a key encrypts.
-    pub fn encrypted_by<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a ParameterRef> {
-        self.known.iter().filter(move |(_, (_, id))| id.as_deref() == Some(key)).map(|(parameter_ref, _)| parameter_ref)
+    /// Returns the names that a key encrypts.
+    pub(crate) fn encrypted_by<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a ParameterRef> {
+        self.keys.iter().filter(move |(_, (_, id))| id.as_deref() == Some(key)).map(|(parameter_ref, _)| parameter_ref)
     }
 
-    /// Forgets a name that nobody wants any more.
-    pub fn forget(&mut self, parameter_ref: &ParameterRef) {
-        self.known.remove(parameter_ref);
-        self.unknown.remove(parameter_ref);
+    /// Removes a name that nobody watches any more.
+    pub(crate) fn forget(&mut self, parameter_ref: &ParameterRef) {
+        self.keys.remove(parameter_ref);
+        self.undiscovered.remove(parameter_ref);
     }
 }
 
-/// What a description says of the key of a version: nothing, if it speaks of another version.
-pub fn key_of<'a>(found: &'a [Description], parameter_ref: &ParameterRef, version: i64) -> Option<&'a str> {
-    let description = found.iter().find(|description| description.arn == parameter_ref.arn)?;
+/// Returns the key of a version. `None` if the parameter was described in another version, or is not encrypted.
+pub(crate) fn key_of<'a>(
+    descriptions: &'a [ParameterDescription],
+    parameter_ref: &ParameterRef,
+    version: i64,
+) -> Option<&'a str> {
+    let description = descriptions.iter().find(|description| description.arn == parameter_ref.arn)?;
     description.key_id.as_deref().filter(|_| description.version == version)
 }

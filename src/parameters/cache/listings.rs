@@ -1,4 +1,4 @@
-//! Which paths are listed, for whom, how often, and what is known of them. Pure; time is an argument.
+//! Which paths are listed, for whom, and what was last found below each. Pure; time is an argument.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,240 +8,222 @@ use std::{
 
 use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
-use crate::domain::{
-    parameter::{
-        name::ParameterRef,
-        path_query::{Children, PathQuery},
-        revision::Metadata,
-    },
-    report::event::Access,
+use crate::domain::parameter::{
+    name::ParameterRef,
+    path_query::{Children, PathQuery},
+    revision::Metadata,
 };
-use crate::parameters::{Priority, cache::table::Subscriber, read_error::ReadError};
+use crate::parameters::{
+    cache::{observation::PathObservation, subscription::Subscriber, sweep::calls_for},
+    quota::priority::Priority,
+    read_error::ReadError,
+    retry::poll_backoff,
+};
 
-/// First and longest wait before a path is listed again, or a name looked at, where that could not be done.
-pub const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-
-/// What came of listing a path.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// All that is below, or why that is not known.
-    pub result: Result<Children, ReadError>,
-    /// The call that failed.
-    pub access: Option<Arc<Access>>,
-}
-
-impl Listed {
-    fn differs(&self, other: &Self) -> bool {
-        match (&self.result, &other.result) {
-            (Ok(one), Ok(two)) => !one.keys().eq(two.keys()),
-            (Err(one), Err(two)) => one.to_string() != two.to_string(),
-            _ => true,
-        }
-    }
+/// The watched paths of one identity.
+#[derive(Debug, Default)]
+pub(crate) struct Listings {
+    paths: BTreeMap<PathQuery, WatchedPath>,
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+struct WatchedPath {
+    /// The subscribers, and how often each wants the path listed.
     subscribers: HashMap<Subscriber, Option<Duration>>,
-    seen: Option<Listed>,
+    observation: Option<PathObservation>,
     /// What the last complete listing found.
     children: Option<Children>,
-    /// When something else was found than before.
+    /// When the path was last observed to hold other parameters than before.
     changed_at: Option<Instant>,
-    /// When to list next; never, if `None`.
+    /// When to list next. `None`: not planned.
     due: Option<Instant>,
-    is_under_way: bool,
-    /// How to stop that.
-    stop: Option<AbortHandle>,
-    /// Failures in a row.
+    is_running: bool,
+    /// The task of the listing that is running.
+    task: Option<AbortHandle>,
+    /// Outages in a row.
     failures: u32,
-    /// Those who wait for what is under way to be over.
+    /// Closed when the listing that is running ends.
     waiting: Vec<oneshot::Sender<()>>,
-    /// Those who wait for the next time, and the most urgent of them.
-    next: Vec<oneshot::Sender<()>>,
-    urgency: Option<Priority>,
+    /// Closed when the next listing ends.
+    waiting_for_next: Vec<oneshot::Sender<()>>,
+    /// Priority of the next listing, if it was requested.
+    requested: Option<Priority>,
 }
 
-impl Entry {
+impl WatchedPath {
     fn interval(&self) -> Option<Duration> {
         self.subscribers.values().flatten().min().copied()
     }
 }
 
-/// All wanted paths of one identity.
-#[derive(Debug, Default)]
-pub struct Listings {
-    entries: BTreeMap<PathQuery, Entry>,
-}
-
-/// A path that is to be listed now.
+/// A listing that is due.
 #[derive(Debug)]
-pub struct Due {
+pub(crate) struct DueListing {
     /// The path.
-    pub listing: PathQuery,
-    /// Urgency.
-    pub priority: Priority,
+    pub(crate) query: PathQuery,
+    /// Priority.
+    pub(crate) priority: Priority,
 }
 
 impl Listings {
-    /// Makes a subscriber want a path listed at an interval. If it was never listed, that is to be done at once where
-    /// `look` says so, else within `share` of the interval.
-    pub fn subscribe(
+    /// Makes a subscriber watch a path at an interval. A path that was never listed is due at once with `check_now`,
+    /// otherwise after `share` of the interval.
+    pub(crate) fn subscribe(
         &mut self,
-        listing: &PathQuery,
+        query: &PathQuery,
         subscriber: &Subscriber,
         interval: Option<Duration>,
-        (look, share): (bool, f64),
+        (check_now, share): (bool, f64),
         now: Instant,
     ) {
-        let entry = self.entries.entry(listing.clone()).or_default();
-        let before = entry.interval();
-        entry.subscribers.insert(subscriber.clone(), interval);
-        match entry.interval() {
-            _ if look && entry.seen.is_none() && !entry.is_under_way => entry.due = Some(now),
+        let path = self.paths.entry(query.clone()).or_default();
+        let before = path.interval();
+        path.subscribers.insert(subscriber.clone(), interval);
+        match path.interval() {
+            _ if check_now && path.observation.is_none() && !path.is_running => path.due = Some(now),
             interval if interval == before => {}
-            // Whoever waits is not left waiting.
-            None if !entry.next.is_empty() => {}
-            None => entry.due = None,
+            // The next listing was requested, so it stays planned.
+            None if !path.waiting_for_next.is_empty() => {}
+            None => path.due = None,
             Some(interval) => {
                 let at = now + interval.mul_f64(share);
-                entry.due = Some(entry.due.map_or(at, |due| due.min(at)));
+                path.due = Some(path.due.map_or(at, |due| due.min(at)));
             }
         }
     }
 
-    /// Makes a subscriber want a path no more.
-    pub fn unsubscribe(&mut self, listing: &PathQuery, subscriber: &Subscriber) {
-        if let Some(entry) = self.entries.get_mut(listing) {
-            entry.subscribers.remove(subscriber);
-            if entry.subscribers.is_empty() {
-                entry.stop.take().iter().for_each(AbortHandle::abort);
-                self.entries.remove(listing);
+    /// Ends a subscription. Without subscribers a path is removed, and its listing stopped.
+    pub(crate) fn unsubscribe(&mut self, query: &PathQuery, subscriber: &Subscriber) {
+        if let Some(path) = self.paths.get_mut(query) {
+            path.subscribers.remove(subscriber);
+            if path.subscribers.is_empty() {
+                path.task.take().iter().for_each(AbortHandle::abort);
+                self.paths.remove(query);
             }
         }
     }
 
-    /// Wants a path listed now: `anew`, if what is under way already will not do. The receiver ends when that is over;
-    /// none if nobody subscribed.
-    pub fn request(
+    /// Requests a listing. If one is running, it will do, unless `refresh` asks for one that begins later. The receiver
+    /// is closed when the listing ends. `None` if nobody watches the path.
+    pub(crate) fn request(
         &mut self,
-        listing: &PathQuery,
+        query: &PathQuery,
         priority: Priority,
-        anew: bool,
+        refresh: bool,
         now: Instant,
     ) -> Option<oneshot::Receiver<()>> {
-        let entry = self.entries.get_mut(listing)?;
-        let (over, receiver) = oneshot::channel();
-        if entry.is_under_way && !anew {
-            entry.waiting.push(over);
-            return Some(receiver);
+        let path = self.paths.get_mut(query)?;
+        let (sender, ended) = oneshot::channel();
+        if path.is_running && !refresh {
+            path.waiting.push(sender);
+            return Some(ended);
         }
-        entry.next.push(over);
-        entry.urgency = Some(entry.urgency.map_or(priority, |urgency| urgency.min(priority)));
-        entry.due = Some(now);
-        Some(receiver)
+        path.waiting_for_next.push(sender);
+        path.requested = Some(path.requested.map_or(priority, |requested| requested.min(priority)));
+        path.due = Some(now);
+        Some(ended)
     }
 
-    /// The paths to list now, and when to ask next.
-    pub fn due(&mut self, now: Instant) -> (Vec<Due>, Option<Instant>) {
+    /// Takes the listings that are due, and returns when to ask again.
+    pub(crate) fn take_due(&mut self, now: Instant) -> (Vec<DueListing>, Option<Instant>) {
         let (mut due, mut next) = (Vec::new(), None);
-        for (listing, entry) in &mut self.entries {
-            // What is under way comes up again when it is over.
-            let Some(at) = entry.due.filter(|_| !entry.is_under_way) else { continue };
+        for (query, path) in &mut self.paths {
+            // A listing that is running asks again when it ends.
+            let Some(at) = path.due.filter(|_| !path.is_running) else { continue };
             if at > now {
                 next = [next, Some(at)].into_iter().flatten().min();
                 continue;
             }
-            entry.is_under_way = true;
-            entry.due = None;
-            let priority = entry.urgency.take().unwrap_or(Priority::Sweep);
-            entry.waiting.append(&mut entry.next);
-            due.push(Due { listing: listing.clone(), priority });
+            path.is_running = true;
+            path.due = None;
+            let priority = path.requested.take().unwrap_or(Priority::Sweep);
+            path.waiting.append(&mut path.waiting_for_next);
+            due.push(DueListing { query: query.clone(), priority });
         }
         (due, next)
     }
 
-    /// Notes how to stop a listing, or stops it at once if nobody wants it any more.
-    pub fn in_flight(&mut self, listing: &PathQuery, stop: AbortHandle) {
-        match self.entries.get_mut(listing) {
-            Some(entry) => entry.stop = Some(stop),
-            None => stop.abort(),
+    /// Sets the task of a listing. Stops the task if nobody watches the path any more.
+    pub(crate) fn set_task(&mut self, query: &PathQuery, task: AbortHandle) {
+        match self.paths.get_mut(query) {
+            Some(path) => path.task = Some(task),
+            None => task.abort(),
         }
     }
 
-    /// Takes in what came of listing a path. Answers with the subscribers that this is news for.
-    pub fn observe(&mut self, listing: &PathQuery, listed: Listed, now: Instant) -> Vec<Subscriber> {
-        let Some(entry) = self.entries.get_mut(listing) else { return Vec::new() };
-        entry.is_under_way = false;
-        entry.waiting.clear();
-        let is_outage = listed.result.as_ref().is_err_and(ReadError::is_outage);
-        entry.failures = if is_outage { entry.failures.saturating_add(1) } else { 0 };
-        let retry = is_outage.then(|| (RETRY.0 * 2_u32.saturating_pow(entry.failures - 1)).min(RETRY.1));
-        let wait = [retry, entry.interval()].into_iter().flatten().min();
-        // A request that came meanwhile stands.
-        entry.due = entry.due.or(wait.map(|wait| now + wait));
-        if let Ok(children) = &listed.result {
-            entry.children = Some(Arc::clone(children));
+    /// Records an observation, which ends the listing. Returns the subscribers that have to act on it.
+    pub(crate) fn observe(&mut self, query: &PathQuery, observation: PathObservation, now: Instant) -> Vec<Subscriber> {
+        let Some(path) = self.paths.get_mut(query) else { return Vec::new() };
+        path.is_running = false;
+        path.waiting.clear();
+        let is_outage = observation.result.as_ref().is_err_and(ReadError::is_outage);
+        path.failures = if is_outage { path.failures.saturating_add(1) } else { 0 };
+        let backoff = is_outage.then(|| poll_backoff(path.failures));
+        let wait = [backoff, path.interval()].into_iter().flatten().min();
+        // A listing that was requested meanwhile stays planned.
+        path.due = path.due.or(wait.map(|wait| now + wait));
+        if let Ok(children) = &observation.result {
+            path.children = Some(Arc::clone(children));
         }
-        let is_news = entry.seen.as_ref().is_none_or(|before| before.differs(&listed));
-        entry.seen = Some(listed);
-        if !is_news {
+        let is_changed = path.observation.as_ref().is_none_or(|before| before.differs(&observation));
+        path.observation = Some(observation);
+        if !is_changed {
             return Vec::new();
         }
-        entry.changed_at = Some(now);
-        entry.subscribers.keys().cloned().collect()
+        path.changed_at = Some(now);
+        path.subscribers.keys().cloned().collect()
     }
 
-    /// What came of listing a path last.
-    pub fn seen(&self, listing: &PathQuery) -> Option<&Listed> {
-        self.entries.get(listing)?.seen.as_ref()
+    /// Returns what was last observed of a path.
+    pub(crate) fn observation(&self, query: &PathQuery) -> Option<&PathObservation> {
+        self.paths.get(query)?.observation.as_ref()
     }
 
-    /// When a path was last seen to hold something else than before.
-    pub fn changed_at(&self, listing: &PathQuery) -> Option<Instant> {
-        self.entries.get(listing)?.changed_at
+    /// Returns when a path was last observed to hold other parameters than before.
+    pub(crate) fn changed_at(&self, query: &PathQuery) -> Option<Instant> {
+        self.paths.get(query)?.changed_at
     }
 
-    /// What the last complete listing of a path found.
-    pub fn children(&self, listing: &PathQuery) -> Option<&Children> {
-        self.entries.get(listing)?.children.as_ref()
+    /// Returns what the last complete listing of a path found.
+    pub(crate) fn children(&self, query: &PathQuery) -> Option<&Children> {
+        self.paths.get(query)?.children.as_ref()
     }
 
-    /// What a listing says of a parameter.
-    pub fn child<'a>(
+    /// Returns what the last complete listings of these paths say of a parameter.
+    pub(crate) fn child<'a>(
         &'a self,
-        listings: impl Iterator<Item = &'a PathQuery>,
+        queries: impl Iterator<Item = &'a PathQuery>,
         parameter_ref: &ParameterRef,
     ) -> Option<&'a Metadata> {
-        listings.filter_map(|listing| self.children(listing)).find_map(|children| children.get(parameter_ref))
+        queries.filter_map(|query| self.children(query)).find_map(|children| children.get(parameter_ref))
     }
 
-    /// Whether something that was there is no more.
-    pub fn lacks(&self, listing: &PathQuery, children: &Children) -> bool {
-        self.children(listing).is_some_and(|before| before.keys().any(|child| !children.contains_key(child)))
+    /// Reports whether a parameter that the last complete listing found is not among `children`.
+    pub(crate) fn lacks(&self, query: &PathQuery, children: &Children) -> bool {
+        self.children(query).is_some_and(|before| before.keys().any(|child| !children.contains_key(child)))
     }
 
-    /// Those who want a path listed.
-    pub fn subscribers(&self, listing: &PathQuery) -> impl Iterator<Item = &Subscriber> {
-        self.entries.get(listing).into_iter().flat_map(|entry| entry.subscribers.keys())
+    /// Returns the subscribers of a path.
+    pub(crate) fn subscribers(&self, query: &PathQuery) -> impl Iterator<Item = &Subscriber> {
+        self.paths.get(query).into_iter().flat_map(|path| path.subscribers.keys())
     }
 
-    /// Calls a second that listing takes at the wanted intervals, ten parameters a page.
-    pub fn load(&self) -> f64 {
-        let load = |entry: &Entry| {
-            let pages =
-                crate::parameters::cache::table::calls(entry.children.as_ref().map_or(0, |children| children.len()));
-            entry.interval().map(|interval| pages / interval.as_secs_f64())
+    /// Returns the calls a second that listing takes, with ten parameters on a page.
+    pub(crate) fn load(&self) -> f64 {
+        let load = |path: &WatchedPath| {
+            let pages = calls_for(path.children.as_ref().map_or(0, |children| children.len()));
+            path.interval().map(|interval| pages / interval.as_secs_f64())
         };
-        self.entries.values().filter_map(load).sum()
+        self.paths.values().filter_map(load).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::parameter::scope::Scope;
 
-    fn listing() -> PathQuery {
+    fn query() -> PathQuery {
         PathQuery { path: "/shop".into(), recursive: true, label: None }
     }
 
@@ -249,11 +231,10 @@ mod tests {
         ("shop".into(), name.into())
     }
 
-    fn found(names: &[&str]) -> Listed {
-        let scope =
-            crate::domain::parameter::scope::Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
+    fn found(names: &[&str]) -> PathObservation {
+        let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
         let child = |name: &&str| (ParameterRef::new(name, None, &scope), Metadata::default());
-        Listed { result: Ok(Arc::new(names.iter().map(child).collect())), access: None }
+        PathObservation::found(Arc::new(names.iter().map(child).collect()))
     }
 
     const INTERVAL: Option<Duration> = Some(Duration::from_secs(100));
@@ -261,53 +242,49 @@ mod tests {
     #[test]
     fn a_path_is_listed_at_its_shortest_interval() {
         let (mut listings, now) = (Listings::default(), Instant::now());
-        listings.subscribe(&listing(), &subscriber("a"), INTERVAL, (true, 0.5), now);
-        assert_eq!(listings.due(now).0.len(), 1);
-        assert!(listings.due(now).0.is_empty(), "it is under way");
-        assert_eq!(listings.observe(&listing(), found(&["/shop/a"]), now), [subscriber("a")]);
-        assert_eq!(listings.due(now).1, Some(now + Duration::from_secs(100)));
-        listings.subscribe(&listing(), &subscriber("b"), Some(Duration::from_secs(10)), (true, 0.5), now);
-        assert_eq!(listings.due(now).1, Some(now + Duration::from_secs(5)));
-        listings.unsubscribe(&listing(), &subscriber("b"));
-        listings.unsubscribe(&listing(), &subscriber("a"));
-        assert_eq!(listings.due(now + Duration::from_secs(1_000)).0.len(), 0);
+        listings.subscribe(&query(), &subscriber("a"), INTERVAL, (true, 0.5), now);
+        assert_eq!(listings.take_due(now).0.len(), 1);
+        assert!(listings.take_due(now).0.is_empty(), "it is running");
+        assert_eq!(listings.observe(&query(), found(&["/shop/a"]), now), [subscriber("a")]);
+        assert_eq!(listings.take_due(now).1, Some(now + Duration::from_secs(100)));
+        listings.subscribe(&query(), &subscriber("b"), Some(Duration::from_secs(10)), (true, 0.5), now);
+        assert_eq!(listings.take_due(now).1, Some(now + Duration::from_secs(5)));
+        listings.unsubscribe(&query(), &subscriber("b"));
+        listings.unsubscribe(&query(), &subscriber("a"));
+        assert_eq!(listings.take_due(now + Duration::from_secs(1_000)).0.len(), 0);
     }
 
     #[test]
-    fn only_news_is_told() {
+    fn subscribers_are_returned_only_when_something_changed() {
         let (mut listings, now) = (Listings::default(), Instant::now());
-        listings.subscribe(&listing(), &subscriber("a"), INTERVAL, (true, 0.5), now);
-        assert_eq!(listings.observe(&listing(), found(&["/shop/a"]), now).len(), 1);
-        assert_eq!(listings.observe(&listing(), found(&["/shop/a"]), now).len(), 0);
-        let failed = || Listed { result: Err(ReadError::NotFound), access: None };
-        assert_eq!(listings.observe(&listing(), failed(), now).len(), 1);
-        assert_eq!(listings.observe(&listing(), failed(), now).len(), 0);
-        assert_eq!(
-            listings.children(&listing()).map(|children| children.len()),
-            Some(1),
-            "what was there is remembered"
-        );
+        listings.subscribe(&query(), &subscriber("a"), INTERVAL, (true, 0.5), now);
+        assert_eq!(listings.observe(&query(), found(&["/shop/a"]), now).len(), 1);
+        assert_eq!(listings.observe(&query(), found(&["/shop/a"]), now).len(), 0);
+        let failed = || PathObservation { result: Err(ReadError::NotFound), access: None };
+        assert_eq!(listings.observe(&query(), failed(), now).len(), 1);
+        assert_eq!(listings.observe(&query(), failed(), now).len(), 0);
+        assert_eq!(listings.children(&query()).map(|children| children.len()), Some(1), "what was there is remembered");
         let Ok(less) = found(&[]).result else { unreachable!("found") };
-        assert!(listings.lacks(&listing(), &less));
-        assert_eq!(listings.observe(&listing(), found(&["/shop/a", "/shop/b"]), now).len(), 1);
+        assert!(listings.lacks(&query(), &less));
+        assert_eq!(listings.observe(&query(), found(&["/shop/a", "/shop/b"]), now).len(), 1);
     }
 
     #[test]
-    fn whoever_wants_a_path_listed_anew_waits_for_the_next_time() {
+    fn a_refresh_waits_for_the_next_listing() {
         let (mut listings, now) = (Listings::default(), Instant::now());
-        assert!(listings.request(&listing(), Priority::New, true, now).is_none(), "nobody subscribed");
-        listings.subscribe(&listing(), &subscriber("a"), INTERVAL, (true, 0.5), now);
-        assert_eq!(listings.due(now).0[0].priority, Priority::Sweep);
-        let mut over = listings.request(&listing(), Priority::New, true, now).expect("a receiver");
-        let mut joined = listings.request(&listing(), Priority::New, false, now).expect("a receiver");
-        assert!(listings.due(now).0.is_empty());
-        listings.observe(&listing(), found(&[]), now);
-        let is_over =
+        assert!(listings.request(&query(), Priority::New, true, now).is_none(), "nobody subscribed");
+        listings.subscribe(&query(), &subscriber("a"), INTERVAL, (true, 0.5), now);
+        assert_eq!(listings.take_due(now).0[0].priority, Priority::Sweep);
+        let mut refreshed = listings.request(&query(), Priority::New, true, now).expect("a receiver");
+        let mut joined = listings.request(&query(), Priority::New, false, now).expect("a receiver");
+        assert!(listings.take_due(now).0.is_empty());
+        listings.observe(&query(), found(&[]), now);
+        let has_ended =
             |receiver: &mut oneshot::Receiver<()>| receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed);
-        assert!(is_over(&mut joined) && !is_over(&mut over));
-        let (due, _) = listings.due(now);
+        assert!(has_ended(&mut joined) && !has_ended(&mut refreshed));
+        let (due, _) = listings.take_due(now);
         assert_eq!((due.len(), due[0].priority), (1, Priority::New));
-        listings.observe(&listing(), found(&[]), now);
-        assert!(is_over(&mut over));
+        listings.observe(&query(), found(&[]), now);
+        assert!(has_ended(&mut refreshed));
     }
 }

@@ -1,10 +1,29 @@
-//! The informer for Parameter Store: a table of versions, and the sweeps that keep it current.
+//! The cache of Parameter Store: a table of versions, and the polling that keeps it current.
+//!
+//! ```text
+//! informer ── subscribe, snapshot ──> version_table: subscriptions, observations
+//!                                          │ ├── sweep: when each name is checked
+//!                                          │ ├── revalidation: when each value is decrypted again
+//!                                          │ ├── listings: when each path is listed, and what is below
+//!                                          │ └── key_table: which key encrypts which parameter
+//! poll ── what is due ─────────────────────┘
+//!   ├── version_check   } calls through the batcher; what they observe goes back to the table,
+//!   ├── list_path       } and the subscribers of what changed are notified
+//! key_discovery ────────┘
+//! ```
 
-pub mod informer;
-pub mod key_table;
-pub mod listings;
-pub mod revalidation;
-pub mod table;
-
-pub use informer::{Known, LookUp};
-pub use table::{Subscriber, Terms};
+pub(crate) mod informer;
+mod key_discovery;
+mod key_table;
+mod list_path;
+mod listings;
+pub(crate) mod observation;
+mod poll;
+mod revalidation;
+mod running_checks;
+mod shared;
+pub(crate) mod snapshot;
+pub(crate) mod subscription;
+mod sweep;
+mod version_check;
+mod version_table;

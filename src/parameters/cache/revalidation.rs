@@ -1,4 +1,4 @@
-//! When values that did not change are to be decrypted again. Pure; time is an argument.
+//! When values that did not change are decrypted again. Pure; time is an argument.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,54 +8,55 @@ use std::{
 use tokio::time::Instant;
 
 use crate::domain::parameter::name::ParameterRef;
-use crate::parameters::batch::queue::NAMES_PER_CALL;
+use crate::parameters::port::NAMES_PER_CALL;
 
-/// The share of its interval by which a value may go before its time, to fill a call.
+/// The share of its interval by which a value may be decrypted early, to fill a call.
 const EARLY: f64 = 0.1;
 
-/// All values that are to be decrypted again some time.
+/// The values that are decrypted again.
 #[derive(Debug, Default)]
-pub struct Revalidations {
+pub(crate) struct RevalidationSchedule {
     order: BTreeSet<(Instant, ParameterRef)>,
     times: HashMap<ParameterRef, (Instant, Duration)>,
 }
 
-impl Revalidations {
-    /// Plans a name, which is due every `interval`, for a time.
-    pub fn plan(&mut self, parameter_ref: &ParameterRef, at: Instant, interval: Duration) {
+impl RevalidationSchedule {
+    /// Plans when a value, which is due every `interval`, is due next.
+    pub(crate) fn plan(&mut self, parameter_ref: &ParameterRef, at: Instant, interval: Duration) {
         self.forget(parameter_ref);
         self.order.insert((at, parameter_ref.clone()));
         self.times.insert(parameter_ref.clone(), (at, interval));
     }
 
-    /// How often a name is due, if it is planned.
-    pub fn interval(&self, parameter_ref: &ParameterRef) -> Option<Duration> {
+    /// Returns how often a value is due. `None` if it is not planned.
+    pub(crate) fn interval(&self, parameter_ref: &ParameterRef) -> Option<Duration> {
         self.times.get(parameter_ref).map(|(_, interval)| *interval)
     }
 
-    /// Changes how often a planned name is due, from its next time on.
-    pub fn change_interval(&mut self, parameter_ref: &ParameterRef, interval: Duration) {
+    /// Changes how often a value is due after the next time.
+    pub(crate) fn set_interval(&mut self, parameter_ref: &ParameterRef, interval: Duration) {
         if let Some((_, planned)) = self.times.get_mut(parameter_ref) {
             *planned = interval;
         }
     }
 
-    /// Forgets a name.
-    pub fn forget(&mut self, parameter_ref: &ParameterRef) {
+    /// Removes a value.
+    pub(crate) fn forget(&mut self, parameter_ref: &ParameterRef) {
         if let Some((at, _)) = self.times.remove(parameter_ref) {
             self.order.remove(&(at, parameter_ref.clone()));
         }
     }
 
-    /// Takes the names of one call, if one is due: others that are due soon fill it up. All are planned anew.
-    pub fn take_due(&mut self, now: Instant) -> Vec<ParameterRef> {
+    /// Takes the values of one call, if one of them is due, and fills the call with values that are due soon. Plans all
+    /// of them again.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<ParameterRef> {
         if self.order.first().is_none_or(|(at, _)| *at > now) {
             return Vec::new();
         }
-        let may_go = |(at, parameter_ref): &&(Instant, ParameterRef)| {
+        let is_due_soon = |(at, parameter_ref): &&(Instant, ParameterRef)| {
             *at <= now + self.interval(parameter_ref).unwrap_or_default().mul_f64(EARLY)
         };
-        let taken: Vec<_> = self.order.iter().take_while(may_go).take(NAMES_PER_CALL).cloned().collect();
+        let taken: Vec<_> = self.order.iter().take_while(is_due_soon).take(NAMES_PER_CALL).cloned().collect();
         for (_, parameter_ref) in &taken {
             if let Some(interval) = self.interval(parameter_ref) {
                 self.plan(parameter_ref, now + interval, interval);
@@ -64,8 +65,8 @@ impl Revalidations {
         taken.into_iter().map(|(_, parameter_ref)| parameter_ref).collect()
     }
 
-    /// When the next is due.
-    pub fn next(&self) -> Option<Instant> {
+    /// Returns when the next value is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(at, _)| *at)
     }
 }
@@ -73,13 +74,13 @@ impl Revalidations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::testing::parameter_ref;
+    use crate::parameters::testing::names::parameter_ref;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
-    fn what_is_due_soon_goes_along() {
-        let (mut plans, now) = (Revalidations::default(), Instant::now());
+    fn values_that_are_due_soon_fill_a_call() {
+        let (mut plans, now) = (RevalidationSchedule::default(), Instant::now());
         for (name, hours) in [("/due", 0), ("/soon", 2), ("/later", 3)] {
             plans.plan(&parameter_ref(name), now + Duration::from_secs(hours * 3_600), DAY);
         }
@@ -87,12 +88,12 @@ mod tests {
         assert_eq!(plans.take_due(now), []);
         assert_eq!(plans.next(), Some(now + Duration::from_secs(3 * 3_600)));
         plans.forget(&parameter_ref("/later"));
-        assert_eq!(plans.next(), Some(now + DAY), "planned anew");
+        assert_eq!(plans.next(), Some(now + DAY), "planned again");
     }
 
     #[test]
-    fn a_call_holds_ten() {
-        let (mut plans, now) = (Revalidations::default(), Instant::now());
+    fn a_call_has_at_most_ten_names() {
+        let (mut plans, now) = (RevalidationSchedule::default(), Instant::now());
         for number in 0..25 {
             plans.plan(&parameter_ref(&format!("/{number}")), now, DAY);
         }

@@ -1,102 +1,102 @@
-//! How fast something may be asked: a token bucket with a line.
+//! A token bucket with a queue: how fast one AWS service may be called.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, future, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, OwnedRwLockReadGuard, RwLock},
+    sync::Notify,
     time::{Instant, sleep_until},
 };
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-/// Lowest rate that throttling cuts to, in requests a second.
+/// Lowest rate that throttling reduces to, in requests a second.
 const LOWEST_RATE: f64 = 0.5;
 /// How long an undisturbed recovery from the lowest rate takes.
 const RECOVERY: Duration = Duration::from_secs(60);
-/// Most that the rate grows by within a second while it recovers.
+/// Largest factor by which the rate grows within a second while it recovers.
 const GROWTH: f64 = 1.05;
-/// Refusals of calls that were under way together count as one.
-const ONE_CUT: Duration = Duration::from_secs(1);
+/// Calls in flight at the same time are throttled together: within this time the rate is reduced once.
+const ONE_REDUCTION: Duration = Duration::from_secs(1);
 
-/// A token bucket with a line of waiting callers, the most urgent first. It refills at its rate and holds one second's
-/// worth. When AWS throttles, the rate is halved, and then grows back steadily.
+/// A token bucket with a queue of waiting callers, ordered by deadline. It refills at its rate and holds the tokens of
+/// one second. When AWS throttles a call, the rate is halved and then recovers steadily.
 #[derive(Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     state: Mutex<State>,
     changed: Notify,
-    /// Read by every call under way; written, for ever, by the end.
-    calls: Arc<RwLock<()>>,
+    /// Tracks the calls in flight. Closed at the end of the process.
+    calls: TaskTracker,
 }
 
-/// A token that was taken: its call is under way until this is dropped, which is after the call was recorded.
-pub type CallPermit = OwnedRwLockReadGuard<()>;
+/// The permit of one call. The call counts as in flight until this is dropped, so drop it after the call is recorded.
+pub(crate) type CallPermit = TaskTrackerToken;
 
 #[derive(Debug)]
 struct State {
     /// What the stores allow, in requests a second.
-    stated: f64,
-    /// What is used of it at present.
+    limit: f64,
+    /// The current rate, in requests a second. Below `limit` after throttling.
     rate: f64,
     tokens: f64,
     refilled_at: Option<Instant>,
-    cut_at: Option<Instant>,
-    /// Deadlines of those who wait, in the order in which they are served, with a number to tell them apart.
-    line: BTreeSet<(Instant, u64)>,
-    joined: u64,
+    reduced_at: Option<Instant>,
+    /// Deadlines of the waiting callers, each with a number that keeps them distinct.
+    queue: BTreeSet<Ticket>,
+    tickets: u64,
 }
 
+type Ticket = (Instant, u64);
+
 impl TokenBucket {
-    /// A full bucket.
-    pub fn new(requests_per_second: i32) -> Self {
+    /// Returns a full bucket.
+    pub(crate) fn new(requests_per_second: i32) -> Self {
         let rate = f64::from(requests_per_second);
         let state = State {
-            stated: rate,
+            limit: rate,
             rate,
             tokens: rate,
             refilled_at: None,
-            cut_at: None,
-            line: BTreeSet::new(),
-            joined: 0,
+            reduced_at: None,
+            queue: BTreeSet::new(),
+            tickets: 0,
         };
-        Self { state: Mutex::new(state), changed: Notify::new(), calls: Arc::default() }
+        Self { state: Mutex::new(state), changed: Notify::new(), calls: TaskTracker::new() }
     }
 
-    /// Sets what is allowed.
-    pub fn state(&self, requests_per_second: i32) {
-        let mut state = self.lock();
-        state.stated = f64::from(requests_per_second);
-        // A cut stays until it has healed; without one the new rate counts at once.
-        let healed = state.cut_at.is_none();
-        state.rate = if healed { state.stated } else { state.rate.min(state.stated) };
+    /// Sets the limit.
+    pub(crate) fn set_limit(&self, requests_per_second: i32) {
+        let mut state = self.state.lock();
+        state.limit = f64::from(requests_per_second);
+        // A reduced rate goes on recovering. Otherwise the new limit applies at once.
+        let is_reduced = state.reduced_at.is_some();
+        state.rate = if is_reduced { state.rate.min(state.limit) } else { state.limit };
         drop(state);
         self.changed.notify_waiters();
     }
 
-    /// Requests a second that are allowed.
-    pub fn stated(&self) -> f64 {
-        self.lock().stated
+    /// Returns the limit, in requests a second.
+    pub(crate) fn limit(&self) -> f64 {
+        self.state.lock().limit
     }
 
-    /// Requests a second that are made use of at present: less than what is allowed while AWS throttles.
-    pub fn rate(&self) -> f64 {
-        let mut state = self.lock();
+    /// Returns the current rate, in requests a second: below the limit after throttling.
+    pub(crate) fn rate(&self) -> f64 {
+        let mut state = self.state.lock();
         state.refill(Instant::now());
         state.rate
     }
 
-    /// Waits for a token. Of those who wait, the one with the earliest `deadline` is served first; whoever stops
-    /// waiting leaves the line.
-    #[must_use = "a call is waited for at the end only while it holds this"]
-    pub async fn acquire(&self, deadline: Instant) -> CallPermit {
-        let place = Place::join(self, deadline);
+    /// Waits for a token. Callers are served in the order of their deadlines. A caller that stops waiting leaves the
+    /// queue.
+    #[must_use = "a call counts as in flight only while it holds its permit"]
+    pub(crate) async fn acquire(&self, deadline: Instant) -> CallPermit {
+        let place = QueuePlace::join(self, deadline);
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
-            // Before looking, so that no change is missed between the look and the wait.
+            // Enabled before the state is read, so that no change in between is missed.
             changed.as_mut().enable();
-            let next = self.lock().serve(place.key, Instant::now());
-            match next {
+            let turn = self.state.lock().take(place.ticket, Instant::now());
+            match turn {
                 Turn::Now => break,
                 Turn::At(time) => tokio::select! {
                     () = sleep_until(time) => {}
@@ -105,66 +105,68 @@ impl TokenBucket {
                 Turn::AfterOthers => changed.await,
             }
         }
-        Arc::clone(&self.calls).read_owned().await
+        let permit = self.calls.token();
+        if self.calls.is_closed() {
+            drop(permit);
+            return future::pending().await;
+        }
+        permit
     }
 
-    /// Waits until the calls under way are over. Nobody gets a token from now on.
-    pub async fn close(&self) {
-        // Whoever comes after a waiting writer waits too.
-        std::mem::forget(Arc::clone(&self.calls).write_owned().await);
+    /// Waits until all calls in flight have ended. Nobody gets a permit from now on.
+    pub(crate) async fn close(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 
-    /// Gives back a token that was not used after all.
-    pub fn give_back(&self) {
-        let mut state = self.lock();
-        state.tokens = (state.tokens + 1.0).min(state.stated);
+    /// Returns a token that was not used.
+    pub(crate) fn refund(&self) {
+        let mut state = self.state.lock();
+        state.tokens = (state.tokens + 1.0).min(state.limit);
         drop(state);
         self.changed.notify_waiters();
     }
 
-    /// Notes that AWS throttled a call.
-    pub fn throttled(&self) {
-        self.lock().cut(Instant::now());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reduces the rate because AWS throttled a call.
+    pub(crate) fn throttled(&self) {
+        self.state.lock().reduce(Instant::now());
     }
 }
 
-/// When one who waits may go.
+/// When a waiting caller gets its token.
 enum Turn {
     Now,
     At(Instant),
     AfterOthers,
 }
 
-/// A place in the line. Dropping it leaves the line.
-struct Place<'a> {
-    budget: &'a TokenBucket,
-    key: (Instant, u64),
+/// A place in the queue. Dropping it leaves the queue.
+struct QueuePlace<'a> {
+    bucket: &'a TokenBucket,
+    ticket: Ticket,
 }
 
-impl<'a> Place<'a> {
-    fn join(budget: &'a TokenBucket, deadline: Instant) -> Self {
-        let mut state = budget.lock();
-        state.joined += 1;
-        let key = (deadline, state.joined);
-        state.line.insert(key);
-        Self { budget, key }
+impl<'a> QueuePlace<'a> {
+    fn join(bucket: &'a TokenBucket, deadline: Instant) -> Self {
+        let mut state = bucket.state.lock();
+        state.tickets += 1;
+        let ticket = (deadline, state.tickets);
+        state.queue.insert(ticket);
+        Self { bucket, ticket }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
-        self.budget.lock().line.remove(&self.key);
-        self.budget.changed.notify_waiters();
+        self.bucket.state.lock().queue.remove(&self.ticket);
+        self.bucket.changed.notify_waiters();
     }
 }
 
 impl State {
-    fn serve(&mut self, place: (Instant, u64), now: Instant) -> Turn {
-        if self.line.first() != Some(&place) {
+    /// Takes a token for this ticket, if it is first in the queue and there is one.
+    fn take(&mut self, ticket: Ticket, now: Instant) -> Turn {
+        if self.queue.first() != Some(&ticket) {
             return Turn::AfterOthers;
         }
         self.refill(now);
@@ -172,7 +174,7 @@ impl State {
             self.tokens -= 1.0;
             return Turn::Now;
         }
-        // A little later rather than a rounding error too early.
+        // A little late rather than, by a rounding error, too early.
         let wait = (1.0 - self.tokens) / self.rate;
         Turn::At(now + Duration::from_secs_f64(wait) + Duration::from_micros(10))
     }
@@ -180,32 +182,33 @@ impl State {
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.refilled_at.unwrap_or(now)).as_secs_f64();
         self.refilled_at = Some(now);
-        self.tokens = (self.tokens + elapsed * self.rate).min(self.stated.max(1.0));
-        if self.rate < self.stated {
-            // Steadily, but where far too much is stated, no faster than what was found to be possible allows.
-            let steady = elapsed * self.stated / RECOVERY.as_secs_f64();
-            let bounded = self.rate * (GROWTH.powf(elapsed) - 1.0);
-            self.rate = (self.rate + steady.min(bounded)).min(self.stated);
+        self.tokens = (self.tokens + elapsed * self.rate).min(self.limit.max(1.0));
+        if self.rate < self.limit {
+            // Linear, but exponential while the rate is low: a limit far above what AWS allows must not bring it back
+            // at once.
+            let linear = elapsed * self.limit / RECOVERY.as_secs_f64();
+            let exponential = self.rate * (GROWTH.powf(elapsed) - 1.0);
+            self.rate = (self.rate + linear.min(exponential)).min(self.limit);
         }
-        if self.rate >= self.stated {
-            self.cut_at = None;
+        if self.rate >= self.limit {
+            self.reduced_at = None;
         }
     }
 
-    fn cut(&mut self, now: Instant) {
+    fn reduce(&mut self, now: Instant) {
         self.refill(now);
-        if self.cut_at.is_some_and(|at| now.saturating_duration_since(at) < ONE_CUT) {
+        if self.reduced_at.is_some_and(|at| now.saturating_duration_since(at) < ONE_REDUCTION) {
             return;
         }
-        self.cut_at = Some(now);
-        self.rate = (self.rate / 2.0).max(LOWEST_RATE.min(self.stated));
+        self.reduced_at = Some(now);
+        self.rate = (self.rate / 2.0).max(LOWEST_RATE.min(self.limit));
         self.tokens = 0.0;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::{pin::pin, sync::Arc};
 
     use futures::poll;
 
@@ -213,81 +216,81 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn take(budget: &TokenBucket, count: usize) {
+    async fn take(bucket: &TokenBucket, count: usize) {
         for _ in 0..count {
-            drop(budget.acquire(Instant::now()).await);
+            drop(bucket.acquire(Instant::now()).await);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_then_the_rate() {
-        let budget = TokenBucket::new(10);
+    async fn a_full_bucket_allows_a_burst_and_then_its_rate() {
+        let bucket = TokenBucket::new(10);
         let start = Instant::now();
-        take(&budget, 10).await;
-        assert_eq!(start.elapsed(), Duration::ZERO, "one second's worth at once");
-        take(&budget, 20).await;
+        take(&bucket, 10).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "the tokens of one second at once");
+        take(&bucket, 20).await;
         assert!(start.elapsed() >= 2 * SECOND && start.elapsed() < 2 * SECOND + Duration::from_millis(50));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_earliest_deadline_goes_first() {
-        let budget = Arc::new(TokenBucket::new(1));
-        take(&budget, 1).await;
+    async fn callers_are_served_in_the_order_of_their_deadlines() {
+        let bucket = Arc::new(TokenBucket::new(1));
+        take(&bucket, 1).await;
         let start = Instant::now();
         let served = Arc::new(Mutex::new(Vec::new()));
         let tasks: Vec<_> = [30, 10, 20]
             .map(|deadline| {
-                let (budget, served) = (budget.clone(), served.clone());
+                let (bucket, served) = (bucket.clone(), served.clone());
                 tokio::spawn(async move {
-                    drop(budget.acquire(start + SECOND * deadline).await);
-                    served.lock().unwrap_or_else(PoisonError::into_inner).push(deadline);
+                    drop(bucket.acquire(start + SECOND * deadline).await);
+                    served.lock().push(deadline);
                 })
             })
             .into();
         for task in tasks {
             task.await.expect("no panic");
         }
-        assert_eq!(*served.lock().unwrap_or_else(PoisonError::into_inner), [10, 20, 30]);
+        assert_eq!(*served.lock(), [10, 20, 30]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_gives_up_costs_nothing() {
-        let budget = TokenBucket::new(1);
-        take(&budget, 1).await;
+    async fn a_caller_that_gives_up_takes_no_token() {
+        let bucket = TokenBucket::new(1);
+        take(&bucket, 1).await;
         let start = Instant::now();
-        let given_up = tokio::time::timeout(Duration::from_millis(10), budget.acquire(start)).await;
+        let given_up = tokio::time::timeout(Duration::from_millis(10), bucket.acquire(start)).await;
         assert!(given_up.is_err());
-        take(&budget, 1).await;
+        take(&bucket, 1).await;
         assert!(start.elapsed() <= SECOND + Duration::from_millis(10));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_waits_for_calls_under_way_and_lets_none_begin() {
-        let budget = TokenBucket::new(10);
-        let in_flight = budget.acquire(Instant::now()).await;
-        let mut end = pin!(budget.close());
-        assert!(poll!(&mut end).is_pending());
-        let mut late = pin!(budget.acquire(Instant::now()));
+    async fn closing_waits_for_calls_in_flight_and_lets_none_begin() {
+        let bucket = TokenBucket::new(10);
+        let in_flight = bucket.acquire(Instant::now()).await;
+        let mut closed = pin!(bucket.close());
+        assert!(poll!(&mut closed).is_pending());
+        let mut late = pin!(bucket.acquire(Instant::now()));
         assert!(poll!(&mut late).is_pending());
         drop(in_flight);
-        assert!(poll!(end).is_ready());
+        assert!(poll!(closed).is_ready());
         assert!(poll!(late).is_pending());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn throttling_cuts_once_and_recovers_steadily() {
-        let budget = TokenBucket::new(10);
-        budget.throttled();
-        budget.throttled();
-        assert!((budget.rate() - 5.0).abs() < 0.01, "calls refused together count once");
+    async fn throttling_halves_the_rate_once_and_it_recovers_steadily() {
+        let bucket = TokenBucket::new(10);
+        bucket.throttled();
+        bucket.throttled();
+        assert!((bucket.rate() - 5.0).abs() < 0.01, "calls throttled together count once");
         tokio::time::advance(15 * SECOND).await;
-        assert!((budget.rate() - 7.5).abs() < 0.01);
+        assert!((bucket.rate() - 7.5).abs() < 0.01);
         tokio::time::advance(60 * SECOND).await;
-        assert!((budget.rate() - 10.0).abs() < 0.01);
+        assert!((bucket.rate() - 10.0).abs() < 0.01);
         for _ in 0..20 {
-            budget.throttled();
+            bucket.throttled();
             tokio::time::advance(SECOND).await;
         }
-        assert!(budget.rate() >= LOWEST_RATE);
+        assert!(bucket.rate() >= LOWEST_RATE);
     }
 }

@@ -1,9 +1,5 @@
-//! How fast AWS may be asked, and who goes first.
+//! How fast AWS may be called, and which call goes first.
 
-mod bucket;
-mod priority;
-mod quotas;
-
-pub use bucket::{CallPermit, TokenBucket};
-pub use priority::Priority;
-pub use quotas::{Quotas, RateLimits};
+pub(crate) mod bucket;
+pub(crate) mod priority;
+pub(crate) mod quotas;

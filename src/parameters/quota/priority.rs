@@ -1,27 +1,34 @@
-//! Who goes first when the budget does not suffice for all.
+//! Which read goes first when the rate limit does not allow all of them at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::domain::schedule::decide::Purpose;
 
-/// Urgency of a read, the most urgent first. Waiting makes up for it, so that nothing waits for ever.
+/// How much waiting time outweighs one step of priority.
+const AGING: Duration = Duration::from_secs(10);
+
+/// Priority of a read, the most urgent first. Waiting reads age upward, so that none starves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// Never synced, a changed spec, or a Secret that is not there or not right.
+pub(crate) enum Priority {
+    /// A first sync, a changed spec, or a Secret that is missing or was changed.
     New = 0,
-    /// Somebody asked for it.
+    /// A user requested a sync.
     Requested = 1,
-    /// A look saw another version.
+    /// A version check found another version.
     Changed = 2,
-    /// A look at versions.
+    /// A version check.
     Sweep = 3,
-    /// Proof that access still stands.
+    /// An unchanged value is decrypted again to prove that access is still granted.
     Revalidation = 4,
-    /// Values whose object failed before.
+    /// The last read of the object failed.
     Retry = 5,
 }
 
 impl Priority {
-    /// The urgency of a read for this purpose.
-    pub const fn of(purpose: Purpose) -> Self {
+    /// Returns the priority of a read for this purpose.
+    pub(crate) const fn of(purpose: Purpose) -> Self {
         match purpose {
             Purpose::FirstSync | Purpose::SpecChanged | Purpose::SecretDrifted | Purpose::SecretMissing => Self::New,
             Purpose::ForcedSync => Self::Requested,
@@ -30,5 +37,15 @@ impl Priority {
             Purpose::Revalidation => Self::Revalidation,
             Purpose::Retry => Self::Retry,
         }
+    }
+
+    /// Returns the number of steps below the most urgent priority.
+    pub(crate) const fn steps(self) -> u32 {
+        self as u32
+    }
+
+    /// Returns the deadline of a read that has waited since then. Reads are served in the order of their deadlines.
+    pub(crate) fn deadline(self, since: Instant) -> Instant {
+        since + AGING * self.steps()
     }
 }

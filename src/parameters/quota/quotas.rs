@@ -1,28 +1,27 @@
-//! The budgets of all accounts and regions, each shared by every store there.
+//! The rate limits of all accounts and regions, each shared by every store there.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::api::DEFAULT_REQUESTS_PER_SECOND;
-use crate::parameters::TokenBucket;
+use crate::parameters::quota::bucket::TokenBucket;
 
-/// Calls of `DescribeParameters` a second, of three that an account has by default (AWS General Reference, Systems
-/// Manager quotas).
+/// `DescribeParameters` calls a second. An account has three by default (AWS General Reference, Systems Manager
+/// quotas).
 const DESCRIPTIONS_PER_SECOND: i32 = 1;
-/// Calls of KMS a second. An account has thousands (KMS Developer Guide, request quotas).
-const KEY_CALLS_PER_SECOND: i32 = 50;
+/// KMS calls a second. An account has thousands (KMS Developer Guide, request quotas).
+const KMS_CALLS_PER_SECOND: i32 = 50;
 
-/// How fast the services of one account and region may be asked.
+/// The token buckets of one account and region.
 #[derive(Debug)]
-pub struct RateLimits {
+pub(crate) struct RateLimits {
     /// `GetParameters` and `GetParametersByPath`.
-    pub parameters: TokenBucket,
+    pub(crate) parameters: TokenBucket,
     /// `DescribeParameters`.
-    pub descriptions: TokenBucket,
+    pub(crate) descriptions: TokenBucket,
     /// KMS.
-    pub keys: TokenBucket,
+    pub(crate) kms: TokenBucket,
 }
 
 impl Default for RateLimits {
@@ -30,78 +29,82 @@ impl Default for RateLimits {
         Self {
             parameters: TokenBucket::new(DEFAULT_REQUESTS_PER_SECOND),
             descriptions: TokenBucket::new(DESCRIPTIONS_PER_SECOND),
-            keys: TokenBucket::new(KEY_CALLS_PER_SECOND),
+            kms: TokenBucket::new(KMS_CALLS_PER_SECOND),
         }
     }
 }
 
-/// All budgets, with the rates that stores state for them: the lowest counts.
+/// All rate limits. Where several stores set one for the same account and region, the lowest applies.
 #[derive(Debug, Default)]
-pub struct Quotas {
-    places: Mutex<BTreeMap<(String, String), Stated>>,
+pub(crate) struct Quotas {
+    regions: Mutex<BTreeMap<Region, Quota>>,
 }
 
+/// Account and region.
+type Region = (String, String);
+
+/// The quota of one account and region.
 #[derive(Debug, Default)]
-struct Stated {
-    budgets: Arc<RateLimits>,
-    rates: BTreeMap<String, i32>,
+struct Quota {
+    limits: Arc<RateLimits>,
+    /// Requests a second, by the store that sets them.
+    requests_per_second: BTreeMap<String, i32>,
 }
 
 impl Quotas {
-    /// The budgets of an account and region.
-    pub fn budgets(&self, account: &str, region: &str) -> Arc<RateLimits> {
-        self.lock().entry((account.to_owned(), region.to_owned())).or_default().budgets.clone()
+    /// Returns the rate limits of an account and region.
+    pub(crate) fn rate_limits(&self, account: &str, region: &str) -> Arc<RateLimits> {
+        self.regions.lock().entry((account.to_owned(), region.to_owned())).or_default().limits.clone()
     }
 
-    /// Notes what `store` states for an account and region, or that it states nothing, and drops what it stated
-    /// elsewhere before. Answers with the rate that now counts there.
-    pub fn state(&self, store: &str, account: &str, region: &str, requests_per_second: Option<i32>) -> i32 {
-        let mut places = self.lock();
-        withdraw(&mut places, store);
-        let stated = places.entry((account.to_owned(), region.to_owned())).or_default();
-        if let Some(rate) = requests_per_second {
-            stated.rates.insert(store.to_owned(), rate);
+    /// Sets what `store` allows in an account and region (`None`: no limit of its own), and removes what it set
+    /// elsewhere. Returns the requests a second that now apply there.
+    pub(crate) fn set(&self, store: &str, account: &str, region: &str, requests_per_second: Option<i32>) -> i32 {
+        let mut regions = self.regions.lock();
+        remove(&mut regions, store);
+        let quota = regions.entry((account.to_owned(), region.to_owned())).or_default();
+        if let Some(requests_per_second) = requests_per_second {
+            quota.requests_per_second.insert(store.to_owned(), requests_per_second);
         }
-        stated.apply()
+        quota.apply()
     }
 
-    /// Forgets what a store stated.
-    pub fn forget(&self, store: &str) {
-        withdraw(&mut self.lock(), store);
+    /// Removes what a store set.
+    pub(crate) fn forget(&self, store: &str) {
+        remove(&mut self.regions.lock(), store);
     }
 
-    /// Account, region and budgets of every place that was ever asked.
-    pub fn places(&self) -> Vec<(String, String, Arc<RateLimits>)> {
-        let places = self.lock();
-        places.iter().map(|((account, region), s)| (account.clone(), region.clone(), s.budgets.clone())).collect()
+    /// Returns account, region and rate limits of every account and region that was ever used.
+    pub(crate) fn all(&self) -> Vec<(String, String, Arc<RateLimits>)> {
+        let regions = self.regions.lock();
+        regions
+            .iter()
+            .map(|((account, region), quota)| (account.clone(), region.clone(), quota.limits.clone()))
+            .collect()
     }
 
-    /// Waits until all calls under way are over and recorded. None begins from now on.
-    pub async fn close(&self) {
-        let close = |(_, _, budgets): (String, String, Arc<RateLimits>)| async move {
-            tokio::join!(budgets.parameters.close(), budgets.descriptions.close(), budgets.keys.close())
+    /// Waits until all calls in flight have ended and are recorded. No call begins from now on.
+    pub(crate) async fn close(&self) {
+        let close = |(_, _, limits): (String, String, Arc<RateLimits>)| async move {
+            tokio::join!(limits.parameters.close(), limits.descriptions.close(), limits.kms.close())
         };
-        futures::future::join_all(self.places().into_iter().map(close)).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Stated>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        futures::future::join_all(self.all().into_iter().map(close)).await;
     }
 }
 
-fn withdraw(places: &mut BTreeMap<(String, String), Stated>, store: &str) {
-    for stated in places.values_mut() {
-        if stated.rates.remove(store).is_some() {
-            stated.apply();
+fn remove(regions: &mut BTreeMap<Region, Quota>, store: &str) {
+    for quota in regions.values_mut() {
+        if quota.requests_per_second.remove(store).is_some() {
+            quota.apply();
         }
     }
 }
 
-impl Stated {
+impl Quota {
     fn apply(&self) -> i32 {
-        let rate = self.rates.values().min().copied().unwrap_or(DEFAULT_REQUESTS_PER_SECOND);
-        self.budgets.parameters.state(rate);
-        rate
+        let lowest = self.requests_per_second.values().min().copied().unwrap_or(DEFAULT_REQUESTS_PER_SECOND);
+        self.limits.parameters.set_limit(lowest);
+        lowest
     }
 }
 
@@ -115,28 +118,28 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_is_everywhere_at_once() {
+    async fn closing_stops_all_regions_at_once() {
         let quotas = Quotas::default();
-        let [here, there] = ["here", "there"].map(|region| quotas.budgets("1", region));
+        let [here, there] = ["here", "there"].map(|region| quotas.rate_limits("1", region));
         let in_flight = here.parameters.acquire(Instant::now()).await;
-        let mut end = pin!(quotas.close());
-        assert!(poll!(&mut end).is_pending());
+        let mut closed = pin!(quotas.close());
+        assert!(poll!(&mut closed).is_pending());
         assert!(poll!(pin!(there.parameters.acquire(Instant::now()))).is_pending());
         drop(in_flight);
-        assert!(poll!(end).is_ready());
+        assert!(poll!(closed).is_ready());
     }
 
     #[test]
-    fn the_lowest_stated_rate_counts() {
+    fn the_lowest_limit_of_all_stores_applies() {
         let quotas = Quotas::default();
-        let stated = |quotas: &Quotas| quotas.budgets("1", "r").parameters.stated();
-        assert!((stated(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
-        assert_eq!(quotas.state("a", "1", "r", Some(30)), 30);
-        assert_eq!(quotas.state("b", "1", "r", Some(5)), 5);
-        assert_eq!(quotas.state("c", "1", "r", None), 5);
-        assert_eq!(quotas.state("b", "2", "r", Some(5)), 5);
-        assert!((stated(&quotas) - 30.0).abs() < 0.01, "b moved to another account");
+        let limit = |quotas: &Quotas| quotas.rate_limits("1", "r").parameters.limit();
+        assert!((limit(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
+        assert_eq!(quotas.set("a", "1", "r", Some(30)), 30);
+        assert_eq!(quotas.set("b", "1", "r", Some(5)), 5);
+        assert_eq!(quotas.set("c", "1", "r", None), 5);
+        assert_eq!(quotas.set("b", "2", "r", Some(5)), 5);
+        assert!((limit(&quotas) - 30.0).abs() < 0.01, "b moved to another account");
         quotas.forget("a");
-        assert!((stated(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
+        assert!((limit(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
     }
 }

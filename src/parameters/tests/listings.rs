@@ -1,4 +1,4 @@
-//! Paths: what a listing costs, what it tells, and to whom.
+//! Paths: what listing costs, and who is notified of what it finds.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,181 +8,183 @@ use crate::{
     domain::{
         access::read_authority::ReadAuthority,
         audit::aws_error::AwsErrorKind,
-        parameter::{name::ParameterRef, path_query::PathQuery},
-        plan::types::{Lookups, PathSource, Place, Plan, PlannedSource},
+        parameter::{
+            name::ParameterRef,
+            path_query::{Path, PathQuery},
+        },
+        plan::types::{Lookups, Plan},
         schedule::decide::Purpose,
     },
     parameters::{
-        Mode, Terms,
-        testing::{Bench, object, parameter_ref, scope, subscriber},
+        ReadMode, WatchOptions,
+        testing::{Harness, object, parameter_ref, scope, subscriber},
     },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// A plan that wants all that is below `/app`.
+/// Returns a plan that reads everything below `/app`.
 fn plan() -> Plan {
-    let (filter, mapping) = Default::default();
-    let path = PathSource { place: Place::DataFrom(0), query: listing(), filter, mapping, optional: false };
-    let lookups = Lookups { listings: [listing()].into(), ..Lookups::default() };
-    Plan { sources: vec![PlannedSource::Path(path)], lookups, ..Plan::default() }
+    let source = crate::api::PathSource { prefix: "/app".into(), ..Default::default() };
+    Plan { paths: vec![Path::new(0, &source, None).expect("a path")], ..Plan::default() }
 }
 
-fn listing() -> PathQuery {
+fn query() -> PathQuery {
     PathQuery { path: "/app".into(), recursive: false, label: None }
 }
 
-/// Has an object watch the path, and what is known to be below.
-fn watch(bench: &Bench, name: &str) {
-    let terms = Terms { interval: Some(INTERVAL), revalidate: None, mode: Mode::Decrypt };
+/// Makes an object watch the path, and what is known to be below.
+fn watch(harness: &Harness, name: &str) {
+    let options = WatchOptions { interval: Some(INTERVAL), revalidate: None, mode: ReadMode::Decrypt };
     let (plan, scope) = (plan(), scope());
-    let bounds = ReadAuthority { scope: &scope, prefix: "", grant: None, namespace: "shop", store: "store" };
-    let known = bench.reader.looked_up(&plan.lookups());
-    let complete = known.and_then(|known| plan.resolve(&known.found, &bounds).ok().map(std::borrow::Cow::into_owned));
-    bench.reader.watch(&subscriber(name), &object("shop", name), &complete.unwrap_or(plan), terms, true);
+    let authority = ReadAuthority { scope: &scope, grant: None, namespace: "shop", store: "store" };
+    let known = harness.reader.cached_lookup(&plan.lookups());
+    let complete =
+        known.and_then(|known| plan.resolve(&known.found, &authority).ok().map(std::borrow::Cow::into_owned));
+    harness.reader.watch(&subscriber(name), &object("shop", name), &complete.unwrap_or(plan), options, true);
 }
 
-/// What is known to be below the path.
-fn below(bench: &Bench) -> Vec<String> {
-    let known = bench.reader.looked_up(&plan().lookups()).expect("it was listed");
-    known.found.listings[&listing()].keys().map(ParameterRef::to_string).collect()
+/// Returns what is known to be below the path.
+fn below(harness: &Harness) -> Vec<String> {
+    let known = harness.reader.cached_lookup(&plan().lookups()).expect("it was listed");
+    known.found.listings[&query()].keys().map(ParameterRef::to_string).collect()
 }
 
-/// A path with so many parameters that an object watches.
-async fn bench(count: usize) -> Bench {
-    let mut bench = Bench::new(1_000).await;
+/// Returns a reader whose object watches a path with this many parameters.
+async fn watching(count: usize) -> Harness {
+    let mut harness = Harness::new(1_000).await;
     for number in 0..count {
-        bench.store.write(&format!("/app/{number:03}"));
+        harness.store.write(&format!("/app/{number:03}"));
     }
-    watch(&bench, "object");
+    watch(&harness, "object");
     sleep(SECOND).await;
-    watch(&bench, "object");
-    bench.told();
-    bench.store.state().listed.clear();
-    bench
+    watch(&harness, "object");
+    harness.notified();
+    harness.store.state().listed.clear();
+    harness
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_an_interval_is_all_it_takes() {
-    let mut bench = bench(25).await;
-    assert_eq!(below(&bench).len(), 25);
+async fn a_path_costs_one_listing_in_each_interval() {
+    let mut harness = watching(25).await;
+    assert_eq!(below(&harness).len(), 25);
     sleep(10 * INTERVAL).await;
-    let pages = bench.store.state().listed.len();
+    let pages = harness.store.state().listed.len();
     assert!((27..=30).contains(&pages), "{pages} pages of three each in ten intervals");
-    assert!(bench.store.calls().is_empty(), "nothing is looked at by name");
-    assert!(bench.told().is_empty());
+    assert!(harness.store.calls().is_empty(), "nothing is checked by name");
+    assert!(harness.notified().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_changes_and_goes_is_told() {
-    let mut bench = bench(2).await;
-    bench.store.write("/app/000");
+async fn new_changed_and_deleted_parameters_are_notified() {
+    let mut harness = watching(2).await;
+    harness.store.write("/app/000");
     sleep(INTERVAL + SECOND).await;
-    assert_eq!(bench.told(), ["object"], "a new version");
-    bench.store.write("/app/new");
+    assert_eq!(harness.notified(), ["object"], "a new version");
+    harness.store.write("/app/new");
     sleep(INTERVAL + SECOND).await;
-    assert_eq!(bench.told(), ["object"], "a new parameter");
-    watch(&bench, "object");
-    bench.store.delete("/app/000");
+    assert_eq!(harness.notified(), ["object"], "a new parameter");
+    watch(&harness, "object");
+    harness.store.delete("/app/000");
     sleep(INTERVAL + 6 * SECOND).await;
-    assert_eq!(bench.told(), ["object"], "one that went");
-    assert_eq!(below(&bench), ["/app/001", "/app/new"]);
+    assert_eq!(harness.notified(), ["object"], "a deleted parameter");
+    assert_eq!(below(&harness), ["/app/001", "/app/new"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parameter_that_is_missing_once_is_not_gone() {
-    let mut bench = bench(2).await;
-    bench.store.delete("/app/000");
+async fn a_parameter_that_one_listing_lacks_is_not_gone() {
+    let mut harness = watching(2).await;
+    harness.store.delete("/app/000");
     sleep(50 * SECOND).await;
-    // Seen to be missing at some time within the interval, and there again five seconds later.
-    while bench.store.state().listed.is_empty() {
+    // Missing from a listing at some time within the interval, and back before the second listing confirms it.
+    while harness.store.state().listed.is_empty() {
         sleep(SECOND / 10).await;
     }
-    bench.store.write("/app/000");
+    harness.store.write("/app/000");
     sleep(10 * SECOND).await;
-    assert_eq!(below(&bench), ["/app/000", "/app/001"]);
-    bench.told();
+    assert_eq!(below(&harness), ["/app/000", "/app/001"]);
+    harness.notified();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_listing_is_tried_again_and_keeps_what_was_known() {
-    let mut bench = bench(2).await;
-    bench.store.state().outage = true;
+async fn a_failed_listing_is_retried_and_keeps_what_was_known() {
+    let mut harness = watching(2).await;
+    harness.store.state().outage = true;
     sleep(INTERVAL + SECOND).await;
-    assert_eq!(bench.told(), ["object"]);
-    let known = bench.reader.looked_up(&plan().lookups()).expect("it was listed");
+    assert_eq!(harness.notified(), ["object"]);
+    let known = harness.reader.cached_lookup(&plan().lookups()).expect("it was listed");
     assert_eq!((known.errors.len(), known.accesses.len()), (1, 1));
-    assert_eq!(below(&bench), ["/app/000", "/app/001"]);
-    bench.store.state().outage = false;
+    assert_eq!(below(&harness), ["/app/000", "/app/001"]);
+    harness.store.state().outage = false;
     sleep(INTERVAL).await;
-    assert_eq!(bench.told(), ["object"]);
-    assert!(bench.reader.looked_up(&plan().lookups()).expect("it was listed").errors.is_empty());
+    assert_eq!(harness.notified(), ["object"]);
+    assert!(harness.reader.cached_lookup(&plan().lookups()).expect("it was listed").errors.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttled_pages_are_tried_again() {
-    let bench = Bench::new(1_000).await;
+async fn throttled_pages_are_retried() {
+    let harness = Harness::new(1_000).await;
     for number in 0..15 {
-        bench.store.write(&format!("/app/{number:03}"));
+        harness.store.write(&format!("/app/{number:03}"));
     }
-    bench.store.state().script = [Some(AwsErrorKind::Throttled), None, Some(AwsErrorKind::Throttled)].into();
-    watch(&bench, "object");
+    harness.store.state().script = [Some(AwsErrorKind::Throttled), None, Some(AwsErrorKind::Throttled)].into();
+    watch(&harness, "object");
     sleep(10 * SECOND).await;
-    assert_eq!(below(&bench).len(), 15);
-    assert_eq!(bench.store.state().listed.len(), 4, "two pages, each once in vain");
+    assert_eq!(below(&harness).len(), 15);
+    assert_eq!(harness.store.state().listed.len(), 4, "two pages, each throttled once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_who_ask_at_once_have_it_listed_once() {
-    let bench = Bench::new(1_000).await;
-    bench.store.write("/app/a");
-    bench.store.state().latency = SECOND / 10;
-    let lookups = Lookups { listings: [listing()].into(), ..Lookups::default() };
+async fn simultaneous_lookups_share_one_listing() {
+    let harness = Harness::new(1_000).await;
+    harness.store.write("/app/a");
+    harness.store.state().latency = SECOND / 10;
+    let lookups = Lookups { listings: [query()].into(), ..Lookups::default() };
     let asking: Vec<_> = (0..20)
         .map(|number| {
             let name = number.to_string();
-            let terms = Terms { interval: Some(INTERVAL), revalidate: None, mode: Mode::Decrypt };
-            bench.reader.watch(&subscriber(&name), &object("shop", &name), &plan(), terms, false);
-            let (reader, lookups) = (Arc::clone(&bench.reader), lookups.clone());
+            let options = WatchOptions { interval: Some(INTERVAL), revalidate: None, mode: ReadMode::Decrypt };
+            harness.reader.watch(&subscriber(&name), &object("shop", &name), &plan(), options, false);
+            let (reader, lookups) = (Arc::clone(&harness.reader), lookups.clone());
             tokio::spawn(async move {
-                reader.look_up(&lookups, Purpose::FirstSync, false, &object("shop", &name)).await.found.listings.len()
+                reader.lookup(&lookups, Purpose::FirstSync, false, &object("shop", &name)).await.found.listings.len()
             })
         })
         .collect();
-    for asked in asking {
-        assert_eq!(asked.await.expect("an answer"), 1);
+    for lookup in asking {
+        assert_eq!(lookup.await.expect("no panic"), 1);
     }
-    assert_eq!(bench.store.state().listed.len(), 1);
-    let again = bench.reader.look_up(&lookups, Purpose::Retry, false, &object("shop", "0")).await;
+    assert_eq!(harness.store.state().listed.len(), 1);
+    let again = harness.reader.lookup(&lookups, Purpose::Retry, false, &object("shop", "0")).await;
     assert!(again.errors.is_empty());
-    assert_eq!(bench.store.state().listed.len(), 1, "what is known is not asked for again");
-    bench.reader.look_up(&lookups, Purpose::ForcedSync, true, &object("shop", "0")).await;
-    assert_eq!(bench.store.state().listed.len(), 2);
+    assert_eq!(harness.store.state().listed.len(), 1, "what is known is not listed again");
+    harness.reader.lookup(&lookups, Purpose::ForcedSync, true, &object("shop", "0")).await;
+    assert_eq!(harness.store.state().listed.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_that_are_wanted_by_name_too_are_looked_at() {
-    let bench = bench(2).await;
-    bench.watch("other", &[parameter_ref("/app/000")], 60, true);
+async fn names_below_a_path_that_are_also_watched_by_name_are_checked() {
+    let harness = watching(2).await;
+    harness.watch("other", &[parameter_ref("/app/000")], 60, true);
     sleep(3 * INTERVAL).await;
-    let calls = bench.store.calls();
+    let calls = harness.store.calls();
     assert!((2..=4).contains(&calls.len()), "{} calls", calls.len());
     assert!(calls.iter().all(|call| call.names == ["/app/000"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_nobody_wants_any_more_stops_and_its_last_call_is_recorded() {
-    let bench = Bench::new(1_000).await;
+async fn an_unwatched_listing_stops_and_its_last_call_is_recorded() {
+    let harness = Harness::new(1_000).await;
     for number in 0..100 {
-        bench.store.write(&format!("/app/{number:03}"));
+        harness.store.write(&format!("/app/{number:03}"));
     }
-    bench.store.state().latency = SECOND;
-    let audited = bench.store.audited();
-    watch(&bench, "object");
+    harness.store.state().latency = SECOND;
+    let audited = harness.store.audited();
+    watch(&harness, "object");
     sleep(5 * SECOND / 2).await;
-    bench.reader.forget(&subscriber("object"));
+    harness.reader.forget(&subscriber("object"));
     sleep(INTERVAL).await;
-    let pages = bench.store.state().listed.len();
-    assert_eq!((pages, bench.store.audited() - audited), (3, 3), "pages and their records");
+    let pages = harness.store.state().listed.len();
+    assert_eq!((pages, harness.store.audited() - audited), (3, 3), "pages and their records");
 }

@@ -1,12 +1,12 @@
-//! What the reader promises, against a Parameter Store in memory and under a paused clock.
+//! Tests of the whole reader, against an in-memory Parameter Store and under a paused clock.
 
-mod batcher;
-mod direct;
-mod faults;
-mod informer;
-mod keys;
+mod batching;
+mod direct_kms;
+mod failures;
+mod key_discovery;
 mod listings;
-mod notices;
-mod pending;
+mod notifications;
 mod property;
+mod queue;
 mod revalidation;
+mod sweep;

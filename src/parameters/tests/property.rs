@@ -1,13 +1,15 @@
-//! Random histories: in the end everybody knows what is so. The store itself refuses calls that are too large or name a
-//! parameter twice.
+//! Random histories: in the end every object knows the state of its parameters. The store itself refuses calls that have
+//! too many names or name a parameter twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
+use proptest::{prelude::*, sample::select};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     task::JoinHandle,
@@ -21,52 +23,93 @@ use crate::{
         schedule::decide::Purpose,
     },
     parameters::{
-        Known, Mode, ReadError, Reader, Reading,
-        testing::{Bench, Store, base, labelled, needed, object, parameter_ref, subscriber, version},
+        ReadMode, Reader, Reading, Snapshot,
+        read_error::ReadError,
+        testing::{
+            FakeStore, Harness, labelled, name_without_selector, needed, object, parameter_ref, subscriber, version,
+        },
     },
-    random::Random,
 };
 
-const SEQUENCES: u64 = 200;
 const STEPS: usize = 40;
 const NAMES: [&str; 12] = ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h", "/i", "/j", "/k", "/l"];
 const OBJECTS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 const LABEL: &str = "prod";
 
-impl Random {
-    fn parameter_ref(&mut self, fixed: bool) -> ParameterRef {
-        let name = self.of(&NAMES);
-        match self.below(6) {
-            0 => labelled(name, LABEL),
-            1 if fixed => version(name, 1 + i64::try_from(self.below(2)).expect("small")),
-            _ => parameter_ref(name),
-        }
-    }
+/// One step of a history.
+#[derive(Clone, Debug)]
+enum Step {
+    Watch { object: &'static str, names: BTreeSet<ParameterRef>, interval: u64 },
+    Forget(&'static str),
+    Write(&'static str),
+    WriteAndLabel(&'static str),
+    Delete(&'static str),
+    ToggleDenied(&'static str),
+    ToggleBadKey(&'static str),
+    ToggleLimit(usize),
+    ToggleOutage,
+    Read(&'static str),
+    CancelReads,
+    Crash,
+    Wait(u64),
 }
 
-/// What each object wants, and what it knew when it was last told to look.
+/// Returns names that objects watch. Fixed versions are checked once an hour only.
+fn watched_name(with_fixed_versions: bool) -> impl Strategy<Value = ParameterRef> {
+    let weight = u32::from(with_fixed_versions);
+    prop_oneof![
+        1 => select(&NAMES[..]).prop_map(|name| labelled(name, LABEL)),
+        weight => (select(&NAMES[..]), 1..3_i64).prop_map(|(name, number)| version(name, number)),
+        5 - weight => select(&NAMES[..]).prop_map(parameter_ref),
+    ]
+}
+
+fn step(with_fixed_versions: bool) -> impl Strategy<Value = Step> {
+    let name = || select(&NAMES[..]);
+    let object = || select(&OBJECTS[..]);
+    let names = prop::collection::btree_set(watched_name(with_fixed_versions), 1..9);
+    let watch = (object(), names, select(&[60, 120, 300][..]));
+    prop_oneof![
+        12 => watch.prop_map(|(object, names, interval)| Step::Watch { object, names, interval }),
+        6 => object().prop_map(Step::Forget),
+        12 => name().prop_map(Step::Write),
+        3 => name().prop_map(Step::WriteAndLabel),
+        3 => name().prop_map(Step::Delete),
+        3 => name().prop_map(Step::ToggleDenied),
+        3 => name().prop_map(Step::ToggleBadKey),
+        3 => (0..3_usize).prop_map(Step::ToggleLimit),
+        3 => Just(Step::ToggleOutage),
+        6 => object().prop_map(Step::Read),
+        4 => Just(Step::CancelReads),
+        2 => Just(Step::Crash),
+        12 => (0..100_000_u64).prop_map(Step::Wait),
+    ]
+}
+
+fn history(with_fixed_versions: bool) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(with_fixed_versions), STEPS)
+}
+
+/// What each object watches, and what it knew when it was last notified.
 #[derive(Default)]
 struct Objects {
-    wants: BTreeMap<&'static str, (BTreeSet<ParameterRef>, u64)>,
-    believes: BTreeMap<String, String>,
+    watched: BTreeMap<&'static str, (BTreeSet<ParameterRef>, u64)>,
+    known: BTreeMap<String, String>,
 }
 
 struct World {
-    bench: Bench,
-    /// Whether fixed versions are parameter_ref too, which are looked at but hourly.
-    fixed: bool,
-    random: Random,
+    harness: Harness,
     objects: Arc<Mutex<Objects>>,
     listener: JoinHandle<()>,
     reads: Vec<JoinHandle<Reading>>,
 }
 
-/// What an object acts on.
-fn belief(reader: &Reader<Store>, wants: &BTreeSet<ParameterRef>) -> String {
+/// Returns as text what an object acts on.
+fn known(reader: &Reader<FakeStore>, names: &BTreeSet<ParameterRef>) -> String {
     let mut text = String::new();
-    match reader.known(&needed(wants)) {
-        Known::Unseen => text.push_str("unseen"),
-        Known::Seen { versions, errors, .. } => {
+    match reader.snapshot(&needed(names)) {
+        Snapshot::Incomplete => text.push_str("incomplete"),
+        Snapshot::Complete { versions, errors, .. } => {
             for (parameter_ref, error) in &errors {
                 let _ = writeln!(text, "{parameter_ref} {error}");
             }
@@ -78,151 +121,125 @@ fn belief(reader: &Reader<Store>, wants: &BTreeSet<ParameterRef>) -> String {
     text
 }
 
-/// Does as the controller does: looks at what is known whenever an object is told of a change.
-fn listen(bench: &mut Bench, objects: &Arc<Mutex<Objects>>) -> JoinHandle<()> {
+/// Does what the controller does: takes a snapshot whenever an object is notified of a change.
+fn listen(harness: &mut Harness, objects: &Arc<Mutex<Objects>>) -> JoinHandle<()> {
     let (_, nobody) = tokio::sync::mpsc::unbounded_channel();
-    let mut changed = std::mem::replace(&mut bench.changed, nobody);
-    let (reader, objects) = (Arc::downgrade(&bench.reader), Arc::clone(objects));
+    let mut changed = std::mem::replace(&mut harness.changed, nobody);
+    let (reader, objects) = (Arc::downgrade(&harness.reader), Arc::clone(objects));
     tokio::spawn(async move {
         while let Some((_, name)) = changed.recv().await {
             let Some(reader) = reader.upgrade() else { return };
-            let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some((wants, _)) = objects.wants.get(name.as_str()) else { continue };
-            let believes = belief(&reader, wants);
-            objects.believes.insert(name, believes);
+            let mut objects = objects.lock();
+            let Some((names, _)) = objects.watched.get(name.as_str()) else { continue };
+            let known = known(&reader, names);
+            objects.known.insert(name, known);
         }
     })
 }
 
 impl World {
-    async fn new(seed: u64) -> Self {
-        let mut bench = Bench::new(10).await;
-        bench.store.state().latency = Duration::from_millis(20);
-        NAMES[..8].iter().for_each(|name| bench.store.write(name));
+    async fn new() -> Self {
+        let mut harness = Harness::new(10).await;
+        harness.store.state().latency = Duration::from_millis(20);
+        NAMES[..8].iter().for_each(|name| harness.store.write(name));
         let objects = Arc::default();
-        let listener = listen(&mut bench, &objects);
-        let random = Random::new(seed);
-        Self { bench, fixed: seed.is_multiple_of(8), random, objects, listener, reads: Vec::new() }
+        let listener = listen(&mut harness, &objects);
+        Self { harness, objects, listener, reads: Vec::new() }
     }
 
-    fn wants(&self) -> BTreeMap<&'static str, (BTreeSet<ParameterRef>, u64)> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).wants.clone()
+    fn watched(&self) -> BTreeMap<&'static str, (BTreeSet<ParameterRef>, u64)> {
+        self.objects.lock().watched.clone()
     }
 
-    fn subscribe(&self, name: &'static str, wants: &BTreeSet<ParameterRef>, interval: u64) {
-        let names: Vec<_> = wants.iter().cloned().collect();
-        self.bench.watch(name, &names, interval, true);
-        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.wants.insert(name, (wants.clone(), interval));
-        objects.believes.insert(name.to_owned(), belief(&self.bench.reader, wants));
+    fn watch(&self, object: &'static str, names: &BTreeSet<ParameterRef>, interval: u64) {
+        self.harness.watch(object, &names.iter().cloned().collect::<Vec<_>>(), interval, true);
+        let mut objects = self.objects.lock();
+        objects.watched.insert(object, (names.clone(), interval));
+        objects.known.insert(object.to_owned(), known(&self.harness.reader, names));
     }
 
-    async fn step(&mut self) {
-        let name = self.random.of(&NAMES);
-        let object = self.random.of(&OBJECTS);
-        match self.random.below(12) {
-            0 | 1 => {
-                let count = 1 + self.random.below(8);
-                let wants = (0..count).map(|_| self.random.parameter_ref(self.fixed)).collect();
-                let interval = self.random.of(&[60, 120, 300]);
-                self.subscribe(object, &wants, interval);
+    async fn apply(&mut self, step: Step) {
+        let store = &self.harness.store;
+        match step {
+            Step::Watch { object, names, interval } => self.watch(object, &names, interval),
+            Step::Forget(object) => {
+                self.harness.reader.forget(&subscriber(object));
+                self.objects.lock().watched.remove(object);
             }
-            2 => {
-                self.bench.reader.forget(&subscriber(object));
-                self.objects.lock().unwrap_or_else(PoisonError::into_inner).wants.remove(object);
+            Step::Write(name) => store.write(name),
+            Step::WriteAndLabel(name) => {
+                store.write(name);
+                store.label(name, LABEL);
             }
-            3 | 4 => self.bench.store.write(name),
-            5 if self.random.below(2) == 0 => self.bench.store.delete(name),
-            5 => {
-                self.bench.store.write(name);
-                self.bench.store.label(name, LABEL);
+            Step::Delete(name) => store.delete(name),
+            Step::ToggleDenied(name) => toggle(&mut store.state().denied, name),
+            Step::ToggleBadKey(name) => toggle(&mut store.state().bad_keys, name),
+            Step::ToggleLimit(limit) => {
+                let mut state = store.state();
+                state.limit = if state.limit.is_none() { Some(limit) } else { None };
             }
-            6 | 7 => self.fault(name),
-            8 => self.start_read(object),
-            9 if self.random.below(3) == 0 => self.crash().await,
-            9 => self.reads.iter().for_each(JoinHandle::abort),
-            _ => sleep(Duration::from_millis(self.random.below(100_000))).await,
-        }
-    }
-
-    fn fault(&mut self, name: &str) {
-        let (kind, limit) = (self.random.below(4), usize::try_from(self.random.below(3)).expect("small"));
-        let mut state = self.bench.store.state();
-        match kind {
-            0 => {
-                if !state.denied.remove(name) {
-                    state.denied.insert(name.to_owned());
+            Step::ToggleOutage => {
+                let mut state = store.state();
+                state.outage = !state.outage;
+            }
+            Step::Read(object) => {
+                if let Some((names, _)) = self.watched().get(object) {
+                    self.reads.push(self.harness.read(object, &names.iter().cloned().collect::<Vec<_>>()));
                 }
             }
-            1 => {
-                if !state.bad_keys.remove(name) {
-                    state.bad_keys.insert(name.to_owned());
-                }
-            }
-            2 => state.limit = if state.limit.is_none() { Some(limit) } else { None },
-            _ => state.outage = !state.outage,
+            Step::CancelReads => self.reads.iter().for_each(JoinHandle::abort),
+            Step::Crash => self.crash().await,
+            Step::Wait(milliseconds) => sleep(Duration::from_millis(milliseconds)).await,
         }
     }
 
-    fn start_read(&mut self, object: &'static str) {
-        if let Some((wants, _)) = self.wants().get(object) {
-            let names: Vec<_> = wants.iter().cloned().collect();
-            self.reads.push(self.bench.read(object, &names));
-        }
-    }
-
-    /// All that was in memory goes.
+    /// Loses everything that was in memory.
     async fn crash(&mut self) {
         for read in self.reads.drain(..) {
             read.abort();
         }
         self.listener.abort();
-        self.bench.restart().await;
-        self.listener = listen(&mut self.bench, &self.objects);
-        for (name, (wants, interval)) in self.wants() {
-            self.subscribe(name, &wants, interval);
+        self.harness.restart().await;
+        self.listener = listen(&mut self.harness, &self.objects);
+        for (object, (names, interval)) in self.watched() {
+            self.watch(object, &names, interval);
         }
     }
 
-    /// Everybody's reads end, and their values go with them.
-    async fn check_values(&mut self, seed: u64) {
+    /// Every read has ended, and its values are dropped with it.
+    async fn check_values(&mut self) {
         let mut readings = Vec::new();
         for read in self.reads.drain(..) {
             let ended = timeout(Duration::from_secs(1), read).await;
-            readings.extend(ended.unwrap_or_else(|_| unreachable!("{seed}: a read never ends")));
+            readings.extend(ended.expect("every read ends"));
         }
         let values = readings.iter().flat_map(|reading| reading.values.values()).map(Arc::as_ptr);
         let held = values.collect::<BTreeSet<*const SecretString>>().len();
-        assert_eq!(self.bench.store.values_alive(), held, "{seed}: values outlive their readings");
+        assert_eq!(self.harness.store.values_alive(), held, "values outlive their readings");
         drop(readings);
-        assert_eq!(self.bench.store.values_alive(), 0, "{seed}: values outlive their readings");
+        assert_eq!(self.harness.store.values_alive(), 0, "values outlive their readings");
     }
 
-    fn check_known(&self, seed: u64) {
-        for (name, (wants, _)) in self.wants() {
-            let reads = needed(&wants);
-            let Known::Seen { versions, errors, .. } = self.bench.reader.known(&reads) else {
-                unreachable!("{seed}: {name} never knows all of {wants:?}");
+    /// Every object knows the state of all its names, and was notified of it.
+    fn check_known(&self) {
+        for (object, (names, _)) in self.watched() {
+            let Snapshot::Complete { versions, errors, .. } = self.harness.reader.snapshot(&needed(&names)) else {
+                unreachable!("{object} never knows all of {names:?}");
             };
-            for parameter_ref in &wants {
-                self.check(
-                    seed,
-                    parameter_ref,
-                    versions.get(parameter_ref).and_then(Option::as_ref),
-                    errors.get(parameter_ref),
-                );
+            for name in &names {
+                self.check(name, versions.get(name).and_then(Option::as_ref), errors.get(name));
             }
-            let believes = self.objects.lock().unwrap_or_else(PoisonError::into_inner).believes[name].clone();
-            assert_eq!(believes, belief(&self.bench.reader, &wants), "{seed}: {name} was not told");
+            let was_known = self.objects.lock().known[object].clone();
+            assert_eq!(was_known, known(&self.harness.reader, &names), "{object} was not notified");
         }
     }
 
-    /// Either what is newest, or the right error.
-    fn check(&self, seed: u64, parameter_ref: &ParameterRef, found: Option<&Metadata>, error: Option<&ReadError>) {
-        let name = base(&parameter_ref.request_name());
-        let is_denied = self.bench.store.state().denied.contains(&name);
-        let newest = self.bench.store.newest(parameter_ref);
-        let exists = self.bench.store.exists(&name);
+    /// What is known of a name is its newest version, or the right error.
+    fn check(&self, parameter_ref: &ParameterRef, found: Option<&Metadata>, error: Option<&ReadError>) {
+        let name = name_without_selector(&parameter_ref.request_name());
+        let is_denied = self.harness.store.state().denied.contains(&name);
+        let newest = self.harness.store.newest(parameter_ref);
+        let exists = self.harness.store.exists(&name);
         let is_right = match error {
             _ if is_denied => {
                 matches!(error, Some(ReadError::Call { error, .. }) if error.kind == AwsErrorKind::AccessDenied)
@@ -232,49 +249,82 @@ impl World {
             Some(ReadError::VersionNotFound) => newest.is_none() && exists,
             Some(ReadError::Call { .. }) => false,
         };
-        assert!(is_right, "{seed}: {parameter_ref} is {newest:?}, but {found:?} {error:?} is known");
+        assert!(is_right, "{parameter_ref} is {newest:?}, but {found:?} {error:?} is known");
     }
 
-    /// A last read by everybody tells the same, with values.
-    async fn check_reads(&self, seed: u64) {
-        for (name, (wants, _)) in self.wants() {
-            let reading =
-                self.bench.reader.read(&needed(&wants), Mode::Decrypt, Purpose::FirstSync, &object("shop", name)).await;
-            for parameter_ref in &wants {
-                let name = base(&parameter_ref.request_name());
-                let error = reading.errors.get(parameter_ref);
-                let is_bad_key = self.bench.store.state().bad_keys.contains(&name);
-                if matches!(error, Some(ReadError::Call { error, .. }) if error.kind == AwsErrorKind::KeyUnavailable) {
-                    assert!(is_bad_key, "{seed}: {parameter_ref} has a good key");
-                    continue;
-                }
-                let found = reading.versions.get(parameter_ref).and_then(Option::as_ref);
-                self.check(seed, parameter_ref, found, error);
-                let expected = found.map(|metadata| format!("{name}#{}", metadata.version));
-                let value = reading.values.get(parameter_ref).map(|value| value.expose_secret().to_owned());
-                assert_eq!(value, expected, "{seed}: {parameter_ref}");
+    /// A last read by every object finds the same, with values.
+    async fn check_reads(&self) {
+        for (object_name, (names, _)) in self.watched() {
+            let (reads, object) = (needed(&names), object("shop", object_name));
+            let reading = self.harness.reader.read(&reads, ReadMode::Decrypt, Purpose::FirstSync, &object).await;
+            for parameter_ref in &names {
+                self.check_read(parameter_ref, &reading);
             }
         }
-        assert_eq!(self.bench.store.values_alive(), 0, "{seed}: values outlive their readings");
+        assert_eq!(self.harness.store.values_alive(), 0, "values outlive their readings");
+    }
+
+    fn check_read(&self, parameter_ref: &ParameterRef, reading: &Reading) {
+        let name = name_without_selector(&parameter_ref.request_name());
+        let error = reading.errors.get(parameter_ref);
+        if matches!(error, Some(ReadError::Call { error, .. }) if error.kind == AwsErrorKind::KeyUnavailable) {
+            assert!(self.harness.store.state().bad_keys.contains(&name), "{parameter_ref} has a good key");
+            return;
+        }
+        let found = reading.versions.get(parameter_ref).and_then(Option::as_ref);
+        self.check(parameter_ref, found, error);
+        let expected = found.map(|metadata| format!("{name}#{}", metadata.version));
+        let value = reading.values.get(parameter_ref).map(|value| value.expose_secret().to_owned());
+        assert_eq!(value, expected, "{parameter_ref}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn in_the_end_everybody_knows_what_is_so() {
-    for seed in 1..=SEQUENCES {
-        let mut world = World::new(seed).await;
-        for _ in 0..STEPS {
-            world.step().await;
+fn toggle(names: &mut BTreeSet<String>, name: &str) {
+    if !names.remove(name) {
+        names.insert(name.to_owned());
+    }
+}
+
+/// Plays a history, lets faults end, waits, and checks what everybody knows.
+fn play(history: Vec<Step>, wait: Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let mut world = World::new().await;
+        for step in history {
+            world.apply(step).await;
         }
         {
-            let mut state = world.bench.store.state();
+            let mut state = world.harness.store.state();
             (state.outage, state.limit) = (false, None);
         }
-        // Longer than the longest interval.
-        sleep(Duration::from_secs(if world.fixed { 3_700 } else { 400 })).await;
-        world.check_values(seed).await;
-        world.check_known(seed);
-        world.check_reads(seed).await;
+        sleep(wait).await;
+        world.check_values().await;
+        world.check_known();
+        world.check_reads().await;
         world.listener.abort();
+    });
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(175))]
+
+    #[test]
+    fn in_the_end_every_object_knows_the_state_of_its_parameters(history in history(false)) {
+        // Longer than the longest interval.
+        play(history, Duration::from_secs(400));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(25))]
+
+    #[test]
+    fn in_the_end_every_object_knows_the_state_of_fixed_versions_too(history in history(true)) {
+        // Longer than the interval of fixed versions.
+        play(history, Duration::from_secs(3_700));
     }
 }

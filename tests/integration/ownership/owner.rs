@@ -69,7 +69,7 @@ async fn a_foreign_secret_is_left_alone_until_it_consents_or_goes() -> Result<()
 /// How many reconciles ended with `SecretConflict`.
 async fn refused(world: &World) -> Result<usize> {
     let (_, page) = world.operator().get("/metrics").await?;
-    let prefix = "secureparameter_reconciles_total{reason=\"SecretConflict\"} ";
+    let prefix = "secureparameter_reconciles_total{kind=\"SecureParameter\",reason=\"SecretConflict\"} ";
     let count = page.lines().find_map(|line| line.strip_prefix(prefix));
     count.map_or(Ok(0), |count| Ok(count.parse()?))
 }

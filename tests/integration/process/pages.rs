@@ -29,8 +29,9 @@ async fn health_readiness_and_metrics() -> Result<()> {
     // A pass counts once it is over, a moment after it wrote the status.
     eventually("all objects to be counted", PATIENCE, async || {
         let page = Page::parse(&operator.get("/metrics").await?.1)?;
-        let passes = ["Synced", "KeyUnavailable", "ParameterNotFound"]
-            .map(|reason| page.value("secureparameter_reconciles_total", &[("reason", reason)]));
+        let passes = ["Synced", "KeyUnavailable", "ParameterNotFound"].map(|reason| {
+            page.value("secureparameter_reconciles_total", &[("kind", "SecureParameter"), ("reason", reason)])
+        });
         let objects: f64 = page.named("secureparameter_objects").map(|sample| sample.value).sum();
         Ok((passes.iter().all(Option::is_some) && (objects - 3.0).abs() < f64::EPSILON).then_some(()))
     })
@@ -62,12 +63,20 @@ fn check_figures(page: &Page) {
         assert_eq!(page.type_of(&format!("secureparameter_{family}")), Some(type_), "{family}");
     }
     for reason in ["Synced", "KeyUnavailable", "ParameterNotFound"] {
-        at_least("secureparameter_reconciles_total", &[("reason", reason)], 1.0);
+        at_least("secureparameter_reconciles_total", &[("kind", "SecureParameter"), ("reason", reason)], 1.0);
         at_least("secureparameter_objects", &[("reason", reason)], 1.0);
-        let count = page.value("secureparameter_reconcile_duration_seconds_count", &[("reason", reason)]);
-        assert_eq!(count, page.value("secureparameter_reconciles_total", &[("reason", reason)]));
-        let all =
-            page.value("secureparameter_reconcile_duration_seconds_bucket", &[("reason", reason), ("le", "+Inf")]);
+        let count = page.value(
+            "secureparameter_reconcile_duration_seconds_count",
+            &[("kind", "SecureParameter"), ("reason", reason)],
+        );
+        assert_eq!(
+            count,
+            page.value("secureparameter_reconciles_total", &[("kind", "SecureParameter"), ("reason", reason)])
+        );
+        let all = page.value(
+            "secureparameter_reconcile_duration_seconds_bucket",
+            &[("kind", "SecureParameter"), ("reason", reason), ("le", "+Inf")],
+        );
         assert_eq!(count, all);
     }
     for (operation, outcome) in

@@ -91,7 +91,7 @@ async fn region_and_credentials() -> Result<()> {
     eventually("the operator to wait for credentials", PATIENCE, async || {
         let (code, said) = world.operator().get("/readyz").await?;
         // In between is what the SDK says.
-        let parts = ["No AWS credentials could be had (", "a role (IRSA or EKS Pod Identity) that trusts it"];
+        let parts = ["No AWS credentials were found (", "a role (IRSA or EKS Pod Identity) that trusts it"];
         Ok((code == 503 && parts.iter().all(|part| said.contains(part))).then_some(()))
     })
     .await?;

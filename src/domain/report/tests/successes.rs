@@ -117,7 +117,7 @@ fn the_end_of_failures_is_news() {
 
 #[test]
 fn a_status_that_is_not_shown_is_written_again() {
-    let unwritten = ObjectState { status_write: StatusWrite::Failed(1), ..ready_state() };
+    let unwritten = ObjectState { status_write: StatusWrite::Failed, ..ready_state() };
     let unchanged = || Attempt::new(Outcome::Unchanged { wake: None });
     let (store, settled) = (store(), conclude_for(&ready_state(), unchanged()).state);
     let contradicted = Subject { is_status_contradicted: true, ..subject(&store) };

@@ -1,4 +1,4 @@
-//! The audit stream: one JSON object a line, to standard output, where nothing else is written.
+//! The audit stream: one JSON object a line on standard output. Nothing else writes there.
 
 use std::{
     io::{Write, stdout},
@@ -8,16 +8,16 @@ use std::{
 use serde::Serialize;
 
 use crate::domain::audit::{AuditRecord, AuditSink, SecretWrite};
-use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Metrics;
 
-/// Writes audit records, and counts the calls they speak of.
-pub struct AuditStream {
+/// Writes audit records to standard output and counts the calls they describe.
+pub(crate) struct AuditStream {
     metrics: Arc<Metrics>,
 }
 
 impl AuditStream {
-    /// Counts calls in `metrics`.
-    pub const fn new(metrics: Arc<Metrics>) -> Self {
+    /// Creates the stream; calls are counted in `metrics`.
+    pub(crate) const fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics }
     }
 }
@@ -35,13 +35,13 @@ impl AuditSink for AuditStream {
 
 fn write(record: &impl Serialize) {
     let line = serde_json::to_string(record).map(|json| json + "\n");
-    // One write for the whole line, so that nothing mixes with it.
+    // One write for each line, so that lines of different threads are not mixed.
     let written = line.map_err(std::io::Error::from).and_then(|line| {
         let mut out = stdout().lock();
         out.write_all(line.as_bytes())?;
         out.flush()
     });
     if let Err(error) = written {
-        tracing::error!(%error, "an audit record could not be written");
+        tracing::error!(%error, "could not write an audit record");
     }
 }

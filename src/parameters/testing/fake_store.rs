@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -19,88 +20,81 @@ use crate::domain::{
     },
     parameter::{key::KeyState, name::ParameterRef, path_query::PathQuery},
 };
-pub use crate::parameters::testing::bench::{
-    Bench, labelled, needed, object, optional, parameter_ref, scope, subscriber, version,
-};
 use crate::parameters::{
-    Answer, Call, Ciphertext, Description, Descriptions, Mode, Page, Parameter, ParameterApi, Plaintext,
+    port::{
+        Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter,
+        ParameterApi, ParameterDescription, Plaintext, ReadMode,
+    },
+    testing::names::{ACCOUNT, KEY, PRINCIPAL, REGION, name_without_selector, parameter_ref},
 };
 
-mod bench;
-
-const ACCOUNT: &str = "111122223333";
-const REGION: &str = "eu-central-1";
-const PRINCIPAL: &str = "arn:aws:sts::111122223333:assumed-role/spo/test";
-/// The key of every parameter.
-pub const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/0d9f";
-
-/// How ciphertext of KMS begins.
-const OPENING: &str = "\u{1}\u{1}\u{2}\u{0}x";
+/// First characters of KMS ciphertext.
+const KMS_PREFIX: &str = "\u{1}\u{1}\u{2}\u{0}x";
 
 /// A call as the service saw it.
 #[derive(Clone, Debug)]
-pub struct Logged {
-    pub at: Instant,
-    pub names: Vec<String>,
-    pub decrypt: bool,
-    pub failed: bool,
+pub(crate) struct LoggedCall {
+    pub(crate) at: Instant,
+    pub(crate) names: Vec<String>,
+    pub(crate) decrypt: bool,
+    pub(crate) failed: bool,
 }
 
 #[derive(Default)]
-pub struct State {
+pub(crate) struct State {
     /// Per name the versions, each with its labels. Version 1 first.
     versions: BTreeMap<String, Vec<BTreeSet<String>>>,
-    /// How often a name was deleted: what is written after that is newer.
+    /// Number of deletions of a name. What is written after one is newer.
     deleted: BTreeMap<String, i64>,
     /// Names that make every call fail.
-    pub denied: BTreeSet<String>,
+    pub(crate) denied: BTreeSet<String>,
     /// Names that make every decrypting call fail.
-    pub bad_keys: BTreeSet<String>,
-    /// Whether all calls fail.
-    pub outage: bool,
-    /// Calls a second that are not throttled.
-    pub limit: Option<usize>,
-    /// How long an answer takes.
-    pub latency: Duration,
-    /// What the next calls fail with, before anything else counts.
-    pub script: VecDeque<Option<AwsErrorKind>>,
-    calls: Vec<Logged>,
-    /// How often KMS was asked about a key.
-    pub described: usize,
+    pub(crate) bad_keys: BTreeSet<String>,
+    /// All calls fail.
+    pub(crate) outage: bool,
+    /// Calls a second before throttling begins.
+    pub(crate) limit: Option<usize>,
+    /// Delay of every response.
+    pub(crate) latency: Duration,
+    /// Errors of the next calls, before anything else is considered.
+    pub(crate) script: VecDeque<Option<AwsErrorKind>>,
+    calls: Vec<LoggedCall>,
+    /// Number of `DescribeKey` calls.
+    pub(crate) described: usize,
     /// Names whose keys AWS manages: KMS does not decrypt by them directly.
-    pub managed_keys: BTreeSet<String>,
+    pub(crate) managed_keys: BTreeSet<String>,
     /// Names of the advanced tier.
-    pub advanced: BTreeSet<String>,
-    /// What KMS says of the key; `Enabled` if it was not set.
-    pub described_as: Option<&'static str>,
-    /// Whether `DescribeParameters` is denied.
-    pub may_not_describe: bool,
+    pub(crate) advanced: BTreeSet<String>,
+    /// State of the key. `Enabled` if it is not set.
+    pub(crate) described_as: Option<&'static str>,
+    /// `DescribeParameters` is denied.
+    pub(crate) may_not_describe: bool,
     /// Names in each call of `DescribeParameters`.
-    pub descriptions: Vec<Vec<String>>,
+    pub(crate) descriptions: Vec<Vec<String>>,
     /// Parameters that KMS decrypted directly, or refused to.
-    pub decrypted: Vec<String>,
+    pub(crate) decrypted: Vec<String>,
     /// Paths that were listed, a page each.
-    pub listed: Vec<String>,
+    pub(crate) listed: Vec<String>,
     audited: usize,
     values: Vec<Weak<SecretString>>,
 }
 
 /// The service. Clones share their state.
 #[derive(Clone, Default)]
-pub struct Store(Arc<Mutex<State>>);
+pub(crate) struct FakeStore(Arc<Mutex<State>>);
 
-impl Store {
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl FakeStore {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
     }
 
     /// Writes the next version of a parameter.
-    pub fn write(&self, name: &str) {
+    pub(crate) fn write(&self, name: &str) {
         self.state().versions.entry(name.to_owned()).or_default().push(BTreeSet::new());
     }
 
     /// Writes the first version of `/0000`, `/0001` and so on.
-    pub fn write_many(&self, count: usize) -> Vec<ParameterRef> {
+    pub(crate) fn write_many(&self, count: usize) -> Vec<ParameterRef> {
         let names: Vec<_> = (0..count).map(|number| format!("/{number:04}")).collect();
         for name in &names {
             self.write(name);
@@ -109,7 +103,7 @@ impl Store {
     }
 
     /// Puts a label on the newest version.
-    pub fn label(&self, name: &str, label: &str) {
+    pub(crate) fn label(&self, name: &str, label: &str) {
         let mut state = self.state();
         let versions = state.versions.get_mut(name).expect("it exists");
         for labels in versions.iter_mut() {
@@ -118,43 +112,43 @@ impl Store {
         versions.last_mut().expect("has a version").insert(label.to_owned());
     }
 
-    pub fn delete(&self, name: &str) {
+    pub(crate) fn delete(&self, name: &str) {
         let mut state = self.state();
         state.versions.remove(name);
         *state.deleted.entry(name.to_owned()).or_default() += 1;
     }
 
     /// The calls so far; forgets them.
-    pub fn calls(&self) -> Vec<Logged> {
+    pub(crate) fn calls(&self) -> Vec<LoggedCall> {
         std::mem::take(&mut self.state().calls)
     }
 
     /// Values that are still in memory.
-    pub fn values_alive(&self) -> usize {
+    pub(crate) fn values_alive(&self) -> usize {
         self.state().values.iter().filter(|value| value.upgrade().is_some()).count()
     }
 
     /// How many calls of Parameter Store and KMS were audited.
-    pub fn audited(&self) -> usize {
+    pub(crate) fn audited(&self) -> usize {
         self.state().audited
     }
 
-    pub fn exists(&self, name: &str) -> bool {
+    pub(crate) fn exists(&self, name: &str) -> bool {
         self.state().versions.contains_key(name)
     }
 
     /// Version and time of what is selected, if it exists.
-    pub fn newest(&self, parameter_ref: &ParameterRef) -> Option<(i64, Option<Timestamp>)> {
-        let parameter = self.state().find(&parameter_ref.request_name(), Mode::Look)?;
+    pub(crate) fn newest(&self, parameter_ref: &ParameterRef) -> Option<(i64, Option<Timestamp>)> {
+        let parameter = self.state().find(&parameter_ref.request_name(), ReadMode::Version)?;
         Some((parameter.version, parameter.last_modified))
     }
 }
 
 impl State {
-    fn find(&mut self, asked: &str, mode: Mode) -> Option<Parameter> {
-        let name = base(asked);
+    fn find(&mut self, requested: &str, mode: ReadMode) -> Option<Parameter> {
+        let name = name_without_selector(requested);
         let versions = self.versions.get(&name)?;
-        let index = match selector(asked) {
+        let index = match selector(requested) {
             None => versions.len() - 1,
             Some(selector) => match selector.parse::<usize>() {
                 Ok(version) => (version - 1 < versions.len()).then_some(version - 1)?,
@@ -164,13 +158,13 @@ impl State {
         let version = i64::try_from(index).expect("few versions") + 1;
         let age = self.deleted.get(&name).copied().unwrap_or_default() * 1_000 + version;
         let value = match mode {
-            Mode::Look => None,
-            Mode::Decrypt => Some(format!("{name}#{version}")),
+            ReadMode::Version => None,
+            ReadMode::Decrypt => Some(format!("{name}#{version}")),
             // Begins as KMS' own ciphertext does, or as an envelope.
-            Mode::Direct if self.advanced.contains(&name) => {
+            ReadMode::Ciphertext if self.advanced.contains(&name) => {
                 Some(BASE64.encode(format!("\u{2}\u{5}x{name}#{version}")))
             }
-            Mode::Direct => Some(BASE64.encode(format!("{OPENING}{name}#{version}"))),
+            ReadMode::Ciphertext => Some(BASE64.encode(format!("{KMS_PREFIX}{name}#{version}"))),
         };
         let value = value.map(|value| Arc::new(SecretString::from(value)));
         self.values.extend(value.as_ref().map(Arc::downgrade));
@@ -188,7 +182,9 @@ impl State {
 
     /// Why a call as a whole fails, if it does.
     fn failure(&mut self, names: &[String], decrypt: bool, is_throttled: bool) -> Option<AwsError> {
-        let first = |poisoned: &BTreeSet<String>| names.iter().map(|name| base(name)).find(|n| poisoned.contains(n));
+        let first = |poisoned: &BTreeSet<String>| {
+            names.iter().map(|name| name_without_selector(name)).find(|n| poisoned.contains(n))
+        };
         let error = |kind, message| Some(AwsError { kind, code: Some("Code".into()), message, request_id: None });
         if let Some(Some(kind)) = self.script.pop_front() {
             return error(kind, "scripted".into());
@@ -214,22 +210,22 @@ impl State {
         None
     }
 
-    /// Notes a call. Answers with whether it is one too many.
+    /// Logs a call. Returns its index, and whether it is throttled.
     fn log(&mut self, names: &[String], decrypt: bool) -> (usize, bool) {
         let now = Instant::now();
-        let is_recent = |call: &&Logged| now - call.at < Duration::from_secs(1);
+        let is_recent = |call: &&LoggedCall| now - call.at < Duration::from_secs(1);
         let recent = self.calls.iter().rev().take_while(is_recent).filter(|call| !call.failed).count();
-        self.calls.push(Logged { at: now, names: names.to_vec(), decrypt, failed: false });
+        self.calls.push(LoggedCall { at: now, names: names.to_vec(), decrypt, failed: false });
         (self.calls.len() - 1, self.limit.is_some_and(|limit| recent >= limit))
     }
 }
 
-impl ParameterApi for Store {
-    async fn get_parameters(&self, names: &[String], mode: Mode) -> Call<Answer> {
+impl ParameterApi for FakeStore {
+    async fn get_parameters(&self, names: &[String], mode: ReadMode) -> Attempt<GetParametersResult> {
         assert!((1..=10).contains(&names.len()), "a call for {} names", names.len());
-        let parameters: BTreeSet<_> = names.iter().map(|name| base(name)).collect();
+        let parameters: BTreeSet<_> = names.iter().map(|name| name_without_selector(name)).collect();
         assert_eq!(parameters.len(), names.len(), "a parameter twice in one call: {names:?}");
-        let decrypt = mode == Mode::Decrypt;
+        let decrypt = mode == ReadMode::Decrypt;
         let failure = {
             let mut state = self.state();
             let (index, is_throttled) = state.log(names, decrypt);
@@ -240,51 +236,62 @@ impl ParameterApi for Store {
         let latency = self.state().latency;
         sleep(latency).await;
         if let Some(error) = failure {
-            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+            return Attempt { call: call(Some(error.clone())), result: Err(error) };
         }
-        let mut answer = Answer::default();
+        let mut result = GetParametersResult::default();
         // In the service's own order, which is not that of the request.
         for name in names.iter().collect::<BTreeSet<_>>().into_iter().rev() {
             match self.state().find(name, mode) {
-                Some(parameter) => answer.found.push(parameter),
-                None => answer.invalid.push(name.clone()),
+                Some(parameter) => result.parameters.push(parameter),
+                None => result.invalid_parameters.push(name.clone()),
             }
         }
-        Call { facts: facts(None), result: Ok(answer) }
+        Attempt { call: call(None), result: Ok(result) }
     }
 
-    async fn describe_parameters(&self, names: &[String], _: Option<&str>) -> Call<Descriptions> {
+    async fn describe_parameters(&self, names: &[String], _: Option<&str>) -> Attempt<DescribeParametersPage> {
         let mut state = self.state();
         state.descriptions.push(names.to_vec());
         if state.may_not_describe {
             let (kind, message) = (AwsErrorKind::AccessDenied, "ssm:DescribeParameters".into());
             let error = AwsError { kind, code: Some("AccessDeniedException".into()), message, request_id: None };
-            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+            return Attempt { call: call(Some(error.clone())), result: Err(error) };
         }
-        let found = names.iter().filter_map(|name| state.find(name, Mode::Look)).collect::<Vec<_>>();
-        let found = found.into_iter().map(|p| Description { arn: p.arn, version: p.version, key_id: Some(KEY.into()) });
-        Call { facts: facts(None), result: Ok(Descriptions { found: found.collect(), next: None }) }
+        let found = names.iter().filter_map(|name| state.find(name, ReadMode::Version)).collect::<Vec<_>>();
+        let found = found.into_iter().map(|p| ParameterDescription {
+            arn: p.arn,
+            version: p.version,
+            key_id: Some(KEY.into()),
+        });
+        Attempt {
+            call: call(None),
+            result: Ok(DescribeParametersPage { descriptions: found.collect(), next_token: None }),
+        }
     }
 
-    async fn get_parameters_by_path(&self, listing: &PathQuery, page: Option<&str>) -> Call<Page> {
-        self.state().listed.push(listing.path.clone());
+    async fn get_parameters_by_path(
+        &self,
+        query: &PathQuery,
+        next_token: Option<&str>,
+    ) -> Attempt<GetParametersByPathPage> {
+        self.state().listed.push(query.path.clone());
         let latency = self.state().latency;
         sleep(latency).await;
         let mut state = self.state();
-        if let Some(error) = state.failure(std::slice::from_ref(&listing.path), false, false) {
-            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+        if let Some(error) = state.failure(std::slice::from_ref(&query.path), false, false) {
+            return Attempt { call: call(Some(error.clone())), result: Err(error) };
         }
-        let below: Vec<_> = state.versions.keys().filter(|name| listing.relative(name).is_some()).cloned().collect();
-        let begin: usize = page.map_or(0, |page| page.parse().expect("a page of ours"));
-        let asked = |name: &String| listing.label.iter().fold(name.clone(), |name, label| format!("{name}:{label}"));
-        let names: Vec<_> = below.iter().skip(begin).take(10).map(asked).collect();
-        let found = names.iter().filter_map(|name| state.find(name, Mode::Look)).collect();
+        let below: Vec<_> = state.versions.keys().filter(|name| query.relative(name).is_some()).cloned().collect();
+        let begin: usize = next_token.map_or(0, |token| token.parse().expect("a token of this store"));
+        let with_label = |name: &String| query.label.iter().fold(name.clone(), |name, label| format!("{name}:{label}"));
+        let names: Vec<_> = below.iter().skip(begin).take(10).map(with_label).collect();
+        let found = names.iter().filter_map(|name| state.find(name, ReadMode::Version)).collect();
         let next = (begin + 10 < below.len()).then(|| (begin + 10).to_string());
-        Call { facts: facts(None), result: Ok(Page { found, next }) }
+        Attempt { call: call(None), result: Ok(GetParametersByPathPage { parameters: found, next_token: next }) }
     }
 
-    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Call<Plaintext> {
-        let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(OPENING).to_owned();
+    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Attempt<Plaintext> {
+        let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(KMS_PREFIX).to_owned();
         let name = text.split('#').next().unwrap_or_default().to_owned();
         assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&parameter_ref(&name).arn), "bound to its parameter");
         let mut state = self.state();
@@ -301,13 +308,13 @@ impl ParameterApi for Store {
             None
         };
         if let Some(error) = failure {
-            return Call { facts: facts(Some(error.clone())), result: Err(error) };
+            return Attempt { call: call(Some(error.clone())), result: Err(error) };
         }
         let plaintext = Plaintext { value: text.into_bytes().into(), key: Some(KEY.into()) };
-        Call { facts: facts(None), result: Ok(plaintext) }
+        Attempt { call: call(None), result: Ok(plaintext) }
     }
 
-    async fn describe_key(&self, key: &str) -> Call<KeyState> {
+    async fn describe_key(&self, key: &str) -> Attempt<KeyState> {
         let mut state = self.state();
         state.described += 1;
         let manager = if state.managed_keys.is_empty() { "CUSTOMER" } else { "AWS" };
@@ -317,12 +324,12 @@ impl ParameterApi for Store {
             state: state.described_as.unwrap_or("Enabled").into(),
             deletion_date: None,
         };
-        Call { facts: facts(None), result: Ok(described) }
+        Attempt { call: call(None), result: Ok(described) }
     }
 
-    async fn get_caller_identity(&self) -> Call<Principal> {
+    async fn get_caller_identity(&self) -> Attempt<Principal> {
         let principal = Principal { arn: PRINCIPAL.into(), account: ACCOUNT.into(), user_id: "AROA:test".into() };
-        Call { facts: facts(None), result: Ok(principal) }
+        Attempt { call: call(None), result: Ok(principal) }
     }
 
     fn region(&self) -> &'static str {
@@ -330,15 +337,15 @@ impl ParameterApi for Store {
     }
 }
 
-impl AuditSink for Store {
-    fn record_call(&self, _: &AuditRecord) {
+impl AuditSink for FakeStore {
+    fn call(&self, _: &AuditRecord) {
         self.state().audited += 1;
     }
 
-    fn record_write(&self, _: &SecretWrite) {}
+    fn write(&self, _: &SecretWrite) {}
 }
 
-fn facts(error: Option<AwsError>) -> ApiCall {
+fn call(error: Option<AwsError>) -> ApiCall {
     ApiCall {
         event_source: "ssm.amazonaws.com",
         event_name: "GetParameters",
@@ -355,11 +362,6 @@ fn facts(error: Option<AwsError>) -> ApiCall {
     }
 }
 
-/// The name without a selector.
-pub fn base(asked: &str) -> String {
-    asked.split(':').next().unwrap_or_default().to_owned()
-}
-
-fn selector(asked: &str) -> Option<&str> {
-    asked.split_once(':').map(|(_, selector)| selector)
+fn selector(requested: &str) -> Option<&str> {
+    requested.split_once(':').map(|(_, selector)| selector)
 }

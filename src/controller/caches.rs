@@ -1,0 +1,61 @@
+//! The caches that the watches fill.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    api::PartialObjectMeta,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use crate::{
+    api::{ClusterParameterStore, ParameterStore},
+    domain::access::grant,
+    kubernetes::watches::{SecretMeta, Watches},
+};
+
+/// Caches of the objects that a reconcile looks up.
+#[derive(Clone)]
+pub(crate) struct Caches {
+    /// Cluster stores.
+    pub(crate) cluster_stores: Store<ClusterParameterStore>,
+    /// Namespaced stores.
+    pub(crate) stores: Store<ParameterStore>,
+    /// Metadata of namespaces.
+    pub(crate) namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Metadata of the Secrets that the operator owns.
+    pub(crate) secrets: Store<SecretMeta>,
+}
+
+impl Caches {
+    /// Returns the caches of these watches.
+    pub(crate) fn of(watches: &Watches) -> Self {
+        Self {
+            cluster_stores: watches.cluster_stores.store.clone(),
+            stores: watches.stores.store.clone(),
+            namespaces: watches.namespaces.store.clone(),
+            secrets: watches.secrets.store.clone(),
+        }
+    }
+
+    /// Waits until each cache holds a complete list. Returns false if one never will, because the process ends.
+    ///
+    /// Only one task may wait here, because kube wakes only one of several that wait for the same cache. All others wait
+    /// for `Context::caches_ready`.
+    pub(crate) async fn wait_until_ready(&self) -> bool {
+        let ready = tokio::join!(
+            self.cluster_stores.wait_until_ready(),
+            self.stores.wait_until_ready(),
+            self.namespaces.wait_until_ready(),
+            self.secrets.wait_until_ready(),
+        );
+        matches!(ready, (Ok(()), Ok(()), Ok(()), Ok(())))
+    }
+
+    /// Returns a namespace as access rules see it, or `None` if it does not exist or is being deleted.
+    pub(crate) fn namespace(&self, name: &str) -> Option<grant::Namespace> {
+        let namespace = self.namespaces.get(&ObjectRef::new(name))?;
+        namespace.metadata.deletion_timestamp.is_none().then(|| grant::Namespace {
+            name: name.to_owned(),
+            labels: namespace.metadata.labels.clone().unwrap_or_default(),
+        })
+    }
+}

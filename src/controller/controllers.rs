@@ -1,0 +1,134 @@
+//! The controllers, one for each kind: what triggers a reconcile, and what follows an error.
+
+use std::{future, hash::Hash, sync::Arc};
+
+use futures::{FutureExt, Stream, StreamExt, stream::BoxStream};
+use kube::{
+    Resource,
+    runtime::{
+        Controller, Predicate, PredicateConfig, WatchStreamExt,
+        controller::{Action, Config},
+        predicates,
+        reflector::{ObjectRef, Store},
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio_util::sync::CancellationToken;
+
+use crate::controller::{
+    context::Context,
+    index::StoreKey,
+    observed::observed,
+    secure_parameter,
+    store::{object::StoreObject, reconcile},
+    triggers,
+};
+use crate::{api::SecureParameter, kubernetes::watches::Watched};
+
+/// Reconciles `SecureParameter`s until `stop` is cancelled and the reconciles in progress have ended. Sends each store
+/// whose number of subscribers changed to `subscriber_changes`.
+pub(crate) async fn run_objects(
+    watched: Watched<SecureParameter>,
+    queue: UnboundedReceiver<ObjectRef<SecureParameter>>,
+    subscriber_changes: UnboundedSender<StoreKey>,
+    concurrency: u16,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) {
+    // Before the caches are complete, existing stores and namespaces would seem missing.
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        () = context.caches_ready.cancelled() => {}
+    }
+    let (trigger_context, cache) = (context.clone(), watched.store);
+    let events = watched.events.inspect(move |event| triggers::on_object(event, &trigger_context, &subscriber_changes));
+    // Users change spec and annotations. A change of the status alone, which the operator writes, triggers nothing.
+    let changes = changes(events.boxed(), predicates::generation.combine(predicates::annotations));
+    let controller = Controller::for_stream(changes, cache.clone())
+        .with_config(Config::default().concurrency(concurrency))
+        .reconcile_on(stream(queue))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(secure_parameter::reconcile, retry, context.clone())
+        .for_each(|_| future::ready(()));
+    run_until_stopped(controller, &cache, stop).await;
+}
+
+/// Reconciles stores of one kind until `stop` is cancelled and the reconciles in progress have ended.
+pub(crate) async fn run_stores<K>(
+    watched: Watched<K>,
+    queue: UnboundedReceiver<ObjectRef<K>>,
+    key: fn(&K) -> StoreKey,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    for<'a> StoreObject: From<&'a K>,
+{
+    let trigger_context = context.clone();
+    let events = watched.events.inspect(move |event| triggers::on_store(event, &trigger_context, key)).boxed();
+    let reconcile = |store: Arc<K>, context: Arc<Context>| {
+        let store = StoreObject::from(&store);
+        async move {
+            let (kind, namespace) = (store.key.kind.as_str(), store.key.namespace.as_deref());
+            let reconcile = Box::pin(reconcile::reconcile(&store, &context));
+            observed(&context, kind, namespace, &store.key.name, reconcile).await
+        }
+    };
+    let controller = Controller::for_stream(changes(events, predicates::generation), watched.store.clone())
+        .reconcile_on(stream(queue))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile, retry, context.clone())
+        .for_each(|_| future::ready(()));
+    run_until_stopped(controller, &watched.store, stop).await;
+}
+
+/// Runs a controller until it ends after `stop`. A controller whose cache was never filled is dropped instead: it has no
+/// reconcile in progress, and it would wait for its cache forever, since the watch ends with `stop`.
+async fn run_until_stopped<K>(controller: impl Future<Output = ()>, cache: &Store<K>, stop: &CancellationToken)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let stopped_before_start = async {
+        stop.cancelled().await;
+        if cache.wait_until_ready().now_or_never().is_some() {
+            future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = controller => {}
+        () = stopped_before_start => {}
+    }
+}
+
+/// Returns the objects that were created, or changed in what the predicate compares.
+fn changes<K>(
+    events: BoxStream<'static, Event<K>>,
+    predicate: impl Predicate<K> + Send + 'static,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = ()> + Send + 'static,
+    K::DynamicType: Eq + Hash,
+{
+    let objects = events.filter_map(|event| {
+        future::ready(match event {
+            Event::Apply(object) | Event::InitApply(object) => Some(Ok(object)),
+            Event::Delete(_) | Event::Init | Event::InitDone => None,
+        })
+    });
+    objects.predicate_filter(predicate, PredicateConfig::default())
+}
+
+fn stream<T: Send + 'static>(mut receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
+    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+/// Retries an object whose status could not be written, the only error that a reconcile returns.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+fn retry<K: Resource<DynamicType = ()>>(object: Arc<K>, _: &kube::Error, context: Arc<Context>) -> Action {
+    let meta = object.meta();
+    let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
+    Action::requeue(context.status_retries.delay(&K::kind(&()), namespace, name))
+}

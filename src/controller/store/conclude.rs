@@ -1,0 +1,170 @@
+//! Concludes a reconcile of a store: which status to write, and when to reconcile again. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::{
+    api::{Conditions, Reason, StoreStatus, status::CallerIdentityStatus},
+    domain::{Fault, audit::Principal, parameter::scope::Scope, schedule::backoff},
+};
+
+/// The position in the backoff at which failed stores are retried. It is constant, so that the delay is too: a watch
+/// triggers the store when the cause is within the cluster.
+const BACKOFF_ATTEMPT: u32 = 5;
+
+/// What is known at the end of a reconcile.
+pub(crate) struct Inputs<'a> {
+    /// uid of the store.
+    pub(crate) uid: &'a str,
+    /// Generation that was reconciled.
+    pub(crate) generation: Option<i64>,
+    /// The status before.
+    pub(crate) status: &'a StoreStatus,
+    /// Number of objects that read from the store.
+    pub(crate) subscribers: usize,
+    /// The connection, or the fault that prevents it.
+    pub(crate) connection: Result<ConnectionFacts<'a>, &'a Fault>,
+    /// The time.
+    pub(crate) now: Timestamp,
+}
+
+/// What the status shows of a connection.
+pub(crate) struct ConnectionFacts<'a> {
+    /// Account and region.
+    pub(crate) scope: &'a Scope,
+    /// The identity, as AWS sees it.
+    pub(crate) principal: &'a Principal,
+    /// Number of parameters that are polled.
+    pub(crate) parameters: usize,
+    /// Requests a second that polling them at the requested intervals takes.
+    pub(crate) load: f64,
+    /// Requests a second that are allowed.
+    pub(crate) allowed: f64,
+    /// Time until the credentials should be checked, if AWS refused them.
+    pub(crate) check_due_in: Option<Duration>,
+}
+
+/// What follows from a reconcile.
+pub(crate) struct Conclusion {
+    /// The status to write.
+    pub(crate) status: StoreStatus,
+    /// The reason that its conditions show.
+    pub(crate) reason: Reason,
+    /// When to reconcile again without a trigger.
+    pub(crate) requeue_after: Option<Duration>,
+}
+
+/// Returns the conclusion.
+pub(crate) fn conclude(inputs: &Inputs<'_>) -> Conclusion {
+    let conditions = Conditions::new(&inputs.status.conditions, inputs.generation, inputs.now);
+    let status = StoreStatus {
+        observed_generation: inputs.generation,
+        subscribers: Some(i32::try_from(inputs.subscribers).unwrap_or(i32::MAX)),
+        ..inputs.status.clone()
+    };
+    match &inputs.connection {
+        Ok(connection) => Conclusion {
+            status: StoreStatus {
+                conditions: conditions.ready(Reason::Synced, &message(connection)),
+                identity: Some(CallerIdentityStatus {
+                    arn: connection.principal.arn.clone(),
+                    account: connection.principal.account.clone(),
+                }),
+                region: Some(connection.scope.region.clone()),
+                requests_per_second: Some(whole(connection.allowed)),
+                ..status
+            },
+            reason: Reason::Synced,
+            requeue_after: connection.check_due_in,
+        },
+        Err(fault) => Conclusion {
+            status: StoreStatus { conditions: conditions.not_ready(fault.reason, &fault.message), ..status },
+            reason: fault.reason,
+            requeue_after: Some(backoff::after_failure(fault.reason, BACKOFF_ATTEMPT, None, inputs.uid)),
+        },
+    }
+}
+
+fn message(connection: &ConnectionFacts<'_>) -> String {
+    let ConnectionFacts { scope, principal, parameters, load, allowed, .. } = connection;
+    let reads = format!("Reads account {} in region {} as {}.", scope.account, scope.region, principal.arn);
+    if load <= allowed {
+        return reads;
+    }
+    format!(
+        "{reads} Polling {parameters} parameters at the requested intervals takes {load:.1} requests a second, but only \
+         {allowed} are allowed, so changes are noticed up to {:.1} times later; raise spec.quota or the refresh intervals.",
+        load / allowed
+    )
+}
+
+/// Converts a rate, which is a whole number up to 10,000.
+#[expect(clippy::cast_possible_truncation, reason = "rates are whole numbers up to 10,000")]
+fn whole(requests_per_second: f64) -> i32 {
+    requests_per_second.round() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Condition, ConditionStatus, ConditionType};
+
+    fn concluded(connection: Result<ConnectionFacts<'_>, &Fault>, status: &StoreStatus) -> Conclusion {
+        let now = Timestamp::from_second(1).expect("a time");
+        conclude(&Inputs { uid: "uid", generation: Some(2), status, subscribers: 3, connection, now })
+    }
+
+    fn with_connection(facts: (usize, f64, f64), check_due_in: Option<Duration>) -> Conclusion {
+        let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "1".into() };
+        let principal = Principal { arn: "arn:role".into(), account: "1".into(), user_id: "id".into() };
+        let (parameters, load, allowed) = facts;
+        let connection =
+            ConnectionFacts { scope: &scope, principal: &principal, parameters, load, allowed, check_due_in };
+        concluded(Ok(connection), &StoreStatus::default())
+    }
+
+    fn ready(conclusion: &Conclusion) -> &Condition {
+        let mut conditions = conclusion.status.conditions.iter();
+        conditions.find(|condition| condition.type_ == ConditionType::Ready.as_str()).expect("Ready")
+    }
+
+    #[test]
+    fn a_connected_store_is_ready_and_waits_for_a_trigger() {
+        let conclusion = with_connection((10, 1.0, 20.0), None);
+        assert_eq!(ready(&conclusion).status, ConditionStatus::True);
+        assert_eq!(ready(&conclusion).message, "Reads account 1 in region eu-central-1 as arn:role.");
+        assert_eq!((conclusion.reason, conclusion.requeue_after), (Reason::Synced, None));
+        let StoreStatus { observed_generation, subscribers, region, requests_per_second, .. } = &conclusion.status;
+        assert_eq!((*observed_generation, *subscribers, *requests_per_second), (Some(2), Some(3), Some(20)));
+        assert_eq!(region.as_deref(), Some("eu-central-1"));
+    }
+
+    #[test]
+    fn a_store_that_is_polled_too_often_says_how_late_changes_are() {
+        let conclusion = with_connection((500, 40.0, 20.0), None);
+        let message = &ready(&conclusion).message;
+        assert!(message.contains("500 parameters") && message.contains("2.0 times later"), "{message}");
+    }
+
+    #[test]
+    fn refused_credentials_are_checked_again() {
+        let due = Some(Duration::from_secs(4));
+        assert_eq!(with_connection((1, 1.0, 20.0), due).requeue_after, due);
+    }
+
+    #[test]
+    fn a_fault_keeps_the_identity_and_is_retried() {
+        let before = StoreStatus { region: Some("eu-central-1".into()), ..StoreStatus::default() };
+        for (reason, shortest, longest) in
+            [(Reason::StoreNotReady, 8, 16), (Reason::CredentialsInvalid, 8, 16), (Reason::InvalidSpec, 270, 300)]
+        {
+            let fault = Fault::new(reason, "A sentence.".to_owned());
+            let conclusion = concluded(Err(&fault), &before);
+            assert_eq!((ready(&conclusion).status, conclusion.reason), (ConditionStatus::False, reason));
+            assert_eq!(conclusion.status.region, before.region);
+            let delay = conclusion.requeue_after.expect("a delay").as_secs();
+            assert!((shortest..=longest).contains(&delay), "{reason}: {delay}");
+        }
+    }
+}

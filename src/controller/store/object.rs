@@ -1,0 +1,107 @@
+//! Both kinds of stores as one type.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use crate::controller::index::StoreKey;
+use crate::{
+    api::{
+        AccessRule, ClusterParameterStore, DEFAULT_REVALIDATE_INTERVAL, Decryption, Interval, ParameterStore,
+        StoreStatus,
+    },
+    domain::audit::ObjectRef,
+    parameters::ReadMode,
+};
+
+/// A store of either kind.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreObject {
+    /// Kind, namespace and name.
+    pub(crate) key: StoreKey,
+    /// uid.
+    pub(crate) uid: String,
+    /// `metadata.generation`.
+    pub(crate) generation: Option<i64>,
+    /// `spec.region`.
+    pub(crate) region: Option<String>,
+    /// Namespace and name of the Secret with the credentials. `None` stands for the operator's own identity.
+    pub(crate) credentials: Option<(String, String)>,
+    /// What the store puts before every name and path; empty for nothing.
+    pub(crate) prefix: String,
+    /// The access rules. `None` for a namespaced store.
+    pub(crate) access: Option<Vec<AccessRule>>,
+    /// `spec.quota.requestsPerSecond`.
+    pub(crate) quota: Option<i32>,
+    /// How values are decrypted.
+    pub(crate) mode: ReadMode,
+    /// Interval at which unchanged values are decrypted again. `None` turns that off.
+    pub(crate) revalidate: Option<Duration>,
+    /// The status as the cache shows it.
+    pub(crate) status: StoreStatus,
+}
+
+impl StoreObject {
+    /// Returns the store as audit records name it.
+    pub(crate) fn audit_ref(&self) -> ObjectRef {
+        ObjectRef {
+            kind: self.key.kind.as_str(),
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.uid.clone(),
+            secret: None,
+            reason: "",
+        }
+    }
+}
+
+impl From<&ClusterParameterStore> for StoreObject {
+    fn from(store: &ClusterParameterStore) -> Self {
+        let secret = store.spec.identity.as_ref().map(|identity| &identity.credentials_secret_ref);
+        Self {
+            key: StoreKey::cluster(store),
+            uid: store.uid().unwrap_or_default(),
+            generation: store.metadata.generation,
+            region: store.spec.region.clone(),
+            credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
+            prefix: store.spec.prefix.clone().unwrap_or_default(),
+            access: Some(store.spec.access.clone()),
+            quota: store.spec.quota.map(|quota| quota.requests_per_second),
+            mode: mode(store.spec.decryption),
+            revalidate: revalidate(store.spec.revalidate_interval.as_ref()),
+            status: store.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl From<&ParameterStore> for StoreObject {
+    fn from(store: &ParameterStore) -> Self {
+        let namespace = store.namespace().unwrap_or_default();
+        let secret = store.spec.identity.credentials_secret_ref.name.clone();
+        Self {
+            key: StoreKey::namespaced(store),
+            uid: store.uid().unwrap_or_default(),
+            generation: store.metadata.generation,
+            region: store.spec.region.clone(),
+            credentials: Some((namespace, secret)),
+            prefix: store.spec.prefix.clone().unwrap_or_default(),
+            access: None,
+            quota: None,
+            mode: mode(store.spec.decryption),
+            revalidate: revalidate(store.spec.revalidate_interval.as_ref()),
+            status: store.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
+const fn mode(decryption: Option<Decryption>) -> ReadMode {
+    match decryption {
+        Some(Decryption::Direct) => ReadMode::Ciphertext,
+        Some(Decryption::ViaSsm) | None => ReadMode::Decrypt,
+    }
+}
+
+fn revalidate(interval: Option<&Interval>) -> Option<Duration> {
+    let interval = interval.map_or(DEFAULT_REVALIDATE_INTERVAL, |interval| interval.parse().unwrap_or_default());
+    (!interval.is_zero()).then_some(interval)
+}

@@ -1,0 +1,180 @@
+//! The cache as its users see it. As informers do in client-go, it keeps a local copy of remote state current and
+//! notifies those who watch it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::{sync::mpsc::UnboundedSender, task::JoinHandle, time::Instant};
+
+use crate::domain::{
+    audit::ObjectRef,
+    parameter::{
+        key::{ParameterKey, ParameterKeys},
+        name::ParameterRef,
+        path_query::PathQuery,
+        revision::{Metadata, Versions},
+        scope::Scope,
+    },
+    plan::types::{Lookups, Reads},
+};
+use crate::parameters::{
+    audited_client::AuditedClient,
+    batch::batcher::Batcher,
+    cache::{
+        key_discovery,
+        observation::Observation,
+        poll,
+        shared::Shared,
+        snapshot::{self, LookupResult, Snapshot},
+        subscription::{Subscriber, Subscription},
+        version_table::VersionTable,
+    },
+    port::ParameterApi,
+    quota::priority::Priority,
+    read_error::ReadError,
+};
+
+/// Watches the names and paths of one identity. Stops when dropped.
+pub(crate) struct Informer<A> {
+    shared: Arc<Shared<A>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl<A> Drop for Informer<A> {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl<A: ParameterApi> Informer<A> {
+    /// Starts polling. Sends the objects whose parameters changed to `changed`. `offset`, from 0 to 1, is where within
+    /// their period the first polls are made.
+    pub(crate) fn start(
+        client: Arc<AuditedClient<A>>,
+        batcher: Arc<Batcher<A>>,
+        scope: Scope,
+        changed: UnboundedSender<Subscriber>,
+        offset: f64,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(client, batcher, scope, changed, offset));
+        let tasks =
+            [tokio::spawn(poll::run(Arc::clone(&shared))), tokio::spawn(key_discovery::run(Arc::clone(&shared)))];
+        Self { shared, tasks }
+    }
+
+    /// Makes an object watch exactly this. With `check_now`, what was never seen is checked as soon as possible.
+    pub(crate) fn subscribe(
+        &self,
+        subscriber: &Subscriber,
+        object: ObjectRef,
+        subscription: Subscription,
+        check_now: bool,
+    ) {
+        self.shared.table().subscribe(subscriber, object, subscription, check_now, Instant::now());
+        self.shared.schedule_changed.notify_one();
+    }
+
+    /// Makes an object watch nothing.
+    pub(crate) fn unsubscribe(&self, subscriber: &Subscriber) {
+        self.shared.table().unsubscribe(subscriber);
+    }
+
+    /// Records what a read found. The name is not checked again before its time.
+    pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) {
+        self.shared.record(parameter_ref, observation);
+    }
+
+    /// Notes that a value was decrypted, and with which key if that is known.
+    pub(crate) fn decrypted(&self, parameter_ref: &ParameterRef, version: i64, key: Option<&str>) {
+        let mut table = self.shared.table();
+        table.decrypted(parameter_ref, Instant::now());
+        if key.is_some() {
+            table.keys.record(parameter_ref, version, key);
+            self.shared.key_unknown.notify_one();
+        }
+        // A key that decrypts is usable, whatever KMS said of it before.
+        let id = table.keys.id(parameter_ref, version).cloned();
+        let has_warning =
+            |id: &Arc<str>| self.shared.client.last_key_state(id).is_some_and(|state| state.trouble().is_some());
+        if let Some(id) = id.filter(has_warning) {
+            self.shared.client.forget_key_state(&id);
+            table.keys.describe_again(id);
+            self.shared.key_unknown.notify_one();
+        }
+    }
+
+    /// Restores the key of a version that was known before a restart.
+    pub(crate) fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
+        let mut table = self.shared.table();
+        if table.keys.id(parameter_ref, version).is_none() {
+            table.keys.record(parameter_ref, version, Some(key));
+            self.shared.key_unknown.notify_one();
+        }
+    }
+
+    /// Lists paths now: those that could not be listed before, or, with `refresh`, all. Waits until that is done.
+    pub(crate) async fn list(&self, queries: &BTreeSet<PathQuery>, priority: Priority, refresh: bool) {
+        let requests: Vec<_> = {
+            let mut table = self.shared.table();
+            let is_listed = |table: &VersionTable, query| {
+                table.listings.observation(query).is_some_and(|observation| observation.result.is_ok())
+            };
+            let due: Vec<_> = queries.iter().filter(|query| refresh || !is_listed(&table, query)).collect();
+            let now = Instant::now();
+            due.into_iter().filter_map(|query| table.listings.request(query, priority, refresh, now)).collect()
+        };
+        self.shared.schedule_changed.notify_one();
+        for ended in requests {
+            // Nothing is ever sent: the sender is dropped.
+            let _ = ended.await;
+        }
+    }
+
+    /// Returns what is known of these names.
+    pub(crate) fn snapshot(&self, reads: &Reads<'_>) -> Snapshot {
+        snapshot::snapshot(&self.shared.table(), reads)
+    }
+
+    /// Returns what is known of these lookups. `None` if one of them was never observed.
+    pub(crate) fn cached_lookup(&self, lookups: &Lookups) -> Option<LookupResult> {
+        snapshot::lookup(&self.shared.table(), &self.shared.scope, lookups)
+    }
+
+    /// Reports whether the version of a name is known.
+    pub(crate) fn has_version(&self, parameter_ref: &ParameterRef) -> bool {
+        self.shared.table().observation(parameter_ref).is_some_and(|observation| observation.result.is_ok())
+    }
+
+    /// Reports whether a name, or its version or label, is known not to exist.
+    pub(crate) fn is_absent(&self, parameter_ref: &ParameterRef) -> bool {
+        let table = self.shared.table();
+        let observation = table.observation(parameter_ref);
+        observation.is_some_and(|observation| observation.result.as_ref().is_err_and(ReadError::is_absence))
+    }
+
+    /// Returns when the newest change of any of these was observed.
+    pub(crate) fn changed_at<'a>(
+        &self,
+        names: impl Iterator<Item = &'a ParameterRef>,
+        queries: &BTreeSet<PathQuery>,
+    ) -> Option<Instant> {
+        let table = self.shared.table();
+        let names = names.filter_map(|parameter_ref| table.changed_at(parameter_ref));
+        names.chain(queries.iter().filter_map(|query| table.listings.changed_at(query))).max()
+    }
+
+    /// Returns what is known of the keys of these versions.
+    pub(crate) fn keys(&self, versions: &Versions) -> ParameterKeys {
+        let (table, client) = (self.shared.table(), &self.shared.client);
+        let key = |(parameter_ref, metadata): (&ParameterRef, &Option<Metadata>)| {
+            let id = table.keys.id(parameter_ref, metadata.as_ref()?.version)?;
+            let (is_described, state) = (client.is_key_described(id), client.last_key_state(id));
+            Some((parameter_ref.clone(), ParameterKey::new(id, is_described, state)))
+        };
+        versions.iter().filter_map(key).collect()
+    }
+
+    /// Returns the number of watched names, and the calls a second that polling takes.
+    pub(crate) fn load(&self) -> (usize, f64) {
+        self.shared.table().load()
+    }
+}

@@ -1,0 +1,67 @@
+//! What polling or reading found at one time.
+
+use std::sync::Arc;
+
+use crate::domain::{
+    parameter::{path_query::Children, revision::Metadata},
+    report::event::Access,
+};
+use crate::parameters::{batch::requests::ReadReply, read_error::ReadError};
+
+/// What was found of a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Observation {
+    /// The version, or why it is not known.
+    pub(crate) result: Result<Metadata, ReadError>,
+    /// The call that failed.
+    pub(crate) access: Option<Arc<Access>>,
+}
+
+impl Observation {
+    /// Returns the observation of a version.
+    pub(crate) const fn found(metadata: Metadata) -> Self {
+        Self { result: Ok(metadata), access: None }
+    }
+
+    /// Returns what the reply to a request says of the version.
+    pub(crate) fn of_reply(mut reply: ReadReply) -> Self {
+        let result = reply.metadata();
+        let access = reply.accesses.pop().filter(|_| result.is_err());
+        Self { result, access }
+    }
+
+    /// Reports whether a subscriber would act on the difference.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        differ(&self.result, &other.result, |one, other| one == other)
+    }
+}
+
+/// What listing a path found.
+#[derive(Clone, Debug)]
+pub(crate) struct PathObservation {
+    /// All parameters below the path, or why they are not known.
+    pub(crate) result: Result<Children, ReadError>,
+    /// The call that failed.
+    pub(crate) access: Option<Arc<Access>>,
+}
+
+impl PathObservation {
+    /// Returns the observation of all parameters below a path.
+    pub(crate) const fn found(children: Children) -> Self {
+        Self { result: Ok(children), access: None }
+    }
+
+    /// Reports whether a subscriber would act on the difference: other parameters, or another error. Versions are
+    /// compared name by name.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        differ(&self.result, &other.result, |one, other| one.keys().eq(other.keys()))
+    }
+}
+
+fn differ<T>(one: &Result<T, ReadError>, other: &Result<T, ReadError>, equal: impl Fn(&T, &T) -> bool) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => !equal(one, other),
+        (Err(one), Err(other)) => one.to_string() != other.to_string(),
+        _ => true,
+    }
+}

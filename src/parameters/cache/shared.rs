@@ -1,0 +1,80 @@
+//! What the polling tasks and the users of the cache share.
+//!
+//! # Concurrency
+//!
+//! One mutex guards the table. It is held for in-memory work only and never across an `.await`. Two tasks run for as
+//! long as the informer exists: `poll`, which starts a task for everything that is due, and `key_discovery`. Each
+//! listens to a `Notify` of its own and reads the table again whenever it is woken; `notify_one` stores one permit
+//! while nobody listens, so that no wake-up is lost.
+//!
+//! Observations are recorded under the lock, and their subscribers notified after it: a subscriber that is notified
+//! always finds the new observation.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{
+    sync::{Notify, mpsc::UnboundedSender},
+    time::Instant,
+};
+
+use crate::domain::parameter::{name::ParameterRef, scope::Scope};
+use crate::parameters::{
+    audited_client::AuditedClient,
+    batch::batcher::Batcher,
+    cache::{observation::Observation, subscription::Subscriber, version_table::VersionTable},
+};
+
+/// What the polling tasks and the users of the cache share.
+pub(crate) struct Shared<A> {
+    pub(crate) client: Arc<AuditedClient<A>>,
+    pub(crate) batcher: Arc<Batcher<A>>,
+    pub(crate) scope: Scope,
+    table: Mutex<VersionTable>,
+    /// Wakes the polling task after something else may be due.
+    pub(crate) schedule_changed: Notify,
+    /// Wakes the key discovery after a key may be unknown.
+    pub(crate) key_unknown: Notify,
+    changed: UnboundedSender<Subscriber>,
+}
+
+impl<A> Shared<A> {
+    /// Returns the shared state of an empty cache. Changes are sent to `changed`; `offset` shifts the polls, see
+    /// [`VersionTable`].
+    pub(crate) fn new(
+        client: Arc<AuditedClient<A>>,
+        batcher: Arc<Batcher<A>>,
+        scope: Scope,
+        changed: UnboundedSender<Subscriber>,
+        offset: f64,
+    ) -> Self {
+        let table = Mutex::new(VersionTable::new(offset));
+        let (schedule_changed, key_unknown) = (Notify::new(), Notify::new());
+        Self { client, batcher, scope, table, schedule_changed, key_unknown, changed }
+    }
+
+    /// Locks the table.
+    pub(crate) fn table(&self) -> MutexGuard<'_, VersionTable> {
+        self.table.lock()
+    }
+
+    /// Records an observation and notifies the subscribers that have to act on it.
+    pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) {
+        let (subscribers, is_key_unknown) = {
+            let mut table = self.table();
+            (table.observe(parameter_ref, observation, Instant::now()), table.keys.has_work())
+        };
+        if is_key_unknown {
+            self.key_unknown.notify_one();
+        }
+        self.notify(subscribers);
+    }
+
+    /// Notifies subscribers of a change.
+    pub(crate) fn notify(&self, subscribers: impl IntoIterator<Item = Subscriber>) {
+        for subscriber in subscribers {
+            // The receiver is dropped only when the process ends.
+            let _ = self.changed.send(subscriber);
+        }
+    }
+}

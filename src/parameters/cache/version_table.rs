@@ -1,0 +1,309 @@
+//! Which names are watched, by whom, and what was last observed of each. Pure; time is an argument.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::domain::{audit::ObjectRef, parameter::name::ParameterRef};
+use crate::parameters::{
+    cache::{
+        key_table::KeyTable,
+        listings::Listings,
+        observation::Observation,
+        revalidation::RevalidationSchedule,
+        running_checks::RunningChecks,
+        subscription::{Subscriber, Subscription, WatchOptions},
+        sweep::{SweepSchedule, interval_of},
+    },
+    port::ReadMode,
+};
+
+/// Everything that one identity watches, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct VersionTable {
+    /// A number from 0 to 1 by which polls are shifted, so that operators that start together do not poll together.
+    offset: f64,
+    names: HashMap<ParameterRef, WatchedName>,
+    subscriptions: HashMap<Subscriber, (ObjectRef, Subscription)>,
+    /// Names to check as soon as the rate limit allows.
+    urgent: BTreeSet<ParameterRef>,
+    sweeps: SweepSchedule,
+    revalidations: RevalidationSchedule,
+    /// The version checks that are running.
+    pub(crate) checks: RunningChecks,
+    /// The watched paths.
+    pub(crate) listings: Listings,
+    /// The keys of the names.
+    pub(crate) keys: KeyTable,
+}
+
+#[derive(Debug, Default)]
+struct WatchedName {
+    subscribers: HashMap<Subscriber, WatchOptions>,
+    /// The class that it is swept with. `None` if it is not polled.
+    interval: Option<Duration>,
+    observation: Option<Observation>,
+    /// When it was last checked, or became known otherwise.
+    checked_at: Option<Instant>,
+    /// When it was last observed to differ from before.
+    changed_at: Option<Instant>,
+}
+
+impl WatchedName {
+    fn shortest(&self, interval: impl Fn(&WatchOptions) -> Option<Duration>) -> Option<Duration> {
+        self.subscribers.values().filter_map(interval).min()
+    }
+
+    /// Reports whether the parameter is known not to be encrypted.
+    fn is_plain(&self) -> bool {
+        let metadata = self.observation.as_ref().and_then(|observation| observation.result.as_ref().ok());
+        metadata.is_some_and(|metadata| metadata.type_ != "SecureString")
+    }
+}
+
+impl VersionTable {
+    /// Returns an empty table.
+    pub(crate) fn new(offset: f64) -> Self {
+        Self {
+            offset,
+            names: HashMap::new(),
+            subscriptions: HashMap::new(),
+            urgent: BTreeSet::new(),
+            sweeps: SweepSchedule::new(offset),
+            revalidations: RevalidationSchedule::default(),
+            checks: RunningChecks::default(),
+            listings: Listings::default(),
+            keys: KeyTable::default(),
+        }
+    }
+
+    /// Makes a subscriber watch exactly this. With `check_now`, names and paths that were never seen are checked as soon
+    /// as possible. Otherwise the subscriber is about to read them, and they count as checked `now`.
+    pub(crate) fn subscribe(
+        &mut self,
+        subscriber: &Subscriber,
+        object: ObjectRef,
+        subscription: Subscription,
+        check_now: bool,
+        now: Instant,
+    ) {
+        let before = self.subscriptions.remove(subscriber).map(|(_, subscription)| subscription);
+        if before.as_ref() != Some(&subscription) {
+            self.replace(subscriber, &before.unwrap_or_default(), &subscription, check_now, now);
+        }
+        for (query, interval) in &subscription.paths {
+            let share = fraction(query, self.offset);
+            self.listings.subscribe(query, subscriber, *interval, (check_now, share), now);
+        }
+        self.observe_listed(&subscription, now);
+        if check_now {
+            let unseen: Vec<_> = subscription.names.keys().filter(|name| self.is_unseen(name)).cloned().collect();
+            self.urgent.extend(unseen);
+        }
+        self.subscriptions.insert(subscriber.clone(), (object, subscription));
+    }
+
+    fn replace(
+        &mut self,
+        subscriber: &Subscriber,
+        before: &Subscription,
+        after: &Subscription,
+        check_now: bool,
+        now: Instant,
+    ) {
+        for name in before.names.keys().filter(|name| !after.names.contains_key(*name)) {
+            self.remove_subscriber(subscriber, name);
+        }
+        for query in before.paths.keys().filter(|query| !after.paths.contains_key(*query)) {
+            self.listings.unsubscribe(query, subscriber);
+        }
+        for (name, options) in &after.names {
+            let checked_at = Some(now).filter(|_| !check_now);
+            let new = || WatchedName { checked_at, ..WatchedName::default() };
+            self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), *options);
+            self.update_interval(name);
+            self.plan_revalidation(name, now);
+        }
+    }
+
+    /// Takes what a listing has shown of names that were never seen, so that they need not be checked.
+    fn observe_listed(&mut self, subscription: &Subscription, now: Instant) {
+        if subscription.paths.is_empty() {
+            return;
+        }
+        let listed =
+            |name: &ParameterRef| Some((name.clone(), self.listings.child(subscription.paths.keys(), name)?.clone()));
+        let unseen = subscription.names.keys().filter(|name| self.is_unseen(name));
+        let listed: Vec<_> = unseen.filter_map(listed).collect();
+        for (name, metadata) in listed {
+            self.observe(&name, Observation::found(metadata), now);
+        }
+    }
+
+    fn is_unseen(&self, name: &ParameterRef) -> bool {
+        self.names.get(name).is_some_and(|watched| watched.observation.is_none())
+    }
+
+    /// Removes a subscriber, and the names that only it watched.
+    pub(crate) fn unsubscribe(&mut self, subscriber: &Subscriber) {
+        let Some((_, subscription)) = self.subscriptions.remove(subscriber) else { return };
+        for name in subscription.names.keys() {
+            self.remove_subscriber(subscriber, name);
+        }
+        for query in subscription.paths.keys() {
+            self.listings.unsubscribe(query, subscriber);
+        }
+    }
+
+    fn remove_subscriber(&mut self, subscriber: &Subscriber, name: &ParameterRef) {
+        let Some(watched) = self.names.get_mut(name) else { return };
+        watched.subscribers.remove(subscriber);
+        let is_unwatched = watched.subscribers.is_empty();
+        self.update_interval(name);
+        self.update_revalidation(name);
+        if is_unwatched {
+            self.names.remove(name);
+            self.keys.forget(name);
+            self.urgent.remove(name);
+            self.checks.stop(name);
+        }
+    }
+
+    /// Records an observation. Returns the subscribers that have to act on it.
+    pub(crate) fn observe(&mut self, name: &ParameterRef, observation: Observation, now: Instant) -> Vec<Subscriber> {
+        self.urgent.remove(name);
+        let Some(watched) = self.names.get_mut(name) else { return Vec::new() };
+        let is_changed = watched.observation.as_ref().is_none_or(|before| before.differs(&observation));
+        if let Ok(metadata) = &observation.result
+            && is_changed
+            && metadata.type_ == "SecureString"
+            && !name.is_reference()
+        {
+            self.keys.version_observed(name, metadata.version);
+        }
+        watched.observation = Some(observation);
+        let before = watched.checked_at.replace(now);
+        self.sweeps.checked(name, watched.interval, before, now);
+        if !is_changed {
+            return Vec::new();
+        }
+        watched.changed_at = Some(now);
+        watched.subscribers.keys().cloned().collect()
+    }
+
+    /// Returns what was last observed of a name.
+    pub(crate) fn observation(&self, name: &ParameterRef) -> Option<&Observation> {
+        self.names.get(name)?.observation.as_ref()
+    }
+
+    /// Returns when a name was last checked.
+    pub(crate) fn checked_at(&self, name: &ParameterRef) -> Option<Instant> {
+        self.names.get(name)?.checked_at
+    }
+
+    /// Returns when a name was last observed to differ from before.
+    pub(crate) fn changed_at(&self, name: &ParameterRef) -> Option<Instant> {
+        self.names.get(name)?.changed_at
+    }
+
+    /// Returns the names to check now, and when to ask again. Each check is to be ended when it is over.
+    pub(crate) fn take_due_checks(&mut self, now: Instant) -> (Vec<ParameterRef>, Option<Instant>) {
+        let (swept, next) = self.sweeps.take_due(now);
+        for name in &swept {
+            if let Some(watched) = self.names.get_mut(name) {
+                watched.checked_at = Some(now);
+            }
+        }
+        let mut due: Vec<_> = std::mem::take(&mut self.urgent).into_iter().chain(swept).collect();
+        due.retain(|name| self.checks.begin(name));
+        (due, next)
+    }
+
+    /// Returns the values to decrypt again, at most those of one call, with how they are decrypted; and when to ask
+    /// again.
+    pub(crate) fn take_due_revalidations(&mut self, now: Instant) -> (Vec<(ParameterRef, ReadMode)>, Option<Instant>) {
+        let mode = |name: ParameterRef| {
+            let watched = self.names.get(&name)?;
+            // Decrypting a value that is not encrypted proves nothing.
+            let options = watched.subscribers.values().filter(|o| o.revalidate.is_some() && !watched.is_plain());
+            let options = options.min_by_key(|options| (options.revalidate, options.mode))?;
+            Some((name, options.mode))
+        };
+        let due = self.revalidations.take_due(now).into_iter().filter_map(mode).collect();
+        (due, self.revalidations.next())
+    }
+
+    /// Notes that a value was decrypted.
+    pub(crate) fn decrypted(&mut self, name: &ParameterRef, now: Instant) {
+        if let Some(interval) = self.revalidations.interval(name) {
+            // Up to a tenth early, so that values that were read together are not due together for ever.
+            let at = now + interval.mul_f64(1.0 - 0.1 * fraction(name, self.offset));
+            self.revalidations.plan(name, at, interval);
+        }
+    }
+
+    /// Returns the subscribers of a name.
+    pub(crate) fn subscribers(&self, name: &ParameterRef) -> impl Iterator<Item = &Subscriber> {
+        self.names.get(name).into_iter().flat_map(|watched| watched.subscribers.keys())
+    }
+
+    /// Returns the objects that watch a name, for the audit.
+    pub(crate) fn objects(&self, name: &ParameterRef) -> Vec<ObjectRef> {
+        self.subscribers(name).filter_map(|subscriber| self.object(subscriber)).cloned().collect()
+    }
+
+    /// Returns the object of a subscriber, for the audit.
+    pub(crate) fn object(&self, subscriber: &Subscriber) -> Option<&ObjectRef> {
+        self.subscriptions.get(subscriber).map(|(object, _)| object)
+    }
+
+    /// Returns the number of watched names, and the calls a second that polling takes.
+    pub(crate) fn load(&self) -> (usize, f64) {
+        (self.names.len(), self.sweeps.load() + self.listings.load())
+    }
+
+    /// Sweeps a name at the shortest interval of its subscribers.
+    fn update_interval(&mut self, name: &ParameterRef) {
+        let Some(watched) = self.names.get_mut(name) else { return };
+        let interval = interval_of(name, watched.shortest(|options| options.interval));
+        let before = std::mem::replace(&mut watched.interval, interval);
+        if interval != before {
+            self.sweeps.move_name(name, watched.checked_at, (before, interval));
+        }
+    }
+
+    /// Plans when a value is decrypted again, at the shortest interval of its subscribers. Nobody knows when it was
+    /// decrypted last, so the first time is anywhere within the interval.
+    fn plan_revalidation(&mut self, name: &ParameterRef, now: Instant) {
+        let Some(watched) = self.names.get(name) else { return };
+        match watched.shortest(|options| options.revalidate) {
+            None => self.revalidations.forget(name),
+            Some(interval) if self.revalidations.interval(name) == Some(interval) => {}
+            Some(interval) => {
+                let at = now + interval.mul_f64(fraction(name, self.offset));
+                self.revalidations.plan(name, at, interval);
+            }
+        }
+    }
+
+    /// Updates how often a value is decrypted again after a subscriber has left. The planned time stays.
+    fn update_revalidation(&mut self, name: &ParameterRef) {
+        let Some(watched) = self.names.get(name) else { return };
+        match watched.shortest(|options| options.revalidate) {
+            None => self.revalidations.forget(name),
+            Some(interval) => self.revalidations.set_interval(name, interval),
+        }
+    }
+}
+
+/// Returns a number from 0 to 1 that depends on a name and `offset` only.
+fn fraction(name: &impl Hash, offset: f64) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let bits = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
+    (f64::from(bits) / f64::from(u32::MAX) + offset).fract()
+}
