@@ -43,7 +43,6 @@ impl ParameterApi for AwsApi {
         let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
         let result = request.customize().interceptor(capture.clone()).send().await.map(|output| GetParametersResult {
             parameters: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
-            invalid_parameters: output.invalid_parameters.unwrap_or_default(),
         });
         let parameters = json!({"names": names, "withDecryption": decrypt});
         self.call(GET_PARAMETERS, parameters, &capture, result)
