@@ -44,7 +44,6 @@ impl ParameterApi for AwsApi {
         let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
         let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersResult {
             parameters: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
-            invalid_parameters: output.invalid_parameters.unwrap_or_default(),
         });
         let parameters = json!({"names": names, "withDecryption": decrypt});
         self.call(GET_PARAMETERS, parameters, &recorder, result)
@@ -176,7 +175,7 @@ fn key_state(key: &str, metadata: Option<&KeyMetadata>) -> KeyState {
             .and_then(|metadata| metadata.key_state.as_ref())
             .map_or("Unknown", |state| state.as_str())
             .to_owned(),
-        deletion_date: deletion_date.and_then(|date| Timestamp::from_second(date.secs()).ok()).map(to_seconds),
+        deletion_date: deletion_date.and_then(|date| Timestamp::from_second(date.secs()).ok()).map(to_rfc3339),
     }
 }
 

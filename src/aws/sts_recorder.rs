@@ -153,7 +153,7 @@ impl InFlightCall {
         Ok(Response::map(response, |_| SdkBody::from(body.clone())))
     }
 
-    fn finish(&mut self, session: Option<Session>, error: Option<&AwsError>) {
+    fn finish(&mut self, session: Option<RoleSession>, error: Option<&AwsError>) {
         if let Some(call) = self.call.take() {
             self.recorder.record(call, session, error);
         }
@@ -193,10 +193,10 @@ fn fields(body: &[u8]) -> BTreeMap<&'static str, String> {
     fields
 }
 
-fn session(fields: &BTreeMap<&str, String>) -> Session {
+fn session(fields: &BTreeMap<&str, String>) -> RoleSession {
     let field = |name: &str| fields.get(name).cloned();
     let web_identity = field("SubjectFromWebIdentityToken").zip(field("Provider")).zip(field("Audience"));
-    Session {
+    RoleSession {
         access_key_id: field("AccessKeyId"),
         assumed_role_id: field("AssumedRoleId"),
         arn: field("Arn"),
@@ -231,7 +231,7 @@ impl std::fmt::Debug for Recorder {
 
 impl Recorder {
     /// Writes the audit record. It names no object, since all objects share the session.
-    fn record(&self, call: StsCall, session: Option<Session>, error: Option<&AwsError>) {
+    fn record(&self, call: StsCall, session: Option<RoleSession>, error: Option<&AwsError>) {
         let StsCall { event_name, request_parameters, role, recorder } = call;
         let mut api_call = recorder.api_call((EVENT_SOURCE, event_name), &self.region, request_parameters, error);
         api_call.resources = role.iter().map(|role| Resource::role(role)).collect();

@@ -8,7 +8,7 @@ use kube::{
 
 use crate::{
     api::{ClusterParameterStore, ParameterStore},
-    domain::access::grant,
+    domain::access::namespace,
     kubernetes::watches::{SecretMeta, Watches},
 };
 
@@ -51,9 +51,9 @@ impl Caches {
     }
 
     /// Returns a namespace as access rules see it, or `None` if it does not exist or is being deleted.
-    pub(crate) fn namespace(&self, name: &str) -> Option<grant::Namespace> {
+    pub(crate) fn namespace(&self, name: &str) -> Option<namespace::Namespace> {
         let namespace = self.namespaces.get(&ObjectRef::new(name))?;
-        namespace.metadata.deletion_timestamp.is_none().then(|| grant::Namespace {
+        namespace.metadata.deletion_timestamp.is_none().then(|| namespace::Namespace {
             name: name.to_owned(),
             labels: namespace.metadata.labels.clone().unwrap_or_default(),
         })

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::kubernetes::secrets::errors::shortened;
+use crate::kubernetes::secrets::errors::truncate;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
     domain::{audit::to_rfc3339, report::rollouts::Rollout},
@@ -136,7 +136,7 @@ fn failed(error: &Error) -> Rollout {
         Error::Api(status) if status.code == 404 => Rollout::Missing,
         Error::Api(status) if status.code == 403 => Rollout::Forbidden,
         Error::Api(status) => {
-            Rollout::Failed(format!("the API server answered {}: {}", status.code, shortened(&status.message)))
+            Rollout::Failed(format!("the API server answered {}: {}", status.code, truncate(&status.message)))
         }
         _ => Rollout::Failed("the API server cannot be reached".to_owned()),
     }

@@ -62,8 +62,8 @@ impl<A: ParameterApi> AuditedClient<A> {
         id
     }
 
-    /// Returns what KMS says of a key, or said within the last five minutes. `None` if KMS does not tell. `failure` is
-    /// the error that the key caused, or empty: KMS is asked again when the error is another than before.
+    /// Returns what KMS says of a key, or said within the last five minutes. `None` if the call fails. `failure` is
+    /// the error that the key caused, or empty: the key is described again when the error is not the same as before.
     pub(crate) async fn key_state(
         self: &Arc<Self>,
         key: &str,
@@ -71,15 +71,15 @@ impl<A: ParameterApi> AuditedClient<A> {
         objects: &[ObjectRef],
     ) -> Option<KeyState> {
         let _only_one = self.describe_key.lock().await;
-        if let Some(recent) = self.key_states.lock().recent(key, failure, Instant::now()) {
-            return recent;
+        if let Some(described) = self.key_states.lock().recent(key, failure, Instant::now()) {
+            return described.state.clone();
         }
         let permit = self.rate_limits.kms.acquire(Instant::now()).await;
         let objects: Vec<_> = objects.iter().map(|object| object.with_purpose(Purpose::KeyState)).collect();
-        let (client, asked) = (Arc::clone(self), key.to_owned());
+        let (client, key_id) = (Arc::clone(self), key.to_owned());
         let state = run_to_end(async move {
-            let Attempt { mut call, result } = client.api.describe_key(&asked).await;
-            let named = |error: &AwsError| key_arn(&error.message).or_else(|| key_arn(&asked)).map(Resource::key);
+            let Attempt { mut call, result } = client.api.describe_key(&key_id).await;
+            let named = |error: &AwsError| key_arn(&error.message).or_else(|| key_arn(&key_id)).map(Resource::key);
             let key = result.as_ref().map_or_else(named, |state| Some(Resource::key(&state.arn)));
             call.resources = key.into_iter().collect();
             client.record(&call, Vec::new(), objects);
@@ -91,7 +91,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         state
     }
 
-    /// Reports whether KMS was asked about a key.
+    /// Reports whether a call of `DescribeKey` was made for a key.
     pub(crate) fn is_key_described(&self, key: &str) -> bool {
         self.key_states.lock().is_described(key)
     }
@@ -107,7 +107,7 @@ impl<A: ParameterApi> AuditedClient<A> {
     }
 
     /// Asks KMS about the key that made a call fail, to explain the failure. `None` if the call failed for another
-    /// reason, or if KMS does not tell.
+    /// reason, or if KMS does not describe the key.
     pub(crate) async fn unavailable_key(self: &Arc<Self>, error: &AwsError, objects: &[ObjectRef]) -> Option<KeyState> {
         let arn = key_arn(&error.message).filter(|_| error.kind == AwsErrorKind::KeyUnavailable)?;
         self.key_state(arn, error.stable_message(), objects).await

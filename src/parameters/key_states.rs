@@ -13,22 +13,23 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct KeyStates(HashMap<String, Described>);
 
+/// A response of `DescribeKey`.
 #[derive(Debug)]
-struct Described {
+pub(crate) struct Described {
     at: Instant,
-    /// The failure that KMS was asked about the key for. Empty if there was none.
+    /// The failure that made the client describe the key. Empty if there was none.
     failure: String,
-    /// `None` if the call failed.
-    state: Option<KeyState>,
+    /// The state of the key. `None` if the call failed.
+    pub(crate) state: Option<KeyState>,
 }
 
 impl KeyStates {
-    /// Returns a response that is recent enough to be reused: the state, or `None` if KMS did not tell it. A new
-    /// `failure` needs a new response, since the state of the key has probably changed.
-    pub(crate) fn recent(&self, key: &str, failure: &str, now: Instant) -> Option<Option<KeyState>> {
+    /// Returns a response that is recent enough to be reused. A new `failure` needs a new response, since the state of
+    /// the key has probably changed.
+    pub(crate) fn recent(&self, key: &str, failure: &str, now: Instant) -> Option<&Described> {
         let described = self.0.get(key)?;
         let is_recent = now.saturating_duration_since(described.at) < MAX_AGE;
-        (is_recent && (failure.is_empty() || described.failure == failure)).then(|| described.state.clone())
+        (is_recent && (failure.is_empty() || described.failure == failure)).then_some(described)
     }
 
     /// Stores a response, also under the ARN of the key, because AWS errors name keys by their ARN.
@@ -39,7 +40,7 @@ impl KeyStates {
         }
     }
 
-    /// Reports whether KMS was asked about a key.
+    /// Reports whether a call of `DescribeKey` was made for a key.
     pub(crate) fn is_described(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }

@@ -49,7 +49,7 @@ pub(crate) async fn decrypt_all<A: ParameterApi>(
     object: &ObjectRef,
 ) -> KmsDecryption {
     let encrypted: BTreeSet<_> =
-        plan.keys.values().filter_map(|source| Some((&source.parameter_ref, source.kms_decrypt.as_ref()?))).collect();
+        plan.values().filter_map(|source| Some((&source.parameter_ref, source.kms_decrypt.as_ref()?))).collect();
     let present = encrypted.into_iter().filter_map(|(parameter_ref, options)| {
         let metadata = reading.versions.get(parameter_ref)?.as_ref()?;
         Some((Encrypted { parameter_ref, metadata, options }, reading.values.get(parameter_ref)?))

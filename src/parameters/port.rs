@@ -40,8 +40,6 @@ pub(crate) struct Attempt<T> {
 pub(crate) struct GetParametersResult {
     /// The parameters that were found, in alphabetical order whatever the order of the request.
     pub(crate) parameters: Vec<Parameter>,
-    /// Requested names that do not exist, or not with the requested version or label.
-    pub(crate) invalid_parameters: Vec<String>,
 }
 
 /// One version of a parameter.

@@ -12,7 +12,7 @@ use crate::domain::{
     Fault,
     audit::{AuditSink, ObjectRef, Principal, aws_error::AwsError},
     parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
-    plan::types::{Lookups, Plan, Reads},
+    plan::types::{Lookups, Plan, Read, Reads},
     report::event::Access,
     schedule::decide::Purpose,
 };
@@ -202,7 +202,7 @@ impl<A: ParameterApi> Reader<A> {
     ) -> Reading {
         // A call that began after a change was observed returns the changed value, whoever it was made for.
         let not_before = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads, &Lookups::default()));
-        let request = |(parameter_ref, read): (&&ParameterRef, &crate::domain::plan::plan::Read)| {
+        let request = |(parameter_ref, read): (&&ParameterRef, &Read)| {
             let request = ReadRequest {
                 parameter_ref: (*parameter_ref).clone(),
                 mode,

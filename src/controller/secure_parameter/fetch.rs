@@ -96,12 +96,12 @@ async fn decrypt_again<'p>(
 ) -> Result<Fetched<'p>, Attempt> {
     let object = read.inputs.audit_reference().with_purpose(purpose);
     let reader = &read.connection.reader;
-    let KmsDecryption { opened, accesses, fault } =
+    let KmsDecryption { plaintexts, accesses, fault } =
         reader.kms_decrypt_all(&fetched.plan, &fetched.reading, &object).await;
     fetched.accesses.extend(accesses);
     match fault {
         Some(fault) => Err(fetched.failed(fault, read.basis())),
-        None => Ok(Fetched { plaintexts: opened, ..fetched }),
+        None => Ok(Fetched { plaintexts, ..fetched }),
     }
 }
 
@@ -221,8 +221,8 @@ impl<'p> Fetched<'p> {
         keys: usize,
         keys_by_parameter: KeysByParameter,
     ) -> Attempt {
-        let Reading { versions, detours, .. } = self.reading;
-        let fallbacks = detours.into_iter().map(|(parameter, why): (ParameterRef, _)| (parameter, why.to_string()));
+        let Reading { versions, fallbacks, .. } = self.reading;
+        let fallbacks = fallbacks.into_iter().map(|(parameter, why): (ParameterRef, _)| (parameter, why.to_string()));
         let written = Written {
             at: Timestamp::now(),
             purpose,

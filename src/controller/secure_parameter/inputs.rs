@@ -66,7 +66,7 @@ impl<'a> Inputs<'a> {
     pub(super) fn gather(object: &'a SecureParameter, context: &Context) -> Self {
         let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
         let uptime = context.uptime();
-        let state = context.states.get(&uid, object.status.as_ref(), uptime);
+        let state = context.object_states.get(&uid, object.status.as_ref(), uptime);
         let (kind, store) = object.spec.store();
         let store_key = StoreKey::of(object);
         let recorded = state.status.secret.as_ref().map(|secret| secret.name.as_str());

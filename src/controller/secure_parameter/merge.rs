@@ -7,7 +7,7 @@ use crate::controller::secure_parameter::{
 };
 use crate::{
     api::{Reason, ReclaimPolicy, names::merge_manager},
-    controller::{context::Context, locked},
+    controller::context::Context,
     domain::{
         Fault,
         ownership::{
@@ -61,7 +61,7 @@ fn fields_before<'k>(inputs: &Inputs<'_>, uid: &str, keys: impl Iterator<Item = 
 /// A field manager, by the name of the object if it is one of ours.
 fn holder(inputs: &Inputs<'_>, context: &Context, manager: &str) -> String {
     let uid = manager.strip_prefix(&merge_manager(""));
-    let name = uid.and_then(|uid| context.index.lock().living(&inputs.namespace, uid));
+    let name = uid.and_then(|uid| context.index.lock().name_of(&inputs.namespace, uid));
     name.map_or_else(|| manager.to_owned(), |name| format!("SecureParameter {name}"))
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn publish(
     let Conclusion { mut state, writes_status, events, wake, reason, news, credentials_refused } = conclusion;
     let written = if writes_status { write_status(inputs, context, &mut state).await } else { Ok(()) };
     if context.index.lock().contains(&inputs.uid) {
-        context.states.set(&inputs.uid, state);
+        context.object_states.set(&inputs.uid, state);
     }
     for (event, time) in events {
         create_event(inputs, context, event, time).await;
@@ -42,7 +42,7 @@ pub(super) async fn publish(
 
 async fn write_status(inputs: &Inputs<'_>, context: &Context, state: &mut ObjectState) -> Result<(), kube::Error> {
     // An object of the same name may exist by now, and an apply to a status cannot be pinned to a uid.
-    if context.index.lock().living(&inputs.namespace, &inputs.uid).is_none() {
+    if context.index.lock().name_of(&inputs.namespace, &inputs.uid).is_none() {
         return Ok(());
     }
     match context.statuses.secure_parameter(&inputs.namespace, &inputs.name, &state.status).await {

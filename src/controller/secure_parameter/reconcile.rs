@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use kube::runtime::controller::Action;
+use kube::{ResourceExt, runtime::controller::Action};
 
 use crate::controller::secure_parameter::{
     apply::{SecretWriter, write_precondition},
@@ -23,7 +23,10 @@ use crate::controller::secure_parameter::{
 };
 use crate::{
     api::{DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter},
-    controller::{context::Context, observed::Reconciled},
+    controller::{
+        context::Context,
+        observed::{Reconciled, observed},
+    },
     domain::{
         access::read_authority::ReadAuthority,
         plan::{plan::plan, types::Plan},
@@ -40,8 +43,15 @@ use crate::{
 ///
 /// # Errors
 /// The error of the API server if the status cannot be written.
-pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: &Context) -> Result<Reconciled, kube::Error> {
-    let inputs = Inputs::gather(&object, context);
+pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
+    let (namespace, name) = (object.namespace(), object.name_any());
+    let line = Box::pin(reconcile_object(&object, &context));
+    observed(&context, "SecureParameter", namespace.as_deref(), &name, line).await
+}
+
+/// The whole line.
+async fn reconcile_object(object: &SecureParameter, context: &Context) -> Result<Reconciled, kube::Error> {
+    let inputs = Inputs::gather(object, context);
     if object.metadata.deletion_timestamp.is_some() {
         return Ok(finalize(&inputs, context).await);
     }

@@ -73,7 +73,7 @@ async fn decrypt<A: ParameterApi>(
     deliver_error(vec![name], error, key, &accesses[1]);
 }
 
-/// Reports whether Parameter Store may decrypt what KMS refused: AWS manages the key, KMS does not tell who does, or the
+/// Reports whether Parameter Store may decrypt what KMS refused: AWS manages the key, its manager is not known, or the
 /// value is not KMS ciphertext after all.
 async fn may_succeed_through_ssm<A: ParameterApi>(shared: &Shared<A>, error: &AwsError, name: &QueuedName) -> bool {
     if error.code.as_deref() == Some("InvalidCiphertextException") {

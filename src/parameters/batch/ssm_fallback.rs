@@ -13,7 +13,7 @@ const MAX_AGE: Duration = Duration::from_secs(3_600);
 pub(crate) enum SsmFallback {
     /// The value is an envelope of the advanced tier.
     AdvancedTier,
-    /// AWS manages the key, or KMS does not tell who does.
+    /// AWS manages the key, or its manager is not known.
     ManagedKey,
 }
 

@@ -16,11 +16,11 @@ use crate::parameters::{
     port::{ParameterApi, ParameterDescription},
 };
 
-/// How long to wait for more names, and between two looks at whether reads go first.
+/// How long to wait for more names, and between two checks whether reads go first.
 const BATCH_WINDOW: Duration = Duration::from_secs(1);
 /// How long reads may go first.
 const MAX_DELAY: Duration = Duration::from_secs(60);
-/// How often the state of every key is asked for.
+/// How often every key is described again.
 const KEY_CHECK: Duration = Duration::from_secs(3_600);
 /// Delay after a call that was denied.
 const RETRY_DENIED: Duration = Duration::from_secs(3_600);
@@ -99,14 +99,14 @@ async fn describe<A: ParameterApi>(
     Ok(descriptions)
 }
 
-/// Asks KMS for the state of keys that are new or due. Returns the names whose key is in another state than before.
+/// Has KMS describe the keys that are new or due. Returns the names whose key is in another state than before.
 async fn describe_keys<A: ParameterApi>(shared: &Shared<A>) -> Vec<ParameterRef> {
     let keys = shared.table().keys.take_undescribed();
     let mut changed = Vec::new();
     for key in keys {
         let names: Vec<_> = shared.table().keys.encrypted_by(&key).cloned().collect();
         let state = shared.client.key_state(&key, "", &objects(shared, &names)).await;
-        // Compared with what was reported rather than with what is known: a failed read may have asked before.
+        // Compared with what was reported rather than with what is known: a failed read may have described the key before.
         if shared.table().keys.set_reported(&key, state.as_ref()) {
             changed.extend(names);
         }

@@ -14,14 +14,14 @@ const NAMES_PER_DESCRIPTION: usize = 50;
 /// The keys of the parameters of one identity.
 #[derive(Debug, Default)]
 pub(crate) struct KeyTable {
-    /// The version that was described last, and its key in any of the four key-id formats. `None` if AWS does not tell
-    /// the key.
+    /// The version that was described last, and its key in any of the four key-id formats. `None` if AWS does not
+    /// name the key.
     keys: HashMap<ParameterRef, (i64, Option<Arc<str>>)>,
     /// All key ids that were ever seen, so that each is in memory once.
     ids: BTreeSet<Arc<str>>,
     /// Names whose key is to be discovered.
     undiscovered: BTreeSet<ParameterRef>,
-    /// Keys whose state KMS is to be asked for.
+    /// Keys that are to be described by KMS.
     undescribed: BTreeSet<Arc<str>>,
     /// The state of each key that subscribers were last notified of.
     reported: HashMap<Arc<str>, Option<KeyState>>,
@@ -59,7 +59,7 @@ impl KeyTable {
         self.undiscovered.extend(names);
     }
 
-    /// Takes the keys whose state KMS is to be asked for.
+    /// Takes the keys that are to be described by KMS.
     pub(crate) fn take_undescribed(&mut self) -> BTreeSet<Arc<str>> {
         std::mem::take(&mut self.undescribed)
     }
@@ -80,12 +80,12 @@ impl KeyTable {
         before.is_none_or(|before| before.as_ref() != state)
     }
 
-    /// Has KMS asked for the state of a key again.
+    /// Schedules another description of a key.
     pub(crate) fn describe_again(&mut self, key: Arc<str>) {
         self.undescribed.insert(key);
     }
 
-    /// Has KMS asked for the state of every key in use again.
+    /// Schedules another description of every key in use.
     pub(crate) fn describe_all_again(&mut self) {
         self.undescribed.extend(self.keys.values().filter_map(|(_, id)| id.clone()));
     }

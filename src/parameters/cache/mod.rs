@@ -27,3 +27,4 @@ pub(crate) mod subscription;
 mod sweep;
 mod version_check;
 mod version_table;
+mod watched_name;

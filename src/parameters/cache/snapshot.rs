@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
     parameter::{name::ParameterRef, revision::Versions, scope::Scope},
-    plan::{
-        resolve::LookedUp,
-        types::{Lookups, Reads},
-    },
+    plan::types::{self, Lookups, Reads},
     report::event::Access,
 };
 use crate::parameters::{
@@ -39,7 +36,7 @@ pub(crate) enum Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct LookupResult {
     /// What was found. Of a path that cannot be listed at present, what the last complete listing found.
-    pub(crate) found: LookedUp,
+    pub(crate) found: types::LookupResult,
     /// What is missing or could not be looked up.
     pub(crate) errors: BTreeMap<ParameterRef, ReadError>,
     /// The calls that failed.

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -16,8 +15,9 @@ use crate::parameters::{
         observation::Observation,
         revalidation::RevalidationSchedule,
         running_checks::RunningChecks,
-        subscription::{Subscriber, Subscription, WatchOptions},
+        subscription::{Subscriber, Subscription},
         sweep::{SweepSchedule, interval_of},
+        watched_name::WatchedName,
     },
     port::ReadMode,
 };
@@ -39,30 +39,6 @@ pub(crate) struct VersionTable {
     pub(crate) listings: Listings,
     /// The keys of the names.
     pub(crate) keys: KeyTable,
-}
-
-#[derive(Debug, Default)]
-struct WatchedName {
-    subscribers: HashMap<Subscriber, WatchOptions>,
-    /// The class that it is swept with. `None` if it is not polled.
-    interval: Option<Duration>,
-    observation: Option<Observation>,
-    /// When it was last checked, or became known otherwise.
-    checked_at: Option<Instant>,
-    /// When it was last observed to differ from before.
-    changed_at: Option<Instant>,
-}
-
-impl WatchedName {
-    fn shortest(&self, interval: impl Fn(&WatchOptions) -> Option<Duration>) -> Option<Duration> {
-        self.subscribers.values().filter_map(interval).min()
-    }
-
-    /// Reports whether the parameter is known not to be encrypted.
-    fn is_plain(&self) -> bool {
-        let metadata = self.observation.as_ref().and_then(|observation| observation.result.as_ref().ok());
-        metadata.is_some_and(|metadata| metadata.type_ != "SecureString")
-    }
 }
 
 impl VersionTable {

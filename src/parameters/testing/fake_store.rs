@@ -1,4 +1,4 @@
-//! A Parameter Store in memory behind the port, with faults and a log of calls.
+//! A Parameter Store in memory, with faults and a log of calls. Its API is in `fake_api`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -10,26 +10,22 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
-use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::domain::{
     audit::{
-        ApiCall, AuditRecord, AuditSink, Principal, SecretWrite,
+        AuditRecord, AuditSink, SecretWrite,
         aws_error::{AwsError, AwsErrorKind},
     },
-    parameter::{key::KeyState, name::ParameterRef, path_query::PathQuery},
+    parameter::name::ParameterRef,
 };
 use crate::parameters::{
-    port::{
-        Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter,
-        ParameterApi, ParameterDescription, Plaintext, ReadMode,
-    },
-    testing::names::{ACCOUNT, KEY, PRINCIPAL, REGION, name_without_selector, parameter_ref},
+    port::{Parameter, ReadMode},
+    testing::names::{KEY, PRINCIPAL, name_without_selector, parameter_ref},
 };
 
 /// First characters of KMS ciphertext.
-const KMS_PREFIX: &str = "\u{1}\u{1}\u{2}\u{0}x";
+pub(crate) const KMS_PREFIX: &str = "\u{1}\u{1}\u{2}\u{0}x";
 
 /// A call as the service saw it.
 #[derive(Clone, Debug)]
@@ -43,7 +39,7 @@ pub(crate) struct LoggedCall {
 #[derive(Default)]
 pub(crate) struct State {
     /// Per name the versions, each with its labels. Version 1 first.
-    versions: BTreeMap<String, Vec<BTreeSet<String>>>,
+    pub(crate) versions: BTreeMap<String, Vec<BTreeSet<String>>>,
     /// Number of deletions of a name. What is written after one is newer.
     deleted: BTreeMap<String, i64>,
     /// Names that make every call fail.
@@ -58,7 +54,7 @@ pub(crate) struct State {
     pub(crate) latency: Duration,
     /// Errors of the next calls, before anything else is considered.
     pub(crate) script: VecDeque<Option<AwsErrorKind>>,
-    calls: Vec<LoggedCall>,
+    pub(crate) calls: Vec<LoggedCall>,
     /// Number of `DescribeKey` calls.
     pub(crate) described: usize,
     /// Names whose keys AWS manages: KMS does not decrypt by them directly.
@@ -145,7 +141,7 @@ impl FakeStore {
 }
 
 impl State {
-    fn find(&mut self, requested: &str, mode: ReadMode) -> Option<Parameter> {
+    pub(crate) fn find(&mut self, requested: &str, mode: ReadMode) -> Option<Parameter> {
         let name = name_without_selector(requested);
         let versions = self.versions.get(&name)?;
         let index = match selector(requested) {
@@ -181,7 +177,7 @@ impl State {
     }
 
     /// Why a call as a whole fails, if it does.
-    fn failure(&mut self, names: &[String], decrypt: bool, is_throttled: bool) -> Option<AwsError> {
+    pub(crate) fn failure(&mut self, names: &[String], decrypt: bool, is_throttled: bool) -> Option<AwsError> {
         let first = |poisoned: &BTreeSet<String>| {
             names.iter().map(|name| name_without_selector(name)).find(|n| poisoned.contains(n))
         };
@@ -211,129 +207,12 @@ impl State {
     }
 
     /// Logs a call. Returns its index, and whether it is throttled.
-    fn log(&mut self, names: &[String], decrypt: bool) -> (usize, bool) {
+    pub(crate) fn log(&mut self, names: &[String], decrypt: bool) -> (usize, bool) {
         let now = Instant::now();
         let is_recent = |call: &&LoggedCall| now - call.at < Duration::from_secs(1);
         let recent = self.calls.iter().rev().take_while(is_recent).filter(|call| !call.failed).count();
         self.calls.push(LoggedCall { at: now, names: names.to_vec(), decrypt, failed: false });
         (self.calls.len() - 1, self.limit.is_some_and(|limit| recent >= limit))
-    }
-}
-
-impl ParameterApi for FakeStore {
-    async fn get_parameters(&self, names: &[String], mode: ReadMode) -> Attempt<GetParametersResult> {
-        assert!((1..=10).contains(&names.len()), "a call for {} names", names.len());
-        let parameters: BTreeSet<_> = names.iter().map(|name| name_without_selector(name)).collect();
-        assert_eq!(parameters.len(), names.len(), "a parameter twice in one call: {names:?}");
-        let decrypt = mode == ReadMode::Decrypt;
-        let failure = {
-            let mut state = self.state();
-            let (index, is_throttled) = state.log(names, decrypt);
-            let failure = state.failure(names, decrypt, is_throttled);
-            state.calls[index].failed = failure.is_some();
-            failure
-        };
-        let latency = self.state().latency;
-        sleep(latency).await;
-        if let Some(error) = failure {
-            return Attempt { call: call(Some(error.clone())), result: Err(error) };
-        }
-        let mut result = GetParametersResult::default();
-        // In the service's own order, which is not that of the request.
-        for name in names.iter().collect::<BTreeSet<_>>().into_iter().rev() {
-            match self.state().find(name, mode) {
-                Some(parameter) => result.parameters.push(parameter),
-                None => result.invalid_parameters.push(name.clone()),
-            }
-        }
-        Attempt { call: call(None), result: Ok(result) }
-    }
-
-    async fn describe_parameters(&self, names: &[String], _: Option<&str>) -> Attempt<DescribeParametersPage> {
-        let mut state = self.state();
-        state.descriptions.push(names.to_vec());
-        if state.may_not_describe {
-            let (kind, message) = (AwsErrorKind::AccessDenied, "ssm:DescribeParameters".into());
-            let error = AwsError { kind, code: Some("AccessDeniedException".into()), message, request_id: None };
-            return Attempt { call: call(Some(error.clone())), result: Err(error) };
-        }
-        let found = names.iter().filter_map(|name| state.find(name, ReadMode::Version)).collect::<Vec<_>>();
-        let found = found.into_iter().map(|p| ParameterDescription {
-            arn: p.arn,
-            version: p.version,
-            key_id: Some(KEY.into()),
-        });
-        Attempt {
-            call: call(None),
-            result: Ok(DescribeParametersPage { descriptions: found.collect(), next_token: None }),
-        }
-    }
-
-    async fn get_parameters_by_path(
-        &self,
-        query: &PathQuery,
-        next_token: Option<&str>,
-    ) -> Attempt<GetParametersByPathPage> {
-        self.state().listed.push(query.path.clone());
-        let latency = self.state().latency;
-        sleep(latency).await;
-        let mut state = self.state();
-        if let Some(error) = state.failure(std::slice::from_ref(&query.path), false, false) {
-            return Attempt { call: call(Some(error.clone())), result: Err(error) };
-        }
-        let below: Vec<_> = state.versions.keys().filter(|name| query.relative(name).is_some()).cloned().collect();
-        let begin: usize = next_token.map_or(0, |token| token.parse().expect("a token of this store"));
-        let with_label = |name: &String| query.label.iter().fold(name.clone(), |name, label| format!("{name}:{label}"));
-        let names: Vec<_> = below.iter().skip(begin).take(10).map(with_label).collect();
-        let found = names.iter().filter_map(|name| state.find(name, ReadMode::Version)).collect();
-        let next = (begin + 10 < below.len()).then(|| (begin + 10).to_string());
-        Attempt { call: call(None), result: Ok(GetParametersByPathPage { parameters: found, next_token: next }) }
-    }
-
-    async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Attempt<Plaintext> {
-        let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(KMS_PREFIX).to_owned();
-        let name = text.split('#').next().unwrap_or_default().to_owned();
-        assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&parameter_ref(&name).arn), "bound to its parameter");
-        let mut state = self.state();
-        state.decrypted.push(name.clone());
-        let error = |kind, message: String| AwsError { kind, code: Some("Code".into()), message, request_id: None };
-        let failure = if state.bad_keys.contains(&name) {
-            Some(error(AwsErrorKind::KeyUnavailable, format!("{KEY} is disabled.")))
-        } else if state.managed_keys.contains(&name) {
-            Some(error(
-                AwsErrorKind::DecryptDenied,
-                format!("not authorized to perform: kms:Decrypt on resource: {KEY}"),
-            ))
-        } else {
-            None
-        };
-        if let Some(error) = failure {
-            return Attempt { call: call(Some(error.clone())), result: Err(error) };
-        }
-        let plaintext = Plaintext { value: text.into_bytes().into(), key: Some(KEY.into()) };
-        Attempt { call: call(None), result: Ok(plaintext) }
-    }
-
-    async fn describe_key(&self, key: &str) -> Attempt<KeyState> {
-        let mut state = self.state();
-        state.described += 1;
-        let manager = if state.managed_keys.is_empty() { "CUSTOMER" } else { "AWS" };
-        let described = KeyState {
-            arn: key.to_owned(),
-            manager: Some(manager.into()),
-            state: state.described_as.unwrap_or("Enabled").into(),
-            deletion_date: None,
-        };
-        Attempt { call: call(None), result: Ok(described) }
-    }
-
-    async fn get_caller_identity(&self) -> Attempt<Principal> {
-        let principal = Principal { arn: PRINCIPAL.into(), account: ACCOUNT.into(), user_id: "AROA:test".into() };
-        Attempt { call: call(None), result: Ok(principal) }
-    }
-
-    fn region(&self) -> &'static str {
-        REGION
     }
 }
 
@@ -343,23 +222,6 @@ impl AuditSink for FakeStore {
     }
 
     fn write(&self, _: &SecretWrite) {}
-}
-
-fn call(error: Option<AwsError>) -> ApiCall {
-    ApiCall {
-        event_source: "ssm.amazonaws.com",
-        event_name: "GetParameters",
-        region: REGION.into(),
-        request_parameters: Value::Null,
-        resources: Vec::new(),
-        request_id: Some("request".into()),
-        event_time: Timestamp::UNIX_EPOCH,
-        answered: true,
-        user_agent: None,
-        access_key_id: None,
-        error,
-        session: None,
-    }
 }
 
 fn selector(requested: &str) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! What the tests of the reader use: an in-memory Parameter Store behind the port, and a reader in front of it.
 
+mod fake_api;
 mod fake_store;
 mod harness;
 pub(crate) mod names;

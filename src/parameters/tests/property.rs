@@ -58,9 +58,9 @@ enum Step {
 fn watched_name(with_fixed_versions: bool) -> impl Strategy<Value = ParameterRef> {
     let weight = u32::from(with_fixed_versions);
     prop_oneof![
+        5 - weight => select(&NAMES[..]).prop_map(parameter_ref),
         1 => select(&NAMES[..]).prop_map(|name| labelled(name, LABEL)),
         weight => (select(&NAMES[..]), 1..3_i64).prop_map(|(name, number)| version(name, number)),
-        5 - weight => select(&NAMES[..]).prop_map(parameter_ref),
     ]
 }
 
