@@ -43,7 +43,7 @@ pub struct DataEntry {
 
     /// The name of the parameter, for example `/shop/db-password`, or its ARN if another account shares it. The store's
     /// `prefix` is put before a name.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 1280))]
     #[x_kube(
         validation = rules::no_version_in_name(),
         validation = rules::no_label_in_name(),
@@ -77,7 +77,7 @@ pub struct DataEntry {
 pub struct DataFromEntry {
     /// The name or ARN of one parameter; each field of its value becomes a key. This or `path` must be set. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 1280))]
     #[x_kube(
         validation = rules::no_version_in_name(),
         validation = rules::no_label_in_name(),
@@ -93,7 +93,7 @@ pub struct DataFromEntry {
     /// A path, for example `/shop/checkout`; each parameter below it becomes a key, named after what follows the path. The
     /// store's `prefix` is put before it. This or `parameter` must be set. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 1280))]
     #[x_kube(
         validation = rules::path_start(),
         validation = rules::no_empty_level(),

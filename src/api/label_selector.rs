@@ -50,7 +50,7 @@ struct RequirementSchema {
 
     /// The values, for `In` and `NotIn`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<LabelValue>>", length(max = 64))]
+    #[schemars(with = "Option<Vec<LabelValue>>", length(max = 16))]
     values: Option<Vec<String>>,
 }
 

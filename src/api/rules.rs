@@ -66,9 +66,9 @@ pub(super) fn no_slash_at_end() -> Rule {
 
 /// A name has at most 15 levels (Systems Manager User Guide, "Working with parameter hierarchies").
 pub(super) fn levels() -> Rule {
-    let deep = "/?([^/]+/){15}[^/]";
+    let deep = "([^/]+/){15}[^/]";
     rule(
-        format!("!(self.startsWith('arn:') ? self.matches('^arn:[^/]*{deep}') : self.matches('^{deep}'))"),
+        format!("!(self.startsWith('arn:') ? self.matches('^arn:[^/]*/{deep}') : self.matches('^/?{deep}'))"),
         "a name has at most 15 levels",
     )
 }
