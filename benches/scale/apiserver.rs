@@ -1,4 +1,4 @@
-//! What the API server says about requests, from its own counters.
+//! Numbers of requests, from the counters of the API server.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use anyhow::{Context, Result};
 use axum::http::Request;
 use kube::Client;
 
-/// Requests by what they were about, for example `secrets APPLY`.
+/// Numbers of requests by resource and verb, for example `secrets APPLY`.
 pub type Requests = BTreeMap<String, u64>;
 
-/// Only the operator writes these while a measurement runs.
+/// Resources and subresources that only the operator writes during a measurement.
 const OURS: [(&str, &str); 4] =
     [("secrets", ""), ("events", ""), ("secureparameters", "status"), ("clusterparameterstores", "status")];
-/// Requests for single objects; lists and watches are not the operator's alone.
+/// Verbs for single objects. Lists and watches are excluded, because not only the operator makes them.
 const VERBS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "APPLY", "DELETE"];
 
-/// Every request so far for what only the operator touches.
+/// All requests so far for these resources.
 pub async fn requests(client: &Client) -> Result<Requests> {
     let text = client.request_text(Request::get("/metrics").body(Vec::new())?).await?;
     let mut requests = Requests::new();
@@ -36,7 +36,7 @@ pub async fn requests(client: &Client) -> Result<Requests> {
     Ok(requests)
 }
 
-/// What came to `before` since.
+/// The requests since `before`.
 pub fn since(before: &Requests, now: Requests) -> Requests {
     let more = now.into_iter().map(|(what, count)| {
         let more = count - before.get(&what).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Many objects and their parameters, in namespace `shop`.
+//! Many objects with their parameters, in namespace `shop`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,23 +18,23 @@ use crate::{
     support::{World, object, store},
 };
 
-/// Requests a second that no scenario reaches.
+/// A quota, in requests a second, that no scenario reaches.
 pub const OPEN_QUOTA: i32 = 1000;
-/// How long the fake AWS takes for a call.
+/// Latency of the fake AWS.
 const LATENCY: Duration = Duration::from_millis(20);
-/// How long the operator may take to reach a state before the scenario counts as failed.
+/// Longest time until the operator reaches an expected state.
 pub const PATIENCE: Duration = Duration::from_secs(600);
-/// How many objects are created at a time.
+/// Number of objects that are created at a time.
 const CREATORS: usize = 32;
 
-/// Which objects there are to be.
+/// The objects of a scenario.
 #[derive(Clone, Copy)]
 pub struct Fleet {
-    /// How many.
+    /// Their number.
     pub objects: usize,
-    /// Keys of each.
+    /// Number of keys of each.
     pub keys: usize,
-    /// Whether all have the same parameters.
+    /// True if all read the same parameters.
     pub shared: bool,
     /// `refreshInterval`.
     pub interval: &'static str,
@@ -43,12 +43,12 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Objects with keys of their own, polled every minute, and no quota to speak of.
+    /// Objects with parameters of their own, polled every minute, with a quota that is not reached.
     pub const fn new(objects: usize, keys: usize) -> Self {
         Self { objects, keys, shared: false, interval: "1m", quota: OPEN_QUOTA }
     }
 
-    /// A world with all of this and no operator yet.
+    /// Creates everything in a world whose operator is not started yet.
     pub async fn world(self) -> Result<World> {
         let world = World::without_operator().await?;
         world.aws.set_latency(LATENCY);
@@ -66,7 +66,7 @@ impl Fleet {
         Ok(world)
     }
 
-    /// The same with an operator that has brought everything up to date.
+    /// Creates everything, starts the operator, and waits until all objects are in sync.
     pub async fn synced(self) -> Result<World> {
         let mut world = self.world().await?;
         world.start_operator().await?;
@@ -75,7 +75,7 @@ impl Fleet {
         Ok(world)
     }
 
-    /// Creates one of the objects, or one more.
+    /// Creates the object with this number, which may be one more than there are.
     pub async fn create(self, world: &World, number: usize) -> Result<()> {
         let entries: Vec<_> = (0..self.keys).map(|key| (format!("KEY_{key}"), self.parameter(number, key))).collect();
         let entries: Vec<_> = entries.iter().map(|(key, parameter)| (key.as_str(), parameter.as_str())).collect();
@@ -84,13 +84,13 @@ impl Fleet {
         Ok(())
     }
 
-    /// Name of the parameter behind a key.
+    /// Name of the parameter of a key.
     pub fn parameter(self, number: usize, key: usize) -> String {
         let owner = if self.shared { "all".to_owned() } else { name(number) };
         format!("/shop/{owner}/{key}")
     }
 
-    /// Insists that all these objects are in sync, and that their Secrets hold the value.
+    /// Checks that this many objects are in sync, and that their Secrets hold the value.
     pub async fn verify(self, world: &World, synced: usize) -> Result<()> {
         let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
         let ready = objects.items.iter().filter(|object| is_synced(object)).count();
@@ -104,17 +104,17 @@ impl Fleet {
                 && values.into_iter().all(|value| value == b"value")
         };
         let whole = secrets.iter().filter(whole).count();
-        ensure!(whole == synced, "{whole} Secrets are what they should be instead of {synced}");
+        ensure!(whole == synced, "{whole} Secrets hold the value instead of {synced}");
         Ok(())
     }
 }
 
-/// Name of an object and of its Secret.
+/// Name of the object with this number, and of its Secret.
 pub fn name(number: usize) -> String {
     format!("object-{number:04}")
 }
 
-/// Whether the object's newest generation is in sync.
+/// Reports whether the newest generation of the object is in sync.
 pub fn is_synced(object: &SecureParameter) -> bool {
     let status = object.status.as_ref().filter(|status| status.observed_generation == object.metadata.generation);
     status.is_some_and(|status| {
@@ -122,8 +122,8 @@ pub fn is_synced(object: &SecureParameter) -> bool {
     })
 }
 
-/// Waits until exactly so many objects show these reasons, by the operator's own gauge: asking the API server would
-/// slow down what is measured.
+/// Waits until exactly this many objects have these reasons. It reads the operator's metrics, because requests to the API
+/// server would slow down what is measured.
 pub async fn reasons(world: &World, expected: &[(&str, usize)]) -> Result<()> {
     let expected: BTreeMap<_, _> = expected.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
     let mut seen = BTreeMap::new();
@@ -137,7 +137,8 @@ pub async fn reasons(world: &World, expected: &[(&str, usize)]) -> Result<()> {
     waited.map_err(|error| error.context(format!("objects by reason: {seen:?}")))
 }
 
-/// Waits until the status of every object in sync names its keys, which the operator learns when it has nothing else to do.
+/// Waits until the status of every object in sync names its keys. The operator looks them up when it has nothing else to
+/// do.
 pub async fn settled(world: &World) -> Result<()> {
     let is_settled = |object: &SecureParameter| {
         let parameters = object.status.iter().flat_map(|status| &status.parameters);
@@ -145,7 +146,7 @@ pub async fn settled(world: &World) -> Result<()> {
     };
     let wait = async {
         while !world.api::<SecureParameter>().list(&ListParams::default()).await?.iter().all(is_settled) {
-            // Rarely: the list is long.
+            // Not more often, because the list is long.
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         Ok(())
@@ -153,7 +154,7 @@ pub async fn settled(world: &World) -> Result<()> {
     tokio::time::timeout(PATIENCE, wait).await?
 }
 
-/// Waits until the operator has reconciled so many times with success.
+/// Waits until the operator has made this many successful reconciles.
 pub async fn reconciles(world: &World, count: usize) -> Result<()> {
     eventually(&format!("{count} reconciles"), PATIENCE, async || {
         let reconciled = operator::by_reason(world, "reconciles_total{kind=\"SecureParameter\",")

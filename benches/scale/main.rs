@@ -1,45 +1,45 @@
-//! What the operator costs at scale: the real program on a real control plane and a fake AWS that takes 20 ms a call.
+//! Cost of the operator at scale: the real program on a real control plane, with a fake AWS that takes 20 ms a call.
 //!
 //! `cargo bench --bench scale -- [scenario ...]` runs the named scenarios, or all. It prints a table and then one line
-//! of JSON for every measurement. It fails if the operator does not reach the state that a scenario expects; how long
-//! anything took is printed and never judged.
+//! of JSON for each measurement. It fails if the operator does not reach the state that a scenario expects. Times are
+//! printed and not judged.
 //!
-//! | Module | Idea |
+//! | Module | Content |
 //! | --- | --- |
-//! | `scenario`, `trouble` | what is measured |
-//! | `raw` | the same writes without an operator |
+//! | `scenario`, `failures` | scenarios without and with failures |
+//! | `baseline` | the same writes without an operator |
 //! | `fleet` | the objects and their parameters |
-//! | `phase` | one measurement, from its beginning to its end |
-//! | `operator`, `apiserver` | where the numbers come from |
-//! | `report` | how they are shown |
+//! | `measurement` | one measurement, from begin to end |
+//! | `operator`, `apiserver` | sources of the figures |
+//! | `report` | output |
 
 mod apiserver;
+mod baseline;
+mod failures;
 mod fleet;
+mod measurement;
 mod operator;
-mod phase;
-mod raw;
 mod report;
 mod scenario;
 #[allow(dead_code, unused_imports, reason = "shared with the tests, which need more of it")]
 #[path = "../../tests/integration/support/mod.rs"]
 mod support;
-mod trouble;
 
 use anyhow::{Result, ensure};
 
-use crate::{phase::Row, scenario::SCENARIOS};
+use crate::{measurement::Row, scenario::SCENARIOS};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     // Cargo adds `--bench`.
-    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let selected: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let known: Vec<_> = SCENARIOS.iter().map(|(name, _)| *name).collect();
-    for name in &wanted {
+    for name in &selected {
         ensure!(known.contains(&name.as_str()), "no scenario {name}; there are {}", known.join(", "));
     }
     let mut rows = Vec::new();
     for (name, what) in SCENARIOS {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+        if selected.is_empty() || selected.iter().any(|selected| selected == name) {
             report::begin(name, what)?;
             let measured = run(name).await?;
             report::show(&measured)?;
@@ -52,7 +52,7 @@ async fn main() -> Result<()> {
 /// Runs one scenario in a world of its own.
 async fn run(name: &str) -> Result<Vec<Row>> {
     match name {
-        "raw" => raw::run().await,
+        "raw" => baseline::run().await,
         "cold-start" => scenario::cold_start(1000, 1).await,
         "ten-keys" => scenario::cold_start(100, 10).await,
         "shared" => scenario::shared().await,
@@ -60,9 +60,9 @@ async fn run(name: &str) -> Result<Vec<Row>> {
         "restart" => scenario::restart().await,
         "new-object" => scenario::new_object().await,
         "rotation" => scenario::rotation().await,
-        "broken" => trouble::broken().await,
-        "quota" => trouble::quota(40).await,
-        // The last there is.
-        _ => trouble::quota(fleet::OPEN_QUOTA).await,
+        "broken" => failures::broken().await,
+        "quota" => failures::quota(40).await,
+        // "overrun", the only other name.
+        _ => failures::quota(fleet::OPEN_QUOTA).await,
     }
 }

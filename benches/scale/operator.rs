@@ -1,4 +1,4 @@
-//! What the kernel and the operator itself say about the operator's process.
+//! Figures about the operator's process, from the kernel and from its own metrics.
 
 use std::{
     collections::BTreeMap,
@@ -14,28 +14,28 @@ use anyhow::{Context, Result};
 
 use crate::support::World;
 
-/// Clock ticks a second, in which Linux tells CPU time on every platform that Rust runs on.
+/// Clock ticks a second, the unit of CPU time in /proc on Linux.
 const TICKS: f64 = 100.0;
-/// How often open files are counted.
+/// Time between two counts of open files.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// What a process uses.
+/// Resources that a process uses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
     /// CPU seconds, user and system.
     pub cpu: f64,
     /// Resident memory, in MiB.
     pub resident: f64,
-    /// The most there ever was, in MiB.
+    /// Highest resident memory so far, in MiB.
     pub peak: f64,
 }
 
-/// Process id of the world's operator, if it runs.
-pub fn id(world: &mut World) -> Option<u32> {
-    world.operator.as_mut().map(|operator| operator.process().id())
+/// Process id of the operator, if it runs.
+pub fn id(world: &World) -> Option<u32> {
+    world.operator.as_ref().map(|operator| operator.process().id())
 }
 
-/// What the process uses now.
+/// Resources that the process uses now.
 pub fn usage(id: u32) -> Result<Usage> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let mebibytes = |field: &str| -> Result<f64> {
@@ -43,20 +43,20 @@ pub fn usage(id: u32) -> Result<Usage> {
         Ok(line.split_whitespace().next().context("an empty field")?.parse::<f64>()? / 1024.0)
     };
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    // The name of the program, in parentheses, may hold anything.
+    // The program name, in parentheses, may contain blanks.
     let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>();
     Ok(Usage { cpu: ticks / TICKS, resident: mebibytes("VmRSS:")?, peak: mebibytes("VmHWM:")? })
 }
 
-/// Counts the open files of a process for as long as it is held.
+/// Counts the open files of a process until it is dropped.
 pub struct OpenFiles {
     most: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl OpenFiles {
-    /// Begins to count.
+    /// Starts to count.
     pub fn of(id: u32) -> Self {
         let most = Arc::new(AtomicUsize::new(count(id)));
         let counted = Arc::clone(&most);
@@ -69,7 +69,7 @@ impl OpenFiles {
         Self { most, task }
     }
 
-    /// The most that were open at a time.
+    /// Highest number of open files.
     pub fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }

@@ -1,10 +1,10 @@
-//! How measurements are shown: a table to read, and JSON to keep.
+//! Output of the measurements: a table, and JSON.
 
 use std::io::{Result, Write, stdout};
 
-use crate::phase::Row;
+use crate::measurement::Row;
 
-/// Heads of the table.
+/// Column titles.
 const COLUMNS: [&str; 12] = [
     "Scenario",
     "s",
@@ -20,12 +20,12 @@ const COLUMNS: [&str; 12] = [
     "Load",
 ];
 
-/// Says what comes.
+/// Prints the title of a scenario.
 pub fn begin(name: &str, what: &str) -> Result<()> {
     print(&format!("\n== {name}: {what}\n"))
 }
 
-/// Shows what one scenario measured.
+/// Prints the measurements of one scenario.
 pub fn show(rows: &[Row]) -> Result<()> {
     table(rows)?;
     for row in rows {
@@ -40,7 +40,7 @@ pub fn show(rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-/// Shows everything once more, and as JSON.
+/// Prints all measurements again, as a table and as JSON.
 pub fn finish(rows: &[Row]) -> anyhow::Result<()> {
     print("\n== all\n")?;
     table(rows)?;

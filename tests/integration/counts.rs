@@ -1,4 +1,4 @@
-//! What it costs: calls of AWS and writes to Kubernetes, counted exactly, where all objects share one interval.
+//! Exact numbers of AWS calls and of writes to Kubernetes, for objects that share one refresh interval.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,11 +8,10 @@ use testbed::wait::eventually;
 
 use crate::support::{PATIENCE, World, object, store};
 
-/// A world with a wide quota and a store to read from.
+/// A world with a high quota and the latency of a real AWS.
 async fn world() -> Result<World> {
     let world = World::without_operator().await?;
     world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
-    // As far away as AWS is.
     world.aws.set_latency(Duration::from_millis(100));
     Ok(world)
 }
@@ -21,7 +20,7 @@ async fn apply(world: &World, objects: Vec<Value>) -> Result<()> {
     world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": objects})).await
 }
 
-/// A call of `GetParameters`: its names, and whether it decrypts.
+/// A call of `GetParameters`.
 struct Read {
     names: Vec<String>,
     decrypts: bool,
@@ -39,8 +38,8 @@ fn reads(world: &World) -> Result<Vec<Read>> {
     records.map(read).collect()
 }
 
-/// Waits until a name was looked at so many times more, and answers with the number of calls from each time to the next.
-async fn calls_between_looks(world: &World, name: &str, times: usize) -> Result<Vec<usize>> {
+/// Waits until a name was read `times` more. Returns the number of calls from each read to the next.
+async fn calls_between_reads(world: &World, name: &str, times: usize) -> Result<Vec<usize>> {
     world.aws.clear_records();
     eventually("enough intervals to pass", PATIENCE, async || {
         let seen = reads(world)?.iter().filter(|read| read.names.iter().any(|asked| asked == name)).count();
@@ -50,14 +49,14 @@ async fn calls_between_looks(world: &World, name: &str, times: usize) -> Result<
     Ok(between(&reads(world)?, name).into_iter().take(times).collect())
 }
 
-/// How many calls there are from each with a name to the next.
+/// The number of calls from each read of a name to the next.
 fn between(reads: &[Read], name: &str) -> Vec<usize> {
     let at: Vec<_> = (0..reads.len()).filter(|index| reads[*index].names.iter().any(|asked| asked == name)).collect();
     at.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 #[tokio::test]
-async fn while_nothing_changes_names_are_looked_at_ten_to_a_call() -> Result<()> {
+async fn an_interval_costs_one_call_for_ten_names() -> Result<()> {
     let mut world = world().await?;
     let objects = (0..200).map(|number| {
         let parameter = format!("/shop/p{}", number % 40);
@@ -68,15 +67,15 @@ async fn while_nothing_changes_names_are_looked_at_ten_to_a_call() -> Result<()>
     world.start_operator().await?;
     world.settled().await?;
     let (before, decrypts) = (world.versions().await?, world.aws.decrypts());
-    let calls = calls_between_looks(&world, "/shop/p0", 3).await?;
+    let calls = calls_between_reads(&world, "/shop/p0", 3).await?;
     assert_eq!(calls, [4, 4, 4], "40 names are four calls an interval");
-    assert_eq!(world.aws.decrypts(), 0, "counted anew; before that {decrypts}");
+    assert_eq!(world.aws.decrypts(), 0, "the records were cleared; before that {decrypts}");
     assert_eq!(before, world.versions().await?, "nothing is written");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_first_sync_needs_no_look() -> Result<()> {
+async fn a_first_sync_needs_no_version_check() -> Result<()> {
     let mut world = world().await?;
     let objects = (0..5).map(|number| {
         let names: Vec<_> = (0..5).map(|key| format!("/shop/{number}/{key}")).collect();
@@ -90,13 +89,13 @@ async fn a_first_sync_needs_no_look() -> Result<()> {
     world.start_operator().await?;
     world.settled().await?;
     let reads = reads(&world)?;
-    assert!(reads.iter().all(|read| read.decrypts), "the decrypting read is the first look");
+    assert!(reads.iter().all(|read| read.decrypts), "the first read decrypts");
     assert_eq!(world.aws.decrypts(), 25);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_rotation_decrypts_the_names_of_the_objects_concerned() -> Result<()> {
+async fn a_rotation_decrypts_only_the_objects_that_read_the_parameter() -> Result<()> {
     let mut world = world().await?;
     let names: Vec<_> = (0..10).map(|number| format!("/shop/shared/{number}")).collect();
     for name in &names {
@@ -109,12 +108,12 @@ async fn a_rotation_decrypts_the_names_of_the_objects_concerned() -> Result<()> 
     apply(&world, objects).await?;
     world.start_operator().await?;
     world.settled().await?;
-    let calls = calls_between_looks(&world, "/shop/shared/0", 2).await?;
-    assert_eq!(calls, [1, 1], "ten names, however many objects want them");
+    let calls = calls_between_reads(&world, "/shop/shared/0", 2).await?;
+    assert_eq!(calls, [1, 1], "one call for ten names, for any number of objects");
 
     world.aws.clear_records();
     world.aws.put("/shop/shared/3", "second");
-    eventually("all Secrets to follow", PATIENCE, async || {
+    eventually("all Secrets to have the new value", PATIENCE, async || {
         for number in [0, 50, 99] {
             let secret = world.secret(&format!("object-{number}")).await?.context("a Secret")?;
             if secret["K3"] != "second" {
@@ -135,7 +134,7 @@ async fn a_rotation_decrypts_the_names_of_the_objects_concerned() -> Result<()> 
 }
 
 #[tokio::test]
-async fn one_denied_name_costs_its_own_call() -> Result<()> {
+async fn a_denied_name_costs_only_its_own_call() -> Result<()> {
     let mut world = world().await?;
     let objects = (0..100).map(|number| {
         let parameter = format!("/shop/p{number}");
@@ -150,13 +149,13 @@ async fn one_denied_name_costs_its_own_call() -> Result<()> {
     for number in (0..100).filter(|number| *number != 42) {
         world.synced(&format!("object-{number}")).await?;
     }
-    // The first cycle may still have found out.
-    calls_between_looks(&world, "/shop/p0", 1).await?;
-    calls_between_looks(&world, "/shop/p0", 2).await?;
+    // The denial may have been found in the first interval only.
+    calls_between_reads(&world, "/shop/p0", 1).await?;
+    calls_between_reads(&world, "/shop/p0", 2).await?;
     let (denied, others): (Vec<_>, Vec<_>) =
         reads(&world)?.into_iter().partition(|read| read.names.iter().any(|name| name == "/shop/p42"));
-    assert_eq!(between(&others, "/shop/p0")[..2], [10, 10], "the others are as if it were not there");
-    assert!(denied.iter().all(|read| read.names.len() == 1), "it is asked for alone");
+    assert_eq!(between(&others, "/shop/p0")[..2], [10, 10], "the other names are not affected");
+    assert!(denied.iter().all(|read| read.names.len() == 1), "it is read alone");
     assert!((1..=3).contains(&denied.len()), "once an interval, not {} times", denied.len());
     assert_eq!(world.aws.decrypts(), 0);
     Ok(())

@@ -1,4 +1,4 @@
-//! The main job, end to end: an object is applied, a Secret appears and follows, the access is recorded.
+//! The main job from end to end: an object is applied, a Secret appears and follows its parameters, the access is recorded.
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{World, object};
 
 #[tokio::test]
-async fn a_secret_appears_and_follows() -> Result<()> {
+async fn a_secret_appears_and_follows_its_parameters() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/db-password", "first-password");
     world.aws.put("/shop/api-token", "first-token");
@@ -23,7 +23,7 @@ async fn a_secret_appears_and_follows() -> Result<()> {
     assert_eq!(world.aws.decrypts(), 2);
     let records = world.aws.records();
     let first = records.iter().find(|record| record["eventName"] == "GetParameters").context("a read")?;
-    assert_eq!(first["requestParameters"]["withDecryption"], true, "no look before it");
+    assert_eq!(first["requestParameters"]["withDecryption"], true, "the first read decrypts");
     let status = synced.status.context("a status")?;
     assert_eq!(status.parameter_count, Some(2));
     assert_eq!(status.conditions[0].message, "Secret checkout holds 2 keys from 2 parameters.");
@@ -39,7 +39,7 @@ async fn a_secret_appears_and_follows() -> Result<()> {
     world.wait_for_secret("checkout", &[("DB_PASSWORD", "second-password"), ("API_TOKEN", "first-token")]).await?;
     let event = world.event("checkout", "ParameterDecrypted", &events).await?;
     assert!(event.note.is_some_and(|note| note.contains("db-password version 2")));
-    assert_eq!(world.aws.decrypts(), 4, "both parameters of the object, once");
+    assert_eq!(world.aws.decrypts(), 4, "both parameters of the object, once each");
     world.synced("checkout").await?;
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! The main job against moto instead of our own fake, which then is not its own judge: create, rotate, relabel, drift,
-//! restart, delete.
+//! The main job with moto instead of our own fake: create, rotate, relabel, drift, restart, delete.
 //!
-//! moto answers in random order, never says which selector an item answers, and hands out the plaintext where no
-//! decryption was asked for; the operator must match by ARN and keep nothing of the latter.
+//! moto returns parameters in random order and without their selectors, and returns plaintext although no decryption was
+//! requested. The operator must match parameters by ARN, and must not keep that plaintext.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
@@ -22,13 +21,13 @@ use crate::support::{PATIENCE, World, object, store};
 
 /// moto's account.
 const ACCOUNT: &str = "123456789012";
-/// What every value begins with.
+/// The beginning of every value.
 const PLAINTEXT: &str = "plaintext-";
-/// More than one call takes, so that there are two.
+/// More names than one call takes.
 const MANY: usize = 11;
 
 #[tokio::test]
-async fn the_main_job_is_done_with_moto_too() -> Result<()> {
+async fn the_main_job_works_with_moto() -> Result<()> {
     let moto = Moto::start().await?;
     let mut world = World::without_operator().await?;
     world.set_environment(&moto.environment());
@@ -37,18 +36,18 @@ async fn the_main_job_is_done_with_moto_too() -> Result<()> {
 
     let mut values = created(&world, &moto).await?;
     rotated_and_relabelled(&world, &moto, &mut values).await?;
-    drift_is_undone(&world, &values).await?;
+    drift_is_reverted(&world, &values).await?;
     no_value_is_kept(&world).await?;
     restarted(&mut world, &values).await?;
     deleted(&world, &moto, &values).await?;
     no_value_is_kept(&world).await?;
-    assert_eq!(world.aws.calls("GetParameters"), 0, "the fake was idle");
+    assert_eq!(world.aws.calls("GetParameters"), 0, "the fake AWS was not called");
     Ok(())
 }
 
-/// Many pages, and what was encrypted by hand.
+/// Many pages, and a value that was encrypted before it was stored.
 #[tokio::test]
-async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
+async fn paths_and_kms_ciphertext_work_with_moto() -> Result<()> {
     let moto = Moto::start().await?;
     let mut world = World::without_operator().await?;
     let rule = json!({"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"], "kmsDecryptKeys": ["*"]});
@@ -75,8 +74,8 @@ async fn paths_and_hand_encrypted_values_come_from_moto_too() -> Result<()> {
     let sealed = call(&moto, KMS, "Encrypt", &input).await?["CiphertextBlob"].clone();
     ssm(&moto, "PutParameter", &json!({"Name": "/shop/sealed", "Value": sealed, "Type": "SecureString"})).await?;
     let entry = |context: &Value| {
-        let by_hand = json!({"keyID": key, "encryptionContext": context});
-        object("sealed", &[], &json!({"data": [{"key": "K", "parameter": "/shop/sealed", "kmsDecrypt": by_hand}]}))
+        let kms_decrypt = json!({"keyID": key, "encryptionContext": context});
+        object("sealed", &[], &json!({"data": [{"key": "K", "parameter": "/shop/sealed", "kmsDecrypt": kms_decrypt}]}))
     };
     world.apply(&entry(&context)).await?;
     world.wait_for_secret("sealed", &[("K", "hello")]).await?;
@@ -100,7 +99,7 @@ fn set(values: &mut Values, key: &str, value: &str) {
     }
 }
 
-/// Creates many parameters and an object that wants them all, one of them by label too.
+/// Creates many parameters and an object that reads them all, one of them by label too.
 async fn created(world: &World, moto: &Moto) -> Result<Values> {
     const KEYS: [&str; MANY] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"];
     let mut values: Values = KEYS.iter().map(|key| (*key, format!("{PLAINTEXT}{key}-1"))).collect();
@@ -120,8 +119,8 @@ async fn created(world: &World, moto: &Moto) -> Result<Values> {
     let status = synced.status.context("no status")?;
     assert_eq!(
         status.conditions[0].message,
-        "Secret checkout holds 12 keys from 12 parameters. Not encrypted in Parameter Store, because they have type String or \
-             StringList: /shop/K."
+        "Secret checkout holds 12 keys from 12 parameters. Not encrypted in Parameter Store, because they have type \
+         String or StringList: /shop/K."
     );
     let arn = format!("arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/shop/A");
     let labels: Vec<_> = status.parameters.iter().filter(|p| p.arn == arn).map(|p| p.label.as_deref()).collect();
@@ -135,7 +134,7 @@ async fn created(world: &World, moto: &Moto) -> Result<Values> {
     Ok(values)
 }
 
-/// A new version arrives, and the label's key follows the label.
+/// A new version arrives, and the key of the label follows the label.
 async fn rotated_and_relabelled(world: &World, moto: &Moto, values: &mut Values) -> Result<()> {
     let rotated = json!({"Name": "/shop/A", "Value": "plaintext-A-2", "Type": "SecureString", "Overwrite": true});
     ssm(moto, "PutParameter", &rotated).await?;
@@ -148,8 +147,8 @@ async fn rotated_and_relabelled(world: &World, moto: &Moto, values: &mut Values)
     Ok(())
 }
 
-/// A Secret that was edited or deleted is restored.
-async fn drift_is_undone(world: &World, values: &Values) -> Result<()> {
+/// An edited or deleted Secret is restored.
+async fn drift_is_reverted(world: &World, values: &Values) -> Result<()> {
     let secrets = world.api::<Secret>();
     let params = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
     let edit = json!({"stringData": {"A": "tampered"}, "data": {"B": null}});
@@ -161,12 +160,12 @@ async fn drift_is_undone(world: &World, values: &Values) -> Result<()> {
     Ok(())
 }
 
-/// A restart looks at the versions, and decrypts nothing.
+/// A restart checks the versions, and decrypts nothing.
 async fn restarted(world: &mut World, values: &Values) -> Result<()> {
     let before = world.api::<Secret>().get("checkout").await?;
     world.stop_operator()?;
     world.start_operator().await?;
-    eventually("the operator to look at the versions", PATIENCE, async || {
+    eventually("the operator to check the versions", PATIENCE, async || {
         Ok((calls(world, false)?.len() >= 2).then_some(()))
     })
     .await?;
@@ -177,7 +176,7 @@ async fn restarted(world: &mut World, values: &Values) -> Result<()> {
     Ok(())
 }
 
-/// A parameter that is deleted is missed, and the Secret kept.
+/// A deleted parameter is reported, and the Secret is kept.
 async fn deleted(world: &World, moto: &Moto, values: &Values) -> Result<()> {
     ssm(moto, "DeleteParameter", &json!({"Name": "/shop/B"})).await?;
     let object = world.wait_for("checkout", "False", "ParameterNotFound").await?;
@@ -187,9 +186,9 @@ async fn deleted(world: &World, moto: &Moto, values: &Values) -> Result<()> {
     holds(world, values).await
 }
 
-/// No value is anywhere but in the Secret, though moto gives it away with every look at the versions.
+/// No value is anywhere but in the Secret, although moto returns it with every version check.
 async fn no_value_is_kept(world: &World) -> Result<()> {
-    ensure!(!calls(world, false)?.is_empty(), "no look at the versions yet");
+    ensure!(!calls(world, false)?.is_empty(), "no version check yet");
     let object = serde_json::to_string(&world.api::<SecureParameter>().get("checkout").await?)?;
     let events = serde_json::to_string(&world.events("checkout").await?)?;
     let secret = serde_json::to_string(&world.api::<Secret>().get("checkout").await?.metadata)?;
@@ -226,12 +225,12 @@ async fn ssm(moto: &Moto, operation: &str, input: &Value) -> Result<()> {
 /// Name of KMS in signatures, and in the names of its operations.
 const KMS: (&str, &str) = ("kms", "TrentService");
 
-/// Calls an operation. moto takes any signature, and reads from it which service is meant.
+/// Calls an operation. moto accepts any signature, and reads the name of the service from it.
 async fn call(moto: &Moto, (service, prefix): (&str, &str), operation: &str, input: &Value) -> Result<Value> {
     let url = moto.url();
     let address = url.strip_prefix("http://").context("an address")?;
     let body = input.to_string();
-    // In version 1.0 the answer ends with the connection.
+    // HTTP/1.0, so that the response ends with the connection.
     let request = format!(
         "POST / HTTP/1.0\r\nHost: {address}\r\nX-Amz-Target: {prefix}.{operation}\r\nContent-Type: \
          application/x-amz-json-1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=testing/20260101/eu-central-1/{service}/\

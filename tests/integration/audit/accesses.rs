@@ -1,4 +1,4 @@
-//! The Kubernetes side of the records: objects, outcomes, Events, writes of Secrets.
+//! Checks the Kubernetes fields of audit records: objects, outcomes, Events, writes of Secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use kube::{Api, ResourceExt, api::ListParams};
 use secure_parameter_operator::api::{ClusterParameterStore, ParameterStore, SecureParameter};
 use serde_json::{Value, json};
 
-use super::{join::text, scenario::Played};
+use super::{join::text, scenario::Run};
 
-/// Each call says for which objects it was made, and why.
-pub async fn check_objects(played: &Played) -> Result<()> {
-    let known = known_objects(played).await?;
+/// Checks that each record names the objects of the call and the reason.
+pub async fn check_objects(run: &Run) -> Result<()> {
+    let known = known_objects(run).await?;
     let mut reasons: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for record in &played.audit {
+    for record in &run.audit {
         let objects = record["objects"].as_array().context("no objects")?;
-        assert!(!objects.is_empty(), "for nobody: {record}");
+        assert!(!objects.is_empty(), "no objects: {record}");
         for object in objects {
             let mut identified = object.clone();
             let reason = identified.as_object_mut().and_then(|object| object.remove("reason"));
@@ -41,9 +41,9 @@ pub async fn check_objects(played: &Played) -> Result<()> {
     Ok(())
 }
 
-/// All objects as records name them, without a reason.
-async fn known_objects(played: &Played) -> Result<Vec<Value>> {
-    let (world, all) = (&played.world, ListParams::default());
+/// All objects in the form of the records, without a reason.
+async fn known_objects(run: &Run) -> Result<Vec<Value>> {
+    let (world, all) = (&run.world, ListParams::default());
     let mut known = Vec::new();
     for object in world.api::<SecureParameter>().list(&all).await? {
         let target = object.spec.target.as_ref().and_then(|target| target.name.clone());
@@ -61,10 +61,10 @@ async fn known_objects(played: &Played) -> Result<Vec<Value>> {
     Ok(known)
 }
 
-/// Each call says of each parameter what became of it.
-pub fn check_outcomes(played: &Played) {
+/// Checks that each record has an outcome for each parameter.
+pub fn check_outcomes(run: &Run) {
     let mut seen = BTreeSet::new();
-    for record in played.calls() {
+    for record in run.calls() {
         let cloudtrail = &record["cloudtrail"];
         if cloudtrail["eventName"] != "GetParameters" {
             assert!(record.get("parameters").is_none(), "{record}");
@@ -76,7 +76,7 @@ pub fn check_outcomes(played: &Played) {
         assert_eq!(names.clone().count(), parameters.clone().count(), "{record}");
         for (name, parameter) in names.zip(parameters) {
             check_outcome(
-                played,
+                run,
                 text(name),
                 parameter,
                 cloudtrail["requestParameters"]["withDecryption"] == true,
@@ -88,9 +88,9 @@ pub fn check_outcomes(played: &Played) {
     assert_eq!(seen, ["Decrypted", "Failed", "NotFound", "Read"].into());
 }
 
-fn check_outcome(played: &Played, asked: &str, parameter: &Value, decrypting: bool, failed: bool) {
+fn check_outcome(run: &Run, asked: &str, parameter: &Value, decrypting: bool, failed: bool) {
     let (name, selector) = asked.split_once(':').map_or((asked, None), |(name, selector)| (name, Some(selector)));
-    assert_eq!(parameter["arn"], played.world.aws.parameter_arn(name));
+    assert_eq!(parameter["arn"], run.world.aws.parameter_arn(name));
     assert_eq!(parameter["selector"].as_str(), selector, "{parameter}");
     let (outcome, type_) = match (failed, asked) {
         (true, _) => ("Failed", None),
@@ -104,38 +104,38 @@ fn check_outcome(played: &Played, asked: &str, parameter: &Value, decrypting: bo
     assert_eq!(parameter["version"].is_i64(), type_.is_some(), "{asked}: {parameter}");
 }
 
-/// Each access of an object that decrypted or failed has one Event, which says the same.
-pub async fn check_events(played: &Played) -> Result<()> {
-    let events = played.world.api::<Event>().list(&ListParams::default()).await?;
+/// Checks that each read of an object that decrypted or failed has one Event with the same fields.
+pub async fn check_events(run: &Run) -> Result<()> {
+    let events = run.world.api::<Event>().list(&ListParams::default()).await?;
     let annotation = |event: &Event, key: &str| event.annotations().get(&format!("secureparameter.io/{key}")).cloned();
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     for event in &events {
         let Some(id) = annotation(event, "audit-id") else { continue };
-        let record = played.calls().find(|record| record["auditID"] == id.as_str());
+        let record = run.calls().find(|record| record["auditID"] == id.as_str());
         let record = record.with_context(|| format!("an Event on an access without a record: {event:?}"))?;
-        assert!(deserves_event(record), "an Event nobody needs: {event:?}");
+        assert!(deserves_event(record), "an unexpected Event: {event:?}");
         assert_eq!(annotation(event, "request-id").as_deref(), record["cloudtrail"]["requestID"].as_str());
         let principal = annotation(event, "principal").context("no principal")?;
         assert_eq!(record["cloudtrail"]["userIdentity"]["arn"], principal);
         let parameters: Vec<Value> = serde_json::from_str(&annotation(event, "parameters").context("no parameters")?)?;
         check_event(record, event, &parameters);
         let uid = event.regarding.as_ref().and_then(|object| object.uid.clone());
-        assert!(told.insert((id, uid)), "two Events on one access: {event:?}");
+        assert!(reported.insert((id, uid)), "two Events for one access: {event:?}");
     }
-    for object in played.world.api::<SecureParameter>().list(&ListParams::default()).await? {
-        assert!(told.iter().any(|(_, uid)| *uid == object.uid()), "no Event on {}", object.name_any());
+    for object in run.world.api::<SecureParameter>().list(&ListParams::default()).await? {
+        assert!(reported.iter().any(|(_, uid)| *uid == object.uid()), "no Event on {}", object.name_any());
     }
     Ok(())
 }
 
-/// What decrypted or failed; what merely looked does not.
+/// Reports whether a call needs an Event: it decrypted or failed. Version checks need none.
 fn deserves_event(record: &Value) -> bool {
     let outcomes = record["parameters"].as_array().into_iter().flatten().map(|parameter| &parameter["outcome"]);
     let decrypting = record["cloudtrail"]["requestParameters"]["withDecryption"] == true;
     decrypting || outcomes.into_iter().any(|outcome| outcome == "Failed" || outcome == "NotFound")
 }
 
-/// An Event tells one object of its own parameters in a call that may have served others too.
+/// Checks that the Event of an object names only its own parameters, because a call may serve several objects.
 fn check_event(record: &Value, event: &Event, parameters: &[Value]) {
     let cloudtrail = &record["cloudtrail"];
     let note = event.note.as_deref().unwrap_or_default();
@@ -157,17 +157,17 @@ fn check_event(record: &Value, event: &Event, parameters: &[Value]) {
     let (type_, reason) = (event.type_.as_deref(), event.reason.as_deref());
     assert_eq!(type_ == Some("Normal"), succeeded, "{note}");
     assert_eq!(reason == Some("ParameterDecrypted"), succeeded, "{note}");
-    // Long lists are cut in the note; the annotation has them all.
+    // The note truncates long lists; the annotation does not.
     for parameter in parameters.iter().filter(|_| succeeded && parameters.len() < 3) {
         let part = format!("{} version {}", text(&parameter["arn"]), parameter["version"]);
         assert!(note.contains(&part), "{note} lacks {part}");
     }
 }
 
-/// A write of a Secret has a record of its own, which names the calls behind it.
-pub async fn check_writes(played: &Played) -> Result<()> {
+/// Checks that each write of a Secret has a record that names the calls behind it.
+pub async fn check_writes(run: &Run) -> Result<()> {
     let mut last = BTreeMap::new();
-    for record in played.writes() {
+    for record in run.writes() {
         assert!(record.get("cloudtrail").is_none() && record.get("answered").is_none(), "{record}");
         let (write, object) = (&record["secretWrite"], &record["objects"][0]);
         assert_eq!(write["verb"], "apply");
@@ -175,7 +175,7 @@ pub async fn check_writes(played: &Played) -> Result<()> {
         let ids = write["requestIDs"].as_array().context("no request ids")?;
         assert!(!ids.is_empty(), "{record}");
         for id in ids {
-            let call = played.calls().find(|call| call["cloudtrail"]["requestID"] == *id);
+            let call = run.calls().find(|call| call["cloudtrail"]["requestID"] == *id);
             let mut served = call.context("a write from nowhere")?["objects"].as_array().into_iter().flatten();
             assert!(served.any(|served| served["uid"] == object["uid"]), "{record}");
         }
@@ -183,7 +183,7 @@ pub async fn check_writes(played: &Played) -> Result<()> {
     }
     assert_eq!(last.keys().copied().collect::<Vec<_>>(), ["good", "many-values", "pinned", "tenant"]);
     for (secret, resource_version) in last {
-        let secret = played.world.api::<Secret>().get(secret).await?;
+        let secret = run.world.api::<Secret>().get(secret).await?;
         assert_eq!(*resource_version, json!(secret.resource_version()));
     }
     Ok(())

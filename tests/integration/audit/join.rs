@@ -1,25 +1,25 @@
-//! The operator's records against those of AWS.
+//! Compares the operator's audit records with those of AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::scenario::Played;
+use super::scenario::Run;
 
-/// Refusals that CloudTrail has no record of: there is no principal to name.
+/// Refusals without a record in CloudTrail, because the principal is not known.
 const UNKNOWN_CALLER: &[&str] = &["SignatureDoesNotMatch"];
 
-/// The run has calls of every kind, and all of them join.
-pub fn check_calls(played: &Played) {
-    check_each(&played.audit, &played.trail);
+/// Checks that the run has calls of every kind, and compares all of them.
+pub fn check_calls(run: &Run) {
+    check_each(&run.audit, &run.trail);
     for (event, least) in [("GetParameters", 15), ("DescribeKey", 2), ("GetCallerIdentity", 4)] {
-        let count = played.calls().filter(|record| record["cloudtrail"]["eventName"] == event).count();
+        let count = run.calls().filter(|record| record["cloudtrail"]["eventName"] == event).count();
         assert!(count >= least, "only {count} records of {event}");
     }
-    assert!(played.calls().any(|record| record["answered"] == false), "no call without an answer");
+    assert!(run.calls().any(|record| record["answered"] == false), "no call without an answer");
 }
 
-/// Every call is recorded by both sides, alike in all that the operator records.
+/// Checks that both sides have recorded every call, with the same values in all fields that the operator records.
 pub fn check_each(audit: &[Value], trail: &[Value]) {
     let direct: Vec<_> = trail.iter().filter(|record| !is_inner(record)).collect();
     let mut joined = BTreeSet::new();
@@ -49,7 +49,7 @@ pub fn check_each(audit: &[Value], trail: &[Value]) {
     }
 }
 
-/// What AWS did on behalf of a caller.
+/// Reports whether AWS made the call on behalf of the caller.
 fn is_inner(record: &Value) -> bool {
     record["userIdentity"].get("invokedBy").is_some()
 }
@@ -63,14 +63,14 @@ fn check_unanswered(record: &Value) {
     assert!(record["cloudtrail"]["eventTime"].is_string());
 }
 
-/// Answered by something in front of the service, or before the caller was known.
+/// Reports whether AWS may have no record: the response came from a load balancer, or the caller was not known.
 fn may_be_unrecorded(record: &Value) -> bool {
     let code = record["cloudtrail"]["errorCode"].as_str();
     let unavailable = record["clientError"].as_str().is_some_and(|error| error.contains("HTTP status 503"));
     unavailable || code.is_some_and(|code| UNKNOWN_CALLER.contains(&code))
 }
 
-/// Where `ours` says something else than `theirs`. What only `theirs` has is not compared, except within lists.
+/// The fields in which `ours` and `theirs` differ. Fields that only `theirs` has are ignored, except within lists.
 fn differences(path: &str, ours: &Value, theirs: &Value) -> Vec<String> {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => ours
@@ -84,16 +84,16 @@ fn differences(path: &str, ours: &Value, theirs: &Value) -> Vec<String> {
     }
 }
 
-/// Decryptions that AWS makes within a call join its records by parameter and time, failed ones by request id.
-pub fn check_decryptions(played: &Played) {
-    let inner: Vec<_> = played.trail.iter().filter(|record| is_inner(record)).collect();
+/// Compares the decryptions that AWS makes within a call: by parameter and time, or by request id if they failed.
+pub fn check_decryptions(run: &Run) {
+    let inner: Vec<_> = run.trail.iter().filter(|record| is_inner(record)).collect();
     let mut succeeded = BTreeMap::new();
     for record in inner.iter().filter(|record| record.get("errorCode").is_none()) {
         let arn = &record["requestParameters"]["encryptionContext"]["PARAMETER_ARN"];
         *succeeded.entry((text(arn), text(&record["eventTime"]))).or_insert(0) += 1;
     }
     let mut failed = 0;
-    for record in played.calls() {
+    for record in run.calls() {
         for decryption in record["decryptions"].as_array().into_iter().flatten() {
             assert_eq!(decryption["eventSource"], "kms.amazonaws.com");
             assert_eq!(decryption["eventName"], "Decrypt");
@@ -109,15 +109,15 @@ pub fn check_decryptions(played: &Played) {
     assert!(failed >= 3, "only {failed} failed decryptions");
     succeeded.retain(|_, count| *count > 0);
     for (arn, time) in succeeded.into_keys() {
-        // AWS decrypted, and the operator cannot know: in the one answer that could not be read, and in a call that
-        // failed for the sake of another of its parameters.
-        let unreadable = played.calls().any(|record| {
+        // The operator cannot know of decryptions whose response could not be read, or whose call failed because of
+        // another parameter.
+        let unreadable = run.calls().any(|record| {
             let resources = record["cloudtrail"]["resources"].as_array().into_iter().flatten();
             record["cloudtrail"]["eventTime"] == time
                 && (record.get("clientError").is_some() || record["cloudtrail"].get("errorCode").is_some())
                 && resources.into_iter().any(|resource| resource["ARN"] == arn)
         });
-        assert!(unreadable, "the operator does not expect the decryption of {arn} at {time}");
+        assert!(unreadable, "the operator has no record of the decryption of {arn} at {time}");
     }
 }
 
@@ -125,7 +125,7 @@ fn check_failed(decryption: &Value, id: &str, inner: &[&Value]) {
     let theirs: Vec<_> = inner.iter().filter(|record| record["requestID"] == id).collect();
     let [theirs] = theirs[..] else { unreachable!("{} records of KMS request {id}", theirs.len()) };
     assert!(theirs.get("errorCode").is_some(), "{theirs}");
-    // Of several parameters in a failed call, AWS does not say whose key it was; the request id joins all the same.
+    // For a failed call with several parameters, AWS does not name the parameter. The request ids agree anyway.
     if decryption.get("encryptionContext").is_some() {
         assert_eq!(decryption["encryptionContext"], theirs["requestParameters"]["encryptionContext"]);
     }
@@ -138,7 +138,7 @@ fn take<'a>(succeeded: &mut BTreeMap<(&'a str, &'a str), usize>, decryption: &'a
     *left.unwrap_or_else(|| unreachable!("AWS has no record of decrypting {arn} at {time}")) -= 1;
 }
 
-/// The text of a value that must be one.
+/// The text of a JSON string.
 pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| unreachable!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| unreachable!("{value} is not a string"))
 }

@@ -1,5 +1,4 @@
-//! The access trail: what the operator records of its AWS calls is what CloudTrail records of them, and what
-//! Kubernetes shows of them is the same again.
+//! The audit stream: records of AWS calls agree with those of CloudTrail and with the Events in Kubernetes.
 
 mod accesses;
 pub mod join;
@@ -11,21 +10,21 @@ use serde_json::json;
 use self::join::text;
 use crate::support::{World, object};
 
-/// One run with every kind of call, looked at from all sides.
+/// One run with every kind of call, and all checks of its records.
 #[tokio::test]
 async fn every_call_joins_cloudtrail() -> Result<()> {
-    let played = scenario::play().await?;
-    join::check_calls(&played);
-    join::check_decryptions(&played);
-    accesses::check_objects(&played).await?;
-    accesses::check_outcomes(&played);
-    accesses::check_events(&played).await?;
-    accesses::check_writes(&played).await
+    let run = scenario::run().await?;
+    join::check_calls(&run);
+    join::check_decryptions(&run);
+    accesses::check_objects(&run).await?;
+    accesses::check_outcomes(&run);
+    accesses::check_events(&run).await?;
+    accesses::check_writes(&run).await
 }
 
-/// An access that found an optional parameter absent has decrypted the others, and its Event says both.
+/// A read that finds an optional parameter absent decrypts the others, and its Event names both.
 #[tokio::test]
-async fn an_absent_optional_parameter_is_part_of_the_event() -> Result<()> {
+async fn an_event_names_absent_optional_parameters() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/db", "first");
     let data = json!([
@@ -42,7 +41,7 @@ async fn an_absent_optional_parameter_is_part_of_the_event() -> Result<()> {
     Ok(())
 }
 
-/// Whatever the operator does to a Secret has a record that names this Secret and what was done.
+/// Each record names the Secret and the verb.
 #[tokio::test]
 async fn every_write_of_a_secret_is_recorded() -> Result<()> {
     let world = World::start().await?;
@@ -50,7 +49,7 @@ async fn every_write_of_a_secret_is_recorded() -> Result<()> {
     let targets = [
         json!({"name": "former"}),
         json!({"name": "present"}),
-        // Cannot change in place.
+        // A type cannot be changed in place.
         json!({"name": "present", "type": "example.com/other"}),
         json!({"name": "present", "type": "example.com/other", "reclaimPolicy": "Retain"}),
         json!({"name": "last", "reclaimPolicy": "Retain"}),

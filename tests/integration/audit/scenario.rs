@@ -1,4 +1,4 @@
-//! The run: successes, misses, denials, keys that cannot be used, throttling, failures of AWS and of the network,
+//! A run with successes, missing parameters, denials, unusable keys, throttling, failures of AWS and of the network,
 //! polling, a rotation, a forced sync, and stores with credentials of their own.
 
 use std::collections::BTreeMap;
@@ -11,11 +11,11 @@ use testbed::fake_aws::{DEFAULT_ACCOUNT, FakeAws, Fault, Identity, KeyState, Par
 
 use crate::support::{World, object, store};
 
-/// How far the clock of AWS is behind: records must show its time, not that of the operator's machine.
+/// Offset of the clock of AWS, in seconds. Records must show the time of AWS.
 const CLOCK_OFFSET: i64 = -90;
 /// More parameters than one call takes.
 const MANY: usize = 12;
-/// Objects and how they end up.
+/// Objects with the status and reason that they reach.
 const ENDS: &[(&str, &str, &str)] = &[
     ("good", "True", "Synced"),
     ("pinned", "True", "Synced"),
@@ -29,17 +29,17 @@ const ENDS: &[(&str, &str, &str)] = &[
     ("opaque", "False", "KeyUnavailable"),
 ];
 
-/// What is left of the run: the operator has ended, so nothing moves any more.
-pub struct Played {
+/// The results of the run. The operator has ended, so nothing changes any more.
+pub struct Run {
     /// The world without its operator.
     pub world: World,
     /// The operator's audit stream.
     pub audit: Vec<Value>,
-    /// The trail of AWS.
+    /// The records of AWS.
     pub trail: Vec<Value>,
 }
 
-impl Played {
+impl Run {
     /// Audit records of AWS calls.
     pub fn calls(&self) -> impl Iterator<Item = &Value> {
         self.audit.iter().filter(|record| record.get("cloudtrail").is_some())
@@ -51,19 +51,19 @@ impl Played {
     }
 }
 
-/// Plays the run.
-pub async fn play() -> Result<Played> {
+/// Runs everything.
+pub async fn run() -> Result<Run> {
     let mut world = World::without_operator().await?;
     world.aws.set_clock_offset(CLOCK_OFFSET);
-    stage_parameters(&world.aws);
-    stage_identities(&world).await?;
+    put_parameters(&world.aws);
+    create_identities(&world).await?;
     world.start_operator().await?;
-    stage_faults(&world.aws);
+    plan_faults(&world.aws);
     world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": manifests()})).await?;
     for (name, status, reason) in ENDS {
         world.wait_for(name, status, reason).await?;
     }
-    // AWS fails one of the stores at first.
+    // The first call of one of the stores fails.
     world.wait_for_store("platform", "Synced").await?;
     world.wait_for_store("wrong", "CredentialsInvalid").await?;
     force_sync(&world).await?;
@@ -71,10 +71,10 @@ pub async fn play() -> Result<Played> {
     world.wait_for_secret("good", &[("DB", "second"), ("FLAG", "on")]).await?;
     let operator = world.stop_operator()?;
     let (audit, trail) = (operator.audit()?, world.aws.records());
-    Ok(Played { world, audit, trail })
+    Ok(Run { world, audit, trail })
 }
 
-fn stage_parameters(aws: &FakeAws) {
+fn put_parameters(aws: &FakeAws) {
     let keyed = |alias: &str| PutOptions { key: Some(format!("alias/{alias}")), ..PutOptions::default() };
     aws.put("/shop/db", "first");
     aws.put_with("/shop/flag", "on", PutOptions { kind: ParameterType::String, ..PutOptions::default() });
@@ -95,7 +95,7 @@ fn stage_parameters(aws: &FakeAws) {
 }
 
 /// A tenant with good credentials, and one whose secret key is wrong.
-async fn stage_identities(world: &World) -> Result<()> {
+async fn create_identities(world: &World) -> Result<()> {
     let known = Identity::user(DEFAULT_ACCOUNT, "tenant");
     let right = Identity::user(DEFAULT_ACCOUNT, "wrong");
     world.aws.add_identity(known.clone());
@@ -113,8 +113,8 @@ async fn stage_identities(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Each meets one of the first calls, whoever makes it.
-fn stage_faults(aws: &FakeAws) {
+/// Each fault hits one of the first calls.
+fn plan_faults(aws: &FakeAws) {
     for fault in [Fault::Throttle, Fault::Internal, Fault::Unavailable, Fault::Reset, Fault::Malformed] {
         aws.fault("GetParameters", fault, 1);
     }

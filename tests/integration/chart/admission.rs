@@ -1,4 +1,4 @@
-//! The API server takes what the chart renders, under the strictest Pod Security standard.
+//! The API server accepts what the chart renders, under the restricted Pod Security standard.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use testbed::control_plane::ControlPlane;
 use super::{FULLNAME, NAMESPACE, RELEASE, find, rendered};
 use crate::support::definitions;
 
-/// Everything optional that does not need the definitions of others.
+/// Values that enable everything optional, except objects of third-party kinds.
 const EVERYTHING: &[&str] = &[
     "--api-versions=secureparameter.io/v1alpha1/ClusterParameterStore",
     "--set=defaultStore.create=true,metrics.service.create=true,aws.region=eu-central-1",
@@ -33,10 +33,10 @@ async fn the_api_server_accepts_every_object() -> Result<()> {
 
     let objects = rendered(EVERYTHING).await?;
     for object in &objects {
-        let said = apply(&plane, object, &["--dry-run=server", "--validate=strict"]).await?;
-        assert!(said.contains("(server dry run)"), "{said}");
+        let output = apply(&plane, object, &["--dry-run=server", "--validate=strict"]).await?;
+        assert!(output.contains("(server dry run)"), "{output}");
     }
-    // A pod is admitted only if its account exists.
+    // A pod is admitted only if its ServiceAccount exists.
     apply(&plane, find(&objects, "ServiceAccount", FULLNAME)?, &[]).await?;
     let mut pod = pod(&objects)?;
     apply(&plane, &pod, &["--dry-run=server"]).await?;
@@ -50,7 +50,7 @@ async fn apply(plane: &ControlPlane, object: &Value, more: &[&str]) -> Result<St
     plane.kubectl_stdin([&["apply", "-f", "-"], more].concat(), &object.to_string()).await
 }
 
-/// The pod that the chart's Deployment would make.
+/// The pod that the chart's Deployment would create.
 fn pod(objects: &[Value]) -> Result<Value> {
     let deployment = find(objects, "Deployment", FULLNAME)?;
     let mut pod = deployment["spec"]["template"].clone();

@@ -1,4 +1,4 @@
-//! Install, upgrade, roll back, uninstall and install again, beginning on a cluster that knows nothing of us.
+//! Install, upgrade, roll back, uninstall and install again, on a cluster without our definitions.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use testbed::control_plane::ControlPlane;
 
 use super::{NAMESPACE, RELEASE, arguments};
 
-/// Definitions and default store come with one `helm install`, and the store is the same object ever after: no gap in
-/// which nobody may read anything.
+/// One `helm install` creates the definitions and the default store. The store stays the same object, so there is never a
+/// time without grants.
 #[tokio::test]
-async fn the_default_store_outlives_everything() -> Result<()> {
+async fn the_default_store_survives_upgrade_rollback_and_uninstall() -> Result<()> {
     let plane = ControlPlane::start().await?;
     helm(&plane, "install", &json!({"region": "eu-central-1", "quota": {"requestsPerSecond": 3}})).await?;
     let first = store(&plane).await?;
@@ -33,9 +33,9 @@ async fn the_default_store_outlives_everything() -> Result<()> {
     assert_same(&store(&plane).await?, &first, &json!({"region": "eu-north-1"}))
 }
 
-/// Who takes the store or the definitions out of the values keeps what is there.
+/// Removing the store or the definitions from the values does not delete them.
 #[tokio::test]
-async fn what_is_no_longer_asked_for_is_kept() -> Result<()> {
+async fn a_disabled_store_and_disabled_definitions_are_kept() -> Result<()> {
     let plane = ControlPlane::start().await?;
     helm(&plane, "install", &json!({"region": "eu-central-1"})).await?;
     let first = store(&plane).await?;
@@ -63,7 +63,7 @@ async fn store(plane: &ControlPlane) -> Result<Value> {
     serde_json::from_str(&text).context("the default store")
 }
 
-/// Number of our definitions that are there and not on their way out.
+/// Number of our definitions that are not being deleted.
 async fn definitions(plane: &ControlPlane) -> Result<usize> {
     let found: Value = serde_json::from_str(&plane.kubectl(["get", "crds", "--output=json"]).await?)?;
     let items = found["items"].as_array().context("items")?;
@@ -73,7 +73,7 @@ async fn definitions(plane: &ControlPlane) -> Result<usize> {
     Ok(ours.count())
 }
 
-/// Still the same object, with this spec.
+/// Checks that it is the same object, with this spec.
 fn assert_same(now: &Value, first: &Value, spec: &Value) -> Result<()> {
     assert_eq!(now["metadata"]["uid"].as_str().context("a uid")?, first["metadata"]["uid"]);
     assert_eq!(now["metadata"]["deletionTimestamp"], Value::Null);

@@ -1,4 +1,4 @@
-//! The Helm chart, with the real Helm and, but for what is only rendered, on a real control plane.
+//! The Helm chart, with the real Helm. Tests that install it use a real control plane.
 
 mod admission;
 mod lifecycle;
@@ -30,16 +30,16 @@ fn chart() -> PathBuf {
     repository().join("charts/secure-parameter-operator")
 }
 
-/// `verb`, the release, the chart and its namespace, and `more`: arguments of helm.
+/// Arguments of helm: `verb`, the release, the chart, its namespace, and `more`.
 fn arguments(verb: &str, more: &[&str]) -> Vec<String> {
     let chart = chart().display().to_string();
     let fixed = [verb, RELEASE, &chart, "--namespace", NAMESPACE];
     fixed.iter().chain(more).map(|&argument| argument.to_owned()).collect()
 }
 
-/// Runs helm without a cluster and answers with its standard output.
+/// Runs helm without a cluster. Returns its standard output.
 async fn helm(arguments: &[String]) -> Result<String> {
-    // Nothing is there, so that no user's cluster is asked by mistake.
+    // An empty kubeconfig, so that helm cannot reach a cluster of the user.
     let mut command = Command::new(Tool::Helm.path().await?);
     let output = command.args(arguments).env("KUBECONFIG", "/dev/null").output().await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -70,7 +70,7 @@ fn container(objects: &[Value]) -> Result<&Value> {
     Ok(&find(objects, "Deployment", FULLNAME)?["spec"]["template"]["spec"]["containers"][0])
 }
 
-/// Arguments that the chart gives to the operator.
+/// The operator's arguments in the chart's Deployment.
 fn operator_arguments(objects: &[Value]) -> Result<Vec<String>> {
     Ok(serde_json::from_value(container(objects)?["args"].clone())?)
 }

@@ -1,4 +1,4 @@
-//! The operator as the chart starts it: its arguments, its environment, its ServiceAccount and nobody else's rights.
+//! The operator as the chart starts it: with its arguments, its environment and the rights of its ServiceAccount.
 
 use std::path::PathBuf;
 
@@ -36,19 +36,19 @@ async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
     assert_eq!(world.secret_holds("checkout", "second").await?.uid(), secret.uid());
     world.reports().await?;
 
-    // Another target needs the right to delete the former one.
+    // A new target needs the right to delete the previous Secret.
     checkout["spec"]["target"] = json!({"name": "moved"});
     world.apply(&checkout).await?;
     let secret = world.secret_holds("moved", "second").await?;
     world.secret_gone("checkout").await?;
-    world.puts_keys_into_secrets_of_others().await?;
+    world.merges_keys().await?;
     let first_log = world.stop(operator)?;
 
     world.plane.helm(arguments("upgrade", &[VALUES, &["--set=concurrency=3"]].concat())).await?;
     let operator = world.operator().await?;
     world.aws.put("/shop/password", "third");
     world.secret_holds("moved", "third").await?;
-    world.restarts_only_if_the_chart_says_so().await?;
+    world.restarts_workloads_if_enabled().await?;
     let log = first_log + &world.stop(operator)?;
     ensure!(!log.contains("forbidden") && !log.contains("may not"), "a right is missing:\n{log}");
 
@@ -61,7 +61,7 @@ async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
 }
 
 impl Installation {
-    /// A cluster on which nothing but the chart was installed, and a namespace `shop`.
+    /// Starts a cluster with the chart installed, and creates the namespace `shop`.
     async fn start() -> Result<Self> {
         let (plane, aws) = (ControlPlane::start().await?, FakeAws::start().await?);
         plane.helm(arguments("install", &[VALUES, &["--create-namespace"]].concat())).await?;
@@ -70,8 +70,8 @@ impl Installation {
         Ok(world)
     }
 
-    /// Needs the right to set the object's finalizer.
-    async fn puts_keys_into_secrets_of_others(&self) -> Result<()> {
+    /// Merging keys needs the right to set the object's finalizer.
+    async fn merges_keys(&self) -> Result<()> {
         let metadata =
             json!({"name": "theirs", "namespace": "shop", "annotations": {"secureparameter.io/allow": "merge"}});
         self.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})).await?;
@@ -80,27 +80,27 @@ impl Installation {
         self.secret_holds("theirs", "second").await?;
         self.plane.kubectl(["-n", "shop", "delete", "secureparameter", "merges", "--timeout=60s"]).await?;
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
-        ensure!(secrets.get("theirs").await?.data.is_none_or(|data| data.is_empty()), "the key stays");
+        ensure!(secrets.get("theirs").await?.data.is_none_or(|data| data.is_empty()), "the key was not removed");
         Ok(())
     }
 
-    /// Without the right to it, an object says what is missing.
-    async fn restarts_only_if_the_chart_says_so(&mut self) -> Result<()> {
+    /// Without the right to restart workloads, the condition names the value of the chart.
+    async fn restarts_workloads_if_enabled(&mut self) -> Result<()> {
         let restart = json!({"restart": [{"kind": "Deployment", "name": "none"}]});
         self.aws.put("/shop/rotating", "first");
         self.apply(&object("restarts", &[("PASSWORD", "/shop/rotating")], &restart)).await?;
         self.secret_holds("restarts", "first").await?;
         self.aws.put("/shop/rotating", "second");
-        self.restarted_says("restart.enabled=true").await?;
+        self.wait_for_restarted("restart.enabled=true").await?;
         self.plane.helm(arguments("upgrade", &[VALUES, &["--set=restart.enabled=true"]].concat())).await?;
-        // Tried again by itself after a minute; a new change does not wait for that.
+        // The operator would try again after a minute. A new change is tried at once.
         self.aws.put("/shop/rotating", "third");
-        self.restarted_says("Deployment none does not exist").await
+        self.wait_for_restarted("Deployment none does not exist").await
     }
 
-    async fn restarted_says(&self, words: &str) -> Result<()> {
+    async fn wait_for_restarted(&self, words: &str) -> Result<()> {
         let objects: Api<SecureParameter> = Api::namespaced(self.client.clone(), "shop");
-        eventually(&format!("restarts to say {words}"), PATIENCE, async || {
+        eventually(&format!("the condition Restarted to contain {words}"), PATIENCE, async || {
             let conditions = objects.get("restarts").await?.status.unwrap_or_default().conditions;
             Ok(conditions.iter().any(|c| c.type_ == "Restarted" && c.message.contains(words)).then_some(()))
         })
@@ -111,13 +111,13 @@ impl Installation {
         self.plane.kubectl_stdin(["apply", "-f", "-"], &manifest.to_string()).await.map(drop)
     }
 
-    /// Starts what the Deployment would start, and waits until it is ready.
+    /// Starts the operator as the Deployment would, and waits until it is ready.
     async fn operator(&mut self) -> Result<Operator> {
         self.runs += 1;
         let installed = objects(&self.plane.helm(["get", "manifest", RELEASE, "--namespace", NAMESPACE]).await?)?;
         let arguments = operator_arguments(&installed)?;
         ensure!(arguments[..2] == ["run", "--listen=0.0.0.0:8080"], "{arguments:?}");
-        // These two are given by the starter, with an address that is free here.
+        // `Operator::start` sets these two, with a free address.
         let arguments: Vec<_> = arguments[2..].iter().map(String::as_str).collect();
         let mut environment = self.aws.environment();
         environment.retain(|(name, _)| name != "AWS_REGION");
@@ -139,8 +139,8 @@ impl Installation {
         Ok(path)
     }
 
-    /// Ends an operator as Kubernetes would, and gives its log.
-    fn stop(&self, mut operator: Operator) -> Result<String> {
+    /// Stops an operator as Kubernetes would. Returns its log.
+    fn stop(&self, operator: Operator) -> Result<String> {
         operator.process().signal("TERM")?;
         let status = operator.process().wait(PATIENCE)?;
         let log = operator.log()?;
@@ -161,7 +161,7 @@ impl Installation {
 
     async fn secret_gone(&self, name: &str) -> Result<()> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
-        eventually("the former Secret to go", PATIENCE, async || {
+        eventually("the previous Secret to be deleted", PATIENCE, async || {
             Ok(secrets.get_opt(name).await?.is_none().then_some(()))
         })
         .await
@@ -175,8 +175,8 @@ impl Installation {
         eventually("statuses and an Event", PATIENCE, async || {
             let object = objects.get("checkout").await?.status.is_some_and(|status| synced(&status.conditions));
             let store = stores.get("default").await?.status.is_some_and(|status| synced(&status.conditions));
-            let told = !events.list(&ListParams::default()).await?.items.is_empty();
-            Ok((object && store && told).then_some(()))
+            let has_event = !events.list(&ListParams::default()).await?.items.is_empty();
+            Ok((object && store && has_event).then_some(()))
         })
         .await
     }

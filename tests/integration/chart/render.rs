@@ -1,4 +1,4 @@
-//! What the chart renders to, and which values it refuses.
+//! What the chart renders, and which values it refuses.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{FULLNAME, chart, container, find, helm, operator_arguments, rendered, repository};
 
-/// Everything the operator does with the Kubernetes API. The chart grants this and nothing else; that it is enough is
-/// shown by an operator that runs with it.
 /// API group, resources, verbs.
 type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
 
+/// Everything that the operator does with the Kubernetes API. The chart grants exactly this; the test in `operator` shows
+/// that it is enough.
 const RIGHTS: &[Right] = &[
     ("secureparameter.io", &["secureparameters", "clusterparameterstores", "parameterstores"], &["list", "watch"]),
     ("secureparameter.io", &["secureparameters"], &["patch"]),
@@ -26,11 +26,11 @@ const RIGHTS: &[Right] = &[
 ];
 
 #[tokio::test]
-async fn lint_has_no_complaint() -> Result<()> {
+async fn lint_finds_nothing() -> Result<()> {
     let arguments = ["lint", "--strict", "--quiet"].map(str::to_owned);
     let chart = chart().display().to_string();
-    let said = helm(&[arguments.as_slice(), &[chart]].concat()).await?;
-    assert_eq!(said, "");
+    let output = helm(&[arguments.as_slice(), &[chart]].concat()).await?;
+    assert_eq!(output, "");
     Ok(())
 }
 
@@ -73,9 +73,9 @@ async fn values_become_arguments_and_environment() -> Result<()> {
     Ok(())
 }
 
-/// Its rights would else go to every pod of the namespace that names no account.
+/// Otherwise every pod of the namespace that names no ServiceAccount would have the operator's rights.
 #[tokio::test]
-async fn no_right_goes_to_the_default_account() -> Result<()> {
+async fn the_default_service_account_gets_no_rights() -> Result<()> {
     let Err(error) = rendered(&["--set=serviceAccount.create=false"]).await else { bail!("rendered") };
     assert!(format!("{error:#}").contains("serviceAccount.name is required"), "{error:#}");
     let objects = rendered(&["--set=serviceAccount.create=false,serviceAccount.name=mine"]).await?;
@@ -97,7 +97,7 @@ async fn an_image_is_named_by_tag_or_digest() -> Result<()> {
     Ok(())
 }
 
-/// Helm would leave definitions behind that differ from those the operator was built with.
+/// Otherwise Helm would install other definitions than those of the operator.
 #[tokio::test]
 async fn definitions_are_those_of_the_repository() -> Result<()> {
     let objects = rendered(&[]).await?;
@@ -121,7 +121,7 @@ async fn definitions_are_those_of_the_repository() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
+async fn the_operator_has_exactly_the_rights_it_needs() -> Result<()> {
     let objects = rendered(&["--set=rbac.aggregate=false"]).await?;
     let roles: Vec<_> =
         objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
@@ -134,7 +134,7 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
             .collect()
     };
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
-    // Workloads are touched only where that is wanted.
+    // Rights on workloads are granted only if restarts are enabled.
     let objects = rendered(&["--set=rbac.aggregate=false,restart.enabled=true"]).await?;
     let verbs = &["get", "list", "patch"];
     let workloads: [Right; 2] =
@@ -144,7 +144,7 @@ async fn the_operator_may_do_what_it_does_and_nothing_else() -> Result<()> {
     Ok(())
 }
 
-/// Cluster stores say who may read what: no built-in role may write them.
+/// Cluster stores grant parameters, so no built-in role may write them.
 #[tokio::test]
 async fn built_in_roles_read_everything_and_write_what_is_namespaced() -> Result<()> {
     let objects = rendered(&[]).await?;
@@ -171,8 +171,8 @@ async fn built_in_roles_read_everything_and_write_what_is_namespaced() -> Result
 }
 
 #[tokio::test]
-async fn nonsense_is_refused() -> Result<()> {
-    for (values, complaint) in [
+async fn invalid_values_are_refused() -> Result<()> {
+    for (values, words) in [
         ("nonsense=1", "'nonsense' not allowed"),
         ("image.version=1", "'version' not allowed"),
         ("replicaCount=2", "'replicaCount' not allowed"),
@@ -182,7 +182,7 @@ async fn nonsense_is_refused() -> Result<()> {
         ("image.digest=latest", "/image/digest"),
     ] {
         let error = rendered(&["--set", values]).await.expect_err(values).to_string();
-        assert!(error.contains(complaint), "{values}: {error}");
+        assert!(error.contains(words), "{values}: {error}");
     }
     Ok(())
 }
@@ -195,11 +195,11 @@ fn every_value_is_in_the_schema_and_described() -> Result<()> {
     Ok(())
 }
 
-/// Known names only where names are known, and a description everywhere.
+/// Checks that every value has a description, and that unknown names are refused.
 fn check_described(value: &Value, schema: &Value, path: &str) {
     assert!(schema["description"].is_string(), "{path} has no description");
     let Some(properties) = schema["properties"].as_object() else { return };
-    assert_eq!(schema["additionalProperties"], false, "{path} takes anything");
+    assert_eq!(schema["additionalProperties"], false, "{path} accepts unknown names");
     for name in value.as_object().into_iter().flatten().map(|(name, _)| name) {
         assert!(properties.contains_key(name), "{path}.{name} is not in the schema");
     }
@@ -210,7 +210,7 @@ fn check_described(value: &Value, schema: &Value, path: &str) {
 }
 
 #[tokio::test]
-async fn metrics_are_offered_where_wanted_and_known() -> Result<()> {
+async fn metrics_objects_are_rendered_if_enabled_and_supported() -> Result<()> {
     let monitoring = "--api-versions=monitoring.coreos.com/v1/ServiceMonitor";
     for (arguments, service, monitor) in [
         (vec![monitoring], false, false),

@@ -1,57 +1,14 @@
-//! Credentials that AWS does not accept, of the operator's own and of stores that bring theirs.
+//! Credentials that AWS refuses: those of the operator, and those of a store.
 
 use anyhow::Result;
-use kube::Api;
-use secure_parameter_operator::api::{ClusterParameterStore, ParameterStore};
-use serde_json::{Value, json};
-use testbed::fake_aws::{Identity, PutOptions};
+use secure_parameter_operator::api::ParameterStore;
+use serde_json::json;
 
-use super::{contains, echoed, fails, force, recorded, snapshot, store_is, tolerates};
-use crate::support::{World, object};
-
-/// An account that the operator's own identity is not of.
-pub const TENANT: &str = "444455556666";
-
-/// The API of cluster stores.
-pub fn cluster_stores(world: &World) -> Api<ClusterParameterStore> {
-    Api::all(world.client.clone())
-}
-
-/// A store in namespace `shop` that finds its credentials in this Secret.
-pub fn namespaced_store(name: &str, secret: &str) -> Value {
-    json!({
-        "apiVersion": "secureparameter.io/v1alpha1",
-        "kind": "ParameterStore",
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": {"identity": {"credentialsSecretRef": {"name": secret}}},
-    })
-}
-
-/// A user of the tenant's account with new keys, which AWS accepts from now on.
-pub fn tenant(world: &World) -> Identity {
-    let identity = Identity::user(TENANT, "reader");
-    world.aws.add_identity(identity.clone());
-    identity
-}
-
-/// Writes a parameter of the tenant's account.
-pub fn put_for_tenant(world: &World, name: &str, value: &str) {
-    world.aws.put_with(name, value, PutOptions { account: Some(TENANT.to_owned()), ..PutOptions::default() });
-}
-
-/// A Secret in namespace `shop`.
-pub fn secret(name: &str, data: &Value) -> Value {
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "shop"}, "stringData": data})
-}
-
-/// A Secret with the keys of an identity.
-pub fn secret_of(name: &str, identity: &Identity) -> Value {
-    let mut data = json!({"access-key-id": identity.access_key_id, "secret-access-key": identity.secret_access_key});
-    if let Some(token) = &identity.session_token {
-        data["session-token"] = json!(token);
-    }
-    secret(name, &data)
-}
+use crate::support::{
+    World, contains, echoed, fails, force, object, recorded, snapshot, store_is,
+    tenant::{TENANT, cluster_stores, namespaced_store, put_for_tenant, secret_of, tenant},
+    tolerates,
+};
 
 /// A world with an object in sync.
 async fn world() -> Result<World> {
@@ -63,7 +20,7 @@ async fn world() -> Result<World> {
 }
 
 #[tokio::test]
-async fn refused_credentials_show_on_store_and_object() -> Result<()> {
+async fn refused_credentials_are_reported_on_the_store_and_the_object() -> Result<()> {
     let mut world = world().await?;
     let before = snapshot(&world, "checkout").await?;
     let identity = world.aws.default_identity();
@@ -94,12 +51,12 @@ async fn refused_credentials_show_on_store_and_object() -> Result<()> {
 }
 
 #[tokio::test]
-async fn refused_credentials_of_a_store_are_renewed_in_their_secret() -> Result<()> {
+async fn renewed_credentials_in_a_stores_secret_are_used_at_once() -> Result<()> {
     let world = World::start().await?;
     put_for_tenant(&world, "/shop/a", "theirs");
     let identity = tenant(&world);
-    world.apply(&secret_of("aws-keys", &identity)).await?;
-    world.apply(&namespaced_store("own", "aws-keys")).await?;
+    world.apply(&secret_of(&world, "aws-keys", &identity)).await?;
+    world.apply(&namespaced_store(&world, "own", "aws-keys")).await?;
     let spec = json!({"storeRef": {"kind": "ParameterStore", "name": "own"}});
     world.apply(&object("checkout", &[("A", "/shop/a")], &spec)).await?;
     world.synced("checkout").await?;
@@ -115,16 +72,16 @@ async fn refused_credentials_of_a_store_are_renewed_in_their_secret() -> Result<
     assert_eq!(snapshot(&world, "checkout").await?, before);
 
     put_for_tenant(&world, "/shop/a", "newer");
-    world.apply(&secret_of("aws-keys", &tenant(&world))).await?;
+    world.apply(&secret_of(&world, "aws-keys", &tenant(&world))).await?;
     store_is(&stores, "own", "True", "Synced", &[TENANT]).await?;
     world.wait_for_secret("checkout", &[("A", "newer")]).await?;
     world.synced("checkout").await?;
     Ok(())
 }
 
-/// The SDK learns the difference from the refusal and allows for it from the next call on; the refusal says what to do.
+/// The SDK computes the clock skew from the refusal and corrects the next call. The Event says what to do.
 #[tokio::test]
-async fn a_clock_that_is_off_is_named_and_allowed_for() -> Result<()> {
+async fn a_wrong_clock_is_reported_and_corrected() -> Result<()> {
     let world = world().await?;
     world.aws.set_clock_offset(600);
     let token = force(&world, "checkout").await?;

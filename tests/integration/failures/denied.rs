@@ -1,29 +1,30 @@
-//! IAM says no: to reading, to decrypting, to one parameter of many.
+//! IAM denies a read or a decryption.
 
 use anyhow::{Context, Result};
 use serde_json::json;
 use testbed::fake_aws::PutOptions;
 
-use super::{calls, fails, force, joins, recorded, snapshot, sync};
-use crate::support::{World, object};
+use crate::support::{Group, World, calls, fails, force, joins, recorded, snapshot, sync};
 
-/// A denied read names principal, action and resource; the denial of one parameter harms no other object.
-pub async fn reads(world: &World) -> Result<()> {
-    for name in ["/shop/denied/a", "/shop/denied/extra", "/shop/neighbour"] {
+/// The message names principal, action and resource.
+#[tokio::test]
+async fn a_denied_read_names_the_permission_and_harms_no_other_object() -> Result<()> {
+    let world = &World::shared(Group::Failures, "denied-reads").await?;
+    for name in ["/denied-reads/denied/a", "/denied-reads/denied/extra", "/denied-reads/neighbour"] {
         world.aws.put(name, "first");
     }
-    let extra = json!({"key": "EXTRA", "parameter": "/shop/denied/extra", "optional": true});
-    let data = json!([{"key": "A", "parameter": "/shop/denied/a"}, extra]);
-    let denied = object("denied", &[], &json!({"data": data}));
+    let extra = json!({"key": "EXTRA", "parameter": "/denied-reads/denied/extra", "optional": true});
+    let data = json!([{"key": "A", "parameter": "/denied-reads/denied/a"}, extra]);
+    let denied = world.object("denied", &[], &json!({"data": data}));
     world.apply(&denied).await?;
-    world.apply(&object("neighbour", &[("B", "/shop/neighbour")], &json!({}))).await?;
+    world.apply(&world.object("neighbour", &[("B", "/denied-reads/neighbour")], &json!({}))).await?;
     world.synced("denied").await?;
     world.synced("neighbour").await?;
 
     let before = snapshot(world, "denied").await?;
-    let arn = world.aws.parameter_arn("/shop/denied/extra");
+    let arn = world.aws.parameter_arn("/denied-reads/denied/extra");
     let rule = world.aws.deny("ssm:GetParameters", &arn);
-    world.apply(&object("late", &[("EXTRA", "/shop/denied/extra")], &json!({}))).await?;
+    world.apply(&world.object("late", &[("EXTRA", "/denied-reads/denied/extra")], &json!({}))).await?;
     force(world, "denied").await?;
     let principal = world.aws.default_identity().arn;
     let parts = [principal.as_str(), "ssm:GetParameters", arn.as_str(), "kept as it was"];
@@ -34,37 +35,38 @@ pub async fn reads(world: &World) -> Result<()> {
     joins(world, &record)?;
     assert_eq!(record["cloudtrail"]["errorCode"], "AccessDeniedException");
 
-    // Others are not harmed, and a denial is no absence: the optional key stays.
-    world.aws.put("/shop/neighbour", "second");
+    // Other objects are not affected. A denied optional parameter is not absent, so its key stays.
+    world.aws.put("/denied-reads/neighbour", "second");
     world.wait_for_secret("neighbour", &[("B", "second")]).await?;
     assert_eq!(snapshot(world, "denied").await?, before);
 
-    world.aws.put("/shop/denied/a", "second");
+    world.aws.put("/denied-reads/denied/a", "second");
     world.aws.undeny(rule);
     sync(world, "denied").await?;
     world.synced("denied").await?;
     world.wait_for_secret("denied", &[("A", "second"), ("EXTRA", "first")]).await?;
-    world.synced("late").await.context("by the interval alone")?;
+    world.synced("late").await.context("without a forced sync")?;
     Ok(())
 }
 
-/// A denied decryption names the key.
-pub async fn decryptions(world: &World) -> Result<()> {
+#[tokio::test]
+async fn a_denied_decryption_names_the_key() -> Result<()> {
+    let world = &World::shared(Group::Failures, "denied-keys").await?;
     let key = world.aws.create_key("guarded");
     let sealed = || PutOptions { key: Some("alias/guarded".to_owned()), ..PutOptions::default() };
-    world.aws.put_with("/shop/guarded", "first", sealed());
-    world.apply(&object("guarded", &[("A", "/shop/guarded")], &json!({}))).await?;
+    world.aws.put_with("/denied-keys/guarded", "first", sealed());
+    world.apply(&world.object("guarded", &[("A", "/denied-keys/guarded")], &json!({}))).await?;
     world.synced("guarded").await?;
 
     let before = snapshot(world, "guarded").await?;
     let rule = world.aws.deny("kms:Decrypt", &key);
-    world.aws.put_with("/shop/guarded", "second", sealed());
+    world.aws.put_with("/denied-keys/guarded", "second", sealed());
     let principal = world.aws.default_identity().arn;
     let parts = [principal.as_str(), "kms:Decrypt", key.as_str(), "Secret guarded is kept as it was"];
     fails(world, "guarded", "DecryptDenied", "Stalled", &parts).await?;
     assert_eq!(snapshot(world, "guarded").await?, before);
 
-    // The refusal came from KMS, under a request id of its own: the audit record knows it.
+    // KMS refused with a request id of its own, which the audit record contains.
     let record = recorded(world, "guarded", "DecryptDenied", &[]).await?;
     joins(world, &record)?;
     let decryption = &record["decryptions"][0];

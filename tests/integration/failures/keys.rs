@@ -1,4 +1,4 @@
-//! Keys that KMS cannot use.
+//! KMS keys that cannot be used.
 
 use anyhow::{Context, Result};
 use k8s_openapi::jiff::Timestamp;
@@ -6,41 +6,43 @@ use secure_parameter_operator::api::SecureParameter;
 use serde_json::json;
 use testbed::fake_aws::{KeyState, PutOptions};
 
-use super::{calls, fails, force, joins, recorded, says, snapshot, sync};
-use crate::support::{World, object};
+use crate::support::{Group, World, calls, fails, force, joins, recorded, says, snapshot, sync};
 
-/// Makes an object in sync with two parameters: `A` under a key of its own, `B` under the key that AWS manages. Answers
-/// with the ARN of the former.
+/// Creates an object with two parameters, `A` encrypted by a key of its own and `B` by the key that AWS manages, and
+/// waits until it is in sync. Returns the ARN of the first key.
 async fn two_keys(world: &World, name: &str) -> Result<String> {
     let key = world.aws.create_key(name);
     let own_key = PutOptions { key: Some(format!("alias/{name}")), ..PutOptions::default() };
-    let (a, b) = (format!("/shop/{name}/a"), format!("/shop/{name}/b"));
+    let (a, b) = (format!("/{}/{name}/a", world.namespace), format!("/{}/{name}/b", world.namespace));
     world.aws.put_with(&a, "alpha", own_key);
     world.aws.put(&b, "beta");
-    world.apply(&object(name, &[("A", &a), ("B", &b)], &json!({}))).await?;
+    world.apply(&world.object(name, &[("A", &a), ("B", &b)], &json!({}))).await?;
     world.synced(name).await?;
     Ok(key)
 }
 
-/// A disabled key is named with its state, until it is enabled.
-pub async fn disabled(world: &World) -> Result<()> {
+#[tokio::test]
+async fn a_disabled_key_is_named_until_it_is_enabled() -> Result<()> {
+    let world = &World::shared(Group::Failures, "disabled-key").await?;
     let key = two_keys(world, "disabled").await?;
     let before = snapshot(world, "disabled").await?;
     world.aws.set_key_state(&key, KeyState::Disabled);
-    world.aws.put("/shop/disabled/b", "rotated");
-    let parts = [key.as_str(), "Disabled", "/shop/disabled/a", "enable it", "Secret disabled is kept as it was"];
+    world.aws.put("/disabled-key/disabled/b", "rotated");
+    let parts =
+        [key.as_str(), "Disabled", "/disabled-key/disabled/a", "enable it", "Secret disabled is kept as it was"];
     fails(world, "disabled", "KeyUnavailable", "Stalled", &parts).await?;
-    assert_eq!(snapshot(world, "disabled").await?, before, "the rotation waits: a Secret is written whole");
+    assert_eq!(snapshot(world, "disabled").await?, before, "the other key waits, because a Secret is written whole");
     let record = recorded(world, "disabled", "KeyUnavailable", &[]).await?;
     joins(world, &record)?;
     assert_eq!(record["cloudtrail"]["errorCode"], "InvalidKeyId");
 
     let calls = calls(world, "disabled")?;
-    let described = calls.iter().find(|call| call["cloudtrail"]["eventName"] == "DescribeKey").context("no look")?;
+    let described =
+        calls.iter().find(|call| call["cloudtrail"]["eventName"] == "DescribeKey").context("no DescribeKey")?;
     joins(world, described)?;
     assert_eq!(described["objects"][0]["reason"], "KeyState");
     let refused = world.aws.records().into_iter().find(|r| r["requestID"] == record["decryptions"][0]["requestID"]);
-    assert_eq!(refused.context("KMS' own record")?["errorCode"], "DisabledException");
+    assert_eq!(refused.context("no record of KMS")?["errorCode"], "DisabledException");
 
     world.aws.set_key_state(&key, KeyState::Enabled);
     sync(world, "disabled").await?;
@@ -49,8 +51,9 @@ pub async fn disabled(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// A key that will be deleted is named with the date.
-pub async fn pending_deletion(world: &World) -> Result<()> {
+#[tokio::test]
+async fn a_key_pending_deletion_is_named_with_the_date() -> Result<()> {
+    let world = &World::shared(Group::Failures, "dying-key").await?;
     let key = two_keys(world, "dying").await?;
     world.aws.set_key_state(&key, KeyState::PendingDeletion);
     force(world, "dying").await?;
@@ -64,13 +67,15 @@ pub async fn pending_deletion(world: &World) -> Result<()> {
     world.aws.remove_key(&key);
     force(world, "dying").await?;
     let is_gone = |object: &SecureParameter| says(object, &[&key, "does not exist"]).is_ok();
-    world.wait_until("dying", "the key to be missed", is_gone).await?;
+    world.wait_until("dying", "the key to be reported as missing", is_gone).await?;
     fails(world, "dying", "KeyUnavailable", "Stalled", &[&key]).await?;
     Ok(())
 }
 
-/// A key that may not be described is named all the same.
-pub async fn not_described(world: &World) -> Result<()> {
+/// The message is the same for each failure, because a change would write the status.
+#[tokio::test]
+async fn a_key_that_may_not_be_described_is_still_named() -> Result<()> {
+    let world = &World::shared(Group::Failures, "hidden-key").await?;
     let key = two_keys(world, "hidden").await?;
     world.aws.deny("kms:DescribeKey", &key);
     world.aws.set_key_state(&key, KeyState::Disabled);
@@ -80,6 +85,6 @@ pub async fn not_described(world: &World) -> Result<()> {
     force(world, "hidden").await?;
     recorded(world, "hidden", "KeyUnavailable", &events).await?;
     let second = fails(world, "hidden", "KeyUnavailable", "Stalled", &[]).await?;
-    assert_eq!(first, second, "the same failure reads the same, or every look would write the status");
+    assert_eq!(first, second, "the message has changed");
     Ok(())
 }

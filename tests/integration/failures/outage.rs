@@ -1,4 +1,4 @@
-//! AWS is out of reach for a while: throttled, failing, silent, or not there at all.
+//! Outages: AWS throttles, fails, does not respond, or cannot be reached.
 
 use std::net::SocketAddr;
 
@@ -13,13 +13,12 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{
-    ACCOUNT, REGION, calls, decrypting, echoed, fails, force, handled_sync, joins, recorded, snapshot, store_is,
-    tolerates,
+use crate::support::{
+    ACCOUNT, REGION, World, calls, decrypting, echoed, fails, force, handled_sync, joins, object, recorded, snapshot,
+    store_is, tolerates,
 };
-use crate::support::{World, object};
 
-/// As often as it is asked.
+/// A fault of every call.
 const ALWAYS: usize = usize::MAX;
 
 /// A world with an object in sync.
@@ -50,12 +49,12 @@ async fn throttling_leaves_a_good_secret_ready_for_three_intervals() -> Result<(
     world.synced("checkout").await?;
     world.synced("fresh").await?;
     assert_eq!(snapshot(&world, "checkout").await?, before);
-    assert_eq!(decrypting(&calls(&world, "checkout")?), 1, "the end of an outage is no reason to decrypt");
+    assert_eq!(decrypting(&calls(&world, "checkout")?), 1, "nothing is decrypted when an outage ends");
     Ok(())
 }
 
 #[tokio::test]
-async fn answers_that_are_none_keep_the_secret() -> Result<()> {
+async fn failed_and_unreadable_responses_keep_the_secret() -> Result<()> {
     let world = world().await?;
     let before = snapshot(&world, "checkout").await?;
     for (operation, fault, reason, part) in [
@@ -86,9 +85,9 @@ async fn answers_that_are_none_keep_the_secret() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rotation_during_an_outage_arrives_after_it() -> Result<()> {
+async fn a_rotation_during_an_outage_is_synced_after_it() -> Result<()> {
     let world = world().await?;
-    // The look at the versions succeeds, the read that it calls for does not.
+    // The version check succeeds, but the read that follows does not.
     world.aws.fault("kms:Decrypt", Fault::Throttle, ALWAYS);
     world.aws.put("/shop/a", "rotated");
     tolerates(&world, "checkout", "Throttled", &["ThrottlingException"]).await?;
@@ -100,22 +99,22 @@ async fn a_rotation_during_an_outage_arrives_after_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_forced_sync_that_an_outage_stopped_is_made_up_for() -> Result<()> {
+async fn a_forced_sync_during_an_outage_is_done_after_it() -> Result<()> {
     let world = world().await?;
     world.aws.fault("GetParameters", Fault::Throttle, ALWAYS);
     let decrypts = world.aws.decrypts();
     let token = force(&world, "checkout").await?;
     tolerates(&world, "checkout", "Throttled", &[]).await?;
-    assert_ne!(handled_sync(&world.api().get("checkout").await?), Some(token.as_str()), "it was not done");
+    assert_ne!(handled_sync(&world.api().get("checkout").await?), Some(token.as_str()), "the sync is not done yet");
     world.aws.clear_faults();
     echoed(&world, "checkout", &token).await?;
     world.synced("checkout").await?;
-    assert_eq!(world.aws.decrypts(), decrypts + 1, "what was asked for is done in the end");
+    assert_eq!(world.aws.decrypts(), decrypts + 1, "the sync decrypted once");
     Ok(())
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_there_is_found_when_it_is() -> Result<()> {
+async fn an_unreachable_endpoint_is_used_once_it_is_reachable() -> Result<()> {
     let mut world = World::without_operator().await?;
     let mut gate = Gate::reserve().await?;
     world.set_environment(&[("AWS_ENDPOINT_URL".to_owned(), format!("http://{}", gate.address))]);
@@ -145,20 +144,20 @@ async fn an_endpoint_that_is_not_there_is_found_when_it_is() -> Result<()> {
     Ok(())
 }
 
-/// An address where nothing listens, until it is opened to lead somewhere.
+/// An address that refuses connections until it is opened.
 struct Gate {
     address: SocketAddr,
     relay: Option<JoinHandle<()>>,
 }
 
 impl Gate {
-    /// Picks an address, and leaves it closed.
+    /// Picks a free address and leaves it closed.
     async fn reserve() -> Result<Self> {
         let address = TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?;
         Ok(Self { address, relay: None })
     }
 
-    /// Passes connections on from now on.
+    /// Forwards connections to `to` from now on.
     async fn open(&mut self, to: SocketAddr) -> Result<()> {
         let listener = TcpListener::bind(self.address).await?;
         self.relay = Some(tokio::spawn(async move {
@@ -173,7 +172,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Refuses connections from now on, and breaks off those that there are.
+    /// Refuses connections from now on, and closes the open ones.
     fn close(&mut self) {
         if let Some(relay) = self.relay.take() {
             relay.abort();

@@ -1,4 +1,4 @@
-//! The status: what happens where it cannot be written.
+//! A status that cannot be written.
 
 use anyhow::Result;
 use kube::api::{Patch, PatchParams};
@@ -9,7 +9,7 @@ use testbed::wait::eventually;
 use crate::support::{PATIENCE, World, object};
 
 #[tokio::test]
-async fn nothing_is_decrypted_again_for_a_status_that_cannot_be_written() -> Result<()> {
+async fn a_status_that_cannot_be_written_causes_no_second_decryption() -> Result<()> {
     let mut world = World::without_operator().await?;
     world.aws.put("/shop/db", "value");
     world.apply(&object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
@@ -17,14 +17,14 @@ async fn nothing_is_decrypted_again_for_a_status_that_cannot_be_written() -> Res
         world.apply(&manifest).await?;
     }
     let (params, patch) = (PatchParams::default().dry_run(), Patch::Merge(json!({"status": {"parameterCount": 1}})));
-    eventually("the policy to count", PATIENCE, async || {
+    eventually("the policy to be in force", PATIENCE, async || {
         let patched = world.api::<SecureParameter>().patch_status("checkout", &params, &patch).await;
         Ok(patched.is_err_and(|error| error.to_string().contains("no-status")).then_some(()))
     })
     .await?;
 
     world.start_operator().await?;
-    eventually("the status to be tried again", PATIENCE, async || {
+    eventually("the status to be written again", PATIENCE, async || {
         let tries = world.operator().log()?.matches("the status of a SecureParameter could not be written").count();
         Ok((tries >= 3).then_some(()))
     })
@@ -33,12 +33,12 @@ async fn nothing_is_decrypted_again_for_a_status_that_cannot_be_written() -> Res
     world.plane.kubectl(["delete", "validatingadmissionpolicybinding", "no-status"]).await?;
     world.synced("checkout").await?;
     assert_eq!(world.aws.decrypts(), 1);
-    let told = world.events("checkout").await?;
-    assert!(told.iter().any(|event| event.reason.as_deref() == Some("ParameterDecrypted")), "{told:?}");
+    let events = world.events("checkout").await?;
+    assert!(events.iter().any(|event| event.reason.as_deref() == Some("ParameterDecrypted")), "{events:?}");
     Ok(())
 }
 
-/// A policy by which nobody may write the status of a `SecureParameter`.
+/// An admission policy that refuses every write of the status of a `SecureParameter`.
 fn no_status() -> [Value; 2] {
     let rule = json!({
         "apiGroups": ["secureparameter.io"],

@@ -1,27 +1,33 @@
-//! A Secret that somebody else changes or deletes is put right at once; what is theirs to change is left alone.
+//! Changes that others make to a Secret: our fields are restored at once, everything else is left alone.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
-use secure_parameter_operator::api::{SecureParameterStatus, names};
+use secure_parameter_operator::api::{SecureParameter, SecureParameterStatus, names};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
-use crate::support::{PATIENCE, World, object};
+use crate::support::{Group, PATIENCE, World, sync};
 
-/// An object that does not poll: whatever happens, a watch has noticed.
-async fn world() -> Result<World> {
-    let world = World::start().await?;
-    world.aws.put("/shop/a", "alpha");
-    world.aws.put("/shop/b", "beta");
-    let keys = [("A", "/shop/a"), ("B", "/shop/b")];
-    let spec = json!({"refreshInterval": "0s", "target": {"labels": {"team": "shop"}}});
-    world.apply(&object("checkout", &keys, &spec)).await?;
-    world.synced("checkout").await?;
+/// A namespace of the shared world with an object in sync.
+async fn shared(namespace: &str) -> Result<World> {
+    let world = World::shared(Group::Secrets, namespace).await?;
+    create_object(&world).await?;
     Ok(world)
+}
+
+/// Creates an object that does not poll, so that only a watch can have noticed a change, and waits until it is in sync.
+async fn create_object(world: &World) -> Result<()> {
+    let (a, b) = (world.path("a"), world.path("b"));
+    world.aws.put(&a, "alpha");
+    world.aws.put(&b, "beta");
+    let spec = json!({"refreshInterval": "0s", "target": {"labels": {"team": "shop"}}});
+    world.apply(&world.object("checkout", &[("A", &a), ("B", &b)], &spec)).await?;
+    world.synced("checkout").await?;
+    Ok(())
 }
 
 async fn edit(world: &World, patch: &Value) -> Result<Secret> {
@@ -30,8 +36,8 @@ async fn edit(world: &World, patch: &Value) -> Result<Secret> {
 }
 
 #[tokio::test]
-async fn edits_are_undone() -> Result<()> {
-    let world = world().await?;
+async fn edits_of_our_fields_are_reverted() -> Result<()> {
+    let world = shared("edited").await?;
     let whole = [("A", "alpha"), ("B", "beta")];
     for patch in [
         json!({"stringData": {"A": "tampered"}}),
@@ -56,8 +62,8 @@ async fn edits_are_undone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_deleted_secret_comes_back() -> Result<()> {
-    let world = world().await?;
+async fn a_deleted_secret_is_recreated() -> Result<()> {
+    let world = shared("deleted").await?;
     let secrets = world.api::<Secret>();
     let before = secrets.get("checkout").await?.uid();
     secrets.delete("checkout", &DeleteParams::default()).await?;
@@ -72,64 +78,54 @@ async fn a_deleted_secret_comes_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn labels_of_others_are_no_drift() -> Result<()> {
-    let world = world().await?;
+async fn labels_of_others_are_left_alone() -> Result<()> {
+    let world = World::start().await?;
+    create_object(&world).await?;
     let calls = world.aws.calls("GetParameters");
     let edited = edit(&world, &json!({"metadata": {"labels": {"theirs": "yes"}}})).await?;
-    // A forced sync behind it: once that is done, the edit has been looked at.
-    force(&world, "one").await?;
+    // The forced sync is queued behind the edit, so the edit has been seen once the sync is done.
+    sync(&world, "checkout").await?;
     let secret = world.api::<Secret>().get("checkout").await?;
-    assert_eq!(secret.resource_version(), edited.resource_version(), "the same values, so nothing to write");
+    assert_eq!(secret.resource_version(), edited.resource_version(), "the values are the same, so nothing is written");
     assert_eq!(secret.labels().get("theirs").map(String::as_str), Some("yes"));
     assert_eq!(world.aws.calls("GetParameters"), calls + 1, "only the forced sync");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_fight_is_not_fought_for_ever() -> Result<()> {
-    let world = world().await?;
+async fn repairs_back_off_while_another_manager_keeps_writing() -> Result<()> {
+    let world = shared("contested").await?;
     let mut rounds = 0;
     let contested = eventually("the operator to back off", PATIENCE, async || {
         rounds += 1;
         edit(&world, &json!({"stringData": {"A": format!("round-{rounds}")}})).await?;
-        let api = world.api::<secure_parameter_operator::api::SecureParameter>();
+        let api = world.api::<SecureParameter>();
         let ready = api.get("checkout").await?.status.and_then(|status| status.conditions.into_iter().next());
         Ok(ready.filter(|ready| ready.reason == "SecretContested"))
     })
     .await?;
     assert!(contested.message.contains("kubectl-edit"), "{}", contested.message);
-    // Left in peace, the Secret is right in the end.
+    // Once the other manager stops, the Secret is repaired.
     world.wait_for_secret("checkout", &[("A", "alpha"), ("B", "beta")]).await?;
     world.synced("checkout").await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_sync_can_be_forced_and_is_echoed() -> Result<()> {
-    let world = world().await?;
-    world.aws.put("/shop/a", "newer");
-    force(&world, "2026-11-24").await?;
+async fn a_forced_sync_reads_at_once_and_is_acknowledged() -> Result<()> {
+    let world = shared("forced").await?;
+    world.aws.put(&world.path("a"), "newer");
+    sync(&world, "checkout").await?;
     world.wait_for_secret("checkout", &[("A", "newer"), ("B", "beta")]).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_status_changed_by_hand_is_put_right() -> Result<()> {
-    let world = world().await?;
-    let api = world.api::<secure_parameter_operator::api::SecureParameter>();
+async fn an_emptied_status_is_written_again() -> Result<()> {
+    let world = shared("emptied").await?;
+    let api = world.api::<SecureParameter>();
     let emptied = api.patch_status("checkout", &PatchParams::default(), &Patch::Merge(json!({"status": null}))).await?;
     assert!(emptied.status.is_none_or(|status| !status.is_reported()));
     world.synced("checkout").await?;
-    Ok(())
-}
-
-/// Forces a sync and waits for the echo.
-async fn force(world: &World, token: &str) -> Result<()> {
-    let annotation = format!("{}={token}", names::SYNC_ANNOTATION);
-    world.plane.kubectl(["-n", "shop", "annotate", "--overwrite", "sparam", "checkout", &annotation]).await?;
-    let echoed = world.wait_until("checkout", "the sync to be echoed", |object| {
-        object.status.as_ref().and_then(|status| status.last_handled_sync.as_deref()) == Some(token)
-    });
-    echoed.await.context("echo")?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Whose Secret it is: owners, Secrets shared by consent, and changes made by others.
+//! Who owns a Secret: owners, Secrets shared by consent, changes made by others, and suspended objects.
 
 mod drift;
 mod merge;
 mod owner;
+mod suspend;

@@ -1,4 +1,4 @@
-//! Whose Secret it is: foreign ones are never changed, holders win, retained ones come back to their owner.
+//! Who owns a Secret: foreign Secrets are never changed, the current owner wins, a retained Secret returns to its owner.
 
 use anyhow::{Context, Result};
 use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
@@ -10,16 +10,17 @@ use secure_parameter_operator::api::{SecureParameter, names};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
-use crate::support::{PATIENCE, World, message, object};
+use crate::support::{Group, PATIENCE, World, message, object};
 
-/// No polling: whatever happens, a watch has noticed.
-fn unpolled(name: &str, target: &Value) -> Value {
-    object(name, &[("KEY", "/shop/key")], &json!({"refreshInterval": "0s", "target": target}))
+/// An object that does not poll, so that only a watch can have noticed a change.
+fn unpolled(world: &World, name: &str, target: &Value) -> Value {
+    world.object(name, &[("KEY", &world.path("key"))], &json!({"refreshInterval": "0s", "target": target}))
 }
 
-async fn world() -> Result<World> {
-    let world = World::start().await?;
-    world.aws.put("/shop/key", "value");
+/// A namespace with a parameter, in the shared world.
+async fn shared(namespace: &str) -> Result<World> {
+    let world = World::shared(Group::Secrets, namespace).await?;
+    world.aws.put(&world.path("key"), "value");
     Ok(world)
 }
 
@@ -32,23 +33,25 @@ async fn delete(world: &World, name: &str) -> Result<()> {
     Ok(())
 }
 
-async fn gone(world: &World, secret: &str) -> Result<()> {
-    eventually("the Secret to go", PATIENCE, async || Ok(world.secret(secret).await?.is_none().then_some(()))).await
+async fn wait_until_deleted(world: &World, secret: &str) -> Result<()> {
+    eventually("the Secret to be deleted", PATIENCE, async || Ok(world.secret(secret).await?.is_none().then_some(())))
+        .await
 }
 
 #[tokio::test]
-async fn a_foreign_secret_is_left_alone_until_it_consents_or_goes() -> Result<()> {
-    let world = world().await?;
+async fn a_foreign_secret_is_not_changed_until_it_consents_or_is_deleted() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.put("/shop/key", "value");
     let secrets = world.api::<Secret>();
-    for name in ["consents", "goes"] {
+    for name in ["consents", "deleted"] {
         let before = secrets.create(&PostParams::default(), &foreign(name)?).await?;
-        world.apply(&unpolled(name, &json!({}))).await?;
+        world.apply(&unpolled(&world, name, &json!({}))).await?;
         let refused = world.wait_for(name, "False", "SecretConflict").await?;
         let message = &refused.status.context("a status")?.conditions[0].message;
         assert!(message.contains(&format!("{}=shop/{name}", names::ALLOW_ANNOTATION)), "{message}");
-        assert_eq!(secrets.get(name).await?.resource_version(), before.resource_version(), "not touched");
+        assert_eq!(secrets.get(name).await?.resource_version(), before.resource_version(), "the Secret is unchanged");
     }
-    // That a place is taken the first sync learns by its write; from then on nothing is decrypted for it.
+    // The first sync finds the conflict by its write. After that nothing is decrypted for the object.
     assert_eq!(world.aws.decrypts(), 2);
     let before = refused(&world).await?;
     world.plane.kubectl(["-n", "shop", "annotate", "secureparameters", "--all", "secureparameter.io/sync=now"]).await?;
@@ -60,9 +63,9 @@ async fn a_foreign_secret_is_left_alone_until_it_consents_or_goes() -> Result<()
     world.plane.kubectl(["-n", "shop", "annotate", "secret", "consents", &consent]).await?;
     world.wait_for_secret("consents", &[("KEY", "value")]).await?;
     world.synced("consents").await?;
-    secrets.delete("goes", &DeleteParams::default()).await?;
-    world.wait_for_secret("goes", &[("KEY", "value")]).await?;
-    world.synced("goes").await?;
+    secrets.delete("deleted", &DeleteParams::default()).await?;
+    world.wait_for_secret("deleted", &[("KEY", "value")]).await?;
+    world.synced("deleted").await?;
     Ok(())
 }
 
@@ -75,11 +78,11 @@ async fn refused(world: &World) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn of_two_objects_the_holder_wins() -> Result<()> {
-    let world = world().await?;
-    world.apply(&unpolled("holder", &json!({"name": "shared"}))).await?;
+async fn the_current_owner_keeps_a_secret_that_another_object_names() -> Result<()> {
+    let world = shared("rivals").await?;
+    world.apply(&unpolled(&world, "holder", &json!({"name": "shared"}))).await?;
     world.synced("holder").await?;
-    world.apply(&unpolled("rival", &json!({"name": "shared"}))).await?;
+    world.apply(&unpolled(&world, "rival", &json!({"name": "shared"}))).await?;
     let refused = world.wait_for("rival", "False", "SecretConflict").await?;
     assert!(refused.status.context("a status")?.conditions[0].message.contains("SecureParameter holder"));
     delete(&world, "holder").await?;
@@ -90,17 +93,17 @@ async fn of_two_objects_the_holder_wins() -> Result<()> {
 }
 
 #[tokio::test]
-async fn while_there_is_no_secret_the_oldest_gets_it() -> Result<()> {
+async fn the_older_object_gets_a_secret_that_does_not_exist_yet() -> Result<()> {
     let mut world = World::without_operator().await?;
     world.aws.put("/shop/key", "value");
-    // It cannot be synced yet, so the other would come first if it might.
+    // The older object cannot be synced yet, so the younger one would be first if it were allowed to write.
     world.apply(&object("elder", &[("KEY", "/shop/absent")], &json!({"target": {"name": "shared"}}))).await?;
-    let made = world.api::<SecureParameter>().get("elder").await?.creation_timestamp().context("a time")?;
+    let created = world.api::<SecureParameter>().get("elder").await?.creation_timestamp().context("a time")?;
     eventually("the next second", PATIENCE, async || {
-        Ok((Timestamp::now().as_second() > made.0.as_second()).then_some(()))
+        Ok((Timestamp::now().as_second() > created.0.as_second()).then_some(()))
     })
     .await?;
-    world.apply(&unpolled("younger", &json!({"name": "shared"}))).await?;
+    world.apply(&unpolled(&world, "younger", &json!({"name": "shared"}))).await?;
     world.start_operator().await?;
     let refused = world.wait_for("younger", "False", "SecretConflict").await?;
     assert!(message(&refused).contains("SecureParameter elder"), "{}", message(&refused));
@@ -109,10 +112,10 @@ async fn while_there_is_no_secret_the_oldest_gets_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn reclaiming_deletes_or_retains() -> Result<()> {
-    let world = world().await?;
-    world.apply(&unpolled("deleted", &json!({}))).await?;
-    world.apply(&unpolled("retained", &json!({"reclaimPolicy": "Retain"}))).await?;
+async fn the_reclaim_policy_deletes_or_retains_the_secret() -> Result<()> {
+    let world = shared("reclaim").await?;
+    world.apply(&unpolled(&world, "deleted", &json!({}))).await?;
+    world.apply(&unpolled(&world, "retained", &json!({"reclaimPolicy": "Retain"}))).await?;
     world.synced("deleted").await?;
     world.synced("retained").await?;
     let secrets = world.api::<Secret>();
@@ -120,13 +123,13 @@ async fn reclaiming_deletes_or_retains() -> Result<()> {
     assert!(retained.owner_references().is_empty());
     delete(&world, "retained").await?;
     delete(&world, "deleted").await?;
-    gone(&world, "deleted").await?;
+    wait_until_deleted(&world, "deleted").await?;
     assert_eq!(secrets.get("retained").await?.uid(), retained.uid());
 
-    // An object of that name takes it over again; one of another name does not.
-    world.apply(&unpolled("stranger", &json!({"name": "retained"}))).await?;
+    // A new object of the same name adopts the retained Secret; an object of another name does not.
+    world.apply(&unpolled(&world, "stranger", &json!({"name": "retained"}))).await?;
     world.wait_for("stranger", "False", "SecretConflict").await?;
-    world.apply(&unpolled("retained", &json!({}))).await?;
+    world.apply(&unpolled(&world, "retained", &json!({}))).await?;
     world.synced("retained").await?;
     let adopted = secrets.get("retained").await?;
     assert_eq!((adopted.uid(), adopted.owner_references().len()), (retained.uid(), 1));
@@ -134,93 +137,19 @@ async fn reclaiming_deletes_or_retains() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_renamed_target_leaves_no_secret_behind() -> Result<()> {
-    let world = world().await?;
-    world.apply(&unpolled("checkout", &json!({"name": "one"}))).await?;
+async fn a_renamed_target_deletes_or_releases_the_previous_secret() -> Result<()> {
+    let world = shared("renamed").await?;
+    world.apply(&unpolled(&world, "checkout", &json!({"name": "one"}))).await?;
     world.synced("checkout").await?;
-    world.apply(&unpolled("checkout", &json!({"name": "two"}))).await?;
+    world.apply(&unpolled(&world, "checkout", &json!({"name": "two"}))).await?;
     world.wait_for_secret("two", &[("KEY", "value")]).await?;
-    gone(&world, "one").await?;
+    wait_until_deleted(&world, "one").await?;
     world.synced("checkout").await?;
 
-    world.apply(&unpolled("checkout", &json!({"name": "three", "reclaimPolicy": "Retain"}))).await?;
+    world.apply(&unpolled(&world, "checkout", &json!({"name": "three", "reclaimPolicy": "Retain"}))).await?;
     world.wait_for_secret("three", &[("KEY", "value")]).await?;
     world.synced("checkout").await?;
     let released = world.api::<Secret>().get("two").await?;
     assert!(!released.labels().contains_key(names::OWNER_UID_LABEL) && released.owner_references().is_empty());
-    Ok(())
-}
-
-#[tokio::test]
-async fn another_type_means_another_secret() -> Result<()> {
-    let world = world().await?;
-    world.apply(&unpolled("checkout", &json!({}))).await?;
-    world.synced("checkout").await?;
-    let before = world.api::<Secret>().get("checkout").await?;
-    world.apply(&unpolled("checkout", &json!({"type": "example.com/password"}))).await?;
-    let after = eventually("the Secret to have its new type", PATIENCE, async || {
-        let secret = world.api::<Secret>().get_opt("checkout").await?;
-        Ok(secret.filter(|secret| secret.type_.as_deref() == Some("example.com/password")))
-    })
-    .await?;
-    assert_ne!(before.uid(), after.uid());
-    world.synced("checkout").await?;
-
-    // A type that the API server would refuse costs nobody the Secret there is.
-    world.apply(&unpolled("checkout", &json!({"type": "kubernetes.io/tls"}))).await?;
-    world.wait_for("checkout", "False", "InvalidSpec").await?;
-    assert_eq!(world.api::<Secret>().get("checkout").await?.uid(), after.uid());
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_immutable_secret_is_made_anew_for_a_new_value() -> Result<()> {
-    let world = world().await?;
-    world.aws.put("/shop/key", "value");
-    let spec =
-        |immutable: bool| object("checkout", &[("KEY", "/shop/key")], &json!({"target": {"immutable": immutable}}));
-    world.apply(&spec(true)).await?;
-    world.synced("checkout").await?;
-    let before = world.api::<Secret>().get("checkout").await?;
-    assert_eq!(before.immutable, Some(true));
-    world.aws.put("/shop/key", "newer");
-    world.wait_for_secret("checkout", &[("KEY", "newer")]).await?;
-    let after = world.api::<Secret>().get("checkout").await?;
-    assert_eq!(after.immutable, Some(true));
-    assert_ne!(before.uid(), after.uid());
-    world.apply(&spec(false)).await?;
-    eventually("the Secret to be mutable", PATIENCE, async || {
-        let secret = world.api::<Secret>().get_opt("checkout").await?;
-        Ok(secret.filter(|secret| secret.immutable.is_none()))
-    })
-    .await?;
-    world.synced("checkout").await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_suspended_object_is_left_alone() -> Result<()> {
-    let world = world().await?;
-    let spec = |suspend: bool| object("checkout", &[("KEY", "/shop/key")], &json!({"suspend": suspend}));
-    world.apply(&spec(true)).await?;
-    let suspended = world.wait_for("checkout", "Unknown", "Suspended").await?;
-    assert_eq!(suspended.status.context("a status")?.conditions.len(), 2);
-    assert_eq!((world.secret("checkout").await?, world.aws.calls("GetParameters")), (None, 0));
-    world.apply(&spec(false)).await?;
-    world.synced("checkout").await?;
-
-    world.apply(&spec(true)).await?;
-    world
-        .wait_until("checkout", "Suspended", |object| {
-            object.status.as_ref().is_some_and(|status| status.conditions.iter().any(|c| c.type_ == "Suspended"))
-        })
-        .await?;
-    let calls = world.aws.calls("GetParameters");
-    world.aws.put("/shop/key", "changed");
-    world.api::<Secret>().delete("checkout", &DeleteParams::default()).await?;
-    world.synced("checkout").await.context("Ready stays as it was")?;
-    assert_eq!(world.aws.calls("GetParameters"), calls);
-    world.apply(&spec(false)).await?;
-    world.wait_for_secret("checkout", &[("KEY", "changed")]).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! AWS is configured as for every other tool: endpoints one by one, profiles, web identity, container credentials.
+//! The AWS configuration of the environment: endpoints of single services, profiles, web identity, container credentials.
 
 use std::{fs, net::TcpListener, path::PathBuf};
 
@@ -17,12 +17,12 @@ use crate::{
     support::{PATIENCE, World, object},
 };
 
-/// Variables of one way to configure AWS, and the principal that they lead to.
+/// Environment variables of one way to configure AWS, and the principal that results.
 struct Way {
     name: &'static str,
     variables: Vec<(&'static str, String)>,
     principal: String,
-    /// Calls by which the SDK opens the session.
+    /// Calls with which the SDK opens the session.
     opened_by: &'static [&'static str],
 }
 
@@ -56,7 +56,7 @@ async fn every_way_to_configure_aws_leads_to_a_ready_store() -> Result<()> {
     Ok(())
 }
 
-/// The store becomes ready as the right principal, and SSM and KMS answer it.
+/// Checks that the store becomes ready as the right principal, and that SSM and KMS accept its calls.
 async fn check(world: &mut World, way: &Way) -> Result<()> {
     world.aws.clear_records();
     world.start_operator().await?;
@@ -92,13 +92,13 @@ async fn check(world: &mut World, way: &Way) -> Result<()> {
     Ok(())
 }
 
-/// Endpoints one by one, which go before the one for all: nobody is there.
+/// Endpoints of single services, which take precedence over the general one, where nothing listens.
 fn endpoints(world: &World) -> Result<Way> {
     let identity = Identity::user(DEFAULT_ACCOUNT, "by-endpoints");
     world.aws.add_identity(identity.clone());
-    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let variables = vec![
-        ("AWS_ENDPOINT_URL", format!("http://{nobody}")),
+        ("AWS_ENDPOINT_URL", format!("http://{closed}")),
         ("AWS_ENDPOINT_URL_SSM", world.aws.url()),
         ("AWS_ENDPOINT_URL_KMS", world.aws.url()),
         ("AWS_ENDPOINT_URL_STS", world.aws.url()),
@@ -109,7 +109,7 @@ fn endpoints(world: &World) -> Result<Way> {
     Ok(Way { name: "endpoints", variables, principal: identity.arn, opened_by: &[] })
 }
 
-/// Everything from files.
+/// A profile of the configuration files.
 fn profile(world: &World) -> Result<Way> {
     let identity = Identity::user(DEFAULT_ACCOUNT, "by-profile");
     world.aws.add_identity(identity.clone());
@@ -129,7 +129,7 @@ fn profile(world: &World) -> Result<Way> {
     Ok(Way { name: "profile", variables, principal: identity.arn, opened_by: &[] })
 }
 
-/// A role, assumed with the credentials of another profile; AWS fails at first.
+/// A role, assumed with the credentials of another profile. The first call fails.
 fn profile_with_role(world: &World) -> Result<Way> {
     let identity = Identity::user(DEFAULT_ACCOUNT, "source");
     world.aws.add_identity(identity.clone());
@@ -178,7 +178,7 @@ fn web_identity(world: &World) -> Result<Way> {
     Ok(Way { name: "web-identity", variables, principal, opened_by: &["AssumeRoleWithWebIdentity"] })
 }
 
-/// An agent on loopback that gives credentials to whoever has the token, as EKS Pod Identity does.
+/// An agent on loopback that returns credentials to a client with the right token, as EKS Pod Identity does.
 async fn container(world: &World) -> Result<Way> {
     let identity = Identity::assumed_role(DEFAULT_ACCOUNT, "by-agent", "pod");
     world.aws.add_identity(identity.clone());
@@ -194,7 +194,7 @@ async fn container(world: &World) -> Result<Way> {
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let uri = format!("http://{}/v1/credentials", listener.local_addr()?);
-    // Ends with the runtime of the test.
+    // The task ends with the runtime of the test.
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/credentials", get(give))).await });
     let variables = vec![
         ("AWS_ENDPOINT_URL", world.aws.url()),

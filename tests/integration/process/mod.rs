@@ -1,4 +1,4 @@
-//! The operator as a process: how it starts, what it says of itself while it runs, and how it ends.
+//! The operator as a process: start, environment, HTTP pages, restart and end.
 
 mod environment;
 mod open_metrics;

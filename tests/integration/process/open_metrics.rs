@@ -1,4 +1,4 @@
-//! A reader of OpenMetrics text, as strict as the specification (OpenMetrics 1.0) where the operator could go wrong.
+//! A parser of OpenMetrics 1.0 text, as strict as the specification where the operator could make mistakes.
 
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ impl Sample {
 }
 
 #[test]
-fn pages_are_read_strictly() {
+fn invalid_pages_are_refused() {
     let good = "# HELP a_b Help.\n# TYPE a_b counter\na_b_total{x=\"1\",y=\"z\"} 3\n# TYPE g gauge\ng 0.5\n# EOF\n";
     let page = Page::parse(good).expect("a page");
     assert_eq!(page.value("a_b_total", &[("y", "z"), ("x", "1")]), Some(3.0));

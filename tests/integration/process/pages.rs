@@ -1,4 +1,4 @@
-//! What the operator serves: health, readiness, metrics.
+//! HTTP pages: health, readiness, metrics.
 
 use anyhow::Result;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::open_metrics::Page;
 use crate::support::{PATIENCE, World, object};
 
 #[tokio::test]
-async fn health_readiness_and_metrics() -> Result<()> {
+async fn health_readiness_and_metrics_are_served() -> Result<()> {
     let world = World::start().await?;
     let key = world.aws.create_key("broken");
     let keyed = PutOptions { key: Some("alias/broken".to_owned()), ..PutOptions::default() };
@@ -26,14 +26,14 @@ async fn health_readiness_and_metrics() -> Result<()> {
     assert_eq!(operator.get("/healthz").await?, (200, "ok\n".to_owned()));
     assert_eq!(operator.get("/readyz").await?, (200, "ok\n".to_owned()));
     assert_eq!(operator.get("/secrets").await?.0, 404);
-    // A pass counts once it is over, a moment after it wrote the status.
+    // A reconcile is counted when it ends, shortly after it wrote the status.
     eventually("all objects to be counted", PATIENCE, async || {
         let page = Page::parse(&operator.get("/metrics").await?.1)?;
-        let passes = ["Synced", "KeyUnavailable", "ParameterNotFound"].map(|reason| {
+        let reconciles = ["Synced", "KeyUnavailable", "ParameterNotFound"].map(|reason| {
             page.value("secureparameter_reconciles_total", &[("kind", "SecureParameter"), ("reason", reason)])
         });
         let objects: f64 = page.named("secureparameter_objects").map(|sample| sample.value).sum();
-        Ok((passes.iter().all(Option::is_some) && (objects - 3.0).abs() < f64::EPSILON).then_some(()))
+        Ok((reconciles.iter().all(Option::is_some) && (objects - 3.0).abs() < f64::EPSILON).then_some(()))
     })
     .await?;
     let (status, head, text) = operator.fetch("/metrics").await?;
@@ -90,10 +90,10 @@ fn check_figures(page: &Page) {
     assert!((objects - 3.0).abs() < f64::EPSILON, "{objects} objects");
 }
 
-/// What no object shows any more goes back to zero.
+/// Checks that the gauge of a reason that no object has any more returns to zero.
 async fn check_recovery(world: &World) -> Result<()> {
     world.plane.kubectl(["delete", "--namespace", "shop", "secureparameter", "basket"]).await?;
-    eventually("the figures to follow", PATIENCE, async || {
+    eventually("the gauges to follow", PATIENCE, async || {
         let page = Page::parse(&world.operator().get("/metrics").await?.1)?;
         let count = |reason| page.value("secureparameter_objects", &[("reason", reason)]);
         Ok((count("KeyUnavailable") == Some(0.0) && count("Synced") == Some(1.0)).then_some(()))

@@ -1,5 +1,5 @@
-//! What can still come is waited for: not ready, with a sentence that says for what, and ready by itself once it is
-//! there.
+//! Readiness: while something is missing, `/readyz` says what, and the operator becomes ready without a restart once it
+//! is there.
 
 use std::{path::Path, time::Duration};
 
@@ -16,10 +16,10 @@ use testbed::{
 use super::open_metrics::Page;
 use crate::support::{Operator, PATIENCE, World, store};
 
-/// Watches that fail without definitions.
+/// Kinds whose watches fail without definitions.
 const STORES: [&str; 2] = ["clusterparameterstores", "parameterstores"];
 
-/// Waits until the operator is not ready for just these reasons, and says so in the log once each.
+/// Waits until `/readyz` shows exactly these reasons. Checks that the log has each of them once.
 async fn waits_for(operator: &Operator, sentences: &[&str]) -> Result<()> {
     let expected = sentences.join("\n") + "\n";
     let mut last = None;
@@ -36,7 +36,7 @@ async fn waits_for(operator: &Operator, sentences: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn custom_resource_definitions() -> Result<()> {
+async fn missing_definitions_are_waited_for() -> Result<()> {
     let plane = ControlPlane::start().await?;
     let aws = FakeAws::start().await?;
     let operator = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 1)?;
@@ -46,10 +46,10 @@ async fn custom_resource_definitions() -> Result<()> {
              install the chart."
         )
     });
-    // Objects come after their stores.
+    // Objects are listed after their stores.
     let objects = "Waiting for the first list of secureparameters.";
     waits_for(&operator, &[&cluster_stores, &stores, objects]).await?;
-    // It goes on trying, but says nothing new meanwhile.
+    // The operator continues to try, and logs nothing new.
     eventually("further attempts", PATIENCE, async || {
         let page = Page::parse(&operator.get("/metrics").await?.1)?;
         let errors = STORES
@@ -58,9 +58,9 @@ async fn custom_resource_definitions() -> Result<()> {
     })
     .await?;
     let log = operator.log()?;
-    assert!(log.lines().count() <= 6, "too much to say: {log}");
-    // While nothing could even be listed, there is nothing to finish.
-    let mut other = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 2)?;
+    assert!(log.lines().count() <= 6, "the log repeats itself: {log}");
+    // An operator that has listed nothing yet ends at once.
+    let other = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 2)?;
     waits_for(&other, &[&cluster_stores, &stores, objects]).await?;
     other.process().signal("TERM")?;
     assert!(other.process().wait(Duration::from_secs(15))?.success());
@@ -72,7 +72,7 @@ async fn custom_resource_definitions() -> Result<()> {
 }
 
 #[tokio::test]
-async fn region_and_credentials() -> Result<()> {
+async fn a_missing_region_and_missing_credentials_are_waited_for() -> Result<()> {
     let mut world = World::without_operator().await?;
     let complete = world.aws.environment();
     world.unset_environment(&["AWS_REGION"]);
@@ -89,10 +89,10 @@ async fn region_and_credentials() -> Result<()> {
     world.unset_environment(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]);
     world.launch_operator()?;
     eventually("the operator to wait for credentials", PATIENCE, async || {
-        let (code, said) = world.operator().get("/readyz").await?;
-        // In between is what the SDK says.
+        let (code, body) = world.operator().get("/readyz").await?;
+        // Between these parts stands the error of the SDK.
         let parts = ["No AWS credentials were found (", "a role (IRSA or EKS Pod Identity) that trusts it"];
-        Ok((code == 503 && parts.iter().all(|part| said.contains(part))).then_some(()))
+        Ok((code == 503 && parts.iter().all(|part| body.contains(part))).then_some(()))
     })
     .await?;
     world.wait_for_store("default", "CredentialsInvalid").await?;

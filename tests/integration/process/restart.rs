@@ -1,4 +1,4 @@
-//! A restart costs a look at the versions, and nothing else.
+//! A restart of the operator: versions are checked, and nothing else happens.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use crate::support::{PATIENCE, World, object, store};
 
 const OBJECTS: usize = 100;
 
-/// What the spec asks for while nobody is there is done at the start, also where an optional parameter is absent.
+/// Also where an optional parameter is absent.
 #[tokio::test]
-async fn a_spec_that_changed_meanwhile_is_done() -> Result<()> {
+async fn a_spec_changed_while_the_operator_was_stopped_is_applied() -> Result<()> {
     let mut world = World::start().await?;
     world.aws.put("/shop/there", "value");
     let absent = json!({"key": "ABSENT", "parameter": "/shop/absent", "optional": true});
@@ -28,7 +28,7 @@ async fn a_spec_that_changed_meanwhile_is_done() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_is_decrypted_and_nothing_is_written() -> Result<()> {
+async fn a_restart_decrypts_and_writes_nothing() -> Result<()> {
     let mut world = World::without_operator().await?;
     world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
     let objects: Vec<Value> = (0..OBJECTS)
@@ -46,23 +46,16 @@ async fn nothing_is_decrypted_and_nothing_is_written() -> Result<()> {
     world.stop_operator()?;
     world.aws.clear_records();
     world.start_operator().await?;
-    let looked = || -> Result<BTreeSet<String>> {
-        let records = world.aws.records().into_iter().filter(|record| record["eventName"] == "GetParameters");
-        let names = records.map(|record| record["requestParameters"]["names"].clone());
-        Ok(names
-            .map(serde_json::from_value::<Vec<String>>)
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .flatten()
-            .collect())
-    };
-    eventually("a look at every parameter", PATIENCE, async || Ok((looked()?.len() >= OBJECTS).then_some(()))).await?;
-    // One object more: when it is in sync, the queue has been through all that the restart put into it.
+    eventually("a version check of every parameter", PATIENCE, async || {
+        Ok((checked_names(&world)?.len() >= OBJECTS).then_some(()))
+    })
+    .await?;
+    // A new object is queued behind all that the restart has queued: once it is in sync, they have been reconciled.
     world.aws.put("/shop/last", "last");
     world.apply(&object("last", &[("KEY", "/shop/last")], &json!({}))).await?;
     world.synced("last").await?;
     let calls = world.aws.calls("GetParameters");
-    assert!(calls <= OBJECTS / 5 + 1, "looks are ten to a call, give or take how the objects come in: {calls}");
+    assert!(calls <= OBJECTS / 5 + 1, "about ten names to a call, depending on the order of the objects: {calls}");
     assert_eq!(world.aws.decrypts(), 1, "only the new object");
     let mut after = world.versions().await?;
     after.retain(|name, _| !name.contains("/last"));
@@ -70,4 +63,12 @@ async fn nothing_is_decrypted_and_nothing_is_written() -> Result<()> {
     let writes = world.operator().audit()?.into_iter().filter(|record| record.get("secretWrite").is_some()).count();
     assert_eq!(writes, 1, "only the new object");
     Ok(())
+}
+
+/// Names that `GetParameters` was asked for.
+fn checked_names(world: &World) -> Result<BTreeSet<String>> {
+    let records = world.aws.records();
+    let calls = records.iter().filter(|record| record["eventName"] == "GetParameters");
+    let names = calls.map(|call| serde_json::from_value::<Vec<String>>(call["requestParameters"]["names"].clone()));
+    Ok(names.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }

@@ -1,6 +1,6 @@
-//! The end: asked to stop, the operator finishes what it is at, also where AWS does not answer.
+//! The end of the process: the operator stops in time, also while AWS does not respond.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -8,45 +8,57 @@ use testbed::{fake_aws::Fault, wait::eventually};
 
 use crate::support::{Operator, PATIENCE, World, object};
 
-/// A little less than what Kubernetes grants by default.
+/// Longest time from a signal to the end. Kubernetes grants 30 seconds by default.
 const GRACE: Duration = Duration::from_secs(20);
 
-// AWS has a thread of its own: it takes calls also while the test waits for the end.
-#[tokio::test(flavor = "multi_thread")]
-async fn asked_to_stop_it_ends_cleanly() -> Result<()> {
-    let mut world = World::start().await?;
+/// A world with an object in sync.
+async fn world() -> Result<World> {
+    let world = World::start().await?;
     world.aws.put("/shop/db", "value");
     world.apply(&object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
     world.synced("checkout").await?;
+    Ok(world)
+}
+
+// The fake AWS needs a thread of its own here and below, because the test blocks while it waits for the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_end_the_operator_with_success() -> Result<()> {
+    let mut world = world().await?;
     for signal in ["TERM", "INT"] {
-        let operator = stop(&mut world, signal)?;
-        check_log(&operator)?;
+        check_log(&*stop(&mut world, signal)?)?;
         world.start_operator().await?;
     }
-    // While the informer looks, which nothing else waits for.
+    Ok(())
+}
+
+/// A hanging call of the informer, for which no object waits, and one for which an object waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_hang_at_the_end_are_recorded() -> Result<()> {
+    let mut world = world().await?;
     stop(&mut world, "TERM")?;
     world.aws.fault("GetParameters", Fault::Hang, usize::MAX);
     let before = world.aws.calls("GetParameters");
     world.launch_operator()?;
     arrives(&world, "GetParameters", before + 1).await?;
-    check_unanswered(&stop(&mut world, "TERM")?, "VersionCheck")?;
+    check_unanswered(&*stop(&mut world, "TERM")?, "VersionCheck")?;
     world.aws.clear_faults();
-    // While a read of an object hangs.
     world.start_operator().await?;
     hang(&world, "GetParameters").await?;
-    check_unanswered(&stop(&mut world, "TERM")?, "ForcedSync")?;
-    // While a store cannot even learn who it is.
-    world.aws.clear_faults();
+    check_unanswered(&*stop(&mut world, "TERM")?, "ForcedSync")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_whose_identity_is_not_known_yet_does_not_delay_the_end() -> Result<()> {
+    let mut world = World::without_operator().await?;
     world.aws.fault("GetCallerIdentity", Fault::Hang, usize::MAX);
     let before = world.aws.calls("GetCallerIdentity");
     world.launch_operator()?;
     arrives(&world, "GetCallerIdentity", before + 1).await?;
-    check_log(&stop(&mut world, "TERM")?)?;
-    Ok(())
+    check_log(&*stop(&mut world, "TERM")?)
 }
 
 #[tokio::test]
-async fn asked_twice_it_ends_at_once() -> Result<()> {
+async fn a_second_signal_ends_the_operator_at_once() -> Result<()> {
     let mut world = World::start().await?;
     world.set_arguments(&["--log-format", "text"]);
     world.aws.put("/shop/db", "value");
@@ -55,23 +67,23 @@ async fn asked_twice_it_ends_at_once() -> Result<()> {
     world.stop_operator()?;
     world.start_operator().await?;
     hang(&world, "GetParameters").await?;
-    let mut operator = world.operator.take().context("no operator")?;
+    let operator = world.operator.take().context("no operator")?;
     operator.process().signal("TERM")?;
-    eventually("the first signal to be taken", PATIENCE, async || {
+    eventually("the first signal to be logged", PATIENCE, async || {
         Ok(operator.log()?.contains("stopping").then_some(()))
     })
     .await?;
     operator.process().signal("TERM")?;
     assert_eq!(operator.process().wait(GRACE)?.code(), Some(1));
     let log = operator.log()?;
-    assert!(log.contains(" INFO ") && !log.contains('\u{1b}'), "text without colours: {log}");
+    assert!(log.contains(" INFO ") && !log.contains('\u{1b}'), "not text without colours: {log}");
     Ok(())
 }
 
-/// Lets calls of an operation hang, and waits for the first that does.
+/// Makes calls of an operation hang, and waits for the first of them.
 async fn hang(world: &World, operation: &str) -> Result<()> {
     world.aws.fault(operation, Fault::Hang, usize::MAX);
-    // Counted after that, so that one more is one that hangs.
+    // Counted after that, so that the next call hangs.
     let before = world.aws.calls(operation);
     let annotation = "secureparameter.io/sync=now";
     world.plane.kubectl(["annotate", "--namespace", "shop", "secureparameter", "checkout", annotation]).await?;
@@ -85,9 +97,9 @@ async fn arrives(world: &World, operation: &str, calls: usize) -> Result<()> {
     .await
 }
 
-/// Stops the operator, which must end with success in time.
-fn stop(world: &mut World, signal: &str) -> Result<Operator> {
-    let mut operator = world.operator.take().context("no operator")?;
+/// Stops the operator, which must end in time and with success.
+fn stop(world: &mut World, signal: &str) -> Result<Arc<Operator>> {
+    let operator = world.operator.take().context("no operator")?;
     operator.process().signal(signal)?;
     let ended = operator.process().wait(GRACE);
     let status = ended.with_context(|| operator.log().unwrap_or_default())?;
@@ -95,7 +107,7 @@ fn stop(world: &mut World, signal: &str) -> Result<Operator> {
     Ok(operator)
 }
 
-/// A call that was under way has its record.
+/// Checks that a call without a response is recorded.
 fn check_unanswered(operator: &Operator, purpose: &str) -> Result<()> {
     check_log(operator)?;
     let audit = operator.audit()?;
@@ -107,7 +119,7 @@ fn check_unanswered(operator: &Operator, purpose: &str) -> Result<()> {
     Ok(())
 }
 
-/// Every line is an object with the same basic fields.
+/// Checks that every line of the log is a JSON object with the basic fields.
 fn check_log(operator: &Operator) -> Result<()> {
     let log = operator.log()?;
     assert!(log.lines().count() >= 2, "{log}");

@@ -1,4 +1,4 @@
-//! Starts that cannot lead anywhere end at once, with one sentence that says why and what to do.
+//! Errors at the start: the operator exits at once, with one sentence that says why and what to do.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use tokio::{process::Command, time::timeout};
 
 use crate::support::PATIENCE;
 
-/// Runs the operator to its end, with these variables and no others.
+/// Runs the operator to its end, with these environment variables and no others.
 async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_secure-parameter-operator"));
     command.arg("run").args(arguments).env_clear().envs(environment.iter().copied());
@@ -20,7 +20,8 @@ async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output>
     timeout(PATIENCE, command.output()).await.context("the operator does not end")?.map_err(Into::into)
 }
 
-async fn refuses(arguments: &[&str], environment: &[(&str, &str)], parts: &[&str]) -> Result<()> {
+/// Checks that the operator exits with one sentence that contains all `parts`.
+async fn exits_with(arguments: &[&str], environment: &[(&str, &str)], parts: &[&str]) -> Result<()> {
     let output = run(arguments, environment).await?;
     let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{sentence}");
@@ -34,17 +35,17 @@ async fn refuses(arguments: &[&str], environment: &[(&str, &str)], parts: &[&str
 }
 
 #[tokio::test]
-async fn a_leaking_environment() -> Result<()> {
+async fn a_variable_that_would_log_values_is_refused() -> Result<()> {
     for value in ["true", "TRUE"] {
         let environment = [("LOG_SENSITIVE_BODIES", value)];
-        refuses(&["--listen", "127.0.0.1:0"], &environment, &["LOG_SENSITIVE_BODIES", "decrypted values", "unset"])
+        exits_with(&["--listen", "127.0.0.1:0"], &environment, &["LOG_SENSITIVE_BODIES", "decrypted values", "unset"])
             .await?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn no_way_to_a_cluster() -> Result<()> {
+async fn a_missing_or_broken_kubeconfig_is_refused() -> Result<()> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kubeconfigs");
     fs::create_dir_all(&folder)?;
     let path = |name: &str| folder.join(name).display().to_string();
@@ -52,20 +53,20 @@ async fn no_way_to_a_cluster() -> Result<()> {
     fs::write(path("empty"), "{}")?;
     let arguments = ["--listen", "127.0.0.1:0"];
     for kubeconfig in ["missing", "broken", "empty"] {
-        refuses(&arguments, &[("KUBECONFIG", &path(kubeconfig))], &["Kubernetes", "set KUBECONFIG"]).await?;
+        exits_with(&arguments, &[("KUBECONFIG", &path(kubeconfig))], &["Kubernetes", "set KUBECONFIG"]).await?;
     }
-    refuses(&arguments, &[("HOME", &path("nobody"))], &["Kubernetes", "set KUBECONFIG"]).await
+    exits_with(&arguments, &[("HOME", &path("nobody"))], &["Kubernetes", "set KUBECONFIG"]).await
 }
 
 #[tokio::test]
-async fn a_filter_that_is_none() -> Result<()> {
+async fn an_invalid_log_filter_is_refused() -> Result<()> {
     let arguments = ["--listen", "127.0.0.1:0", "--log-filter", "operator=loud=louder"];
-    refuses(&arguments, &[], &["log filter operator=loud=louder is not valid"]).await
+    exits_with(&arguments, &[], &["log filter operator=loud=louder is not valid"]).await
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken() -> Result<()> {
+async fn a_port_in_use_is_refused() -> Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
-    refuses(&["--listen", &address], &[], &[&address, "in use", "--listen"]).await
+    exits_with(&["--listen", &address], &[], &[&address, "in use", "--listen"]).await
 }

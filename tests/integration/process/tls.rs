@@ -1,5 +1,5 @@
-//! Both clients of the operator, AWS and Kubernetes, speak TLS in one process, with the one provider that is installed
-//! at its start, and AWS' certificate is checked against the authorities that the environment names.
+//! TLS of both clients, AWS and Kubernetes: they share one crypto provider, and the certificate of AWS is checked against
+//! the authorities that the environment names.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::support::World;
 
-/// An authority that signed nothing here.
+/// An authority that has signed no certificate of this test.
 const OTHER_AUTHORITY: &str = "
 -----BEGIN CERTIFICATE-----
 MIIBkDCCATWgAwIBAgIUPH3XQB5cBRE1RuUZuU5OnPD4mjEwCgYIKoZIzj0EAwIw
@@ -22,10 +22,10 @@ iEJelbY28fFjOxOq9HaCd1FOqtM=
 -----END CERTIFICATE-----
 ";
 
-/// The API server stands in for AWS: it has a certificate of an authority that no machine knows, and answers
-/// everything, if not in AWS' way.
+/// The API server stands in for AWS: its certificate is signed by an authority that no machine trusts, and it responds to
+/// every request, although not as AWS does.
 #[tokio::test]
-async fn both_speak_tls_in_one_process() -> Result<()> {
+async fn the_certificate_of_aws_is_checked_against_the_named_authorities() -> Result<()> {
     let mut world = World::without_operator().await?;
     let authority = world.plane.folder().join("authority.pem");
     fs::write(&authority, world.plane.ca_pem())?;
@@ -35,7 +35,7 @@ async fn both_speak_tls_in_one_process() -> Result<()> {
         ("SSL_CERT_DIR".to_owned(), String::new()),
     ]);
     world.start_operator().await?;
-    // An answer of HTTP, hence a connection that was made and trusted.
+    // An HTTP status proves that the connection was made and trusted.
     let message = world.wait_for_store("default", "ServiceUnavailable").await?;
     assert!(message.contains("HTTP status 4"), "{message}");
 

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions: equal to their files, small, and applied without complaint.
+//! The CustomResourceDefinitions: the files are up to date, small, and bounded.
 
 use std::{fs, path::Path};
 
@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use secure_parameter_operator::api::{crds, to_yaml};
 use serde_json::Value;
 
-/// Client-side apply keeps the whole manifest in an annotation, which Kubernetes limits to 256 KiB in all; we stay far
-/// below.
+/// Largest file. Client-side apply stores the whole manifest in an annotation, and Kubernetes limits all annotations of an
+/// object to 256 KiB.
 const MOST_BYTES: usize = 64 * 1024;
 
 #[test]
-fn the_files_are_what_the_types_say() -> Result<()> {
+fn the_files_are_up_to_date() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
     for (file, manifest) in crds() {
         let text = fs::read_to_string(folder.join(&file)).with_context(|| file.clone())?;
@@ -33,7 +33,7 @@ fn schemas_have_bounds_and_no_defaults() {
 
 fn check_schema(path: &str, schema: &Value) {
     assert!(schema.get("nullable").is_none(), "{path} has nullable");
-    // The operator knows the defaults of what users write, so that a spec reads as it was written.
+    // Defaults of the spec are in the operator, so that the API server does not change what users wrote.
     assert_eq!(schema.get("default").is_some(), path.ends_with(".yaml.status"), "{path}: default");
     let properties = schema["properties"].as_object().into_iter().flatten();
     properties.for_each(|(name, property)| check_schema(&format!("{path}.{name}"), property));

@@ -1,4 +1,4 @@
-//! The documentation tells the truth: its examples are accepted, and its lists are complete.
+//! The documentation agrees with the code: its examples are accepted, its lists are complete, its links work.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
     text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next())
 }
 
-/// The rows of the table whose first column has this title; of each cell what stands in backticks.
+/// The rows of the table whose first column has this title. Of each cell, the texts in backticks.
 fn table<'a>(text: &'a str, title: &str) -> Vec<Vec<Vec<&'a str>>> {
     let header = format!("| {title} |");
     let lines = text.lines().skip_while(|line| !line.starts_with(&header)).skip(2);
@@ -78,10 +78,10 @@ fn every_reason_is_documented() -> Result<()> {
 }
 
 #[test]
-fn links_lead_somewhere() -> Result<()> {
+fn every_link_has_a_target() -> Result<()> {
     for path in files(".", "md")?.into_iter().chain(files("docs", "md")?) {
         let text = fs::read_to_string(&path)?;
-        // What looks like a link within code is none.
+        // Links within code are ignored.
         let text: String = text.split('`').step_by(2).collect();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = path.parent().context("a folder")?.join(link.split('#').next().unwrap_or_default());
@@ -91,7 +91,7 @@ fn links_lead_somewhere() -> Result<()> {
     Ok(())
 }
 
-/// Names as they are exposed, each with type and labels.
+/// Names of metrics, each with its type and labels.
 type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
 
 #[tokio::test]
@@ -113,8 +113,8 @@ async fn every_metric_is_documented() -> Result<()> {
     Ok(())
 }
 
-/// All metrics of a running operator. Those without a sample do not show, so each gets one: the definition of a store is
-/// missing for a while, for the errors of watches.
+/// All metrics of a running operator. A metric without a sample is not exposed, so each gets one. For errors of watches,
+/// the definition of a store is missing for a while.
 async fn exposed() -> Result<Metrics> {
     let world = World::start().await?;
     world.aws.put("/shop/db", "value");
@@ -140,7 +140,7 @@ async fn exposed() -> Result<Metrics> {
             let labels =
                 line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
             let labels = labels.split(',').filter_map(|label| label.split_once('=')).map(|(key, _)| key.to_owned());
-            // Every histogram has this one.
+            // Every histogram has this label.
             let labels = labels.filter(|label| label != "le").collect();
             metrics.insert(name.to_owned(), (type_.to_owned(), labels));
         }

@@ -1,4 +1,4 @@
-//! Who decrypts, by which keys, and whether that still stands.
+//! Which service decrypts, with which keys, and whether the permission still exists.
 
 use anyhow::{Context, Result};
 use secure_parameter_operator::api::status::ParameterStatus;
@@ -41,9 +41,8 @@ async fn the_status_names_the_keys() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_permission_the_keys_are_unknown_and_nothing_else() -> Result<()> {
-    let world = World::without_operator().await?;
-    let mut world = world;
+async fn without_permission_to_list_keys_only_the_keys_are_unknown() -> Result<()> {
+    let mut world = World::without_operator().await?;
     world.aws.deny("ssm:DescribeParameters", "*");
     world.start_operator().await?;
     world.aws.put("/shop/db", "value");
@@ -58,7 +57,7 @@ async fn without_permission_the_keys_are_unknown_and_nothing_else() -> Result<()
     Ok(())
 }
 
-/// KMS decrypts what it can, Parameter Store the rest; every call is on both sides' record.
+/// KMS decrypts what it can and Parameter Store the rest. Both sides record every call.
 #[tokio::test]
 async fn kms_decrypts_directly_where_it_can() -> Result<()> {
     let mut world = World::without_operator().await?;
@@ -79,7 +78,7 @@ async fn kms_decrypts_directly_where_it_can() -> Result<()> {
     let event = world.event("checkout", "ParameterDecrypted", &[]).await?;
     assert!(event.note.is_some());
     world.settled().await?;
-    // What was found out is remembered: the next read asks each service for what it can do.
+    // The operator remembers which values KMS can decrypt: the next read asks each service only for those.
     world.aws.clear_records();
     world.aws.put_with("/shop/db", "newer", keyed("team"));
     world.wait_for_secret("checkout", &[("DB", "newer"), ("LARGE", "advanced"), ("MANAGED", "by AWS")]).await?;
@@ -99,7 +98,7 @@ async fn kms_decrypts_directly_where_it_can() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_loses_access_learns_of_it_though_nothing_changed() -> Result<()> {
+async fn lost_access_is_reported_although_nothing_changed() -> Result<()> {
     let mut world = World::without_operator().await?;
     let key = world.aws.create_key("team");
     world.aws.put_with("/shop/db", "value", keyed("team"));
@@ -109,8 +108,9 @@ async fn who_loses_access_learns_of_it_though_nothing_changed() -> Result<()> {
     world.settled().await?;
     let before = world.versions().await?;
     world.aws.clear_records();
-    eventually("a proof of access", PATIENCE, async || Ok((world.aws.decrypts() >= 2).then_some(()))).await?;
-    assert_eq!(before, world.versions().await?, "a proof that succeeds changes nothing");
+    eventually("the access to be checked again", PATIENCE, async || Ok((world.aws.decrypts() >= 2).then_some(())))
+        .await?;
+    assert_eq!(before, world.versions().await?, "a successful check changes nothing");
     let rule = world.aws.deny("kms:Decrypt", &key);
     let denied = world.wait_for("checkout", "False", "DecryptDenied").await?;
     assert!(message(&denied).contains("kms:Decrypt"), "{}", message(&denied));
@@ -121,7 +121,7 @@ async fn who_loses_access_learns_of_it_though_nothing_changed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_key_that_will_be_deleted_is_reported_before_reads_fail() -> Result<()> {
+async fn a_key_pending_deletion_is_reported_before_reads_fail() -> Result<()> {
     let mut world = World::without_operator().await?;
     let key = world.aws.create_key("team");
     world.aws.put_with("/shop/db", "value", keyed("team"));
@@ -130,7 +130,7 @@ async fn a_key_that_will_be_deleted_is_reported_before_reads_fail() -> Result<()
     world.settled().await?;
     world.stop_operator()?;
     world.aws.set_key_state(&key, KeyState::PendingDeletion);
-    // A restart asks about every key.
+    // After a start the operator describes every key.
     world.start_operator().await?;
     let event = world.event("checkout", "KeyUnavailable", &[]).await?;
     assert_eq!(event.type_.as_deref(), Some("Warning"));

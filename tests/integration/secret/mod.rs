@@ -1,5 +1,7 @@
-//! What a Secret holds: values, composed keys, types; and that values show nowhere else.
+//! What a Secret holds: values, composed keys, types, decrypted by which keys; and that values appear nowhere else.
 
 mod decryption;
 mod leaks;
+mod templates;
+mod types;
 mod values;

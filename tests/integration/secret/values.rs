@@ -1,17 +1,18 @@
-//! Parts of values, encoded values and values with several fields become keys of the Secret.
+//! Keys from parts of values, from encoded values, and from values with several fields.
 
 use anyhow::{Context, Result};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde_json::{Value, json};
+use testbed::wait::eventually;
 
-use crate::support::{World, message, object};
+use crate::support::{Group, PATIENCE, World, message, object};
 
 fn data(entries: &Value) -> Value {
     object("checkout", &[], &json!({"data": entries}))
 }
 
 #[tokio::test]
-async fn a_part_of_a_value_becomes_a_key() -> Result<()> {
+async fn a_json_path_selects_a_part_of_a_value() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/db", r#"{"user": "app", "port": 5432, "ca": "/w7/"}"#);
     let entry = |key: &str, path: &str| json!({"key": key, "parameter": "/shop/db", "jsonPath": path});
@@ -28,74 +29,28 @@ async fn a_part_of_a_value_becomes_a_key() -> Result<()> {
 }
 
 #[tokio::test]
-async fn fields_become_keys_and_follow() -> Result<()> {
-    let world = World::start().await?;
-    world.aws.put("/shop/config", r#"{"db-user": "app", "limits": {"cpu": 2}}"#);
-    world.aws.put("/shop/env", "# local\nexport TOKEN='t$1'\n");
+async fn fields_become_keys_and_follow_the_value() -> Result<()> {
+    let world = World::shared(Group::Secrets, "fields").await?;
+    world.aws.put("/fields/config", r#"{"db-user": "app", "limits": {"cpu": 2}}"#);
+    world.aws.put("/fields/env", "# local\nexport TOKEN='t$1'\n");
     let from = json!([
-        {"parameter": "/shop/config", "format": "JSON", "keys": {"style": "EnvVar", "prefix": "APP_"}},
-        {"parameter": "/shop/env", "format": "Dotenv"},
+        {"parameter": "/fields/config", "format": "JSON", "keys": {"style": "EnvVar", "prefix": "APP_"}},
+        {"parameter": "/fields/env", "format": "Dotenv"},
     ]);
-    world.apply(&object("checkout", &[], &json!({"data": [], "dataFrom": from}))).await?;
+    world.apply(&world.object("checkout", &[], &json!({"data": [], "dataFrom": from}))).await?;
     let expected = [("APP_DB_USER", "app"), ("APP_LIMITS", r#"{"cpu": 2}"#), ("TOKEN", "t$1")];
     world.wait_for_secret("checkout", &expected).await?;
     let synced = world.synced("checkout").await?;
     assert!(message(&synced).contains("holds 3 keys from 2 parameters"), "{}", message(&synced));
-    // A field that goes takes its key along.
-    world.aws.put("/shop/config", r#"{"db-user": "new"}"#);
+    // A field that is removed from the value removes its key.
+    world.aws.put("/fields/config", r#"{"db-user": "new"}"#);
     world.wait_for_secret("checkout", &[("APP_DB_USER", "new"), ("TOKEN", "t$1")]).await?;
     Ok(())
 }
 
+/// Keys that were removed while the operator was stopped come back, whatever their source.
 #[tokio::test]
-async fn keys_are_composed_by_templates() -> Result<()> {
-    let mut world = World::start().await?;
-    world.aws.put("/shop/password", "p@ss/1");
-    world.aws.put("/shop/host", "db");
-    let spec = |template: &Value| {
-        let data = [("PASSWORD", "/shop/password"), ("db.host", "/shop/host")];
-        object("checkout", &data, &json!({"target": {"template": template}}))
-    };
-    let url = "postgres://app:{{ PASSWORD | urlencode }}@{{ data['db.host'] }}/shop";
-    world.apply(&spec(&json!({"data": {"URL": url}}))).await?;
-    let keys = [("PASSWORD", "p@ss/1"), ("db.host", "db"), ("URL", "postgres://app:p%40ss%2F1@db/shop")];
-    world.wait_for_secret("checkout", &keys).await?;
-    assert!(message(&world.synced("checkout").await?).contains("holds 3 keys from 2 parameters"));
-
-    world.apply(&spec(&json!({"data": {"URL": url}, "mergePolicy": "Replace"}))).await?;
-    world.wait_for_secret("checkout", &[("URL", "postgres://app:p%40ss%2F1@db/shop")]).await?;
-    let synced = world.synced("checkout").await?;
-    assert!(message(&synced).contains("holds 1 key from 2 parameters"), "{}", message(&synced));
-    // What is not written is not missed after a restart.
-    world.settled().await?;
-    let before = world.versions().await?;
-    world.stop_operator()?;
-    world.aws.clear_records();
-    world.start_operator().await?;
-    testbed::wait::eventually("a look at the versions", crate::support::PATIENCE, async || {
-        Ok((world.aws.calls("GetParameters") > 0).then_some(()))
-    })
-    .await?;
-    assert_eq!((world.aws.decrypts(), world.versions().await?), (0, before));
-
-    for (what, template, words) in [
-        ("a mistake", "{{ PASSWORD ", "mistake"),
-        ("a filter that is none", "{{ PASSWORD | sha256 }}", "sha256"),
-        ("a name that is none", "\n{{ NONE }}", "line 2 uses NONE"),
-        ("a value that does not fit", "{{ PASSWORD | fromjson }}", "not JSON"),
-    ] {
-        world.apply(&spec(&json!({"data": {"URL": template}}))).await?;
-        world.wait_for("checkout", "False", "TemplateError").await.context(what)?;
-        let failed = world.wait_until("checkout", what, |object| message(object).contains(words)).await?;
-        assert!(!message(&failed).contains("p@ss"), "{}", message(&failed));
-        world.wait_for_secret("checkout", &[("URL", "postgres://app:p%40ss%2F1@db/shop")]).await?;
-    }
-    Ok(())
-}
-
-/// What was removed while nobody looked comes back, whatever gave the key.
-#[tokio::test]
-async fn keys_that_were_removed_meanwhile_come_back() -> Result<()> {
+async fn keys_removed_while_the_operator_was_stopped_are_restored() -> Result<()> {
     let mut world = World::start().await?;
     world.aws.put("/shop/config", r#"{"user": "app", "id": 12345678901234567890123}"#);
     world.aws.put("/shop/extra", "more");
@@ -118,17 +73,19 @@ async fn keys_that_were_removed_meanwhile_come_back() -> Result<()> {
     Ok(())
 }
 
-/// A value that is not what the spec says keeps the last Secret, and is not read again before something changes.
+/// An object whose fields of one parameter may collide with the key of another.
+fn fields_of_config(keys: &Value) -> Value {
+    let entry = json!({"parameter": "/shop/config", "format": "JSON", "keys": keys});
+    object("checkout", &[("user", "/shop/user")], &json!({"dataFrom": [entry]}))
+}
+
+/// A value that does not fit the spec keeps the last Secret, and is not read again before something changes.
 #[tokio::test]
-async fn values_that_are_no_use_keep_the_secret() -> Result<()> {
+async fn unusable_values_keep_the_secret() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/config", r#"{"user": "app"}"#);
-    let from = |keys: &Value| {
-        let entry = json!({"parameter": "/shop/config", "format": "JSON", "keys": keys});
-        object("checkout", &[("user", "/shop/user")], &json!({"dataFrom": [entry]}))
-    };
     world.aws.put("/shop/user", "other");
-    world.apply(&from(&json!({"prefix": "c."}))).await?;
+    world.apply(&fields_of_config(&json!({"prefix": "c."}))).await?;
     world.wait_for_secret("checkout", &[("c.user", "app"), ("user", "other")]).await?;
     world.synced("checkout").await?;
     for (what, value, reason, words) in [
@@ -146,22 +103,28 @@ async fn values_that_are_no_use_keep_the_secret() -> Result<()> {
         assert!(!message(&failed).contains("s3cr3t"), "{}", message(&failed));
         world.wait_for_secret("checkout", &[("c.user", "app"), ("user", "other")]).await?;
     }
-    // Colliding keys name both parameters; several intervals later they were read but once.
+    Ok(())
+}
+
+/// The message names both parameters, and they are not read again while nothing changes.
+#[tokio::test]
+async fn colliding_keys_name_both_parameters() -> Result<()> {
+    let world = World::start().await?;
     world.aws.put("/shop/config", r#"{"user": "app"}"#);
-    world.synced("checkout").await?;
-    world.apply(&from(&json!({}))).await?;
+    world.aws.put("/shop/user", "other");
+    world.apply(&fields_of_config(&json!({}))).await?;
     let collides = world.wait_for("checkout", "False", "KeyCollision").await?;
     for part in ["Key user", "/shop/user", "/shop/config"] {
         assert!(message(&collides).contains(part), "{}", message(&collides));
     }
     let decrypts = world.aws.decrypts();
-    let looks = world.aws.calls("GetParameters");
-    testbed::wait::eventually("looks at two more intervals", crate::support::PATIENCE, async || {
-        Ok((world.aws.calls("GetParameters") >= looks + 2).then_some(()))
+    let checks = world.aws.calls("GetParameters");
+    eventually("version checks of two more intervals", PATIENCE, async || {
+        Ok((world.aws.calls("GetParameters") >= checks + 2).then_some(()))
     })
     .await?;
     assert_eq!(world.aws.decrypts(), decrypts, "nothing changed, so nothing is read");
-    world.apply(&from(&json!({"style": "EnvVar"}))).await?;
+    world.apply(&fields_of_config(&json!({"style": "EnvVar"}))).await?;
     world.wait_for_secret("checkout", &[("USER", "app"), ("user", "other")]).await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
-//! Where values come from: parameters, paths, versions, ciphertext, Secrets Manager.
+//! Where values come from: paths, versions, ciphertext, Secrets Manager.
 
 mod kms_decrypt;
 mod layering;
 mod paths;
+mod previous_version;
+mod secrets_manager;

@@ -1,4 +1,4 @@
-//! Everything below a path becomes keys of the Secret, and follows.
+//! Paths: every parameter below a path becomes a key of the Secret.
 
 use anyhow::{Context, Result};
 use secure_parameter_operator::api::SecureParameter;
@@ -7,7 +7,7 @@ use testbed::{fake_aws::Fault, wait::eventually};
 
 use crate::support::{PATIENCE, World, message, object, store};
 
-/// An object that wants a path, with more of the path and of the entry around it.
+/// An object that reads a path. `path` adds fields of the path, and `keys` is the mapping of names to keys.
 fn path(path: &Value, keys: &Value) -> Value {
     let mut entry = json!({"path": "/shop/app", "recursive": true, "keys": keys});
     for (field, value) in path.as_object().into_iter().flatten() {
@@ -26,7 +26,7 @@ async fn listed(world: &World, times: usize) -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
+async fn parameters_below_a_path_become_keys() -> Result<()> {
     let mut world = World::start().await?;
     for (name, value) in [("db/user", "app"), ("db/password-old", "no"), ("token", "t"), ("deep/er/x", "x")] {
         world.aws.put(&format!("/shop/app/{name}"), value);
@@ -38,9 +38,9 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     world.wait_for_secret("checkout", &before).await?;
     let synced = world.synced("checkout").await?;
     assert!(message(&synced).contains("holds 3 keys from 3 parameters"), "{}", message(&synced));
-    assert_eq!(world.aws.decrypts(), 3, "what is not wanted is not decrypted");
+    assert_eq!(world.aws.decrypts(), 3, "excluded parameters are not decrypted");
 
-    // A new version, a new parameter, and one that goes.
+    // A new version, a new parameter, and a deleted one.
     world.aws.put("/shop/app/token", "t2");
     world.aws.put("/shop/app/db/host", "db");
     world
@@ -61,16 +61,16 @@ async fn what_is_below_a_path_becomes_keys_and_follows() -> Result<()> {
     world.aws.clear_records();
     world.start_operator().await?;
     listed(&world, 2).await?;
-    assert_eq!((world.aws.decrypts(), world.aws.calls("GetParameters")), (0, 0), "a listing is all it takes");
-    assert_eq!(world.aws.calls("DescribeParameters"), 0, "keys are known from the status");
+    assert_eq!((world.aws.decrypts(), world.aws.calls("GetParameters")), (0, 0), "only the path is listed");
+    assert_eq!(world.aws.calls("DescribeParameters"), 0, "the status names the keys already");
     assert_eq!(world.versions().await?, versions);
     Ok(())
 }
 
-/// A parameter that went after it was listed takes no key along before the path was listed again, whatever makes the
+/// A parameter that was deleted after it was listed keeps its key until the path is listed again, whatever makes the
 /// operator read.
 #[tokio::test]
-async fn what_went_since_the_listing_empties_no_secret() -> Result<()> {
+async fn a_key_is_removed_only_after_the_path_is_listed_again() -> Result<()> {
     let world = World::start().await?;
     for name in ["one/a", "one/b", "two/a"] {
         world.aws.put(&format!("/shop/{name}"), name);
@@ -82,7 +82,7 @@ async fn what_went_since_the_listing_empties_no_secret() -> Result<()> {
     };
     world.apply(&rare("one", &json!({}))).await?;
     world.apply(&rare("two", &json!({}))).await?;
-    // Looks at one of them by name, and tells all who want it.
+    // This object checks one of the parameters by name, and all objects that read it learn the result.
     world.apply(&object("named", &[("K", "/shop/two/a")], &json!({}))).await?;
     for name in ["one", "two", "named"] {
         world.reported(name).await?;
@@ -101,9 +101,9 @@ async fn what_went_since_the_listing_empties_no_secret() -> Result<()> {
     Ok(())
 }
 
-/// One listing without a parameter is no proof that it is gone, also if it is the first after a start.
+/// One listing without a parameter does not prove that it was deleted, even if it is the first after a start.
 #[tokio::test]
-async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
+async fn a_parameter_missing_once_after_a_start_keeps_its_key() -> Result<()> {
     let mut world = World::start().await?;
     for name in ["a", "b"] {
         world.aws.put(&format!("/shop/app/{name}"), name);
@@ -111,7 +111,8 @@ async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
     world.apply(&path(&json!({}), &json!({}))).await?;
     let both = [("a", "a"), ("b", "b")];
     world.wait_for_secret("checkout", &both).await?;
-    let before = world.reported("checkout").await?.status.and_then(|status| status.secret).context("a Secret")?;
+    let before =
+        world.reported("checkout").await?.status.and_then(|status| status.written_secret()).context("a Secret")?;
     for returns in [true, false] {
         world.stop_operator()?;
         world.aws.delete("/shop/app/b");
@@ -126,11 +127,13 @@ async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
             world
                 .wait_until("checkout", "the new version to be noticed", |object| {
                     let status = object.status.as_ref();
-                    status.is_some_and(|status| status.parameters.len() == 2 && status.secret.as_ref() == Some(&before))
+                    status.is_some_and(|status| {
+                        status.parameters.len() == 2 && status.written_secret().as_ref() == Some(&before)
+                    })
                 })
                 .await?;
             listed(&world, 2).await?;
-            let secret = world.reported("checkout").await?.status.and_then(|status| status.secret);
+            let secret = world.reported("checkout").await?.status.and_then(|status| status.written_secret());
             assert_eq!(secret.as_ref(), Some(&before), "it was never written without the key");
         }
     }
@@ -139,7 +142,7 @@ async fn what_is_missing_once_after_a_start_is_not_gone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_listing_serves_all_who_want_it() -> Result<()> {
+async fn one_listing_serves_all_objects_of_a_path() -> Result<()> {
     let mut world = World::without_operator().await?;
     world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
     for number in 0..25 {
@@ -154,15 +157,14 @@ async fn one_listing_serves_all_who_want_it() -> Result<()> {
     for name in ["checkout", "other", "third"] {
         world.synced(name).await?;
     }
-    assert_eq!(world.aws.calls("GetParametersByPath"), 3, "25 parameters are three pages, whoever wants them");
+    assert_eq!(world.aws.calls("GetParametersByPath"), 3, "25 parameters are three pages, for any number of objects");
     world.settled().await?;
     world.aws.clear_records();
     listed(&world, 6).await?;
-    assert_eq!(world.aws.calls("GetParameters"), 0, "what is listed need not be looked at");
+    assert_eq!(world.aws.calls("GetParameters"), 0, "listed parameters need no version check");
     Ok(())
 }
 
-/// Whatever goes wrong with a listing, nothing is written.
 #[tokio::test]
 async fn an_incomplete_listing_writes_nothing() -> Result<()> {
     let mut world = World::without_operator().await?;
@@ -196,7 +198,7 @@ async fn an_incomplete_listing_writes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_path_keeps_the_secret() -> Result<()> {
+async fn errors_of_a_path_keep_the_secret() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/app/a-b", "1");
     world.aws.put("/shop/app/c", "2");
@@ -211,7 +213,7 @@ async fn what_is_wrong_with_a_path_keeps_the_secret() -> Result<()> {
     }
     let decrypts = world.aws.decrypts();
     listed(&world, 2).await?;
-    assert_eq!(world.aws.decrypts(), decrypts, "nothing is read while it is so");
+    assert_eq!(world.aws.decrypts(), decrypts, "nothing is decrypted while keys collide");
     world.aws.delete("/shop/app/a.b");
     world.synced("checkout").await?;
 
@@ -249,12 +251,12 @@ async fn a_path_is_listed_only_where_everything_below_it_is_granted() -> Result<
         assert!(message(&denied).contains(part), "{}", message(&denied));
     }
     is_denied("/other", false).await?;
-    assert_eq!(world.aws.calls("GetParametersByPath"), 0, "not even the names are looked at");
+    assert_eq!(world.aws.calls("GetParametersByPath"), 0, "not even the names are listed");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_label_chooses_versions_and_parameters() -> Result<()> {
+async fn a_label_selects_versions_and_parameters() -> Result<()> {
     let world = World::start().await?;
     for (name, value) in [("a", "a1"), ("a", "a2"), ("b", "b1")] {
         world.aws.put(&format!("/shop/app/{name}"), value);

@@ -1,7 +1,23 @@
-//! What the tests stand on: a world of their own each, and ways to look at it.
+//! What the tests share: worlds to run in, manifests, and checks.
 
+mod expect;
+mod kstatus;
+mod manifests;
 mod operator;
+mod records;
+mod shared;
+pub mod tenant;
 mod world;
 
+pub use expect::{annotate, contains, echoed, fails, force, handled_sync, says, snapshot, store_is, sync, tolerates};
+pub use kstatus::check_kstatus;
+pub use manifests::{has_ready, message, object, ready, store};
 pub use operator::Operator;
-pub use world::{PATIENCE, World, definitions, message, object, store};
+pub use records::{calls, decrypting, joins, outcomes, reads, recorded};
+pub use shared::Group;
+pub use world::{PATIENCE, World, definitions};
+
+/// Account of the fake AWS' default identity.
+pub const ACCOUNT: &str = testbed::fake_aws::DEFAULT_ACCOUNT;
+/// Region that the operator's environment names.
+pub const REGION: &str = testbed::fake_aws::DEFAULT_REGION;

@@ -1,4 +1,4 @@
-//! The operator as a process, and what it says.
+//! The operator as a process: its log, its audit records and its HTTP pages.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use testbed::{
     wait::eventually,
 };
 
-/// A running operator. Ends when dropped.
+/// A running operator. It ends when this is dropped.
 pub struct Operator {
     process: Process,
     folder: PathBuf,
@@ -24,8 +24,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts the operator with `kubeconfig` and these variables, and logs into `folder`. `run` tells the logs of
-    /// several operators in one folder apart.
+    /// Starts the operator with `kubeconfig` and these environment variables. Its logs go to files in `folder` whose
+    /// names end with `run`.
     pub fn start(
         kubeconfig: &Path,
         environment: &[(String, String)],
@@ -37,7 +37,7 @@ impl Operator {
         let mut command = Command::new(env!("CARGO_BIN_EXE_secure-parameter-operator"));
         command.args(["run", "--listen", &address]).args(arguments);
         command.env("KUBECONFIG", kubeconfig).env("RUST_BACKTRACE", "1");
-        // Nothing of the AWS configuration of whoever runs the tests.
+        // The AWS configuration of the user who runs the tests must not matter.
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
         }
@@ -52,18 +52,18 @@ impl Operator {
     }
 
     /// The process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
-    /// Everything on standard output: audit records, one a line.
+    /// All audit records so far: the lines of standard output.
     pub fn audit(&self) -> Result<Vec<Value>> {
         let text = fs::read_to_string(self.folder.join(format!("audit-{}", self.run)))?;
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         complete.lines().map(|line| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))).collect()
     }
 
-    /// Everything on standard error.
+    /// The log so far: standard error.
     pub fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(self.folder.join(format!("log-{}", self.run)))?)
     }
@@ -87,7 +87,7 @@ impl Operator {
         Ok((status, head.to_owned(), body.to_owned()))
     }
 
-    /// Waits until the operator says that it is ready.
+    /// Waits until `/readyz` answers with 200.
     pub async fn ready(&self) -> Result<()> {
         eventually("the operator to be ready", Duration::from_secs(30), async || {
             self.process.ensure_running()?;

@@ -1,6 +1,6 @@
-//! One test's world: a control plane with our definitions, an AWS, an operator, a store and a namespace.
+//! A control plane with our definitions, a fake AWS, an operator, a store and a namespace.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{
@@ -9,68 +9,102 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{Api, Client, ResourceExt, api::ListParams};
-use secure_parameter_operator::api::{ClusterParameterStore, Condition, SecureParameter, check_kstatus, crds};
+use secure_parameter_operator::api::{ClusterParameterStore, SecureParameter, crds};
 use serde_json::{Value, json};
 use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, wait::eventually};
 
-use super::Operator;
+use super::{
+    Operator, check_kstatus, has_ready, object, ready,
+    shared::{Group, Shared},
+    store,
+};
 
-/// How long anything may take. Generous: machines are slow when all tests run at once.
+/// Longest time that anything may take. It is generous because the machine is slow while all tests run.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest time from SIGTERM to the end of the operator.
+const SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// Everything that one test needs, for itself alone.
+/// What one test sees. [`World::start`] makes everything in it for one test alone; [`World::shared`] makes only the
+/// namespace and the client, and shares the rest with the other tests of a group.
 pub struct World {
-    /// The fake AWS; tests that use moto leave it idle.
+    /// The fake AWS. Tests with moto leave it idle.
     pub aws: FakeAws,
     /// The control plane.
-    pub plane: ControlPlane,
-    /// An administrator's client.
+    pub plane: Arc<ControlPlane>,
+    /// An administrator's client. It belongs to the runtime of the test.
     pub client: Client,
     /// The operator. `None` while it is stopped.
-    pub operator: Option<Operator>,
+    pub operator: Option<Arc<Operator>>,
+    /// Namespace of the test's objects.
+    pub namespace: String,
     environment: Vec<(String, String)>,
     arguments: Vec<&'static str>,
     runs: usize,
 }
 
-/// The definitions, as they are installed.
+/// Our CustomResourceDefinitions.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>> {
     crds().into_iter().map(|(_, definition)| Ok(serde_json::from_value(definition)?)).collect()
 }
 
 impl World {
-    /// A world whose operator runs against the fake AWS, with a store `default` that grants `/{namespace}/**` and a
-    /// namespace `shop`.
+    /// Starts a control plane, a fake AWS and an operator for one test, with a store `default` that grants
+    /// `/{namespace}/**` and the namespace `shop`.
     pub async fn start() -> Result<Self> {
         let mut world = Self::without_operator().await?;
         world.start_operator().await?;
         Ok(world)
     }
 
-    /// The same, with the operator still to be started.
+    /// Like [`World::start`], but does not start the operator yet.
     pub async fn without_operator() -> Result<Self> {
-        let plane = ControlPlane::start_with_crds(&definitions()?).await?;
+        let plane = Arc::new(ControlPlane::start_with_crds(&definitions()?).await?);
         let aws = FakeAws::start().await?;
         let client = plane.client().await?;
         let environment = aws.environment();
-        let world = Self { aws, plane, client, operator: None, environment, arguments: Vec::new(), runs: 0 };
-        world.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).await?;
+        let namespace = "shop".to_owned();
+        let world = Self { aws, plane, client, operator: None, namespace, environment, arguments: Vec::new(), runs: 0 };
+        world.create_namespace().await?;
         world.apply(&store("default", &json!({}))).await?;
         Ok(world)
     }
 
-    /// Sets variables for operators to come: replaces those of the same name.
+    /// Joins the control plane, fake AWS and operator of a group, with a new namespace of this name. Only for tests that
+    /// neither stop the operator, nor fault the whole of AWS, nor count all of its calls.
+    pub async fn shared(group: Group, namespace: &str) -> Result<Self> {
+        let Shared { plane, aws, operator } = Shared::of(group).await?.clone();
+        let client = plane.client().await?;
+        let world = Self {
+            aws,
+            plane,
+            client,
+            operator: Some(operator),
+            namespace: namespace.to_owned(),
+            environment: Vec::new(),
+            arguments: Vec::new(),
+            runs: 0,
+        };
+        world.create_namespace().await?;
+        Ok(world)
+    }
+
+    async fn create_namespace(&self) -> Result<()> {
+        let metadata = json!({"name": self.namespace});
+        self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})).await
+    }
+
+    /// Sets environment variables of operators that are started from now on.
     pub fn set_environment(&mut self, variables: &[(String, String)]) {
         self.environment.retain(|(name, _)| variables.iter().all(|(other, _)| other != name));
         self.environment.extend_from_slice(variables);
     }
 
-    /// Removes variables for operators to come.
+    /// Removes environment variables of operators that are started from now on.
     pub fn unset_environment(&mut self, names: &[&str]) {
         self.environment.retain(|(name, _)| !names.contains(&name.as_str()));
     }
 
-    /// Sets arguments for operators to come.
+    /// Sets the arguments of operators that are started from now on.
     pub fn set_arguments(&mut self, arguments: &[&'static str]) {
         self.arguments = arguments.to_vec();
     }
@@ -91,15 +125,17 @@ impl World {
             self.plane.folder(),
             self.runs,
         )?;
-        self.operator = Some(operator);
+        self.operator = Some(Arc::new(operator));
         Ok(())
     }
 
-    /// Stops the operator as Kubernetes would, and insists that it ends cleanly.
-    pub fn stop_operator(&mut self) -> Result<Operator> {
-        let mut operator = self.operator.take().context("no operator")?;
+    /// Stops the operator as Kubernetes would, and fails unless it exits with success. Returns what it left: its log and
+    /// its audit records.
+    pub fn stop_operator(&mut self) -> Result<Arc<Operator>> {
+        let operator = self.operator.take().context("no operator")?;
+        ensure!(Arc::strong_count(&operator) == 1, "other tests share this operator");
         operator.process().signal("TERM")?;
-        let status = operator.process().wait(Duration::from_secs(10))?;
+        let status = operator.process().wait(SHUTDOWN)?;
         ensure!(status.success(), "the operator ended with {status}");
         Ok(operator)
     }
@@ -114,31 +150,43 @@ impl World {
         self.plane.kubectl_stdin(["apply", "-f", "-"], &manifest.to_string()).await.map(drop)
     }
 
-    /// The API of objects in namespace `shop`.
+    /// A `SecureParameter` in the namespace of this world; see [`object`].
+    pub fn object(&self, name: &str, data: &[(&str, &str)], spec: &Value) -> Value {
+        let mut manifest = object(name, data, spec);
+        manifest["metadata"]["namespace"] = json!(self.namespace);
+        manifest
+    }
+
+    /// The name of a parameter that this namespace may read: `/{namespace}/{name}`.
+    pub fn path(&self, name: &str) -> String {
+        format!("/{}/{name}", self.namespace)
+    }
+
+    /// The API of objects in the namespace of this world.
     pub fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
     {
-        Api::namespaced(self.client.clone(), "shop")
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Waits until the object's Ready condition has this status and reason for its newest generation; checks the rules
-    /// of kstatus on the way.
+    /// Waits until the object's Ready condition has this status and reason for its newest generation, and checks that
+    /// its conditions follow the rules of kstatus.
     pub async fn wait_for(&self, name: &str, status: &str, reason: &str) -> Result<SecureParameter> {
         let api = self.api::<SecureParameter>();
         let mut last = String::new();
         let waited = eventually(&format!("{name} to be {status} {reason}"), PATIENCE, async || {
             let object = api.get(name).await?;
-            let shown = object.status.clone().unwrap_or_default();
-            let ready = shown.conditions.iter().find(|condition| condition.type_ == "Ready");
-            last = format!("{ready:?}");
-            let matches = ready.is_some_and(|ready| is(ready, status, reason));
-            Ok((matches && shown.observed_generation == object.metadata.generation).then_some(object))
+            let condition = ready(&object);
+            last = format!("{condition:?}");
+            let matches = condition.is_some_and(|condition| has_ready(condition, status, reason));
+            let observed = object.status.as_ref().and_then(|status| status.observed_generation);
+            Ok((matches && observed == object.metadata.generation).then_some(object))
         })
         .await;
         let object = waited.with_context(|| format!("last seen: {last}"))?;
         let conditions = &object.status.as_ref().context("no status")?.conditions;
-        check_kstatus(conditions, object.metadata.generation).map_err(anyhow::Error::msg)?;
+        check_kstatus(conditions, object.metadata.generation)?;
         Ok(object)
     }
 
@@ -147,7 +195,7 @@ impl World {
         self.wait_for(name, "True", "Synced").await
     }
 
-    /// Waits until there is nothing left to do: all objects are in sync and show the keys of their parameters.
+    /// Waits until nothing is left to do: all objects are in sync and their status names the keys of their parameters.
     pub async fn settled(&self) -> Result<()> {
         let api = self.api::<SecureParameter>();
         let is_settled = |object: &SecureParameter| {
@@ -160,7 +208,7 @@ impl World {
         .await
     }
 
-    /// Waits until the last write of an object's Secret is reported: in its status, and by an Event of the last access.
+    /// Waits until the last write of an object's Secret is reported, in its status and by an Event of the last access.
     pub async fn reported(&self, name: &str) -> Result<SecureParameter> {
         let what = format!("what was written for {name} to be reported");
         eventually(&what, PATIENCE, async || {
@@ -169,14 +217,14 @@ impl World {
             let Some((secret, access)) = status.written_secret().zip(status.last_access) else { return Ok(None) };
             let version = self.api::<Secret>().get_metadata(&secret.name).await?.resource_version();
             let id = access.request_id.unwrap_or_default();
-            let is_told = |event: &Event| event.note.as_ref().is_some_and(|note| note.contains(&id));
-            let told = self.events(name).await?.iter().any(is_told);
-            Ok((version.as_deref() == Some(&secret.resource_version) && told).then_some(object))
+            let names_request = |event: &Event| event.note.as_ref().is_some_and(|note| note.contains(&id));
+            let has_event = self.events(name).await?.iter().any(names_request);
+            Ok((version.as_deref() == Some(&secret.resource_version) && has_event).then_some(object))
         })
         .await
     }
 
-    /// Resource versions of all objects, Secrets and Events of namespace `shop`: whatever is written changes them.
+    /// Resource versions of all objects, Secrets and Events in the namespace. Every write changes one of them.
     pub async fn versions(&self) -> Result<BTreeMap<String, Option<String>>> {
         let everything = ListParams::default();
         let objects = self.api::<SecureParameter>().list_metadata(&everything).await?.items;
@@ -190,7 +238,7 @@ impl World {
         Ok(objects.chain(secrets).chain(events.iter().map(|event| entry("event", &event.metadata))).collect())
     }
 
-    /// Waits until a cluster store's Ready condition has this reason; answers with its message.
+    /// Waits until a cluster store's Ready condition has this reason. Returns its message.
     pub async fn wait_for_store(&self, name: &str, reason: &str) -> Result<String> {
         let stores: Api<ClusterParameterStore> = Api::all(self.client.clone());
         eventually(&format!("store {name} to be {reason}"), PATIENCE, async || {
@@ -202,7 +250,7 @@ impl World {
         .await
     }
 
-    /// The data of a Secret as text; `None` if there is no such Secret.
+    /// The data of a Secret as text, or `None` if there is no such Secret.
     pub async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
         let secret = self.api::<Secret>().get_opt(name).await?;
         Ok(secret.map(|secret| {
@@ -214,13 +262,13 @@ impl World {
     /// Waits until a Secret holds exactly these keys and values.
     pub async fn wait_for_secret(&self, name: &str, expected: &[(&str, &str)]) -> Result<()> {
         let expected: BTreeMap<_, _> = expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        eventually(&format!("Secret {name} to hold what it should"), PATIENCE, async || {
+        eventually(&format!("Secret {name} to hold the expected data"), PATIENCE, async || {
             Ok((self.secret(name).await?.as_ref() == Some(&expected)).then_some(()))
         })
         .await
     }
 
-    /// Waits until something of an object's holds.
+    /// Waits until `holds` is true of an object. `what` completes the sentence "timed out waiting for ...".
     pub async fn wait_until(
         &self,
         name: &str,
@@ -237,7 +285,7 @@ impl World {
         Ok(self.api::<Event>().list(&ListParams::default().fields(&fields)).await?.items)
     }
 
-    /// Waits for an Event with this reason on an object that is none of `known`.
+    /// Waits for an Event on an object with this reason that is not among `known`.
     pub async fn event(&self, name: &str, reason: &str, known: &[Event]) -> Result<Event> {
         let known: Vec<_> = known.iter().map(ResourceExt::name_any).collect();
         eventually(&format!("an Event {reason} on {name}"), PATIENCE, async || {
@@ -245,47 +293,5 @@ impl World {
             Ok(events.find(|event| event.reason.as_deref() == Some(reason) && !known.contains(&event.name_any())))
         })
         .await
-    }
-}
-
-/// The message of an object's Ready condition.
-pub fn message(object: &SecureParameter) -> &str {
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    conditions.iter().find(|c| c.type_ == "Ready").map(|c| c.message.as_str()).unwrap_or_default()
-}
-
-fn is(condition: &Condition, status: &str, reason: &str) -> bool {
-    format!("{:?}", condition.status) == status && condition.reason == reason
-}
-
-/// A cluster store that grants every namespace what is below its name, with more of its spec from `spec`.
-pub fn store(name: &str, spec: &Value) -> Value {
-    let mut manifest = json!({
-        "apiVersion": "secureparameter.io/v1alpha1",
-        "kind": "ClusterParameterStore",
-        "metadata": {"name": name},
-        "spec": {"access": [{"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"]}]},
-    });
-    merge(&mut manifest["spec"], spec);
-    manifest
-}
-
-/// A `SecureParameter` in namespace `shop` with these keys and parameters, polled every ten seconds, with more of its
-/// spec from `spec`.
-pub fn object(name: &str, data: &[(&str, &str)], spec: &Value) -> Value {
-    let entries: Vec<_> = data.iter().map(|(key, parameter)| json!({"key": key, "parameter": parameter})).collect();
-    let mut manifest = json!({
-        "apiVersion": "secureparameter.io/v1alpha1",
-        "kind": "SecureParameter",
-        "metadata": {"name": name, "namespace": "shop"},
-        "spec": {"refreshInterval": "10s", "data": entries},
-    });
-    merge(&mut manifest["spec"], spec);
-    manifest
-}
-
-fn merge(into: &mut Value, more: &Value) {
-    for (key, value) in more.as_object().into_iter().flatten() {
-        into[key] = value.clone();
     }
 }

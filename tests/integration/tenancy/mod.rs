@@ -1,4 +1,5 @@
 //! What a namespace may read, and with which identity.
 
-pub mod policy;
-pub mod stores;
+mod namespaces;
+mod policy;
+mod stores;

@@ -1,6 +1,6 @@
 //! A real Kubernetes control plane on loopback: etcd, kube-apiserver with RBAC, kube-controller-manager.
 //!
-//! There is no scheduler and no node: Pods stay pending, everything else behaves as in a cluster.
+//! There is no scheduler and no node, so Pods stay pending. Everything else behaves as in a cluster.
 
 mod clients;
 mod components;
@@ -28,29 +28,28 @@ use crate::{process::Process, tools::Tool, wait::eventually};
 
 use self::{components::Component, files::Files};
 
-/// A port picked as free can be taken before the server binds it; three times in a row is something else.
+/// Attempts to start. A port that was free can be taken before the server binds it, but hardly three times in a row.
 const ATTEMPTS: usize = 3;
-/// Ready takes five seconds on two idle cores; machines that build at the same time need more.
+/// Longest time until ready. It takes five seconds on two idle cores, and more while the machine builds.
 const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
 static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
 
-/// A running control plane; dropping it, or the end of this process, ends it and removes its files.
+/// A running control plane. Dropping it, or the end of this process, ends it and removes its files.
 ///
-/// It holds nothing that belongs to an asynchronous runtime: every test has a runtime of its own, and all may use the
-/// same control plane.
+/// It holds nothing that belongs to an asynchronous runtime. Tests with a runtime each may share one control plane.
 #[derive(Debug)]
 pub struct ControlPlane {
     url: String,
     files: Files,
     kubectl: PathBuf,
-    // In the order in which they are to end.
+    // In the order in which they must end.
     controller_manager: Process,
     apiserver: Process,
     etcd: Process,
 }
 
-/// Program files of what a control plane consists of.
+/// Program files of a control plane.
 struct Programs {
     etcd: PathBuf,
     apiserver: PathBuf,
@@ -59,15 +58,15 @@ struct Programs {
 }
 
 impl ControlPlane {
-    /// Starts a control plane and waits until it is ready. Builds its programs first, if there are none yet.
+    /// Starts a control plane and waits until it is ready. Builds its programs first if they do not exist.
     pub async fn start() -> Result<Self> {
         Self::start_with_crds(&[]).await
     }
 
-    /// Like [`ControlPlane::start`], with custom resources that the controllers know from the beginning.
+    /// Like [`ControlPlane::start`], with custom resources that the controllers know from the start.
     ///
-    /// They look for new kinds only twice a minute: what belongs to an object of a kind installed later may outlive its
-    /// owner by that long.
+    /// The controllers look for new kinds only every 30 seconds, so garbage collection of a kind that is installed later
+    /// is delayed by that time.
     pub async fn start_with_crds(crds: &[CustomResourceDefinition]) -> Result<Self> {
         let programs = Programs {
             etcd: Tool::Etcd.path().await?,
@@ -86,7 +85,7 @@ impl ControlPlane {
         }
     }
 
-    /// The control plane all tests of this process share; started by the first that asks.
+    /// The control plane that all tests of this process share. The first caller starts it.
     pub async fn shared() -> Result<&'static Self> {
         SHARED.get_or_try_init(Self::start).await
     }
@@ -97,7 +96,7 @@ impl ControlPlane {
         let url = format!("https://127.0.0.1:{port}");
         let files = Files::create(folder.path(), &url)?;
         let etcd = Component::etcd(&files, etcd_port).start(&programs.etcd)?;
-        // From here on the supervisor of etcd removes it, even if this process is killed.
+        // From now on the supervisor of etcd removes the folder, even if this process is killed.
         let _ = folder.keep();
         let apiserver = Component::apiserver(&files, etcd_port, port).start(&programs.apiserver)?;
         let client = files.client(&url, &files.admin_token).await?;
@@ -125,7 +124,7 @@ impl ControlPlane {
         &self.files.admin_kubeconfig
     }
 
-    /// The folder that lives as long as this control plane; for files of tests, too.
+    /// A folder that is removed with this control plane. Tests may put files into it.
     pub fn folder(&self) -> &Path {
         &self.files.folder
     }
@@ -143,14 +142,14 @@ impl ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        // All at once, so that dropping takes as long as the slowest and not as long as all together.
+        // All at once, so that dropping takes only as long as the slowest.
         for process in [&mut self.controller_manager, &mut self.apiserver, &mut self.etcd] {
             process.close();
         }
     }
 }
 
-/// Waits until the API server says it is ready; gives up at once when a process it needs has ended.
+/// Waits until the API server is ready. Fails at once if a process that it needs has ended.
 async fn wait_ready(client: &Client, processes: &[&Process]) -> Result<()> {
     eventually("the API server to be ready", READY_TIMEOUT, async || {
         for process in processes {
@@ -180,7 +179,7 @@ async fn install(client: &Client, crds: &[CustomResourceDefinition]) -> Result<(
     Ok(())
 }
 
-/// Waits for the first visible work of the controllers, the `default` service account.
+/// Waits until the controllers work: until they have created the `default` service account.
 async fn wait_controllers(client: &Client, controller_manager: &Process) -> Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
     eventually("the controllers to work", READY_TIMEOUT, async || {
@@ -192,12 +191,12 @@ async fn wait_controllers(client: &Client, controller_manager: &Process) -> Resu
     .await?
 }
 
-/// Ports that nothing listens on right now. All are held before any is let go, so that they differ.
+/// Ports that nothing listens on. All are bound before any is released, so that they differ.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut held = Vec::new();
     for _ in 0..N {
         held.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
     }
     let ports = held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<Vec<_>>>()?;
-    ports.try_into().map_err(|_| anyhow!("cannot count"))
+    ports.try_into().map_err(|_| anyhow!("the number of ports is wrong"))
 }

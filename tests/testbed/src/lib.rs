@@ -1,13 +1,13 @@
-//! Real parts for tests and for the demo: a Kubernetes control plane, a fake AWS, and moto as second opinion.
+//! Parts of the tests and of the demo: a real Kubernetes control plane, a fake AWS, and moto.
 //!
-//! | Module | What it starts or holds |
+//! | Module | Content |
 //! | --- | --- |
 //! | `tools` | builds and finds programs: control plane, kubectl, helm, moto's virtual environment |
-//! | `process` | child processes that end with whoever started them |
+//! | `process` | child processes that end with the process that started them |
 //! | `control_plane` | etcd, kube-apiserver, kube-controller-manager, RBAC on |
 //! | `fake_aws` | SSM, KMS and STS on loopback, with real ciphertext and a CloudTrail-shaped recorder |
-//! | `wait` | waiting for conditions instead of for times |
-//! | `moto` | moto's server, an independent second opinion on the wire format |
+//! | `wait` | waits for conditions |
+//! | `moto` | moto's server, an independent implementation of the AWS APIs |
 
 pub mod control_plane;
 pub mod fake_aws;

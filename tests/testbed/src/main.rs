@@ -21,7 +21,7 @@ enum Command {
     Prepare,
     /// Start control plane and fake AWS, print the environment to use them, and run until Ctrl-C
     Up,
-    /// Show the operator at work, from nothing to a Secret that follows its parameter
+    /// Show the operator at work: a Secret appears and follows its parameter
     Demo(demo::DemoArgs),
 }
 
@@ -44,7 +44,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
             Command::Demo(args) => demo::run(args).await,
         }
     });
-    // Dropping it would wait for a build that was interrupted; that ends with this process anyway.
+    // Dropping the runtime would wait for an interrupted build, which ends with this process anyway.
     runtime.shutdown_background();
     result
 }

@@ -1,4 +1,4 @@
-//! moto's server: other people's idea of how AWS answers, to check ours against.
+//! moto's server: an independent implementation of the AWS APIs, to check our own fake against.
 
 use std::{net::Ipv4Addr, path::Path, process::Command, time::Duration};
 
@@ -15,14 +15,14 @@ use crate::{
     wait::eventually,
 };
 
-/// The region of everything in the test bed.
+/// The region of the test bed.
 const REGION: &str = "eu-central-1";
-/// Python reads a thousand files at its first start.
+/// Longest time until ready. The first start is slow, because Python reads a thousand files.
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
-/// A port picked as free can be taken before the server binds it.
+/// Attempts to start. A port that was free can be taken before the server binds it.
 const ATTEMPTS: usize = 3;
 
-/// A running moto server; dropping it, or the end of this process, ends it.
+/// A running moto server. Dropping it, or the end of this process, ends it.
 #[derive(Debug)]
 pub struct Moto {
     port: u16,
@@ -30,7 +30,7 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Starts a server with empty state and waits until it answers. Installs moto first, if it is not there yet.
+    /// Starts a server with empty state and waits until it answers. Installs moto first if it is missing.
     pub async fn start() -> Result<Self> {
         let python = tools::moto_python_async().await?;
         let mut attempt = 1;
@@ -49,7 +49,7 @@ impl Moto {
         command
             .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
             .current_dir(folder.path())
-            // The user's own packages and settings stay out of it.
+            // Without the user's own packages and settings.
             .env("PYTHONNOUSERSITE", "1")
             .env_remove("PYTHONPATH")
             .env_remove("PYTHONHOME");
@@ -91,17 +91,17 @@ impl Moto {
         .into()
     }
 
-    /// Forgets everything the server has been told.
+    /// Removes all state of the server.
     pub async fn reset(&self) -> Result<()> {
         self.request("POST", "/moto-api/reset", "").await.map(drop)
     }
 
-    /// Sends an HTTP request with a form as its body and answers with the body; an error unless the status is 200.
+    /// Sends an HTTP request with a form as its body. Returns the body, or an error unless the status is 200.
     ///
-    /// moto does not check signatures, it only reads from them which service is meant: STS here.
+    /// moto does not check signatures, but reads the name of the service from them: STS here.
     async fn request(&self, method: &str, path: &str, form: &str) -> Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
-        // In version 1.0 the answer ends with the connection: nothing to parse but a status line.
+        // HTTP/1.0, so that the response ends with the connection and only the status line must be parsed.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
              Authorization: AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/sts/aws4_request, SignedHeaders=host, \
@@ -113,7 +113,7 @@ impl Moto {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
         let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n").context("moto's answer is not HTTP")?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("moto's response is not HTTP")?;
         let status = head.split_whitespace().nth(1).unwrap_or_default();
         if status != "200" {
             bail!("{method} {path}: {answer}");
@@ -129,7 +129,7 @@ mod tests {
     use super::Moto;
 
     #[tokio::test]
-    async fn answers_who_is_asking() -> Result<()> {
+    async fn the_server_answers_get_caller_identity() -> Result<()> {
         let moto = Moto::start().await?;
         let identity = moto.request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15").await?;
         assert!(identity.contains("<Account>123456789012</Account>"), "{identity}");

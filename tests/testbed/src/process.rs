@@ -1,8 +1,8 @@
-//! Child processes that end with whoever started them, even when that one is killed.
+//! Child processes that end with the process that started them, even if that process is killed.
 //!
-//! Each program runs under a small shell supervisor that watches its own standard input. The writing end of that pipe
-//! is held here; the kernel closes it however this process ends. A [`Process`] may therefore live in a `static`, which
-//! is never dropped.
+//! Each program runs under a small shell supervisor that reads its own standard input. This process holds the writing
+//! end of that pipe, and the kernel closes it when this process ends for any reason. The supervisor then ends the
+//! program by its process id. A [`Process`] may therefore live in a `static`, which is never dropped.
 
 use std::{
     fs::{self, OpenOptions},
@@ -17,19 +17,19 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// How much of a log an error message quotes.
+/// Number of lines of a log that an error message quotes.
 const TAIL_LINES: usize = 25;
-/// How often a blocking wait looks again.
+/// Time between two checks of a blocking wait.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// What differs from the ordinary way to start and end a [`Process`].
+/// Options of a [`Process`].
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Whole seconds between asking the program to end (SIGTERM) and ending it (SIGKILL).
     pub grace_seconds: u32,
     /// A folder to remove once the program has ended.
     pub remove: Option<PathBuf>,
-    /// Where standard error goes, if it is to be kept apart from standard output.
+    /// The file for standard error, if it must not go to the same file as standard output.
     pub errors: Option<PathBuf>,
 }
 
@@ -53,7 +53,7 @@ pub struct Process {
 impl Process {
     /// Starts `command` with standard output and standard error appended to `log`.
     ///
-    /// Of the command, its program, arguments, environment and working folder count; its standard streams do not.
+    /// The program, arguments, environment and working folder of the command are used; its standard streams are not.
     pub fn start(name: &str, command: &Command, log: &Path) -> Result<Self> {
         Self::start_with(name, command, log, &Options::default())
     }
@@ -62,7 +62,7 @@ impl Process {
     pub fn start_with(name: &str, command: &Command, log: &Path, options: &Options) -> Result<Self> {
         let errors = options.errors.as_deref().unwrap_or(log);
         for file in [log, errors] {
-            // The supervisor could not say why a log cannot be written.
+            // Opened here, because the supervisor could not report why it cannot open a log.
             OpenOptions::new().create(true).append(true).open(file).with_context(|| file.display().to_string())?;
         }
         let mut supervisor = supervise(command, log, errors, options)
@@ -88,7 +88,7 @@ impl Process {
         self.id
     }
 
-    /// The log of standard error (and of standard output, unless that was kept apart).
+    /// The file with standard error, and with standard output unless [`Options::errors`] is set.
     pub fn log(&self) -> &Path {
         &self.log
     }
@@ -114,7 +114,7 @@ impl Process {
     /// Sends a signal by name, for example `TERM`, `KILL`, `STOP` or `CONT`.
     pub fn signal(&self, signal: &str) -> Result<()> {
         self.ensure_running()?;
-        // The shell's own `kill`: there is none in std, and the program of that name is not installed everywhere.
+        // The shell's own `kill`, because std has none and the program is not installed everywhere.
         let script = r#"kill -s "$1" "$2""#;
         let status = Command::new("sh").args(["-c", script, "sh", signal]).arg(self.id.to_string()).status()?;
         if !status.success() {
@@ -128,10 +128,10 @@ impl Process {
         self.lifeline = None;
     }
 
-    /// Ends the program and waits until it is gone.
+    /// Ends the program and waits until it has ended.
     pub fn stop(&mut self) -> Result<()> {
         self.close();
-        // The supervisor kills after the grace period, so this deadline is met unless the machine stands still.
+        // The supervisor kills the program after the grace period, so it ends before this deadline.
         self.wait(self.grace + Duration::from_secs(10)).map(drop)
     }
 
@@ -152,7 +152,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nobody is left to tell: the supervisor goes on by itself.
+        // An error cannot be returned here. The supervisor continues without this process.
         let _ = self.stop();
     }
 }
@@ -175,7 +175,7 @@ fn supervise(command: &Command, log: &Path, errors: &Path, options: &Options) ->
     if let Some(folder) = command.get_current_dir() {
         supervisor.current_dir(folder);
     }
-    // A group of its own: Ctrl-C in a terminal then reaches only the starter, which ends its children in order.
+    // In its own process group, so that Ctrl-C in a terminal reaches only this process, which ends its children in order.
     supervisor.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     supervisor
 }

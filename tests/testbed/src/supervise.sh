@@ -1,5 +1,6 @@
 # Runs a program for as long as standard input stays open, then ends it by its process id.
-# Whoever starts this holds the other end of standard input: the kernel closes it even when that process is killed.
+# The process that starts this holds the other end of standard input. The kernel closes it even if that process is
+# killed.
 # Usage: supervise.sh GRACE_SECONDS FOLDER_TO_REMOVE_OR_EMPTY OUTPUT ERRORS PROGRAM [ARGUMENT...]
 grace=$1
 folder=$2
@@ -11,10 +12,10 @@ exec 3<&0 4>&1
 "$@" </dev/null >>"$output" 2>>"$errors" 3<&- 4>&- &
 child=$!
 
-# A terminal or an init system may signal this process; what it guards must not outlive it.
+# A terminal or an init system may signal this process. The program must not outlive it.
 trap 'kill -s TERM "$child" 2>/dev/null' HUP INT TERM
 
-# Its standard input goes through 3, because a shell gives its background commands an empty one.
+# Standard input is passed as descriptor 3, because a shell gives background commands an empty one.
 (
     while read -r _; do :; done
     kill -s TERM "$child" 2>/dev/null
@@ -27,11 +28,11 @@ trap 'kill -s TERM "$child" 2>/dev/null' HUP INT TERM
 watcher=$!
 exec 3<&-
 
-# The starter learns the process id from here.
+# The process that started this reads the process id.
 echo "$child" >&4
 exec 4>&- >/dev/null
 
-# A trapped signal interrupts wait, hence again and again until the program has really ended.
+# A trapped signal interrupts wait, so wait again until the program has ended.
 wait "$child"
 status=$?
 while kill -0 "$child" 2>/dev/null; do

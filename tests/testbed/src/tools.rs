@@ -1,6 +1,6 @@
-//! The programs the test bed runs: found on this machine, or built once and kept under the target folder.
+//! The programs that the test bed runs: found on this machine, or built once and kept in the target folder.
 //!
-//! Everything here blocks, for minutes the first time; asynchronous callers use [`Tool::path`] and
+//! Functions here block, for minutes the first time. Asynchronous callers use [`Tool::path`] and
 //! [`moto_python_async`].
 
 mod go;
@@ -19,13 +19,13 @@ use aws_lc_rs::digest;
 
 pub use self::progress::say;
 
-/// Where a ready `kube-apiserver` and `etcd` may lie; the name is the convention of Kubernetes projects.
+/// The variable that names a folder with `kube-apiserver` and `etcd`, by convention of Kubernetes projects.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
-/// A program the test bed can run.
+/// A program that the test bed runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
-    /// The store behind the API server.
+    /// The database of the API server.
     Etcd,
     /// The Kubernetes API.
     KubeApiserver,
@@ -53,14 +53,14 @@ impl Tool {
         }
     }
 
-    /// Finds this program, or builds it, which takes minutes once.
+    /// Finds this program, or builds it, which takes minutes the first time.
     pub fn find(self) -> Result<PathBuf> {
         let found = match self {
             Self::Etcd | Self::KubeApiserver => match self.in_assets() {
                 None if env::var_os(ASSETS).is_some() => bail!("{ASSETS} is set, but holds no {}", self.name()),
                 found => found,
             },
-            // The usual archive of assets has no controller manager.
+            // The usual archive of these programs has no controller manager.
             Self::KubeControllerManager => self.in_assets(),
             Self::Kubectl => self.in_assets().or_else(|| in_path(self.name())),
             Self::Helm => in_path(self.name()),
@@ -82,7 +82,7 @@ impl Tool {
     }
 }
 
-/// Python of a virtual environment that holds moto's server; made once.
+/// The Python of a virtual environment with moto's server. The environment is created once.
 pub fn moto_python() -> Result<PathBuf> {
     python::moto()
 }
@@ -92,7 +92,7 @@ pub async fn moto_python_async() -> Result<PathBuf> {
     tokio::task::spawn_blocking(moto_python).await?
 }
 
-/// Makes everything ready that tests and demo use, so that later runs start at once.
+/// Builds or finds every program of the tests and the demo, so that later runs start at once.
 pub fn prepare() -> Result<()> {
     for tool in Tool::ALL {
         progress::say(&format!("{}: {}", tool.name(), tool.find()?.display()));
@@ -104,11 +104,11 @@ pub fn prepare() -> Result<()> {
 /// The target folder of the workspace, where Cargo puts what it builds.
 pub fn target_dir() -> PathBuf {
     let root = manifest_dir().ancestors().nth(2).unwrap_or(Path::new("/"));
-    // A relative value is relative to where Cargo was called, which nobody remembers here.
+    // A relative path is relative to the folder where Cargo was started, which is not known here.
     root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// What the test bed keeps: programs and moto's virtual environment.
+/// The folder of the built programs and of moto's virtual environment.
 fn cache_dir() -> PathBuf {
     target_dir().join("testbed")
 }
@@ -122,11 +122,11 @@ fn in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// Something kept in the cache, together with a digest of what it was made from.
+/// A file in the cache, with a digest of its inputs.
 struct Cached {
-    /// The file that shows the thing is there.
+    /// The file itself.
     product: PathBuf,
-    /// Holds the digest of the inputs.
+    /// The file with the digest of the inputs.
     stamp: PathBuf,
     inputs: String,
 }
@@ -135,7 +135,7 @@ impl Cached {
     fn new(product: PathBuf, name: &str, inputs: &[&[u8]]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         for input in inputs {
-            // Lengths keep ("ab", "c") apart from ("a", "bc").
+            // With the lengths, ("ab", "c") and ("a", "bc") differ.
             context.update(&input.len().to_le_bytes());
             context.update(input);
         }
@@ -147,13 +147,13 @@ impl Cached {
         self.product.is_file() && fs::read_to_string(&self.stamp).is_ok_and(|stamp| stamp == self.inputs)
     }
 
-    /// The product; made by `make` first, unless it is there and current. Only one process makes things at a time.
+    /// Returns the product. If it is missing or outdated, `make` creates it first, in one process at a time.
     fn get_or_make(self, make: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
         if self.is_current() {
             return Ok(self.product);
         }
         let _lock = lock()?;
-        // Another process may have made it meanwhile.
+        // Another process may have made it while this one waited for the lock.
         if !self.is_current() {
             make()?;
             fs::write(&self.stamp, &self.inputs).with_context(|| self.stamp.display().to_string())?;
@@ -162,7 +162,7 @@ impl Cached {
     }
 }
 
-/// Held while something is made; two builds at once would fight over memory and processors.
+/// Locks the cache. Two builds at once would compete for memory and processors.
 fn lock() -> Result<File> {
     let path = cache_dir().join("lock");
     fs::create_dir_all(cache_dir()).with_context(|| cache_dir().display().to_string())?;
@@ -173,7 +173,7 @@ fn lock() -> Result<File> {
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| path.display().to_string()),
     }
     let start = Instant::now();
-    progress::say("another process is making the test bed's programs; waiting for it");
+    progress::say("waiting for another process that builds the test bed's programs");
     file.lock().with_context(|| path.display().to_string())?;
     progress::say(&format!("waited {} s", start.elapsed().as_secs()));
     Ok(file)

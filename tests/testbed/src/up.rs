@@ -1,4 +1,4 @@
-//! `testbed up`: a control plane and a fake AWS to try things on by hand.
+//! `testbed up`: a control plane and a fake AWS for experiments.
 
 use std::io::Write;
 
@@ -8,13 +8,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Starts both, prints how to reach them, and runs until SIGINT or SIGTERM.
 pub async fn run() -> Result<()> {
-    // Asked for first: a signal that comes while things start must not leave anything behind.
+    // Installed first, so that a signal during the start ends what has been started.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let work = async {
         let control_plane = ControlPlane::start().await?;
         let aws = FakeAws::start().await?;
         print_environment(&control_plane, &aws)?;
-        say("ready; Ctrl-C ends everything");
+        say("ready; press Ctrl-C to stop");
         std::future::pending::<Result<()>>().await
     };
     tokio::select! {
@@ -24,7 +24,7 @@ pub async fn run() -> Result<()> {
     }
 }
 
-/// Prints lines for a shell to evaluate.
+/// Prints the environment as lines for a shell to evaluate.
 fn print_environment(control_plane: &ControlPlane, aws: &FakeAws) -> Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "export KUBECONFIG={}", quoted(&control_plane.kubeconfig().display().to_string()))?;
@@ -34,7 +34,7 @@ fn print_environment(control_plane: &ControlPlane, aws: &FakeAws) -> Result<()> 
     Ok(output.flush()?)
 }
 
-/// A word as a POSIX shell reads it.
+/// Quotes a word for a POSIX shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

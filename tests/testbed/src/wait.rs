@@ -1,16 +1,16 @@
-//! Waiting for a condition instead of for a time.
+//! Waits for a condition instead of for a fixed time.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-/// Short enough that a test never idles, long enough that asking does not slow down what is waited for.
+/// Time between two checks. Checks in a tight loop would slow down what they wait for.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Asks `check` until it answers with a value, for `timeout` at most.
+/// Calls `check` until it returns a value, and returns that value. Fails after `timeout`.
 ///
-/// `Ok(None)` means "not yet". So does an error, because most conditions are asked of something that is still coming
-/// up; the last error is told when time is up. `what` completes the sentence "timed out waiting for ...".
+/// `Ok(None)` means "not yet". An error means the same, because the checked program may still be starting; the error of
+/// the last check is part of the final error. `what` completes the sentence "timed out waiting for ...".
 pub async fn eventually<T>(
     what: &str,
     timeout: Duration,

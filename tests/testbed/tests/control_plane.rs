@@ -1,4 +1,4 @@
-//! The control plane of the test bed behaves like that of a cluster.
+//! The control plane of the test bed behaves like that of a real cluster.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,7 +38,7 @@ fn crd() -> Result<CustomResourceDefinition> {
 }
 
 #[tokio::test]
-async fn a_deleted_namespace_vanishes() -> Result<()> {
+async fn a_deleted_namespace_is_removed() -> Result<()> {
     let control_plane = ControlPlane::shared().await?;
     let name = control_plane.namespace("vanishing").await?;
     assert!(name.starts_with("vanishing-"), "{name}");
@@ -50,9 +50,9 @@ async fn a_deleted_namespace_vanishes() -> Result<()> {
     .await
 }
 
-/// Its owner is of a kind the controllers must look up, as it will be with the operator.
+/// The kind of the owner is a custom resource, as with the operator.
 #[tokio::test]
-async fn a_secret_goes_with_its_owner() -> Result<()> {
+async fn a_secret_is_deleted_with_its_owner() -> Result<()> {
     let control_plane = ControlPlane::start_with_crds(&[crd()?]).await?;
     let namespace = control_plane.namespace("owner").await?;
     let client = control_plane.client().await?;
@@ -65,7 +65,7 @@ async fn a_secret_goes_with_its_owner() -> Result<()> {
     let metadata = ObjectMeta { owner_references: Some(vec![reference]), ..named("owned") };
     secrets.create(&PostParams::default(), &Secret { metadata, ..Secret::default() }).await?;
     owners.delete("owner", &DeleteParams::default()).await?;
-    // Sooner than the controllers would find a kind they did not know.
+    // Sooner than the controllers would discover a new kind.
     eventually("the owned secret to vanish", Duration::from_secs(20), async || {
         Ok(secrets.get_opt("owned").await?.is_none().then_some(()))
     })
@@ -97,8 +97,8 @@ async fn kubectl_applies_what_a_client_reads() -> Result<()> {
     let control_plane = ControlPlane::shared().await?;
     let namespace = control_plane.namespace("kubectl").await?;
     let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {key: value}\n";
-    let said = control_plane.kubectl_stdin(["apply", "-n", namespace.as_str(), "-f", "-"], manifest).await?;
-    assert_eq!(said, "configmap/applied created\n");
+    let output = control_plane.kubectl_stdin(["apply", "-n", namespace.as_str(), "-f", "-"], manifest).await?;
+    assert_eq!(output, "configmap/applied created\n");
 
     let maps: Api<ConfigMap> = Api::namespaced(control_plane.client().await?, &namespace);
     let data = maps.get("applied").await?.data;
@@ -110,7 +110,7 @@ async fn kubectl_applies_what_a_client_reads() -> Result<()> {
 }
 
 #[tokio::test]
-async fn two_control_planes_run_side_by_side_and_leave_nothing() -> Result<()> {
+async fn two_control_planes_run_at_once_and_leave_no_files() -> Result<()> {
     let (first, second) = (ControlPlane::start().await?, ControlPlane::shared().await?);
     assert_ne!(first.url(), second.url());
     let name = first.namespace("apart").await?;

@@ -1,4 +1,4 @@
-//! What the test bed starts ends with whoever started it.
+//! Processes of the test bed end with the process that started them.
 
 use std::{
     env, fs,
@@ -14,10 +14,10 @@ use testbed::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Tells `starter` that it is a process of its own, and where to work.
+/// The variable that tells `starter` its working folder.
 const FOLDER: &str = "TESTBED_TEST_FOLDER";
 
-/// A program that is killed only by SIGKILL, and that says when it has come that far.
+/// A program that ignores SIGTERM, and prints a line once it does.
 fn stubborn() -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' TERM; echo ready; while :; do read -r _ </dev/null; sleep 1; done"]);
@@ -37,7 +37,7 @@ async fn text(path: &Path) -> Result<String> {
     .await
 }
 
-/// No test: the process that [`it_ends_when_its_starter_is_killed`] kills.
+/// Not a test: the process that [`it_ends_when_its_starter_is_killed`] kills.
 #[test]
 #[ignore = "started by another test as a process of its own"]
 fn starter() -> Result<()> {
@@ -92,7 +92,7 @@ async fn it_ends_when_dropped_and_keeps_its_output_apart() -> Result<()> {
 }
 
 #[test]
-fn its_end_is_told_with_its_last_words() -> Result<()> {
+fn an_error_quotes_the_end_of_the_log() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut command = Command::new("sh");
     command.args(["-c", "echo last words >&2; exit 3"]);
@@ -115,7 +115,7 @@ fn a_signal_reaches_the_program() -> Result<()> {
 }
 
 #[test]
-fn a_missing_program_is_told() -> Result<()> {
+fn a_missing_program_is_reported() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let process = Process::start("none", &Command::new("/nonexistent/program"), &folder.path().join("log"))?;
     process.wait(TIMEOUT)?;

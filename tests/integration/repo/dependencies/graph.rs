@@ -1,4 +1,4 @@
-//! The packages that are built, and which of them must not be.
+//! The packages that are built, and bans.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{deny_list, root};
 
-/// What images run.
+/// The target of images.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// One package of a graph.
@@ -16,7 +16,7 @@ pub struct Package {
     pub name: String,
     /// Version.
     pub version: String,
-    /// Where it comes from, if not from the registry that Cargo uses by default.
+    /// The source, if it is not crates.io.
     pub source: Option<String>,
     /// Licence expression.
     pub licence: String,
@@ -24,8 +24,8 @@ pub struct Package {
     pub features: Vec<String>,
 }
 
-/// The packages that `cargo tree` shows with these arguments. Not from `cargo metadata`: its graph holds optional
-/// packages that no feature turns on (`ring` by way of rustls-webpki), which are never built.
+/// The packages that `cargo tree` shows with these arguments. `cargo metadata` would include optional packages that no
+/// feature enables (`ring`, through rustls-webpki) and that are never built.
 pub fn packages(arguments: &[&str]) -> Result<Vec<Package>> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root()).args(["tree", "--locked", "--offline", "--target", TARGET, "--prefix", "none"]);
@@ -52,12 +52,12 @@ fn parse(line: &str) -> Result<Package> {
     Ok(Package { name, version, source, licence: licence.to_owned(), features })
 }
 
-/// What the operator is built of.
+/// The packages of the operator.
 fn operator() -> Result<Vec<Package>> {
     packages(&["--package", env!("CARGO_PKG_NAME"), "--edges", "normal,build"])
 }
 
-/// Whether a package is what an entry of `deny.toml` means: `name` or `name:<version`.
+/// Reports whether an entry of `deny.toml`, `name` or `name:<version`, matches a package.
 fn is_banned(package: &Package, entry: &str) -> bool {
     let numbers = |version: &str| version.split('.').map_while(|part| part.parse::<u64>().ok()).collect::<Vec<_>>();
     match entry.split_once(":<") {
@@ -67,7 +67,7 @@ fn is_banned(package: &Package, entry: &str) -> bool {
 }
 
 #[test]
-fn nothing_banned_is_built() -> Result<()> {
+fn no_banned_package_is_built() -> Result<()> {
     let banned = deny_list("bans", "deny")?;
     for package in operator()? {
         assert!(!banned.iter().any(|entry| is_banned(&package, entry)), "{package:?}");
@@ -100,7 +100,7 @@ fn there_is_one_tls_stack_with_one_provider() -> Result<()> {
 }
 
 #[test]
-fn everything_comes_from_crates_io() -> Result<()> {
+fn every_package_comes_from_crates_io() -> Result<()> {
     let own = format!("({}", root().display());
     for package in packages(&["--workspace", "--edges", "normal,build,dev"])? {
         let from_elsewhere = package.source.as_ref().filter(|source| !source.starts_with(&own));

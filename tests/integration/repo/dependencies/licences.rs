@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{deny_list, graph::packages};
 
-/// Whether the allowed licences satisfy an expression (SPDX, with `/` for `OR` as old manifests have it).
+/// Reports whether the allowed licences satisfy an SPDX expression. Old manifests write `/` for `OR`.
 fn satisfied(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<_> = spaced.split_whitespace().collect();
@@ -45,7 +45,7 @@ fn one<'a>(words: &'a [&'a str], allowed: &[String]) -> (bool, &'a [&'a str]) {
 }
 
 #[test]
-fn all_are_allowed() -> Result<()> {
+fn every_licence_is_allowed() -> Result<()> {
     let allowed = deny_list("licenses", "allow")?;
     let packages = packages(&["--workspace", "--edges", "normal,build,dev"])?;
     assert!(packages.len() > 100, "only {} packages", packages.len());
@@ -56,7 +56,7 @@ fn all_are_allowed() -> Result<()> {
 }
 
 #[test]
-fn expressions_are_understood() {
+fn licence_expressions_are_evaluated() {
     let allowed = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned);
     for (expression, expected) in [
         ("MIT", true),

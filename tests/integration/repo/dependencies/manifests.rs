@@ -1,4 +1,4 @@
-//! What the manifests say, and what no file of the repository may.
+//! Reasons in the manifests, and paths that no file may contain.
 
 use std::{fs, path::Path};
 
@@ -6,15 +6,15 @@ use anyhow::Result;
 
 use super::root;
 
-/// Folders that are made, not written.
-const MADE: &[&str] = &["target", ".git"];
-/// Folders of developers' machines, taken apart so that this file does not hold what it looks for.
+/// Folders with generated files.
+const GENERATED: &[&str] = &["target", ".git"];
+/// Folders of developers' machines, without slashes, so that this file does not contain what it searches.
 const MACHINES: &[&str] = &["home", "root", "work", "Users"];
-/// Files that may name such a folder, and what of them.
+/// Files that may name such a folder, with the path.
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
-/// Lines of a manifest that name a dependency without saying what it is for, on the line or right above it. Those that
-/// only point to the workspace's list are explained there.
+/// Lines of a manifest that name a dependency without a reason on the line or right above it. Dependencies of the
+/// workspace have their reason there.
 fn unexplained(manifest: &str) -> Vec<&str> {
     let mut in_dependencies = false;
     let mut before = "";
@@ -47,7 +47,7 @@ fn every_dependency_has_a_reason() -> Result<()> {
 }
 
 #[test]
-fn no_file_names_a_developers_machine() -> Result<()> {
+fn no_file_contains_a_path_of_a_developers_machine() -> Result<()> {
     let mut files = 0;
     visit(root(), &mut |path, text| {
         files += 1;
@@ -66,8 +66,8 @@ fn no_file_names_a_developers_machine() -> Result<()> {
 fn visit(folder: &Path, show: &mut impl FnMut(&Path, &str)) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let made = path.file_name().is_some_and(|name| MADE.iter().any(|made| name == *made));
-        if path.is_dir() && !made {
+        let is_generated = path.file_name().is_some_and(|name| GENERATED.iter().any(|generated| name == *generated));
+        if path.is_dir() && !is_generated {
             visit(&path, show)?;
         } else if path.is_file()
             && let Ok(text) = fs::read_to_string(&path)

@@ -1,5 +1,5 @@
-//! What the operator is made of: one TLS stack, licences that allow it, known sources, and a reason for each
-//! dependency. `deny.toml` says what is allowed, for these tests as for `cargo deny`.
+//! Dependencies: one TLS stack, allowed licences, known sources, and a reason for each. `deny.toml` says what is allowed,
+//! for these tests and for `cargo deny`.
 
 mod graph;
 mod licences;
@@ -14,7 +14,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The quoted texts that open the lines of a list in `deny.toml`: `"X",` or `{ crate = "X", ... },`.
+/// The first quoted text of each line of a list in `deny.toml`: `"X",` or `{ crate = "X", ... },`.
 fn deny_list(section: &str, key: &str) -> Result<Vec<String>> {
     let text = fs::read_to_string(root().join("deny.toml"))?;
     let (_, section) = text.split_once(&format!("\n[{section}]")).context("no such section")?;

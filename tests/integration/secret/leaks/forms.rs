@@ -1,4 +1,4 @@
-//! Planted values and the forms in which they must not show.
+//! Planted values, and the encodings in which they are searched.
 
 use base64::{
     Engine,
@@ -6,19 +6,19 @@ use base64::{
 };
 use sha2::{Digest, Sha256};
 
-/// Longer values are looked for in pieces too, since whoever prints them may cut them.
+/// Values longer than this are also searched in pieces, because a message may truncate them.
 const LONG: usize = 64;
-/// Length of such a piece: too long to occur by chance.
+/// Length of a piece. It is too long to occur by chance.
 const PIECE: usize = 24;
 
-/// A value that nobody but its readers may see.
+/// A value that must not appear.
 pub struct Canary {
     label: String,
     forms: Vec<(&'static str, String)>,
 }
 
 impl Canary {
-    /// A value, and what to call it in messages.
+    /// A value, and its name in messages.
     pub fn new(label: &str, value: &str) -> Self {
         let mut forms = Vec::new();
         for piece in pieces(value) {
@@ -37,13 +37,13 @@ impl Canary {
         Self { label: label.to_owned(), forms }
     }
 
-    /// Whether and how a text gives the value away.
+    /// The encoding in which a text contains the value, if any.
     fn shows_in(&self, text: &str) -> Option<&'static str> {
         self.forms.iter().find(|(_, form)| text.contains(form.as_str())).map(|(name, _)| *name)
     }
 }
 
-/// What the texts, each with where it is from, give away.
+/// All occurrences of the values in these texts. Each text has a name.
 pub fn findings(canaries: &[Canary], texts: &[(String, String)]) -> Vec<String> {
     let each = texts.iter().flat_map(|text| canaries.iter().map(move |canary| (canary, text)));
     let found = each.filter_map(|(canary, (place, text))| {
@@ -66,7 +66,7 @@ fn within_quotes(quoted: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// JSON as Go and others write it: only ASCII, and what means something in HTML escaped too.
+/// JSON as Go writes it: ASCII only, and with special characters of HTML escaped.
 fn ascii_json(text: &str) -> String {
     let mut escaped = String::new();
     for unit in within_quotes(&serde_json::Value::from(text).to_string()).encode_utf16() {
@@ -79,7 +79,7 @@ fn ascii_json(text: &str) -> String {
 }
 
 #[test]
-fn every_form_is_found() {
+fn every_encoding_is_found() {
     let value = "pass<word>\"é\"";
     let canary = Canary::new("it", value);
     for (form, shown) in [

@@ -1,5 +1,5 @@
-//! No value, nor anything made of one, shows anywhere but in the Secret's data: planted values are looked for in all
-//! that the operator writes, with everything logged.
+//! Leaks: no value appears anywhere but in the data of the Secret, in any encoding. Planted values are searched in
+//! everything that the operator writes, at the most verbose log level.
 
 mod forms;
 mod scenario;
@@ -19,8 +19,8 @@ use crate::support::{Operator, PATIENCE, World};
 const KINDS: &str = "secureparameters,parameterstores,clusterparameterstores";
 
 #[tokio::test]
-async fn planted_values_show_nowhere() -> Result<()> {
-    let (mut world, canaries) = scenario::set().await?;
+async fn planted_values_appear_only_in_secrets() -> Result<()> {
+    let (mut world, canaries) = scenario::prepare().await?;
     world.start_operator().await?;
     world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": scenario::manifests()})).await?;
     for (name, status, reason) in ENDS {
@@ -31,12 +31,12 @@ async fn planted_values_show_nowhere() -> Result<()> {
     }
     let before = metadata(&world).await?;
     rotate(&world).await?;
-    assert_eq!(metadata(&world).await?, before, "another value is to leave no other trace");
+    assert_eq!(metadata(&world).await?, before, "a new value must not change the metadata");
     let mut texts = pages(world.operator(), "the first operator").await?;
-    // A second start reads everything that the first one left.
+    // A second operator reads what the first one wrote.
     world.stop_operator()?;
     world.start_operator().await?;
-    eventually("the second operator to meet what failed before", PATIENCE, async || {
+    eventually("the second operator to repeat a failed read", PATIENCE, async || {
         let denied = |record: &Value| record["cloudtrail"]["errorCode"] == "AccessDeniedException";
         Ok(world.operator().audit()?.iter().any(denied).then_some(()))
     })
@@ -45,15 +45,15 @@ async fn planted_values_show_nowhere() -> Result<()> {
     texts.extend(cluster(&world).await?);
     let (_, log) = &texts[0];
     assert!(log.contains(r#""level":"TRACE""#), "not everything is logged");
-    // A name may show. That it does, proves that these texts are what they should be.
+    // Names may appear. A name that does proves that these texts are complete.
     let shown = findings(&[Canary::new("a name", "/shop/denied")], &texts);
-    assert!(shown.len() >= 6, "only seen in: {shown:#?}");
+    assert!(shown.len() >= 6, "the name is only in: {shown:#?}");
     let found = findings(&canaries, &texts);
     assert!(found.is_empty(), "{found:#?}");
     Ok(())
 }
 
-/// Changes a value and nothing else.
+/// Changes one value and waits until it arrives.
 async fn rotate(world: &World) -> Result<()> {
     world.aws.put("/shop/short", ROTATED);
     eventually("the rotated value to arrive", PATIENCE, async || {
@@ -63,7 +63,7 @@ async fn rotate(world: &World) -> Result<()> {
     .await
 }
 
-/// Metadata of the Secret, but for what every write changes. Holds our labels and annotations and no others.
+/// Metadata of the Secret without the fields that every write changes. Checks that it has only our labels and annotations.
 async fn metadata(world: &World) -> Result<Value> {
     let secret = world.api::<Secret>().get("good").await?;
     let labels: Vec<_> = secret.labels().keys().cloned().collect();
@@ -78,7 +78,7 @@ async fn metadata(world: &World) -> Result<Value> {
     Ok(metadata)
 }
 
-/// All that an operator says by itself.
+/// Everything that an operator outputs.
 async fn pages(operator: &Operator, who: &str) -> Result<Vec<(String, String)>> {
     let mut texts = vec![(format!("the log of {who}"), operator.log()?)];
     let audit: Vec<_> = operator.audit()?.iter().map(ToString::to_string).collect();
@@ -89,7 +89,7 @@ async fn pages(operator: &Operator, who: &str) -> Result<Vec<(String, String)>> 
     Ok(texts)
 }
 
-/// All that the operator left in the cluster, but for the data of Secrets.
+/// Everything that the operator wrote to the cluster, except the data of Secrets.
 async fn cluster(world: &World) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for arguments in [

@@ -1,4 +1,4 @@
-//! A world full of values that must not show, on good ways and on bad ones.
+//! A world with values that must not appear, in reads that succeed and in reads that fail.
 
 use std::{collections::BTreeMap, fs};
 
@@ -11,11 +11,11 @@ use testbed::fake_aws::{DEFAULT_ACCOUNT, FakeAws, Fault, Identity, KeyState, Put
 use super::forms::Canary;
 use crate::support::{World, object, store};
 
-/// Everything on, also where a directive is more specific than what the operator caps.
+/// The most verbose filter, with directives more specific than those that the operator limits.
 const FILTER: &str = "trace,aws_smithy_runtime::client=trace,aws_config::provider_config=trace,\
     aws_sdk_ssm::operation=trace,aws_sdk_sts::operation=trace,aws_sigv4::http_request=trace,\
     aws_runtime::auth=trace,hyper::proto=trace,hyper_util::client=trace,kube_client::client=trace";
-/// Enough keys of eight kilobytes each for more than a Secret may hold.
+/// Number of keys of eight kilobytes each that exceeds the size of a Secret.
 const TOO_MANY: usize = 140;
 
 /// Values of parameters, by name below `/shop/`.
@@ -28,10 +28,10 @@ const VALUES: &[(&str, &str)] = &[
     ("denied", "canary-denied-7070"),
 ];
 
-/// What `short` becomes.
+/// The rotated value of `short`.
 pub const ROTATED: &str = "canary-rotated-6408";
 
-/// What the objects end up as.
+/// Objects with the status and reason that they reach.
 pub const ENDS: &[(&str, &str, &str)] = &[
     ("good", "True", "Synced"),
     ("tenant", "True", "Synced"),
@@ -55,18 +55,19 @@ pub const ENDS: &[(&str, &str, &str)] = &[
     ("reference", "True", "Synced"),
 ];
 
-/// Sets the stage. Answers with the world, its operator still to be started, and with all that must not show.
-pub async fn set() -> Result<(World, Vec<Canary>)> {
+/// Creates parameters, credentials and Secrets. Returns the world without its operator, and the values that must not
+/// appear.
+pub async fn prepare() -> Result<(World, Vec<Canary>)> {
     let mut world = World::without_operator().await?;
     world.set_arguments(&["--log-filter", FILTER]);
-    let mut canaries = stage_parameters(&world.aws);
-    canaries.extend(stage_credentials(&world).await?);
+    let mut canaries = put_parameters(&world.aws);
+    canaries.extend(create_credentials(&world).await?);
     create_secret(&world, "taken", &[("VALUE", b"canary-foreign-3317")]).await?;
     canaries.push(Canary::new("the value of a foreign Secret", "canary-foreign-3317"));
     Ok((world, canaries))
 }
 
-fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
+fn put_parameters(aws: &FakeAws) -> Vec<Canary> {
     let lines = |name: &str, count: usize| (0..count).map(|n| format!("canary-{name}-{n:05}")).collect::<Vec<_>>();
     let (long, large) = (lines("long", 200).join("\n"), lines("large", 400).join("\n"));
     let key = aws.create_key("disabled");
@@ -103,8 +104,8 @@ fn stage_parameters(aws: &FakeAws) -> Vec<Canary> {
     VALUES.iter().chain(&more).map(|(name, value)| Canary::new(name, value)).collect()
 }
 
-/// Credentials are secrets as well: those of the operator, of its stores, and its token for the API server.
-async fn stage_credentials(world: &World) -> Result<Vec<Canary>> {
+/// Credentials must not appear either: those of the operator, of its stores, and its token for the API server.
+async fn create_credentials(world: &World) -> Result<Vec<Canary>> {
     let own = world.aws.default_identity();
     let tenant = Identity::assumed_role(DEFAULT_ACCOUNT, "tenant", "shop");
     world.aws.add_identity(tenant.clone());
@@ -129,7 +130,7 @@ async fn stage_credentials(world: &World) -> Result<Vec<Canary>> {
     ])
 }
 
-/// Not by kubectl, which would keep what it applied in an annotation.
+/// Creates a Secret without kubectl, which would copy the data into an annotation.
 async fn create_secret(world: &World, name: &str, data: &[(&str, &[u8])]) -> Result<()> {
     let data: BTreeMap<_, _> =
         data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect();
@@ -178,7 +179,7 @@ pub fn manifests() -> Vec<Value> {
     .collect()
 }
 
-/// Objects whose values come another way.
+/// Objects that read paths, ciphertext and Secrets Manager.
 fn sources() -> Vec<Value> {
     let sealed = |more: &Value| {
         let entry =
@@ -198,7 +199,7 @@ fn sources() -> Vec<Value> {
     ]
 }
 
-/// Objects that look into values: on good ways, and where a value is not what they say.
+/// Objects that parse values, successfully and not.
 fn parts() -> Vec<Value> {
     let entry = |more: &Value| json!({"data": [merged(&json!({"key": "VALUE", "parameter": "/shop/plain"}), more)]});
     let from = |format: &str| json!({"data": [], "dataFrom": [{"parameter": "/shop/plain", "format": format}]});

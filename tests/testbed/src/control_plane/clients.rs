@@ -1,4 +1,4 @@
-//! Ways to talk to a control plane: clients, kubectl, helm, namespaces, tokens.
+//! Access to a control plane: clients, kubectl, helm, namespaces, tokens.
 
 use std::{
     ffi::OsStr,
@@ -41,7 +41,7 @@ impl ControlPlane {
     pub async fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
         let request = TokenRequest {
-            // No audience of its own: the API server's.
+            // The default audience, which is the API server.
             spec: TokenRequestSpec { audiences: Vec::new(), expiration_seconds: Some(3600), bound_object_ref: None },
             ..TokenRequest::default()
         };
@@ -49,7 +49,7 @@ impl ControlPlane {
         Ok(answer.status.context("the API server answered without a token")?.token)
     }
 
-    /// Creates a namespace of which `prefix` begins the name, and answers with the whole name.
+    /// Creates a namespace whose name begins with `prefix`. Returns the whole name.
     pub async fn namespace(&self, prefix: &str) -> Result<String> {
         let namespaces: Api<Namespace> = Api::all(self.client().await?);
         let generate_name = Some(format!("{prefix}-"));
@@ -59,7 +59,7 @@ impl ControlPlane {
         created.metadata.name.context("the API server answered without a name")
     }
 
-    /// Runs kubectl as the administrator and answers with its standard output.
+    /// Runs kubectl as the administrator and returns its standard output.
     pub async fn kubectl<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
         run(self.command(&self.kubectl, arguments), "").await
     }
@@ -73,13 +73,13 @@ impl ControlPlane {
         run(self.command(&self.kubectl, arguments), input).await
     }
 
-    /// Runs helm as the administrator and answers with its standard output.
+    /// Runs helm as the administrator and returns its standard output.
     pub async fn helm<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
         let helm: PathBuf = Tool::Helm.path().await?;
         run(self.command(&helm, arguments), "").await
     }
 
-    /// `program` in an environment that points to this control plane and away from the user's own files.
+    /// A command in an environment that points to this control plane, without the user's own files.
     fn command<A: AsRef<OsStr>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.folder().join("kubectl"));
@@ -90,17 +90,17 @@ impl ControlPlane {
     }
 }
 
-/// Runs a command to its end; if it fails, the error holds what it wrote on standard error.
+/// Runs a command to its end. If it fails, the error contains its standard error.
 async fn run(mut command: Command, input: &str) -> Result<String> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let shown = format!("{:?}", command.as_std());
     let mut child = command.spawn().with_context(|| shown.clone())?;
     let mut stdin = child.stdin.take().context("no standard input")?;
     let write = async move {
-        // A command that does not read its input closes it early, which is not our failure.
+        // A command that does not read its input closes it early. That is no error here.
         let _ = stdin.write_all(input.as_bytes()).await;
     };
-    // Together, because a command may fill its output before it has read its input.
+    // Concurrently, because a command may fill its output before it has read its input.
     let ((), output) = tokio::join!(write, child.wait_with_output());
     let output = output?;
     if !output.status.success() {

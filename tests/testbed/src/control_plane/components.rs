@@ -11,10 +11,10 @@ use crate::process::{Options, Process};
 
 use super::files::Files;
 
-/// What the tests and a user see the effects of; the others would cost time and memory.
+/// Controllers whose effects tests and users see. The others would cost time and memory.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
      serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller";
-/// Who signs tokens of service accounts: the value clusters have.
+/// Issuer of tokens of service accounts, with the usual value.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// One program of a control plane with its arguments.
@@ -26,16 +26,16 @@ pub struct Component {
 }
 
 impl Component {
-    /// The store, on `port`. It ends last and removes the control plane's folder.
+    /// etcd, on `port`. It ends last and removes the folder of the control plane.
     pub fn etcd(files: &Files, port: u16) -> Self {
         let url = format!("http://127.0.0.1:{port}");
         let arguments = [
             flag("data-dir", files.folder.join("etcd").display()),
             flag("listen-client-urls", &url),
             flag("advertise-client-urls", &url),
-            // Never used with a single member; etcd picks a port.
+            // Not used with a single member. etcd picks a port.
             flag("listen-peer-urls", "http://127.0.0.1:0"),
-            // Nothing here is worth keeping, and a disk that syncs makes everything slow.
+            // The data is temporary, and syncing to disk is slow.
             "--unsafe-no-fsync".to_owned(),
             flag("log-level", "warn"),
         ];
@@ -44,14 +44,14 @@ impl Component {
         component
     }
 
-    /// The API server, on `port`, with the store on `etcd_port`.
+    /// The API server, on `port`, with etcd on `etcd_port`.
     pub fn apiserver(files: &Files, etcd_port: u16, port: u16) -> Self {
         let arguments = [
             flag("etcd-servers", format_args!("http://127.0.0.1:{etcd_port}")),
             flag("bind-address", "127.0.0.1"),
             flag("secure-port", port),
             flag("advertise-address", "127.0.0.1"),
-            // Loopback is no valid endpoint of the service `kubernetes`.
+            // A loopback address is not a valid endpoint of the service `kubernetes`.
             flag("endpoint-reconciler-type", "none"),
             flag("service-cluster-ip-range", "10.0.0.0/24"),
             flag("cert-dir", files.folder.display()),
@@ -75,9 +75,9 @@ impl Component {
             flag("service-account-private-key-file", files.account_key.display()),
             flag("root-ca-file", files.ca.display()),
             flag("leader-elect", false),
-            // It serves nothing that anyone here asks for.
+            // Nothing here uses its endpoints.
             flag("secure-port", 0),
-            // The defaults protect large clusters and make deleting namespaces slow.
+            // With the default limits, deleting a namespace is slow.
             flag("kube-api-qps", 500),
             flag("kube-api-burst", 1000),
         ];
@@ -85,7 +85,7 @@ impl Component {
     }
 
     fn new<const N: usize>(name: &'static str, files: &Files, arguments: [String; N]) -> Self {
-        // Data that is thrown away needs no farewell, for which the API server would take its time.
+        // A short grace period, because the data is temporary and the API server shuts down slowly.
         let options = Options { grace_seconds: 0, ..Options::default() };
         Self { name, arguments: arguments.into(), log: files.folder.join(format!("{name}.log")), options }
     }

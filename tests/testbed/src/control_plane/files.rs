@@ -16,7 +16,7 @@ use rcgen::{
 use serde_json::json;
 use uuid::Uuid;
 
-/// Paths and secrets of one control plane; everything lies in `folder`.
+/// Paths and secrets of one control plane. All files are in `folder`.
 #[derive(Debug)]
 pub struct Files {
     pub folder: PathBuf,
@@ -24,9 +24,9 @@ pub struct Files {
     pub ca_pem: String,
     pub serving_certificate: PathBuf,
     pub serving_key: PathBuf,
-    /// Signs tokens of service accounts.
+    /// Private key that signs tokens of service accounts.
     pub account_key: PathBuf,
-    /// Checks tokens of service accounts.
+    /// Public key that verifies tokens of service accounts.
     pub account_public_key: PathBuf,
     pub tokens: PathBuf,
     pub admin_token: String,
@@ -71,7 +71,7 @@ impl Files {
 
     /// Writes a kubeconfig with the bearer token `token`.
     pub fn write_kubeconfig(&self, url: &str, token: &str, path: &Path) -> Result<()> {
-        // JSON is YAML, and this way nothing needs quoting.
+        // JSON is valid YAML and needs no further quoting.
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -96,7 +96,7 @@ impl Files {
     }
 }
 
-/// A certificate authority that lives as long as it takes to sign one certificate.
+/// A certificate authority that signs one certificate.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,

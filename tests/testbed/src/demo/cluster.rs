@@ -1,4 +1,4 @@
-//! The cluster that the demo runs against: a control plane of its own, or one that is there.
+//! The cluster of the demo: a control plane that it starts, or an existing one.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 use super::show::{command, text};
 
-/// A cluster, and a folder for what the demo leaves while it runs.
+/// A cluster, and a folder for files of the demo.
 pub struct Cluster {
     plane: Option<ControlPlane>,
     kubectl: PathBuf,
@@ -43,22 +43,22 @@ impl Cluster {
         Ok(Self { plane: None, kubectl, kubeconfig, folder, name: format!("context {context}") })
     }
 
-    /// What to call it.
+    /// A name to show.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its kubeconfig.
+    /// The kubeconfig of the cluster.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// A folder that goes with the demo.
+    /// A folder that is removed when the demo ends.
     pub fn folder(&self) -> &Path {
         self.plane.as_ref().map_or(self.folder.path(), ControlPlane::folder)
     }
 
-    /// Runs kubectl in `directory` and answers with what it printed.
+    /// Runs kubectl in `directory` and returns what it printed.
     pub async fn kubectl(&self, arguments: &[&str], directory: &Path) -> Result<String> {
         let mut kubectl = Command::new(&self.kubectl);
         kubectl.args(arguments).env("KUBECONFIG", &self.kubeconfig).current_dir(directory);

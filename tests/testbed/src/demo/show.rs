@@ -1,18 +1,18 @@
-//! How the demo talks: to standard output, which carries nothing else.
+//! Output of the demo. Standard output carries nothing else.
 
 use std::io::{Result, Write, stdout};
 
-/// What comes next.
+/// Prints the title of a step.
 pub fn headline(text: &str) -> anyhow::Result<()> {
     Ok(write(&format!("\n== {text}\n"))?)
 }
 
-/// A command as a user would type it.
+/// Prints a command as a user would type it.
 pub fn command(text: &str) -> anyhow::Result<()> {
     Ok(write(&format!("\n$ {text}\n"))?)
 }
 
-/// Anything else.
+/// Prints a paragraph.
 pub fn text(text: &str) -> anyhow::Result<()> {
     Ok(write(&format!("{}\n", text.trim_end()))?)
 }

@@ -1,4 +1,4 @@
-//! Resource names, built and read in one place.
+//! ARNs.
 
 /// Partition of a region.
 pub(super) fn partition(region: &str) -> &'static str {
@@ -26,7 +26,7 @@ pub(super) fn secret(region: &str, account: &str, id: &str) -> String {
     format!("arn:{}:secretsmanager:{region}:{account}:secret:{id}", partition(region))
 }
 
-/// The six parts of an ARN that the services look at.
+/// The parts of an ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arn<'a> {
     /// `ssm`, `kms`, `iam`
@@ -40,7 +40,7 @@ pub(super) struct Arn<'a> {
 }
 
 impl<'a> Arn<'a> {
-    /// Splits at the first five colons; the resource may hold more of them.
+    /// Splits at the first five colons; the resource may contain more.
     pub fn parse(text: &'a str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         match parts[..] {

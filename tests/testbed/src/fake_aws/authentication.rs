@@ -1,4 +1,4 @@
-//! From a signed request to its caller.
+//! Authentication: finds the caller of a signed request.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::sigv4::{Authorization, Signed};
 use super::world::World;
 use super::{DEFAULT_REGION, sts};
 
-/// How far the clocks of caller and service may be apart.
+/// Largest difference between the clocks of caller and service.
 const SKEW_MS: i64 = 5 * 60 * 1000;
 
-/// Why a caller was not believed. Each service has its own words for it.
+/// Reasons to refuse a caller. Each service words them differently.
 enum Rejection {
     Missing,
     Incomplete,
@@ -53,7 +53,7 @@ impl Rejection {
     }
 }
 
-/// The caller and the region that is asked.
+/// The caller and the region of the request.
 pub(super) fn caller(world: &World, call: &Call, request: Signed<'_>, now_ms: i64) -> Outcome<(Arc<Identity>, String)> {
     if let Some(bearer) = sts::unsigned_caller(world, call)? {
         return Ok((Arc::new(bearer), DEFAULT_REGION.to_owned()));

@@ -1,4 +1,4 @@
-//! Times in the notations AWS uses. All are milliseconds since 1970, UTC.
+//! Times in the formats of AWS, as milliseconds since 1970, UTC.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ const DAY: i64 = 86_400;
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// The machine's clock.
+/// The time of the machine.
 pub(super) fn system() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -47,7 +47,7 @@ pub(super) fn json(ms: i64) -> Value {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Reads [`basic`] back.
+/// Parses the format of [`basic`].
 pub(super) fn parse_basic(text: &str) -> Option<i64> {
     let shape = text.len() == 16 && text.is_ascii() && &text[8..9] == "T" && text.ends_with('Z');
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_instants_in_every_notation() {
+    fn known_times_in_every_format() {
         let ms = 1_440_938_160_123; // the date of AWS' published signing example
         assert_eq!(iso(ms), "2015-08-30T12:36:00Z");
         assert_eq!(basic(ms), "20150830T123600Z");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn notations_round_trip_over_leap_years() {
+    fn formats_round_trip_over_leap_years() {
         for day in (0..40_000).step_by(17) {
             let ms = day * DAY * 1000 + 45_296_000;
             assert_eq!(parse_basic(&basic(ms)), Some(ms));

@@ -1,4 +1,4 @@
-//! Connections that the server can break off instead of answering.
+//! Connections that the server can close instead of sending a response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ const RESET: u8 = 2;
 /// Accepts connections and hands each one's [`Peer`] to the handler.
 pub(super) struct Listener(pub TcpListener);
 
-/// The handler's grip on its connection.
+/// The connection of a request, for its handler.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     state: Arc<AtomicU8>,
@@ -31,18 +31,18 @@ impl Peer {
         Self { state: Arc::new(AtomicU8::new(OPEN)) }
     }
 
-    /// From now on nothing reaches the other side, which sees an orderly end.
+    /// Closes the connection in order.
     pub fn close(&self) {
         self.state.store(CLOSED, Ordering::Release);
     }
 
-    /// The same, but the other side sees a TCP reset.
+    /// Closes the connection with a TCP reset.
     pub fn reset(&self) {
         self.state.store(RESET, Ordering::Release);
     }
 }
 
-/// A connection that fails to write once it is broken off, whereupon the server drops it.
+/// A connection whose writes fail once it is closed, so that the server drops it.
 pub(super) struct Connection {
     stream: TcpStream,
     peer: Peer,
@@ -52,7 +52,7 @@ impl Connection {
     fn check(&self) -> io::Result<()> {
         match self.peer.state.load(Ordering::Acquire) {
             OPEN => return Ok(()),
-            // A zero linger time is what turns the close into a reset.
+            // A linger time of zero turns the close into a reset.
             RESET => self.stream.set_zero_linger()?,
             _ => {}
         }
@@ -67,12 +67,12 @@ impl axum::serve::Listener for Listener {
     async fn accept(&mut self) -> (Connection, Peer) {
         loop {
             if let Ok((stream, _)) = self.0.accept().await {
-                // Small answers must not wait for the acknowledgement of the one before.
+                // Small responses must not wait for the acknowledgement of the previous one.
                 let _ = stream.set_nodelay(true);
                 let peer = Peer::new();
                 return (Connection { stream, peer: peer.clone() }, peer);
             }
-            // Out of file descriptors, most likely: some will be given back.
+            // Most likely the process is out of file descriptors. Some will be freed.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -110,7 +110,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Address of a listener just bound.
+/// Binds a listener. Returns it with its address.
 pub(super) async fn bind(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;

@@ -1,21 +1,21 @@
-//! Real encryption: AES-256-GCM under a random key, the encryption context bound as additional data.
+//! Encryption: AES-256-GCM with a random key and the encryption context as additional data.
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 
-/// The name-value pairs that must be given again to decrypt.
+/// The name-value pairs that decryption requires again.
 pub(super) type EncryptionContext = BTreeMap<String, String>;
 
-/// How symmetric KMS ciphertexts of today begin.
+/// The first bytes of symmetric KMS ciphertext.
 const KMS_OPENING: [u8; 5] = [0x01, 0x02, 0x02, 0x00, 0x78];
-/// How a message of the AWS Encryption SDK, version 1, begins: version, type, algorithm suite.
+/// The first bytes of a message of the AWS Encryption SDK, version 1: version, type, algorithm suite.
 const ENVELOPE_OPENING: [u8; 4] = [0x01, 0x80, 0x03, 0x78];
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 
-/// The bytes are no ciphertext of ours, were changed, or the context differs.
+/// The bytes are not ciphertext of this fake, were changed, or the context differs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
@@ -32,7 +32,7 @@ impl CipherKey {
         Self(RandomizedNonceKey::new(&AES_256_GCM, bytes).expect("32 bytes are a key of AES-256"))
     }
 
-    /// Nonce, ciphertext and tag, one after the other.
+    /// Encrypts. Returns nonce, ciphertext and tag, concatenated.
     pub fn seal(&self, additional: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let mut bytes = plaintext.to_vec();
         let nonce = self.0.seal_in_place_append_tag(Aad::from(additional), &mut bytes);
@@ -40,7 +40,7 @@ impl CipherKey {
         [nonce.as_ref().as_slice(), &bytes].concat()
     }
 
-    /// The plaintext of what [`Self::seal`] gave.
+    /// Decrypts a result of [`Self::seal`].
     pub fn open(&self, additional: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Broken> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(Broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Broken)?;
@@ -58,7 +58,7 @@ impl CipherKey {
         blob
     }
 
-    /// The plaintext of a blob that [`key_of`] says is ours.
+    /// Decrypts a blob that [`key_of`] attributes to this key.
     pub fn decrypt(&self, blob: &[u8], context: &EncryptionContext) -> Result<Vec<u8>, Broken> {
         let (key_arn, sealed) = split_blob(blob)?;
         self.open(&additional_data(key_arn, context), sealed)
@@ -104,7 +104,7 @@ pub(super) fn open_envelope(message: &[u8], data_key: &[u8]) -> Result<Vec<u8>, 
     key.open(wrapped, sealed)
 }
 
-// Every part is preceded by its length, so that no two contexts give the same bytes.
+// With the length before each part, no two contexts give the same bytes.
 fn additional_data(key_arn: &str, context: &EncryptionContext) -> Vec<u8> {
     let mut bytes = Vec::new();
     push_short(&mut bytes, key_arn.as_bytes());

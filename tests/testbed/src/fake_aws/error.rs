@@ -1,18 +1,18 @@
-//! An AWS error answer, before it becomes JSON or XML.
+//! AWS errors, independent of JSON and XML.
 
-/// A refusal or failure as the caller will read it.
+/// An error of an AWS service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AwsError {
     /// Exception name, the `__type` of JSON and the `Code` of XML.
     pub code: String,
-    /// The sentence for a person.
+    /// The message.
     pub message: String,
     /// HTTP status.
     pub status: u16,
 }
 
 impl AwsError {
-    /// A client error: HTTP 400, as nearly all of them are.
+    /// A client error, with HTTP status 400.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), status: 400 }
     }
@@ -23,12 +23,12 @@ impl AwsError {
         self
     }
 
-    /// The input broke a rule of the service.
+    /// The input is not valid.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new("ValidationException", message)
     }
 
-    /// A constraint of the service model was broken; AWS words all of these alike.
+    /// The input violates a constraint of the service model.
     pub fn constraint(value: &str, field: &str, constraint: &str) -> Self {
         Self::validation(format!(
             "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"
@@ -36,5 +36,5 @@ impl AwsError {
     }
 }
 
-/// What every operation comes back with.
+/// The result of an operation.
 pub(super) type Outcome<T> = Result<T, AwsError>;

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose.
+//! Injected faults.
 
 use super::error::AwsError;
 
@@ -9,53 +9,53 @@ pub enum Fault {
     Throttle,
     /// The service's own internal error, HTTP 500.
     Internal,
-    /// HTTP 503 with a body that is no JSON, as a load balancer gives it. Leaves no record.
+    /// HTTP 503 with a body that is not JSON, as from a load balancer. The call is not recorded.
     Unavailable,
-    /// TCP reset instead of an answer. The call is not carried out.
+    /// TCP reset instead of a response. The call is not executed.
     Reset,
-    /// Orderly close instead of an answer. The call is not carried out.
+    /// Connection closed instead of a response. The call is not executed.
     Close,
-    /// No answer until the faults are cleared; then the call is carried out.
+    /// No response until the faults are cleared. Then the call is executed.
     Hang,
-    /// The call is carried out and recorded, but its answer breaks off in the middle.
+    /// The call is executed and recorded, but its response is truncated.
     Malformed,
 }
 
 struct Planned {
     operation: String,
     fault: Fault,
-    /// Calls that still pass before the first one fails.
+    /// Number of calls that succeed before the first failure.
     passing: usize,
     left: usize,
 }
 
-/// Faults still to come, in the order they were planned.
+/// Planned faults, in order.
 #[derive(Default)]
 pub(super) struct Faults {
     planned: Vec<Planned>,
 }
 
 impl Faults {
-    /// After `passing` more calls of the operation, the next `count` fail; `*` is any operation, `usize::MAX` is until
-    /// cleared.
+    /// Plans that after `passing` more calls of the operation, the next `count` fail. `*` means any operation, and
+    /// `usize::MAX` means until the faults are cleared.
     pub fn plan(&mut self, operation: &str, passing: usize, fault: Fault, count: usize) {
         self.planned.push(Planned { operation: operation.to_owned(), fault, passing, left: count });
     }
 
-    /// Nothing fails any more.
+    /// Removes all faults.
     pub fn clear(&mut self) {
         self.planned.clear();
     }
 
     /// The fault of this call, if one is due.
     pub fn take(&mut self, operation: &str) -> Option<Fault> {
-        // KMS calls inside SSM carry a prefix and are not met by `*`, which is about calls on the wire.
+        // KMS calls of SSM have a prefix. They do not match `*`, which means calls on the wire.
         let meets = |planned: &Planned| {
             planned.operation == operation || (planned.operation == "*" && !operation.contains(':'))
         };
         let mut due = None;
         for planned in self.planned.iter_mut().filter(|planned| meets(planned)) {
-            // A call that fails for another reason is counted too.
+            // A call that fails for another reason counts too.
             if planned.passing > 0 {
                 planned.passing -= 1;
             } else if due.is_none() && planned.left > 0 {
@@ -69,7 +69,7 @@ impl Faults {
     }
 }
 
-/// The answer of a throttled call.
+/// The error of a throttled call.
 pub(super) fn throttled() -> AwsError {
     AwsError::new("ThrottlingException", "Rate exceeded")
 }

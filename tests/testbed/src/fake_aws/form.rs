@@ -1,8 +1,8 @@
-//! The query protocol's form bodies and XML answers.
+//! Forms and XML of the query protocol.
 
 use serde_json::{Map, Value};
 
-/// Fields of an `application/x-www-form-urlencoded` body as an object of texts.
+/// Fields of an `application/x-www-form-urlencoded` body as a JSON object of strings.
 pub(super) fn parse(body: &[u8]) -> Value {
     let pairs = body.split(|&b| b == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = match pair.iter().position(|&b| b == b'=') {

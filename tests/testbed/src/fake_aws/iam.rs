@@ -1,4 +1,4 @@
-//! Who may do what: everything, unless a rule of the test or a policy of the identity says otherwise.
+//! Permissions: everything is allowed, except what a rule of the test or a policy of the identity denies.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::{AwsError, Outcome};
 use super::identity::Identity;
 
-/// Handle of a denial made with `deny`, to take it back with `undeny`.
+/// Id of a denial, for `undeny`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(u64);
 
@@ -20,12 +20,12 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Grants the actions on the resources.
+    /// Allows the actions on the resources.
     pub fn allow(actions: &[&str], resources: &[&str]) -> Self {
         Self { allow: true, actions: owned(actions), resources: owned(resources) }
     }
 
-    /// Forbids them, whatever else allows them.
+    /// Denies the actions on the resources.
     pub fn deny(actions: &[&str], resources: &[&str]) -> Self {
         Self { allow: false, ..Self::allow(actions, resources) }
     }
@@ -40,7 +40,7 @@ fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// Reads the statements of a policy document; conditions are ignored.
+/// Parses the statements of a policy document. Conditions are ignored.
 pub(super) fn parse_policy(document: &str) -> Option<Vec<Statement>> {
     let policy: Value = serde_json::from_str(document).ok()?;
     let one_or_many = |value: &Value| match value {
@@ -61,7 +61,7 @@ pub(super) fn parse_policy(document: &str) -> Option<Vec<Statement>> {
     }
 }
 
-/// Whether `*` (any run) and `?` (any one) of the glob spell out the text.
+/// Reports whether a glob matches the text. `*` matches any characters and `?` any one.
 pub(super) fn matches(glob: &str, text: &str) -> bool {
     let (glob, text) = (glob.as_bytes(), text.as_bytes());
     let (mut g, mut t) = (0, 0);
@@ -76,7 +76,7 @@ pub(super) fn matches(glob: &str, text: &str) -> bool {
                 g += 1;
                 t += 1;
             }
-            // Dead end: let the last star swallow one more byte and try again.
+            // Mismatch: extend the match of the last star by one byte and try again.
             _ => match star {
                 Some((at, from)) => {
                     star = Some((at, from + 1));
@@ -96,7 +96,7 @@ struct Denial {
     resource: String,
 }
 
-/// Denials made by the test, on top of the policies that identities carry.
+/// Denials of the test, in addition to the policies of identities.
 #[derive(Default)]
 pub(super) struct Rules {
     next: u64,
@@ -113,13 +113,13 @@ impl Rules {
         id
     }
 
-    /// Takes a denial back.
+    /// Removes a denial.
     pub fn undeny(&mut self, id: RuleId) {
         self.denials.remove(&id);
     }
 
-    /// Lets the caller pass or answers with AWS' sentence. `granted_elsewhere`: the resource's own policy allows it,
-    /// so a missing statement is no obstacle, while an explicit denial still is.
+    /// Allows the call, or returns the error of AWS. With `granted_elsewhere`, the resource's own policy allows the call, so
+    /// that only an explicit denial refuses it.
     pub fn authorize(&self, who: &Identity, action: &str, resource: &str, granted_elsewhere: bool) -> Outcome<()> {
         let because = |why: &str| {
             AwsError::new(

@@ -1,4 +1,4 @@
-//! Callers: the credentials AWS knows and the principal behind each of them.
+//! Identities: credentials and their principals.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use super::iam::Statement;
 /// Credentials and the principal they belong to.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Public half of the credentials.
+    /// Access key id.
     pub access_key_id: String,
-    /// The key that signs.
+    /// Secret access key.
     pub secret_access_key: String,
-    /// Must accompany every call when present.
+    /// Session token, if every call must have one.
     pub session_token: Option<String>,
-    /// Principal as it shows in messages and records.
+    /// ARN of the principal.
     pub arn: String,
     /// `UserId` of `GetCallerIdentity`: `AIDA...` or `AROA...:<session>`.
     pub principal_id: String,
     /// Twelve digits.
     pub account: String,
-    /// What kind of principal it is.
+    /// Kind of the principal.
     pub principal: Principal,
-    /// Statements that alone allow something; `None` allows everything.
+    /// Statements without which nothing is allowed. `None` allows everything.
     pub policy: Option<Vec<Statement>>,
 }
 
@@ -44,7 +44,7 @@ pub enum Principal {
     },
 }
 
-/// What a record says about the session of an assumed role.
+/// The session of an assumed role, as records show it.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// ARN of the role.
@@ -55,13 +55,13 @@ pub struct Session {
     pub role_name: String,
     /// Start of the session, milliseconds since 1970.
     pub created_ms: i64,
-    /// End of the session; `None` lives as long as the fake.
+    /// End of the session, or `None` if it does not end.
     pub expires_ms: Option<i64>,
     /// Sticky source identity.
     pub source_identity: Option<String>,
     /// Issuer of the token that started the session.
     pub federated_provider: Option<String>,
-    /// Session policy: narrows what the role may do.
+    /// Session policy, which restricts the permissions of the role.
     pub policy: Option<Vec<Statement>>,
 }
 
@@ -147,13 +147,13 @@ pub(super) struct Identities {
     by_key: HashMap<String, Known>,
 }
 
-/// Whether credentials may still be used.
+/// Validity of credentials.
 pub(super) enum Standing {
-    /// Good.
+    /// Accepted.
     Valid(Arc<Identity>),
-    /// Once good.
+    /// Expired.
     Expired,
-    /// Never heard of.
+    /// Unknown.
     Unknown,
 }
 
@@ -164,19 +164,19 @@ impl Identities {
         self.by_key.insert(key, Known { identity: Arc::new(identity), expired: false });
     }
 
-    /// Ends the credentials at once.
+    /// Makes the credentials expire.
     pub fn expire(&mut self, access_key_id: &str) {
         if let Some(known) = self.by_key.get_mut(access_key_id) {
             known.expired = true;
         }
     }
 
-    /// Forgets the credentials, as deleting an access key does.
+    /// Removes the credentials, as deleting an access key does.
     pub fn remove(&mut self, access_key_id: &str) {
         self.by_key.remove(access_key_id);
     }
 
-    /// Looks an access key up.
+    /// Finds an access key.
     pub fn standing(&self, access_key_id: &str, now_ms: i64) -> Standing {
         let Some(known) = self.by_key.get(access_key_id) else {
             return Standing::Unknown;

@@ -1,25 +1,27 @@
-//! AWS as far as the operator sees it: SSM Parameter Store, KMS and STS on one loopback port, and the secrets of
-//! Secrets Manager that Parameter Store refers to.
+//! A fake of the AWS services that the operator uses: SSM Parameter Store, KMS and STS on one loopback port, and the
+//! secrets of Secrets Manager that Parameter Store refers to.
 //!
-//! It behaves like the real services where that matters and where other emulators do not: real ciphertext, key states
-//! that fail a read, denials of a whole call, alphabetical answers, quotas, UUID request ids, signatures that are
-//! checked, and a trail of records as `CloudTrail` would write them.
+//! It behaves like the real services where other emulators do not: real ciphertext, key states that fail a read, denials
+//! of a whole call, alphabetical results, quotas, UUID request ids, checked signatures, and records as `CloudTrail`
+//! writes them.
 //!
-//! | File | Idea |
+//! | File | Content |
 //! | --- | --- |
 //! | `server`, `connection` | HTTP, latency, faults of the transport |
-//! | `service`, `world` | which service is meant; the way of one call |
-//! | `authentication`, `sigv4`, `identity`, `iam` | who calls, and what they may do |
+//! | `service`, `world` | the service of a call; all state |
+//! | `control` | what a test sets up and reads |
+//! | `authentication`, `sigv4`, `identity`, `iam` | the caller and its permissions |
 //! | `ssm`, `kms`, `sts`, `secrets` | the services |
 //! | `crypto` | ciphertext |
 //! | `quota`, `fault` | throttling and failures |
-//! | `recorder` | the trail |
-//! | `error`, `arn`, `clock`, `form` | notations |
+//! | `recorder` | `CloudTrail` records |
+//! | `error`, `arn`, `clock`, `form` | formats |
 
 mod arn;
 mod authentication;
 mod clock;
 mod connection;
+mod control;
 mod crypto;
 mod error;
 mod fault;
@@ -34,7 +36,6 @@ mod server;
 mod service;
 mod sigv4;
 mod ssm;
-mod stage;
 mod sts;
 #[cfg(test)]
 mod tests;
@@ -46,24 +47,24 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
+pub use control::PutOptions;
 pub use fault::Fault;
 pub use iam::{RuleId, Statement};
 pub use identity::{Identity, Principal, Session};
 pub use kms::KeyState;
 pub use quota::Quota;
 pub use ssm::{ParameterType, Tier};
-pub use stage::PutOptions;
 pub use sts::{Role, TokenCheck, WebIdentity};
 
 use server::Shared;
 use world::World;
 
-/// Account of everything that names no other.
+/// The default account.
 pub const DEFAULT_ACCOUNT: &str = "111122223333";
-/// Region of everything that names no other.
+/// The default region.
 pub const DEFAULT_REGION: &str = "eu-central-1";
 
-/// A running fake and the test's hold on it. Clones hold the same one; it ends with the last of them.
+/// A running fake. Clones refer to the same one; it ends when the last of them is dropped.
 #[derive(Clone)]
 pub struct FakeAws {
     inner: Arc<Inner>,
@@ -83,7 +84,7 @@ impl Drop for Inner {
 }
 
 impl FakeAws {
-    /// Starts on a free loopback port, inside the runtime of the caller.
+    /// Starts on a free loopback port, in the runtime of the caller. It stops with that runtime.
     pub async fn start() -> anyhow::Result<Self> {
         Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
@@ -99,7 +100,7 @@ impl FakeAws {
         Ok(Self { inner: Arc::new(Inner { shared, address, operator, server }) })
     }
 
-    /// Where it listens, `http://127.0.0.1:<port>`.
+    /// Its address, `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("http://{}", self.inner.address)
     }
@@ -109,12 +110,12 @@ impl FakeAws {
         self.inner.operator.clone()
     }
 
-    /// What a process needs in its environment to call this fake as the default identity.
+    /// Environment variables with which a process calls this fake as the default identity.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.environment_of(&self.inner.operator)
     }
 
-    /// The same for another identity.
+    /// Environment variables with which a process calls this fake as `identity`.
     pub fn environment_of(&self, identity: &Identity) -> Vec<(String, String)> {
         let token = identity.session_token.as_deref().map(|token| ("AWS_SESSION_TOKEN", token.to_owned()));
         let variables = [

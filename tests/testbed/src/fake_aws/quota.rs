@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// Calls per second of each category. The defaults are those of an account that never asked for more.
+/// Calls a second of each category. The defaults are those of a new account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quota {
     /// `GetParameter`, `GetParameters` and `GetParametersByPath` together.
@@ -43,7 +43,7 @@ struct Bucket {
     filled: Instant,
 }
 
-/// The buckets; off until a quota is set.
+/// The buckets. There is no limit until a quota is set.
 #[derive(Default)]
 pub(super) struct Quotas {
     quota: Option<Quota>,
@@ -51,13 +51,14 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    /// Switches quotas on or off and starts with full buckets.
+    /// Sets the quota, with full buckets, or removes it.
     pub fn set(&mut self, quota: Option<Quota>) {
         self.quota = quota;
         self.buckets.clear();
     }
 
-    /// Takes a token if the operation needs one; false means throttled. A bucket holds one second's worth.
+    /// Takes a token if the operation needs one. Returns false if the call is throttled. A bucket holds the tokens of one
+    /// second.
     pub fn admit(&mut self, account: &str, region: &str, operation: &str, now: Instant) -> bool {
         let (Some(quota), Some(category)) = (self.quota, category(operation)) else {
             return true;

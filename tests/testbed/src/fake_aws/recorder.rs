@@ -1,7 +1,7 @@
-//! The audit trail: one `CloudTrail`-shaped record for every call that a service answered.
+//! Records in the form of `CloudTrail`, one for each call to which a service responded.
 //!
-//! Without a record stay, as on AWS: calls whose credentials or signature were not accepted (there is no principal to
-//! name), a `GetParameter` that missed, and calls that got no answer from the service itself.
+//! As on AWS, three kinds of calls have no record: those with refused credentials or signatures, because the principal
+//! is not known; a `GetParameter` of a missing parameter; and those without a response of the service itself.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use super::error::AwsError;
 use super::identity::{Identity, Principal, Session};
 use super::world::Context;
 
-/// What a call asked for, in the trail's vocabulary.
+/// The event fields of a record.
 pub(super) struct Event {
     /// `ssm.amazonaws.com`
     pub source: &'static str,
     /// Name of the operation.
     pub name: String,
-    /// Whether it changes nothing.
+    /// True if the call changes nothing.
     pub read_only: bool,
     /// `requestParameters`
     pub request: Value,
@@ -29,12 +29,12 @@ pub(super) struct Event {
     pub resources: Vec<Value>,
 }
 
-/// Through whom a record came to be.
+/// The origin of a call.
 #[derive(Clone, Copy)]
 pub(super) enum Via<'a> {
     /// The caller's own request.
     Direct,
-    /// A service on the caller's behalf, under a request id of its own.
+    /// A request of a service on behalf of the caller, with its own request id.
     Service {
         /// `ssm.amazonaws.com`
         name: &'static str,
@@ -52,7 +52,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Counts a request on the wire, whatever becomes of it.
+    /// Counts a request on the wire, whatever its result.
     pub fn count_call(&mut self, operation: &str) {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
     }
@@ -77,14 +77,14 @@ impl Recorder {
         &self.records
     }
 
-    /// Starts again from nothing.
+    /// Removes all records and sets the counters to zero.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// Adds a record, unless the test itself is at work behind the scenes.
+    /// Adds a record, unless the test itself makes the call.
     pub fn record(&mut self, context: &Context, event: Event, error: Option<&AwsError>, via: Via<'_>) {
-        if context.behind_the_scenes {
+        if context.is_test {
             return;
         }
         let mut identity = user_identity(&context.caller);
@@ -114,17 +114,22 @@ impl Recorder {
             "recipientAccountId": context.caller.account,
             "eventCategory": "Management",
         });
-        if let Some(error) = error {
-            record["errorCode"] = json!(error.code);
-            record["errorMessage"] = json!(error.message);
-        }
-        if !event.resources.is_empty() {
-            record["resources"] = Value::Array(event.resources);
-        }
+        complete(&mut record, event.resources, error);
         if matches!(via, Via::Direct) {
             record["tlsDetails"] = json!({"clientProvidedHostHeader": context.host});
         }
         self.records.push(record);
+    }
+}
+
+/// Adds the fields that only some records have.
+fn complete(record: &mut Value, resources: Vec<Value>, error: Option<&AwsError>) {
+    if let Some(error) = error {
+        record["errorCode"] = json!(error.code);
+        record["errorMessage"] = json!(error.message);
+    }
+    if !resources.is_empty() {
+        record["resources"] = Value::Array(resources);
     }
 }
 
@@ -178,7 +183,7 @@ fn session_context(caller: &Identity, session: &Session) -> Value {
     context
 }
 
-/// Request fields as the trail spells them: keys begin in lower case.
+/// Request fields with the spelling of `CloudTrail`: names begin in lower case.
 pub(super) fn lower_camel(input: &Value) -> Value {
     match input {
         Value::Object(fields) => {

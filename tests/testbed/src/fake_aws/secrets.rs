@@ -1,4 +1,4 @@
-//! Secrets Manager as far as Parameter Store refers to it. Nobody reaches it on the wire.
+//! Secrets Manager, for references from Parameter Store. It is not reachable on the wire.
 
 use std::collections::BTreeMap;
 
@@ -24,22 +24,22 @@ struct Version {
     created_ms: i64,
 }
 
-/// What `GetSecretValue` gives.
+/// The result of `GetSecretValue`.
 pub(super) struct SecretValue {
     /// ARN of the secret, with the six characters at its end.
     pub arn: String,
     /// A UUID.
     pub version_id: String,
-    /// The value in clear.
+    /// The plaintext value.
     pub value: String,
     /// Stages of this version.
     pub stages: &'static [&'static str],
-    /// When the version was made.
+    /// Creation time of the version.
     pub created_ms: i64,
 }
 
 impl Secret {
-    /// The two newest versions have a stage each, older ones have none and are found by their id.
+    /// The two newest versions have a stage each. Older versions have none and are found by id.
     fn stages(&self, at: usize) -> &'static [&'static str] {
         match self.versions.len() - at {
             1 => &[CURRENT],
@@ -48,7 +48,7 @@ impl Secret {
         }
     }
 
-    /// The version that a stage or version id means.
+    /// The version with this stage or version id.
     fn select(&self, selector: &str) -> Option<SecretValue> {
         let found = |(at, version): &(usize, &Version)| version.id == selector || self.stages(*at).contains(&selector);
         let (at, version) = self.versions.iter().enumerate().find(found)?;
@@ -69,7 +69,7 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Makes a version, which becomes the current one, and the secret if need be. Gives the id of the version.
+    /// Adds a version, which becomes the current one. Creates the secret if it does not exist. Returns the version id.
     pub fn put(&mut self, context: &Context, id: &str, value: &str) -> String {
         let base = arn::secret(&context.region, &context.caller.account, id);
         let secret = self.secrets.entry(base).or_insert_with_key(|base| {
@@ -83,9 +83,9 @@ impl Secrets {
     }
 }
 
-/// `GetSecretValue`, asked by a service on behalf of the caller, with a record and a request id of its own.
+/// `GetSecretValue`, called by a service on behalf of the caller, with its own record and request id.
 ///
-/// Secrets Manager in turn decrypts with KMS. That is left out: it is neither recorded nor counted as a decryption.
+/// The decryption by KMS that Secrets Manager would make is neither recorded nor counted.
 pub(super) fn get_secret_value(
     world: &mut World,
     context: &Context,
@@ -116,7 +116,7 @@ pub(super) fn get_secret_value(
 fn find(world: &World, context: &Context, id: &str, selector: &str) -> Outcome<SecretValue> {
     let base = arn::secret(&context.region, &context.caller.account, id);
     let secret = world.secrets.secrets.get(&base);
-    // Permission comes first; a secret that does not exist is covered by the patterns that policies use.
+    // The permission is checked before the existence, because patterns of policies also match missing secrets.
     let resource = secret.map_or_else(|| format!("{base}-??????"), |secret| secret.arn.clone());
     world.authorize(context, "secretsmanager:GetSecretValue", &resource)?;
     let missing = |what: String| {

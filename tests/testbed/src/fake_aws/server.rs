@@ -1,10 +1,11 @@
-//! The HTTP side: from a request to the world and back.
+//! The HTTP server: passes requests to the world, and returns its responses.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use tokio::sync::watch;
 
@@ -15,28 +16,28 @@ use super::service::Call;
 use super::sigv4::Signed;
 use super::world::{Answer, World};
 
-/// AWS takes far less; this only keeps a broken client from filling the memory.
+/// Largest body. AWS accepts far less; this protects the memory from a broken client.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// What the server and the handles of the test share.
+/// State that the server shares with the handles of tests.
 pub(super) struct Shared {
     world: Mutex<World>,
-    /// Told when the faults are cleared, so that hanging calls go on.
+    /// Notified when the faults are cleared, so that hanging calls continue.
     faults_cleared: watch::Sender<()>,
 }
 
 impl Shared {
-    /// A server's state at its start.
+    /// The initial state.
     pub fn new(world: World) -> Self {
         Self { world: Mutex::new(world), faults_cleared: watch::Sender::new(()) }
     }
 
-    /// The world, alone. A test that failed while holding it must not fail the others.
+    /// Locks the world. A poisoned lock is used anyway, because one failed test must not fail others.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends all faults and lets hanging calls go on.
+    /// Removes all faults and lets hanging calls continue.
     pub fn clear_faults(&self) {
         self.world().faults.clear();
         self.faults_cleared.send_replace(());
@@ -62,7 +63,7 @@ async fn handle(
         return bare(StatusCode::NOT_FOUND);
     };
 
-    // Subscribed before the fault is taken: a clearing in between is then not missed.
+    // Subscribed before the fault is taken, so that clearing in between is not missed.
     let mut faults_cleared = shared.faults_cleared.subscribe();
     let (fault, latency) = shared.world().arrive(&call.operation);
     match fault {
@@ -80,15 +81,18 @@ async fn handle(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let signed = Signed {
+    let answer = shared.world().answer(&call, signed(&parts, &body), fault);
+    into_response(answer)
+}
+
+fn signed<'a>(parts: &'a Parts, body: &'a [u8]) -> Signed<'a> {
+    Signed {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
         headers: &parts.headers,
-        body: &body,
-    };
-    let answer = shared.world().answer(&call, signed, fault);
-    into_response(answer)
+        body,
+    }
 }
 
 fn into_response(answer: Answer) -> Response<Body> {

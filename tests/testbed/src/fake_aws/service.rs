@@ -1,4 +1,4 @@
-//! The services behind the one port. A further service is a further variant here and a module of its own.
+//! The services behind the port. A new service needs a variant here and a module.
 
 use axum::http::HeaderMap;
 use serde::de::DeserializeOwned;
@@ -20,17 +20,17 @@ pub(super) enum Service {
     Sts,
 }
 
-/// An operation as it was asked for.
+/// A call of an operation.
 pub(super) struct Call {
-    /// Who is to answer.
+    /// The service.
     pub service: Service,
     /// Name of the operation.
     pub operation: String,
-    /// Input; form fields are an object of texts.
+    /// Input. Fields of a form are a JSON object of strings.
     pub input: Value,
 }
 
-/// A success.
+/// A successful result.
 pub(super) struct Reply {
     body: Body,
     /// `responseElements` of the record.
@@ -44,17 +44,17 @@ enum Body {
 }
 
 impl Reply {
-    /// An answer in JSON that the trail does not repeat.
+    /// A JSON response that records do not contain.
     pub fn json(value: Value) -> Self {
         Self { body: Body::Json(value), elements: Value::Null }
     }
 
-    /// An answer of the query protocol.
+    /// A response of the query protocol.
     pub fn xml(children: String) -> Self {
         Self { body: Body::Xml(children), elements: Value::Null }
     }
 
-    /// What an answer in JSON says.
+    /// The JSON of the response.
     pub fn into_json(self) -> Value {
         match self.body {
             Body::Json(value) => value,
@@ -62,7 +62,7 @@ impl Reply {
         }
     }
 
-    /// The same answer with something for the trail.
+    /// Adds `responseElements` of the record.
     pub fn with_elements(mut self, elements: Value) -> Self {
         self.elements = elements;
         self
@@ -70,7 +70,7 @@ impl Reply {
 }
 
 impl Call {
-    /// Which operation a request asks for; `None` if no service here knows it.
+    /// Parses a request. Returns `None` if no service here knows the operation.
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         if let Some(target) = headers.get("x-amz-target") {
             let (service, operation) = target.to_str().ok()?.split_once('.')?;
@@ -79,7 +79,7 @@ impl Call {
                 "TrentService" => Service::Kms,
                 _ => return None,
             };
-            // Not JSON: the operation will say so, in its own protocol.
+            // If it is not JSON, the operation reports that in its own protocol.
             let input = serde_json::from_slice(body).unwrap_or_default();
             return Some(Self { service, operation: operation.to_owned(), input });
         }
@@ -99,7 +99,7 @@ impl Service {
         }
     }
 
-    /// Media type of answers.
+    /// Media type of responses.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Ssm | Self::Kms => "application/x-amz-json-1.1",
@@ -107,7 +107,7 @@ impl Service {
         }
     }
 
-    /// The service's own failure.
+    /// The internal error of the service.
     pub fn internal_error(self) -> AwsError {
         let code = match self {
             Self::Ssm => "InternalServerError",
@@ -117,7 +117,7 @@ impl Service {
         AwsError::new(code, "The request processing has failed because of an unknown error.").with_status(500)
     }
 
-    /// Carries an operation out.
+    /// Executes an operation.
     pub fn dispatch(self, world: &mut World, context: &Context, operation: &str, input: &Value) -> Outcome<Reply> {
         match self {
             Self::Ssm => ssm::dispatch(world, context, operation, input),
@@ -126,7 +126,7 @@ impl Service {
         }
     }
 
-    /// What the trail will say about it.
+    /// The event fields of the record.
     pub fn event(self, world: &World, context: &Context, operation: &str, input: &Value) -> Event {
         match self {
             Self::Ssm => ssm::event(context, operation, input),
@@ -146,7 +146,7 @@ impl Service {
     }
 }
 
-/// Reads the input of an operation.
+/// Parses the input of an operation.
 pub(super) fn parse_input<T: DeserializeOwned>(input: &Value) -> Outcome<T> {
     T::deserialize(input).map_err(|_| AwsError::new("SerializationException", "The input does not fit the operation."))
 }

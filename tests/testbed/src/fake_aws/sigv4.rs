@@ -1,14 +1,14 @@
-//! Signature Version 4, both directions: the server checks with it, the tests sign with it.
+//! Signature Version 4: the server checks signatures, and the tests sign.
 
 use std::fmt::Write as _;
 
 use aws_lc_rs::{digest, hmac};
 use axum::http::HeaderMap;
 
-/// The algorithm's name, first word of the header.
+/// The algorithm, the first word of the header.
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// What arrived, as far as a signature covers it.
+/// The parts of a request that a signature covers.
 #[derive(Clone, Copy)]
 pub(super) struct Signed<'a> {
     /// HTTP method.
@@ -30,14 +30,14 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The `Authorization` header, taken apart.
+/// The parsed `Authorization` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authorization {
-    /// Who claims to sign.
+    /// Access key id.
     pub access_key_id: String,
     /// Day of the scope, `20261123`.
     pub date: String,
-    /// Region of the scope: the region that is asked.
+    /// Region of the scope.
     pub region: String,
     /// Service of the scope.
     pub service: String,
@@ -48,7 +48,7 @@ pub(super) struct Authorization {
 }
 
 impl Authorization {
-    /// Reads the header; `None` if a part is missing.
+    /// Parses the header. Returns `None` if a part is missing.
     pub fn parse(header: &str) -> Option<Self> {
         let fields = header.strip_prefix(ALGORITHM)?;
         let field = |name: &str| {
@@ -73,7 +73,7 @@ impl Authorization {
         format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
     }
 
-    /// The signature this request must bear. `time` is `X-Amz-Date`.
+    /// The right signature of this request. `time` is `X-Amz-Date`.
     pub fn expected(&self, secret: &str, time: &str, request: Signed<'_>) -> String {
         let canonical = canonical_request(&self.signed_headers, request);
         let to_sign = format!("{ALGORITHM}\n{time}\n{}\n{}", self.scope(), sha256(canonical.as_bytes()));
@@ -125,7 +125,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The worked example of AWS' signing documentation: our own signer cannot vouch for our own verifier.
+    /// The example in the documentation of AWS, because our own signer does not prove our own check.
     #[test]
     fn the_published_example_gives_the_published_signature() {
         let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! Everything the fake knows, and the way of one call through it.
+//! All state of the fake, and the execution of a call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,25 +17,25 @@ use super::recorder::{Recorder, Via};
 use super::secrets::Secrets;
 use super::service::{Call, Reply};
 use super::sigv4::Signed;
-use super::ssm::{Shelf, Tokens};
+use super::ssm::{ParameterIndex, Tokens};
 use super::sts::Roles;
 
-/// Who calls, where and when.
+/// Caller, region and time of a call.
 pub(super) struct Context {
     /// The principal.
     pub caller: Arc<Identity>,
     /// Region of the signature's scope.
     pub region: String,
-    /// Also in the header of the answer.
+    /// Request id, also in a header of the response.
     pub request_id: String,
-    /// Clock of the service; its second is the `Date` of the answer.
+    /// Time of the service. The `Date` header has the same second.
     pub now_ms: i64,
     /// As sent.
     pub user_agent: String,
     /// As sent.
     pub host: String,
-    /// The test itself is at work: everything is allowed and nothing is recorded.
-    pub behind_the_scenes: bool,
+    /// True for calls of the test itself: everything is allowed and nothing is recorded.
+    pub is_test: bool,
 }
 
 /// State of all accounts and regions.
@@ -48,8 +48,8 @@ pub(super) struct World {
     /// Denials of the test.
     pub rules: Rules,
     /// All parameters.
-    pub parameters: Shelf,
-    /// What the tokens of lists are made with.
+    pub parameters: ParameterIndex,
+    /// The key of page tokens.
     pub tokens: Tokens,
     /// All secrets of Secrets Manager.
     pub secrets: Secrets,
@@ -59,15 +59,15 @@ pub(super) struct World {
     pub quotas: Quotas,
     /// Planned failures.
     pub faults: Faults,
-    /// Audit trail and counters.
+    /// Records and counters.
     pub recorder: Recorder,
-    /// Added to every call.
+    /// Delay of every call.
     pub latency: Duration,
-    /// How far the service's clock is ahead of the machine's.
+    /// Offset of the service's clock.
     pub clock_offset_ms: i64,
 }
 
-/// An answer, ready for HTTP.
+/// A response.
 pub(super) struct Answer {
     /// HTTP status.
     pub status: u16,
@@ -82,13 +82,13 @@ pub(super) struct Answer {
 }
 
 impl World {
-    /// The service's clock.
+    /// The time of the service.
     pub fn now(&self) -> i64 {
         clock::system() + self.clock_offset_ms
     }
 
-    /// A context in which the test may do anything, unseen.
-    pub fn behind_the_scenes(&self, account: &str, region: &str) -> Context {
+    /// The context of a call of the test itself.
+    pub fn test_context(&self, account: &str, region: &str) -> Context {
         Context {
             caller: Arc::new(Identity::user(account, "test")),
             region: region.to_owned(),
@@ -96,30 +96,30 @@ impl World {
             now_ms: self.now(),
             user_agent: String::new(),
             host: String::new(),
-            behind_the_scenes: true,
+            is_test: true,
         }
     }
 
-    /// Lets a caller pass or says why not.
+    /// Allows the call, or returns the error of AWS.
     pub fn authorize(&self, context: &Context, action: &str, resource: &str) -> Outcome<()> {
         self.authorize_shared(context, action, resource, false)
     }
 
-    /// The same for a resource whose own policy may have granted it already.
+    /// Like [`Self::authorize`], for a resource whose own policy may allow the call.
     pub fn authorize_shared(&self, context: &Context, action: &str, resource: &str, granted: bool) -> Outcome<()> {
-        if context.behind_the_scenes {
+        if context.is_test {
             return Ok(());
         }
         self.rules.authorize(&context.caller, action, resource, granted)
     }
 
-    /// Notes the arrival of a call: what will go wrong with it, and how long it takes.
+    /// Counts a call. Returns its fault and its delay.
     pub fn arrive(&mut self, operation: &str) -> (Option<Fault>, Duration) {
         self.recorder.count_call(operation);
         (self.faults.take(operation), self.latency)
     }
 
-    /// Answers a call.
+    /// Executes a call and returns the response.
     pub fn answer(&mut self, call: &Call, request: Signed<'_>, fault: Option<Fault>) -> Answer {
         let (now_ms, request_id) = (self.now(), Uuid::new_v4().to_string());
         let context = self.authenticate(call, request, &request_id, now_ms);
@@ -146,7 +146,7 @@ impl World {
             now_ms,
             user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
             host: request.header("host").unwrap_or_default().to_owned(),
-            behind_the_scenes: false,
+            is_test: false,
         })
     }
 
@@ -165,7 +165,7 @@ impl World {
             call.operation == "GetParameter" && matches!(&*error.code, "ParameterNotFound" | "ParameterVersionNotFound")
         });
         if !missed {
-            // Afterwards, because some calls make the resource that they name.
+            // Recorded after the call, because some calls create the resource that they name.
             let mut event = call.service.event(self, context, &call.operation, &call.input);
             event.response = outcome.as_ref().map_or(Value::Null, |reply| reply.elements.clone());
             self.recorder.record(context, event, outcome.as_ref().err(), Via::Direct);

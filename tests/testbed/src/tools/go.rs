@@ -10,14 +10,14 @@ use anyhow::{Context, Result, bail};
 
 use super::{Cached, Tool, cache_dir, manifest_dir, progress};
 
-/// The oldest Go that builds the pinned Kubernetes.
+/// Oldest Go that builds the pinned Kubernetes.
 const OLDEST_GO: (u32, u32) = (1, 26);
 
-/// What to build from which of the modules in `go/`.
+/// A package to build from a module in `go/`.
 struct Source {
     module: &'static str,
     package: &'static str,
-    /// The variables of the linker that hold the version the program reports, and the module that version is of.
+    /// The Go package whose linker variables hold the reported version, and the module with that version.
     version: Option<(&'static str, &'static str)>,
 }
 
@@ -38,7 +38,7 @@ impl Tool {
     }
 }
 
-/// Builds `tool`, unless it has been built from the same module files before.
+/// Builds `tool`, unless it was already built from the same module files.
 pub fn build(tool: Tool) -> Result<PathBuf> {
     let source = tool.source();
     let module = manifest_dir().join("go").join(source.module);
@@ -56,7 +56,8 @@ pub fn build(tool: Tool) -> Result<PathBuf> {
 
 fn compile(tool: Tool, source: &Source, module: &Path, flags: &str, program: &Path) -> Result<()> {
     fs::create_dir_all(program.with_file_name(""))?;
-    // Built beside and moved: an interrupted build leaves no half program, and a running one is not written to.
+    // Built under another name and renamed, so that an interrupted build leaves no incomplete program, and a running
+    // program is not overwritten.
     let fresh = program.with_file_name(format!(".{}.new", tool.name()));
     let log = program.with_file_name(format!(".{}.log", tool.name()));
     let _ = fs::remove_file(&log);
@@ -67,14 +68,14 @@ fn compile(tool: Tool, source: &Source, module: &Path, flags: &str, program: &Pa
         .arg(source.package)
         .current_dir(module)
         .env("CGO_ENABLED", "0");
-    let note = "this happens once, about ten minutes on two cores for all programs";
+    let note = "once; about ten minutes on two cores for all programs";
     progress::run(&format!("building {}", tool.name()), note, &command, &log)?;
     fs::rename(&fresh, program)?;
     let _ = fs::remove_file(&log);
     Ok(())
 }
 
-/// `go`, independent of the user's workspace and of newer toolchains that would have to be downloaded.
+/// `go`, without the user's workspace, and without downloading a newer toolchain.
 fn go() -> Command {
     let mut command = Command::new("go");
     command.env("GOWORK", "off").env("GOTOOLCHAIN", "local");
@@ -93,14 +94,15 @@ fn check_go() -> Result<()> {
     }
 }
 
-/// Major and minor version of `go1.26.3`, also of `devel go1.27-abcdef`.
+/// Parses major and minor version, of `go1.26.3` and of `devel go1.27-abcdef`.
 fn parse_version(text: &str) -> Option<(u32, u32)> {
     let version = text.split_whitespace().find_map(|word| word.strip_prefix("go"))?;
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// Strips debug information and, where a release build would, sets the version: charts ask the API server for it.
+/// Flags that strip debug information and set the version as a release build does, because Helm reads it from the API
+/// server.
 fn linker_flags(source: &Source, go_mod: &str) -> String {
     let mut flags = String::from("-s -w");
     if let Some((package, module)) = source.version

@@ -1,4 +1,4 @@
-//! What the user sees while something is made.
+//! Progress of long steps, shown to the user.
 
 use std::{
     io::{IsTerminal, Write},
@@ -12,22 +12,22 @@ use anyhow::{Result, bail};
 
 use crate::process::Process;
 
-/// How often a terminal's line is rewritten.
+/// Time between two updates of the line on a terminal.
 const TERMINAL_INTERVAL: Duration = Duration::from_secs(1);
-/// How often a log gets a line.
+/// Time between two lines where standard error is not a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
-/// How often the program is asked whether it has ended.
+/// Time between two checks whether the program has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Says a line on standard error, also inside a test, whose capture takes only what the print macros write.
+/// Prints a line on standard error. Tests show it too, because their capture covers only the print macros.
 pub fn say(line: &str) {
-    // With standard error closed there is nobody to tell.
+    // If standard error is closed, the line has no reader.
     let _ = writeln!(std::io::stderr(), "testbed: {line}");
 }
 
-/// Runs `command` to its end and shows `what` it is doing and for how long; `note` says what to expect of it.
+/// Runs `command` to its end and shows `what` it does and for how long. `note` says how long it should take.
 pub fn run(what: &str, note: &str, command: &Command, log: &Path) -> Result<()> {
-    // Supervised, because a build that survives its starter would go on without holding the lock.
+    // Supervised, because a build that outlives this process would continue without holding the lock.
     let process = Process::start(what, command, log)?;
     let terminal = std::io::stderr().is_terminal();
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The virtual environment of moto's server, every package of it pinned by hash.
+//! The virtual environment of moto's server, with all packages pinned by hash.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 
 use super::{Cached, cache_dir, manifest_dir, progress};
 
-/// The oldest Python for which the pinned packages are complete.
+/// Oldest Python for which the pinned packages are complete.
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
 
-/// Python of the environment; made once, and again when the requirements or the machine's Python change.
+/// The Python of the environment, which is created again when the requirements or the machine's Python change.
 pub fn moto() -> Result<PathBuf> {
     let requirements = manifest_dir().join("requirements.txt");
     let pins = fs::read(&requirements).with_context(|| requirements.display().to_string())?;
@@ -20,24 +20,24 @@ pub fn moto() -> Result<PathBuf> {
         let log = cache_dir().join("moto-venv.log");
         let _ = fs::remove_file(&log);
         if folder.exists() {
-            // What an interrupted or older installation left is not worth repairing.
+            // An interrupted or older installation is not repaired.
             fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         let mut create = Command::new("python3");
         create.args(["-m", "venv"]).arg(&folder);
-        progress::run("making a Python environment for moto", "this happens once", &create, &log)?;
+        progress::run("creating a Python environment for moto", "once", &create, &log)?;
         let mut install = Command::new(&python);
         install
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes"])
             .arg("-r")
             .arg(&requirements);
-        progress::run("installing moto", "this happens once, about half a minute", &install, &log)?;
+        progress::run("installing moto", "once; about half a minute", &install, &log)?;
         let _ = fs::remove_file(&log);
         Ok(())
     })
 }
 
-/// The full version of the machine's Python; an error if it is missing or too old.
+/// The version of the machine's Python, or an error if it is missing or too old.
 fn python_version() -> Result<String> {
     let (major, minor) = OLDEST_PYTHON;
     let need = format!("the test bed runs moto and needs Python {major}.{minor} or newer");

@@ -19,7 +19,7 @@ pub(in crate::fake_aws) const SSM_ALIAS: &str = "alias/aws/ssm";
 pub enum KeyState {
     /// Usable.
     Enabled,
-    /// Switched off.
+    /// Disabled.
     Disabled,
     /// Will be deleted.
     PendingDeletion,
@@ -27,7 +27,7 @@ pub enum KeyState {
     PendingImport,
     /// A multi-Region primary that waits for its replicas to go.
     PendingReplicaDeletion,
-    /// Its key store is disconnected.
+    /// The key store is disconnected.
     Unavailable,
     /// Not ready yet.
     Creating,
@@ -69,11 +69,11 @@ pub(in crate::fake_aws) struct Key {
     pub arn: String,
     /// Owner.
     pub account: String,
-    /// What encrypts.
+    /// The key material.
     pub cipher: CipherKey,
-    /// Whether AWS made and manages it.
+    /// True if AWS manages it.
     pub aws_managed: bool,
-    /// Whether it can be used.
+    /// Its state.
     pub state: KeyState,
     description: String,
     created_ms: i64,
@@ -86,7 +86,7 @@ impl Key {
         self.arn.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Refuses, in KMS' words, unless the key can be used.
+    /// Returns the error of KMS unless the key can be used.
     pub fn check_usable(&self) -> Outcome<()> {
         let code = match self.state {
             KeyState::Enabled => return Ok(()),
@@ -96,7 +96,7 @@ impl Key {
         Err(AwsError::new(code, format!("{} is {}.", self.arn, self.state.phrase())))
     }
 
-    /// Puts the key into a state; a key pending deletion has a date for it.
+    /// Sets the state. A key pending deletion gets a deletion date.
     pub fn set_state(&mut self, state: KeyState, deletion_ms: Option<i64>) {
         self.state = state;
         self.deletion_ms = deletion_ms.filter(|_| state == KeyState::PendingDeletion);
@@ -135,7 +135,7 @@ pub(in crate::fake_aws) struct KeyRing {
 }
 
 impl KeyRing {
-    /// Makes a key and gives its ARN.
+    /// Creates a key. Returns its ARN.
     pub fn create(&mut self, context: &Context, description: &str, aws_managed: bool) -> String {
         let account = context.caller.account.clone();
         let arn = arn::kms(&context.region, &account, &format!("key/{}", Uuid::new_v4()));
@@ -153,19 +153,19 @@ impl KeyRing {
         arn
     }
 
-    /// Points an alias at a key. False if the alias exists.
+    /// Creates an alias of a key. Returns false if the alias exists.
     pub fn alias(&mut self, alias_arn: &str, key_arn: &str) -> bool {
         let free = !self.aliases.contains_key(alias_arn);
         self.aliases.insert(alias_arn.to_owned(), key_arn.to_owned());
         free
     }
 
-    /// Whether the alias is taken.
+    /// Reports whether the alias exists.
     pub fn has_alias(&self, alias_arn: &str) -> bool {
         self.aliases.contains_key(alias_arn)
     }
 
-    /// Makes the AWS-managed key of Parameter Store if the identifier means it and it does not exist yet.
+    /// Creates the AWS-managed key of Parameter Store if the identifier names it and it does not exist.
     pub fn create_on_demand(&mut self, context: &Context, id: &str) {
         let alias = arn::kms(&context.region, &context.caller.account, SSM_ALIAS);
         if (id == SSM_ALIAS || id == alias) && !self.aliases.contains_key(&alias) {
@@ -202,7 +202,7 @@ impl KeyRing {
         self.keys.get_mut(key_arn)
     }
 
-    /// Deletes a key for good. Its aliases go with it.
+    /// Deletes a key and its aliases.
     pub fn remove(&mut self, key_arn: &str) {
         self.keys.remove(key_arn);
         self.aliases.retain(|_, target| target != key_arn);

@@ -1,4 +1,4 @@
-//! KMS as callers see it directly.
+//! Operations of KMS that callers use directly.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,7 +16,7 @@ use crate::fake_aws::service::{Reply, parse_input, unknown_operation};
 use crate::fake_aws::world::{Context, World};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// More than this is a case for a data key.
+/// Largest plaintext, in bytes.
 const PLAINTEXT_LIMIT: usize = 4096;
 const BLOB_LIMIT: usize = 6144;
 
@@ -51,7 +51,7 @@ impl Input {
     }
 }
 
-/// Carries an operation out.
+/// Executes an operation.
 pub(in crate::fake_aws) fn dispatch(
     world: &mut World,
     context: &Context,
@@ -73,7 +73,7 @@ pub(in crate::fake_aws) fn dispatch(
     }
 }
 
-/// What the trail says: never plaintext or ciphertext.
+/// Event fields of the record: never plaintext or ciphertext.
 pub(in crate::fake_aws) fn event(world: &World, context: &Context, operation: &str, input: &Value) -> Event {
     let mut request = lower_camel(input);
     if let Some(fields) = request.as_object_mut() {
@@ -82,7 +82,7 @@ pub(in crate::fake_aws) fn event(world: &World, context: &Context, operation: &s
         if matches!(operation, "Encrypt" | "Decrypt") {
             fields.entry("encryptionAlgorithm").or_insert(json!("SYMMETRIC_DEFAULT"));
         }
-        // Its names are data, so they keep their case.
+        // The names in the context are data, so they keep their case.
         if let Some(pairs) = input.get("EncryptionContext") {
             fields.insert("encryptionContext".to_owned(), pairs.clone());
         }
@@ -136,7 +136,7 @@ fn encrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply
     let plaintext = Input::bytes(&input.plaintext, PLAINTEXT_LIMIT, "plaintext")?;
     let key = world.keys.resolve(context, input.key_id()?)?;
     let pairs = &input.encryption_context;
-    let blob = cipher::encrypt(world, context, &key, "kms:Encrypt", &plaintext, pairs, Through::Nobody)?;
+    let blob = cipher::encrypt(world, context, &key, "kms:Encrypt", &plaintext, pairs, Through::Direct)?;
     let blob = BASE64.encode(blob);
     Ok(Reply::json(json!({"CiphertextBlob": blob, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})))
 }
@@ -150,7 +150,7 @@ fn decrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply
         let message = "The key ID in the request does not identify a CMK that can perform this operation.";
         return Err(AwsError::new("IncorrectKeyException", message));
     }
-    let plaintext = cipher::decrypt(world, context, &blob, &input.encryption_context, Through::Nobody)?;
+    let plaintext = cipher::decrypt(world, context, &blob, &input.encryption_context, Through::Direct)?;
     let plaintext = BASE64.encode(plaintext);
     Ok(Reply::json(json!({"Plaintext": plaintext, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})))
 }

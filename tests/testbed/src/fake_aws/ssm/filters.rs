@@ -17,7 +17,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Whether it asks for whole names.
+    /// Reports whether it matches whole names.
     pub fn is_on_names(&self) -> bool {
         self.key == "Name" && !matches!(self.option.as_deref(), Some("BeginsWith" | "Contains"))
     }
@@ -28,7 +28,7 @@ pub(super) const OF_METADATA: &[&str] = &["Name", "Type", "KeyId", "Path", "Tier
 /// Keys of `GetParametersByPath`.
 pub(super) const OF_PATHS: &[&str] = &["Type", "KeyId", "Label"];
 
-/// Refuses keys that the operation does not know, and labels that are not asked for as they are.
+/// Refuses keys that the operation does not support, and label filters with another option than Equals.
 pub(super) fn check(filters: &[Filter], known: &[&str]) -> Outcome<()> {
     let partial = |filter: &&Filter| filter.key == "Label" && filter.option.as_deref().is_some_and(|o| o != "Equals");
     if let Some(option) = filters.iter().find(partial).and_then(|filter| filter.option.as_deref()) {
@@ -44,7 +44,7 @@ pub(super) fn check(filters: &[Filter], known: &[&str]) -> Outcome<()> {
     }
 }
 
-/// Whether a parameter passes all filters.
+/// Reports whether a parameter matches all filters.
 pub(super) fn passes(parameter: &Parameter, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| filter.values.iter().any(|value| passes_value(parameter, filter, value)))
 }

@@ -19,7 +19,7 @@ struct Input {
     labels: Vec<String>,
 }
 
-/// Attaches labels to a version; a label that is elsewhere moves, one that is badly formed is listed.
+/// Attaches labels to a version, or moves them there. Invalid labels are listed in the response.
 pub(super) fn label(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Input = parse_input(input)?;
     let parameter = find(world, context, &input.name, "ssm:LabelParameterVersion")?;
@@ -43,7 +43,7 @@ pub(super) fn label(world: &mut World, context: &Context, input: &Value) -> Outc
     Ok(Reply::json(json!({"InvalidLabels": bad, "ParameterVersion": number})))
 }
 
-/// Takes labels away from a version.
+/// Removes labels from a version.
 pub(super) fn unlabel(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Input = parse_input(input)?;
     let parameter = find(world, context, &input.name, "ssm:UnlabelParameterVersion")?;

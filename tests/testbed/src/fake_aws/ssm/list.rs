@@ -51,7 +51,7 @@ pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &
         &parameter.region == region
             && if input.shared { parameter.shared_with.contains(account) } else { &parameter.account == account }
     };
-    // Names are an index; other filters apply to what a page holds.
+    // Filters by name apply before paging, other filters after it.
     let (names, others): (Vec<_>, Vec<_>) = input.parameter_filters.iter().cloned().partition(Filter::is_on_names);
     let candidates = world.parameters.all().filter(|(_, parameter)| visible(parameter) && passes(parameter, &names));
     let page = Page::cut(candidates, &input.cut("DescribeParameters", 50), &world.tokens)?;
@@ -64,7 +64,7 @@ pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &
     Ok(reply("Parameters", passing.map(entry).collect(), page.next))
 }
 
-/// Values below a path. Only the path itself is authorised, not what lies below it.
+/// Values below a path. Only the path is authorised, not the parameters below it.
 pub(super) fn get_parameters_by_path(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Input = parse_input(input)?;
     check(&input.parameter_filters, OF_PATHS)?;

@@ -1,6 +1,8 @@
 //! Parameter Store.
 
+mod encryption;
 mod filters;
+mod index;
 mod labels;
 mod list;
 mod names;
@@ -8,8 +10,6 @@ mod page;
 mod parameter;
 mod read;
 mod reference;
-mod seal;
-mod shelf;
 mod write;
 
 use serde_json::{Value, json};
@@ -20,12 +20,12 @@ use super::recorder::{Event, lower_camel};
 use super::service::{Reply, unknown_operation};
 use super::world::{Context, World};
 
+pub(super) use index::ParameterIndex;
 pub(super) use page::Tokens;
 pub use parameter::{ParameterType, Tier};
-pub(super) use shelf::Shelf;
 pub(super) use write::{Put, put};
 
-/// Carries an operation out.
+/// Executes an operation.
 pub(super) fn dispatch(world: &mut World, context: &Context, operation: &str, input: &Value) -> Outcome<Reply> {
     match operation {
         "GetParameters" => read::get_parameters(world, context, input),
@@ -42,7 +42,7 @@ pub(super) fn dispatch(world: &mut World, context: &Context, operation: &str, in
     }
 }
 
-/// What the trail says: the request without its value, and every parameter it names.
+/// Event fields of the record: the request without its value, and all parameters that it names.
 pub(super) fn event(context: &Context, operation: &str, input: &Value) -> Event {
     let mut request = lower_camel(input);
     if request.get("value").is_some() {
@@ -50,7 +50,7 @@ pub(super) fn event(context: &Context, operation: &str, input: &Value) -> Event 
     }
     let many = input["Names"].as_array().into_iter().flatten();
     let named = many.chain(input.get("Name")).filter_map(Value::as_str);
-    let arns = named.filter_map(|name| names::Wanted::parse(context, name).ok()).map(|wanted| wanted.arn);
+    let arns = named.filter_map(|name| names::ParsedName::parse(context, name).ok()).map(|parsed| parsed.arn);
     let resource = |arn: String| json!({"accountId": Arn::parse(&arn).map(|arn| arn.account), "ARN": arn});
     Event {
         source: "ssm.amazonaws.com",
@@ -62,7 +62,7 @@ pub(super) fn event(context: &Context, operation: &str, input: &Value) -> Event 
     }
 }
 
-/// Lets another account read a parameter by its ARN. False if it does not exist or is of the standard tier, which
+/// Lets another account read a parameter by its ARN. Returns false if it does not exist or is of the standard tier, which
 /// cannot be shared.
 pub(super) fn share(world: &mut World, arn: &str, account: &str) -> bool {
     match world.parameters.get_mut(arn) {

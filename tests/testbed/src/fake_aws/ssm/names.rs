@@ -1,4 +1,4 @@
-//! Names as callers write them, and what they mean.
+//! Names of parameters, as callers write them.
 
 use super::reference;
 use crate::fake_aws::arn::{self, Arn};
@@ -9,16 +9,16 @@ use crate::fake_aws::world::Context;
 const NAME_LIMIT: usize = 1011;
 const DEPTH_LIMIT: usize = 15;
 
-/// A name to read, understood.
+/// A parsed name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// As sent, without blanks around it.
+pub(super) struct ParsedName {
+    /// As sent, trimmed.
     pub text: String,
     /// ARN of the parameter, without selector.
     pub arn: String,
-    /// Whose parameter it is.
+    /// Account of the parameter.
     pub account: String,
-    /// Where it is.
+    /// Region of the parameter.
     pub region: String,
     /// Version number or label.
     pub selector: Option<String>,
@@ -26,8 +26,8 @@ pub(super) struct Wanted {
     pub secret: Option<String>,
 }
 
-impl Wanted {
-    /// Reads `name`, `name:selector` or an ARN with or without selector.
+impl ParsedName {
+    /// Parses `name`, `name:selector` or an ARN with or without selector.
     pub fn parse(context: &Context, text: &str) -> Outcome<Self> {
         let text = text.trim();
         if text.is_empty() || text.len() > 2048 {
@@ -90,7 +90,7 @@ pub(super) fn check_new(context: &Context, name: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Checks a path whose parameters are asked for.
+/// Checks a path to list.
 pub(super) fn check_path(path: &str) -> Outcome<()> {
     if path.starts_with('/') && !path.contains("//") && path.chars().all(is_name_character) {
         return Ok(());
@@ -126,7 +126,7 @@ mod tests {
     use crate::fake_aws::world::World;
 
     fn context() -> Context {
-        World::default().behind_the_scenes("111122223333", "eu-central-1")
+        World::default().test_context("111122223333", "eu-central-1")
     }
 
     #[test]
@@ -144,13 +144,13 @@ mod tests {
             ("/root", "arn:aws:ssm:eu-central-1:111122223333:parameter/root", None),
             ("root", "arn:aws:ssm:eu-central-1:111122223333:parameter/root", None),
         ] {
-            let wanted = Wanted::parse(&context(), text).expect(text);
-            assert_eq!((wanted.arn.as_str(), wanted.selector.as_deref()), (expected, selector), "{text}");
-            assert_eq!(wanted.secret.is_some(), text.starts_with("/aws/"), "{text}");
+            let parsed = ParsedName::parse(&context(), text).expect(text);
+            assert_eq!((parsed.arn.as_str(), parsed.selector.as_deref()), (expected, selector), "{text}");
+            assert_eq!(parsed.secret.is_some(), text.starts_with("/aws/"), "{text}");
         }
         for text in ["", "/a b", "/a+b", "/aws/reference/secretsmanager/a b", "team/db", "/a:1:2", "/a:", "/ä", "{{x}}"]
         {
-            let error = Wanted::parse(&context(), text).expect_err(text);
+            let error = ParsedName::parse(&context(), text).expect_err(text);
             assert_eq!(error.code, "ValidationException", "{text}");
         }
     }

@@ -1,4 +1,4 @@
-//! Lists that are answered piece by piece.
+//! Paging of lists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use crate::fake_aws::crypto::CipherKey;
 use crate::fake_aws::error::{AwsError, Outcome};
 
-/// Makes tokens that nobody can read or invent, and that hold for one operation only.
+/// Creates encrypted page tokens, each valid for one operation.
 pub(in crate::fake_aws) struct Tokens(CipherKey);
 
 impl Default for Tokens {
@@ -26,11 +26,11 @@ impl Tokens {
     }
 }
 
-/// Which piece of a list is asked for.
+/// A request for a page.
 pub(super) struct Cut<'a> {
     /// Name of the operation.
     pub operation: &'static str,
-    /// Largest page, and the one of those who name no size.
+    /// Largest and default size of a page.
     pub limit: usize,
     /// As sent.
     pub max_results: Option<i64>,
@@ -38,17 +38,17 @@ pub(super) struct Cut<'a> {
     pub next_token: Option<&'a str>,
 }
 
-/// The part of a list that one answer holds. Filters apply to it afterwards, so that it may come out empty.
+/// A page. Filters apply to it afterwards, so that it may become empty.
 pub(super) struct Page<T> {
-    /// What is in it.
+    /// Its items.
     pub items: Vec<T>,
-    /// Leads to the next one, if there is one.
+    /// Token of the next page, if there is one.
     pub next: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// Cuts a list that is in the order of its places. A token holds the last place shown and not a count, so that
-    /// what is added or deleted between two calls shifts nothing else.
+    /// Cuts a page from a sorted list. A token contains the last position and not a count, so that additions and deletions
+    /// between two calls do not shift other items.
     pub fn cut<P: AsRef<str>>(all: impl Iterator<Item = (P, T)>, cut: &Cut<'_>, tokens: &Tokens) -> Outcome<Self> {
         let size = cut.size()?;
         let shown = cut.next_token.filter(|token| !token.is_empty()).map(|token| {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::fake_aws::clock;
 use crate::fake_aws::error::{AwsError, Outcome};
 
-/// How many versions are kept.
+/// Number of versions that are kept.
 pub(super) const VERSION_LIMIT: usize = 100;
 
 /// Types of a parameter.
@@ -16,7 +16,7 @@ pub(super) const VERSION_LIMIT: usize = 100;
 pub enum ParameterType {
     /// Text.
     String,
-    /// Texts joined by commas.
+    /// Texts separated by commas.
     StringList,
     /// Text encrypted by KMS.
     #[default]
@@ -31,7 +31,7 @@ pub enum Tier {
     Standard,
     /// Up to 8,192 bytes, policies, sharing.
     Advanced,
-    /// The smaller one that does, decided at each write.
+    /// The smallest sufficient tier, decided at each write.
     #[serde(rename = "Intelligent-Tiering")]
     IntelligentTiering,
 }
@@ -46,7 +46,7 @@ impl ParameterType {
     }
 }
 
-/// A value as it is kept: the plaintext of a `SecureString` is not.
+/// A stored value. A `SecureString` is stored encrypted.
 #[derive(Clone)]
 pub(super) enum Stored {
     Plain(String),
@@ -59,7 +59,7 @@ pub(super) struct Version {
     pub number: i64,
     pub kind: ParameterType,
     pub value: Stored,
-    /// As the writer passed it, often an alias.
+    /// Key id as the writer passed it, often an alias.
     pub key_id: Option<String>,
     pub modified_ms: i64,
     pub modified_by: String,
@@ -72,7 +72,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// What `DescribeParameters` and `GetParameterHistory` both say.
+    /// Fields that `DescribeParameters` and `GetParameterHistory` have in common.
     pub fn metadata(&self, name: &str) -> Value {
         let mut metadata = json!({
             "Name": name,
@@ -95,7 +95,7 @@ impl Version {
     }
 }
 
-/// A parameter. Never without a version.
+/// A parameter. It has at least one version.
 pub(in crate::fake_aws) struct Parameter {
     pub(super) name: String,
     pub(super) arn: String,
@@ -107,12 +107,12 @@ pub(in crate::fake_aws) struct Parameter {
 }
 
 impl Parameter {
-    /// The version that counts.
+    /// The current version.
     pub(super) fn latest(&self) -> &Version {
         self.versions.back().expect("a parameter is made with its first version")
     }
 
-    /// The version a selector means: a number, a label, or the latest without one.
+    /// The version of a selector: a number, a label, or none for the current version.
     pub(super) fn select(&self, selector: Option<&str>) -> Option<&Version> {
         let Some(selector) = selector else {
             return self.versions.back();
@@ -128,7 +128,7 @@ impl Parameter {
         self.versions.iter().rfind(|version| version.labels.iter().any(|label| labels.contains(label)))
     }
 
-    /// Adds a version. The oldest goes when there are too many, unless a label holds it.
+    /// Adds a version. If there are too many, the oldest is removed, unless it has a label.
     pub(super) fn push(&mut self, version: Version) -> Outcome<()> {
         if self.versions.len() >= VERSION_LIMIT {
             let oldest = &self.versions[0];

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::names::Wanted;
+use super::encryption;
+use super::names::ParsedName;
 use super::parameter::{Parameter, Stored, Version};
 use super::reference;
-use super::seal;
 use crate::fake_aws::clock;
 use crate::fake_aws::error::{AwsError, Outcome};
 use crate::fake_aws::service::{Reply, parse_input};
@@ -32,25 +32,25 @@ struct Single {
     with_decryption: bool,
 }
 
-/// What a name leads to.
+/// The target of a name.
 enum Found {
     /// A version of a parameter, not decrypted yet.
     Kept { name: String, arn: String, version: Box<Version> },
-    /// A secret, already as the API gives it.
+    /// A secret, in the form of the API.
     Referenced(Value),
 }
 
-/// All names at once: what does not exist is listed, any other trouble fails the whole call.
+/// `GetParameters`. Missing parameters are listed; any other error fails the whole call.
 pub(super) fn get_parameters(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Batch = parse_input(input)?;
-    let wanted = understand(context, &input.names)?;
-    reference::check(&wanted, input.with_decryption)?;
-    for one in &wanted {
+    let names = understand(context, &input.names)?;
+    reference::check(&names, input.with_decryption)?;
+    for one in &names {
         authorize(world, context, "ssm:GetParameters", one)?;
     }
     let mut found = Vec::new();
     let mut invalid = Vec::new();
-    for one in &wanted {
+    for one in &names {
         match find(world, context, one) {
             Ok(what) => found.push((what, one.selector.as_deref())),
             Err(error) if is_miss(&error) => invalid.push(&one.text),
@@ -65,7 +65,7 @@ pub(super) fn get_parameters(world: &mut World, context: &Context, input: &Value
     Ok(Reply::json(json!({"Parameters": parameters, "InvalidParameters": invalid})))
 }
 
-fn understand(context: &Context, names: &[String]) -> Outcome<Vec<Wanted>> {
+fn understand(context: &Context, names: &[String]) -> Outcome<Vec<ParsedName>> {
     let list = || format!("[{}]", names.join(", "));
     if names.is_empty() {
         let constraint = "Member must have length greater than or equal to 1";
@@ -75,19 +75,19 @@ fn understand(context: &Context, names: &[String]) -> Outcome<Vec<Wanted>> {
         let constraint = "Member must have length less than or equal to 10";
         return Err(AwsError::constraint(&list(), "names", constraint));
     }
-    let wanted: Vec<Wanted> = names.iter().map(|name| Wanted::parse(context, name)).collect::<Outcome<_>>()?;
-    for (at, one) in wanted.iter().enumerate() {
-        if wanted[..at].iter().any(|other| (&other.arn, &other.selector) == (&one.arn, &one.selector)) {
+    let names: Vec<ParsedName> = names.iter().map(|name| ParsedName::parse(context, name)).collect::<Outcome<_>>()?;
+    for (at, one) in names.iter().enumerate() {
+        if names[..at].iter().any(|other| (&other.arn, &other.selector) == (&one.arn, &one.selector)) {
             return Err(AwsError::validation("Duplicate parameter names are not allowed in one request."));
         }
     }
-    Ok(wanted)
+    Ok(names)
 }
 
-/// One name, with an error that says what was missing.
+/// `GetParameter`, with an error that says what is missing.
 pub(super) fn get_parameter(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Single = parse_input(input)?;
-    let one = Wanted::parse(context, &input.name)?;
+    let one = ParsedName::parse(context, &input.name)?;
     reference::check(std::slice::from_ref(&one), input.with_decryption)?;
     authorize(world, context, "ssm:GetParameter", &one)?;
     let found = find(world, context, &one)?;
@@ -95,8 +95,8 @@ pub(super) fn get_parameter(world: &mut World, context: &Context, input: &Value)
     Ok(Reply::json(json!({"Parameter": parameter})))
 }
 
-/// The identity must be allowed, and another account must have shared its parameter.
-fn authorize(world: &World, context: &Context, action: &str, one: &Wanted) -> Outcome<()> {
+/// Checks the permission of the identity, and that a parameter of another account is shared.
+fn authorize(world: &World, context: &Context, action: &str, one: &ParsedName) -> Outcome<()> {
     world.authorize(context, action, &one.arn)?;
     let caller = &context.caller;
     let shared = |parameter: &Parameter| parameter.shared_with.contains(&caller.account);
@@ -111,7 +111,7 @@ fn authorize(world: &World, context: &Context, action: &str, one: &Wanted) -> Ou
     Err(AwsError::new("AccessDeniedException", message))
 }
 
-fn find(world: &mut World, context: &Context, one: &Wanted) -> Outcome<Found> {
+fn find(world: &mut World, context: &Context, one: &ParsedName) -> Outcome<Found> {
     if let Some(id) = &one.secret {
         return reference::read(world, context, one, id).map(Found::Referenced);
     }
@@ -128,7 +128,7 @@ fn find(world: &mut World, context: &Context, one: &Wanted) -> Outcome<Found> {
     Ok(Found::Kept { name: parameter.name.clone(), arn: parameter.arn.clone(), version })
 }
 
-/// Whether there is merely nothing under the name.
+/// Reports whether the error means that the name does not exist.
 fn is_miss(error: &AwsError) -> bool {
     matches!(&*error.code, "ParameterNotFound" | "ParameterVersionNotFound")
 }
@@ -152,7 +152,7 @@ impl Found {
     }
 }
 
-/// A version about to be shown.
+/// A version, for the response.
 pub(super) struct Shown<'a> {
     pub name: &'a str,
     pub arn: &'a str,
@@ -165,7 +165,7 @@ impl Shown<'_> {
     pub fn value(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<String> {
         match &self.version.value {
             Stored::Plain(text) => Ok(text.clone()),
-            Stored::Sealed(bytes) if decrypt => seal::open(world, context, self.arn, bytes),
+            Stored::Sealed(bytes) if decrypt => encryption::open(world, context, self.arn, bytes),
             Stored::Sealed(bytes) => Ok(BASE64.encode(bytes)),
         }
     }

@@ -1,8 +1,8 @@
-//! Names that mean a secret of Secrets Manager. They can be read one by one, and are in no list.
+//! References to secrets of Secrets Manager. They can be read by name, and appear in no list.
 
 use serde_json::{Value, json};
 
-use super::names::Wanted;
+use super::names::ParsedName;
 use crate::fake_aws::clock;
 use crate::fake_aws::error::{AwsError, Outcome};
 use crate::fake_aws::secrets::{self, SecretValue};
@@ -15,16 +15,16 @@ pub(super) fn secret_id(name: &str) -> Option<&str> {
     name.strip_prefix(PREFIX).filter(|id| !id.is_empty())
 }
 
-/// A secret comes in clear or not at all.
-pub(super) fn check(wanted: &[Wanted], with_decryption: bool) -> Outcome<()> {
-    if with_decryption || wanted.iter().all(|one| one.secret.is_none()) {
+/// A secret can only be read with decryption.
+pub(super) fn check(names: &[ParsedName], with_decryption: bool) -> Outcome<()> {
+    if with_decryption || names.iter().all(|one| one.secret.is_none()) {
         return Ok(());
     }
     Err(AwsError::validation("WithDecryption flag must be True for retrieving a Secret Manager secret."))
 }
 
-/// `Parameter` of the API, made of a secret. It has no version of its own.
-pub(super) fn read(world: &mut World, context: &Context, one: &Wanted, id: &str) -> Outcome<Value> {
+/// `Parameter` of the API for a secret. It has no version number of its own.
+pub(super) fn read(world: &mut World, context: &Context, one: &ParsedName, id: &str) -> Outcome<Value> {
     let selector = one.selector.as_deref();
     let secret = secrets::get_secret_value(world, context, id, selector, "ssm.amazonaws.com");
     let secret = secret.map_err(|error| translated(&error, id, selector))?;
@@ -44,7 +44,7 @@ pub(super) fn read(world: &mut World, context: &Context, one: &Wanted, id: &str)
     Ok(parameter)
 }
 
-/// The whole answer of Secrets Manager, as text.
+/// The response of Secrets Manager, as text.
 fn source_result(id: &str, secret: &SecretValue) -> String {
     let answer = json!({
         "ARN": secret.arn,
@@ -57,8 +57,8 @@ fn source_result(id: &str, secret: &SecretValue) -> String {
     answer.to_string()
 }
 
-/// An error of Secrets Manager in the words of Parameter Store. That a missing selector shows as `null` is AWS' own
-/// doing; the words of a denial are assumed to be alike.
+/// An error of Secrets Manager in the wording of Parameter Store. AWS itself writes `null` for a missing selector; the
+/// wording of a denial is an assumption.
 fn translated(error: &AwsError, id: &str, selector: Option<&str>) -> AwsError {
     let (code, message) = match error.code.as_str() {
         "ResourceNotFoundException" => {

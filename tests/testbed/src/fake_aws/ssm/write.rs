@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::encryption;
 use super::names;
 use super::parameter::{Parameter, ParameterType, Stored, Tier, Version};
-use super::seal;
 use crate::fake_aws::arn;
 use crate::fake_aws::error::{AwsError, Outcome};
 use crate::fake_aws::kms::SSM_ALIAS;
@@ -58,7 +58,7 @@ pub(super) fn put_parameter(world: &mut World, context: &Context, input: &Value)
     Ok(Reply::json(json!({"Version": version, "Tier": tier})).with_elements(elements))
 }
 
-/// Writes a version; gives its number and tier.
+/// Writes a version. Returns its number and tier.
 pub(in crate::fake_aws) fn put(world: &mut World, context: &Context, input: Put) -> Outcome<(i64, Tier)> {
     let name = input.name.trim().to_owned();
     names::check_new(context, &name)?;
@@ -155,10 +155,10 @@ fn compose(world: &mut World, context: &Context, input: Put, arn: &str, tier: Ti
     };
     let description = input.description.or_else(|| before.and_then(|version| version.description.clone()));
     let secure = kind == ParameterType::SecureString;
-    // Not inherited from the version before: whoever omits the key gets the default one.
+    // The key is not inherited from the previous version. Without one, the default key is used.
     let key_id = secure.then(|| input.key_id.unwrap_or_else(|| SSM_ALIAS.to_owned()));
     let value = match &key_id {
-        Some(key_id) => Stored::Sealed(seal::seal(world, context, arn, key_id, tier, &input.value)?),
+        Some(key_id) => Stored::Sealed(encryption::seal(world, context, arn, key_id, tier, &input.value)?),
         None => Stored::Plain(input.value),
     };
     Ok(Version {
@@ -199,7 +199,7 @@ struct Names {
     names: Vec<String>,
 }
 
-/// One name; it must exist.
+/// `DeleteParameter`. The name must exist.
 pub(super) fn delete_parameter(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Names = parse_input(input)?;
     let arn = arn::parameter(&context.region, &context.caller.account, input.name.trim());
@@ -208,7 +208,7 @@ pub(super) fn delete_parameter(world: &mut World, context: &Context, input: &Val
     Ok(Reply::json(json!({})))
 }
 
-/// Up to ten names; those that do not exist are listed.
+/// `DeleteParameters`, with up to ten names. Missing names are listed.
 pub(super) fn delete_parameters(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let input: Names = parse_input(input)?;
     if input.names.len() > 10 {

@@ -16,7 +16,7 @@ const SHORTEST_SECONDS: i64 = 900;
 const LONGEST_SECONDS: i64 = 43_200;
 const CHAINED_SECONDS: i64 = 3600;
 
-/// What both operations have in common.
+/// Input that both operations have in common.
 struct Request<'a> {
     session_name: &'a str,
     seconds: i64,
@@ -77,7 +77,7 @@ fn session_word<'a>(input: &'a Value, field: &str) -> Outcome<Option<&'a str>> {
     Err(constraint(text, &name, "Member must satisfy regular expression pattern: [\\w+=,.@-]*"))
 }
 
-/// With credentials of one's own.
+/// `AssumeRole`.
 pub(super) fn assume_role(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let request = Request::parse(input)?;
     let arn = input["RoleArn"].as_str().unwrap_or_default();
@@ -86,7 +86,7 @@ pub(super) fn assume_role(world: &mut World, context: &Context, input: &Value) -
         let message = format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.arn);
         AwsError::new("AccessDenied", message).with_status(403)
     };
-    // Whether the role exists is not told to those it does not trust.
+    // The error is the same for a missing role, as in AWS.
     let role = world.roles.get(arn).filter(|role| role.trusts(&caller.arn, input["ExternalId"].as_str()));
     let role = role.ok_or_else(refused)?.clone();
     world
@@ -102,7 +102,7 @@ pub(super) fn assume_role(world: &mut World, context: &Context, input: &Value) -
     Ok(answer(&identity, ""))
 }
 
-/// With a token instead of credentials.
+/// `AssumeRoleWithWebIdentity`.
 pub(super) fn with_web_identity(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let request = Request::parse(input)?;
     let token = token::read(&world.roles, input["WebIdentityToken"].as_str().unwrap_or_default())?;
@@ -117,7 +117,7 @@ pub(super) fn with_web_identity(world: &mut World, context: &Context, input: &Va
     Ok(answer(&identity, &more.concat()))
 }
 
-/// Who calls without a signature, for the record.
+/// The caller of an unsigned request, for the record.
 pub(super) fn bearer(world: &World, input: &Value) -> Outcome<Identity> {
     let token = token::read(&world.roles, input["WebIdentityToken"].as_str().unwrap_or_default())?;
     let account = input["RoleArn"].as_str().and_then(|arn| arn.split(':').nth(4)).unwrap_or_default();
@@ -150,7 +150,7 @@ fn start_session(
         role_name: role.name().to_owned(),
         created_ms: context.now_ms,
         expires_ms: Some(context.now_ms + request.seconds * 1000),
-        // Once set it sticks to all sessions that follow.
+        // Once set, all further sessions inherit it.
         source_identity: inherited_source.or_else(|| request.source_identity.map(str::to_owned)),
         federated_provider: token.map(|token| token.provider.clone()),
         policy: request.policy,
@@ -176,7 +176,7 @@ fn answer(identity: &Identity, more: &str) -> Reply {
         credentials.concat(),
         user.concat()
     );
-    // The trail shows which credentials came out of it, not what is secret about them.
+    // Records contain the access key id, not the secret access key.
     let mut elements = json!({
         "credentials": {"accessKeyId": identity.access_key_id, "expiration": expiration},
         "assumedRoleUser": {"assumedRoleId": identity.principal_id, "arn": identity.arn},

@@ -1,4 +1,4 @@
-//! The Security Token Service, which speaks the query protocol: forms in, XML out.
+//! The Security Token Service, with the query protocol: forms in requests, XML in responses.
 
 mod assume;
 mod roles;
@@ -18,7 +18,7 @@ pub use roles::{Role, TokenCheck, WebIdentity};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// Carries an operation out.
+/// Executes an operation.
 pub(super) fn dispatch(world: &mut World, context: &Context, operation: &str, input: &Value) -> Outcome<Reply> {
     match operation {
         "GetCallerIdentity" => Ok(caller_identity(&context.caller)),
@@ -31,7 +31,7 @@ pub(super) fn dispatch(world: &mut World, context: &Context, operation: &str, in
     }
 }
 
-/// The caller of the one operation that is not signed: the token stands for it.
+/// The caller of the one operation without a signature, which the token identifies.
 pub(super) fn unsigned_caller(world: &World, call: &Call) -> Outcome<Option<Identity>> {
     if call.service == Service::Sts && call.operation == "AssumeRoleWithWebIdentity" {
         return assume::bearer(world, &call.input).map(Some);
@@ -39,14 +39,14 @@ pub(super) fn unsigned_caller(world: &World, call: &Call) -> Outcome<Option<Iden
     Ok(None)
 }
 
-/// Needs no permission.
+/// `GetCallerIdentity`, which needs no permission.
 fn caller_identity(caller: &Identity) -> Reply {
     let children =
         [element("Arn", &caller.arn), element("UserId", &caller.principal_id), element("Account", &caller.account)];
     Reply::xml(children.concat())
 }
 
-/// What the trail says.
+/// Event fields of the record.
 pub(super) fn event(operation: &str, input: &Value) -> Event {
     let mut request = lower_camel(input);
     if let Some(fields) = request.as_object_mut() {
@@ -73,7 +73,7 @@ pub(super) fn event(operation: &str, input: &Value) -> Event {
     }
 }
 
-/// The document around a result.
+/// The XML document of a result.
 pub(super) fn success(operation: &str, children: &str, request_id: &str) -> String {
     let id = element("RequestId", request_id);
     format!(
@@ -82,9 +82,9 @@ pub(super) fn success(operation: &str, children: &str, request_id: &str) -> Stri
     )
 }
 
-/// The document around an error.
+/// The XML document of an error.
 pub(super) fn failure(error: &AwsError, request_id: &str) -> String {
-    // The query protocol has a code of its own for this one.
+    // The query protocol has another code for this error.
     let code = if error.code == "ThrottlingException" { "Throttling" } else { &error.code };
     let kind = if error.status < 500 { "Sender" } else { "Receiver" };
     let children = [element("Type", kind), element("Code", code), element("Message", &error.message)].concat();

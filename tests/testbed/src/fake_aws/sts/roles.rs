@@ -1,4 +1,4 @@
-//! Roles that may be assumed, and who may assume them.
+//! Roles and their trust policies.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ pub struct Role {
     pub id: String,
     /// Globs of principal ARNs that may assume it with their own credentials.
     pub trusted: Vec<String>,
-    /// Must be given by them when present.
+    /// External id, if these principals must pass one.
     pub external_id: Option<String>,
     /// Globs of token subjects that may assume it with a web identity.
     pub trusted_subjects: Vec<String>,
-    /// Longest session, seconds.
+    /// Longest session, in seconds.
     pub max_session_seconds: i64,
-    /// Statements that alone allow something to its sessions; `None` allows everything.
+    /// Statements without which its sessions may do nothing. `None` allows everything.
     pub policy: Option<Vec<Statement>>,
 }
 
 impl Role {
-    /// A role that everybody may assume and that may do everything.
+    /// A role that all principals may assume and that may do everything.
     pub fn new(account: &str, name: &str) -> Self {
         Self {
             arn: format!("arn:aws:iam::{account}:role/{name}"),
@@ -42,7 +42,7 @@ impl Role {
         self.arn.split(':').nth(4).unwrap_or_default()
     }
 
-    /// The name without its path, as sessions show it.
+    /// The name without its path, as in ARNs of sessions.
     pub(super) fn name(&self) -> &str {
         self.arn.rsplit('/').next().unwrap_or_default()
     }
@@ -57,7 +57,7 @@ impl Role {
     }
 }
 
-/// A web identity token that was found good.
+/// The claims of an accepted web identity token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebIdentity {
     /// `sub`, such as `system:serviceaccount:<namespace>:<name>`.
@@ -68,19 +68,19 @@ pub struct WebIdentity {
     pub provider: String,
 }
 
-/// Decides about a web identity token; the error is shown to the caller.
+/// Checks a web identity token. The caller sees the error.
 pub type TokenCheck = Box<dyn Fn(&str) -> Result<WebIdentity, String> + Send>;
 
 /// Roles of all accounts.
 #[derive(Default)]
 pub(in crate::fake_aws) struct Roles {
     by_arn: BTreeMap<String, Role>,
-    /// Replaces the default, which believes any token.
+    /// Replaces the default check, which accepts any token.
     pub token_check: Option<TokenCheck>,
 }
 
 impl Roles {
-    /// Makes or replaces a role.
+    /// Creates or replaces a role.
     pub fn add(&mut self, role: Role) {
         self.by_arn.insert(role.arn.clone(), role);
     }

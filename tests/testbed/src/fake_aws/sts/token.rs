@@ -1,4 +1,4 @@
-//! Reading a web identity token.
+//! Web identity tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::roles::{Roles, WebIdentity};
 use crate::fake_aws::error::{AwsError, Outcome};
 
-/// Who a token stands for.
+/// The claims of a token.
 pub(super) fn read(roles: &Roles, token: &str) -> Outcome<WebIdentity> {
     let checked = match &roles.token_check {
         Some(check) => check(token),
@@ -16,7 +16,7 @@ pub(super) fn read(roles: &Roles, token: &str) -> Outcome<WebIdentity> {
     checked.map_err(|message| AwsError::new("InvalidIdentityToken", message))
 }
 
-/// Takes the claims of a JSON web token as they are, and any other text for its own subject.
+/// Reads the claims of a JSON web token without checking its signature. Any other text is its own subject.
 fn believe(token: &str) -> WebIdentity {
     let payload = token.split('.').nth(1).and_then(|part| BASE64.decode(part).ok());
     let claims: Value = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();

@@ -17,7 +17,7 @@ fn expected(json_code: &str, query_code: &str) -> [(u16, String); 3] {
 }
 
 #[tokio::test]
-async fn credentials_are_known_current_and_complete() {
+async fn unknown_expired_and_incomplete_credentials_are_refused() {
     let fake = FakeAws::start().await.expect("starts");
     let stranger = Client::as_identity(&fake, Identity::user("111122223333", "stranger"));
     let unknown = expected("UnrecognizedClientException", "InvalidClientTokenId");
@@ -84,7 +84,7 @@ async fn a_denied_name_fails_the_whole_call() {
 }
 
 #[tokio::test]
-async fn a_denied_decryption_shows_as_one_of_kms() {
+async fn a_denied_decryption_has_the_error_of_kms() {
     let fake = FakeAws::start().await.expect("starts");
     let key = fake.create_key("shop");
     fake.put_with("/x", "v", PutOptions { key: Some("alias/shop".into()), ..Default::default() });

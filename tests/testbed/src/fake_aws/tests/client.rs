@@ -13,7 +13,7 @@ use crate::fake_aws::clock;
 use crate::fake_aws::sigv4::{ALGORITHM, Authorization, Signed};
 use crate::fake_aws::{DEFAULT_REGION, FakeAws, Identity};
 
-/// An answer as it came over the wire.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -44,7 +44,7 @@ impl Answer {
     }
 }
 
-/// A caller, and what it does wrong when it is told to.
+/// A caller, with mistakes that it can make.
 pub struct Client {
     url: String,
     pub identity: Identity,

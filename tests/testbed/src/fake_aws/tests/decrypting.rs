@@ -1,4 +1,4 @@
-//! `Decrypt` of what was encrypted by hand.
+//! `kms:Decrypt` by callers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -26,19 +26,19 @@ fn open(blob: &str, key_id: Option<&str>) -> Value {
 const CONTEXT: &[(&str, &str)] = &[("App", "Shop")];
 
 #[tokio::test]
-async fn every_form_of_the_right_key_opens_and_of_another_does_not() {
+async fn every_form_of_the_key_id_is_accepted_and_another_key_is_refused() {
     let fake = FakeAws::start().await.expect("starts");
     let (arn, forms) = key(&fake, "shop");
     let (_, others) = key(&fake, "other");
     let client = Client::new(&fake);
     for form in &forms {
-        let blob = fake.encrypt(form, CONTEXT, b"by hand");
+        let blob = fake.encrypt(form, CONTEXT, b"plaintext");
         for id in forms.iter().map(|form| Some(form.as_str())).chain([None]) {
             let answer = client.kms("Decrypt", open(&blob, id)).await.json();
-            assert_eq!((&answer["Plaintext"], &answer["KeyId"]), (&json!(BASE64.encode("by hand")), &json!(arn)));
+            assert_eq!((&answer["Plaintext"], &answer["KeyId"]), (&json!(BASE64.encode("plaintext")), &json!(arn)));
         }
     }
-    let blob = fake.encrypt("alias/shop", CONTEXT, b"by hand");
+    let blob = fake.encrypt("alias/shop", CONTEXT, b"plaintext");
     let text = "The key ID in the request does not identify a CMK that can perform this operation.";
     for id in &others {
         let error = client.kms("Decrypt", open(&blob, Some(id))).await.error();
@@ -52,14 +52,14 @@ async fn every_form_of_the_right_key_opens_and_of_another_does_not() {
 }
 
 #[tokio::test]
-async fn ciphertext_that_is_none_is_refused_without_a_word() {
+async fn invalid_ciphertext_is_refused_without_a_message() {
     let fake = FakeAws::start().await.expect("starts");
     fake.create_key("shop");
-    let blob = fake.encrypt("alias/shop", CONTEXT, b"by hand");
+    let blob = fake.encrypt("alias/shop", CONTEXT, b"plaintext");
     let mut bytes = BASE64.decode(&blob).expect("base64");
     *bytes.last_mut().expect("bytes") ^= 1;
     let client = Client::new(&fake);
-    let bare = fake.encrypt("alias/shop", &[], b"by hand");
+    let bare = fake.encrypt("alias/shop", &[], b"plaintext");
     let more = json!({"CiphertextBlob": blob, "EncryptionContext": {"App": "Shop", "More": "x"}});
     for input in [
         json!({"CiphertextBlob": blob}),
@@ -83,10 +83,10 @@ async fn ciphertext_that_is_none_is_refused_without_a_word() {
 }
 
 #[tokio::test]
-async fn state_and_permission_of_the_key_count() {
+async fn the_state_and_the_permission_of_the_key_are_checked() {
     let fake = FakeAws::start().await.expect("starts");
     let (arn, _) = key(&fake, "shop");
-    let blob = fake.encrypt(&arn, CONTEXT, b"by hand");
+    let blob = fake.encrypt(&arn, CONTEXT, b"plaintext");
     let client = Client::new(&fake);
     for (state, code, phrase) in [
         (KeyState::Disabled, "DisabledException", "disabled"),
@@ -113,7 +113,7 @@ async fn state_and_permission_of_the_key_count() {
 }
 
 #[tokio::test]
-async fn the_trail_names_key_and_context_and_nothing_of_the_stage() {
+async fn records_name_the_key_and_the_context() {
     let fake = FakeAws::start().await.expect("starts");
     let (arn, _) = key(&fake, "shop");
     fake.deny("kms:Encrypt", "*");

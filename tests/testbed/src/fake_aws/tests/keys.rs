@@ -1,4 +1,4 @@
-//! KMS by itself and below Parameter Store.
+//! KMS, alone and through Parameter Store.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,7 +12,7 @@ fn read() -> Value {
 }
 
 #[tokio::test]
-async fn an_unusable_key_fails_the_whole_read_in_the_words_of_kms() {
+async fn an_unusable_key_fails_the_whole_read_with_the_error_of_kms() {
     let fake = FakeAws::start().await.expect("starts");
     let arn = fake.create_key("shop");
     fake.put("/good", "fine");
@@ -84,7 +84,7 @@ async fn encryption_is_bound_to_key_and_context() {
 }
 
 #[tokio::test]
-async fn parameters_can_be_decrypted_directly_with_a_key_of_ones_own_only() {
+async fn parameters_can_be_decrypted_directly_only_with_customer_keys() {
     let fake = FakeAws::start().await.expect("starts");
     fake.create_key("shop");
     let mine = PutOptions { key: Some("alias/shop".into()), ..Default::default() };

@@ -1,14 +1,14 @@
-//! The fake as its callers meet it: over HTTP, signed, by a client that shares nothing with the server but the signer.
+//! Tests of the fake over HTTP, with signed requests. The client shares only the signer with the server.
 
 mod callers;
 mod client;
 mod decrypting;
+mod faults;
 mod keys;
 mod listing;
 mod paths;
 mod reading;
+mod records;
 mod references;
 mod sessions;
-mod trail;
-mod trouble;
 mod writing;

@@ -42,7 +42,7 @@ async fn a_hierarchy_is_listed_level_by_level() {
 }
 
 #[tokio::test]
-async fn a_page_may_be_empty_and_lead_on() {
+async fn an_empty_page_may_have_a_next_token() {
     let fake = FakeAws::start().await.expect("starts");
     fake.create_key("shop");
     let secure = PutOptions { key: Some("alias/shop".into()), ..PutOptions::default() };
@@ -61,7 +61,7 @@ async fn a_page_may_be_empty_and_lead_on() {
 }
 
 #[tokio::test]
-async fn a_label_gives_the_version_that_bears_it() {
+async fn a_label_selects_the_version_with_it() {
     let fake = FakeAws::start().await.expect("starts");
     for value in ["one", "two", "three"] {
         fake.put("/s/a", value);
@@ -89,7 +89,7 @@ async fn a_label_gives_the_version_that_bears_it() {
 }
 
 #[tokio::test]
-async fn input_that_is_refused() {
+async fn invalid_input_is_refused() {
     let fake = FakeAws::start().await.expect("starts");
     for n in 0..12 {
         fake.put(&format!("/s/{n:02}"), "v");

@@ -1,4 +1,4 @@
-//! `GetParameters` and its relatives.
+//! `GetParameter` and `GetParameters`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,7 +8,7 @@ use super::client::{Client, texts};
 use crate::fake_aws::{FakeAws, ParameterType, PutOptions, Tier};
 
 #[tokio::test]
-async fn a_batch_is_alphabetical_and_lists_what_does_not_exist() {
+async fn a_batch_is_alphabetical_and_lists_missing_names() {
     let fake = FakeAws::start().await.expect("starts");
     assert_eq!(fake.put("/shop/b", "bee"), 1);
     fake.put("/shop/a", "one");
@@ -32,7 +32,7 @@ async fn a_batch_is_alphabetical_and_lists_what_does_not_exist() {
 }
 
 #[tokio::test]
-async fn limits_of_a_batch() {
+async fn a_batch_has_limits() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
     let many: Vec<String> = (0..11).map(|n| format!("/p{n}")).collect();
@@ -87,7 +87,7 @@ async fn without_decryption_there_is_only_ciphertext_and_no_kms_call() {
 }
 
 #[tokio::test]
-async fn a_single_read_tells_what_is_missing() {
+async fn a_single_read_says_what_is_missing() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/x", "value");
     let client = Client::new(&fake);
@@ -99,7 +99,7 @@ async fn a_single_read_tells_what_is_missing() {
 }
 
 #[tokio::test]
-async fn regions_and_accounts_are_apart_unless_shared() {
+async fn regions_and_accounts_are_separate_unless_shared() {
     let fake = FakeAws::start().await.expect("starts");
     let there = || PutOptions { account: Some("444455556666".into()), ..PutOptions::default() };
     let advanced = |key: &str| PutOptions { tier: Some(Tier::Advanced), key: Some(key.into()), ..there() };

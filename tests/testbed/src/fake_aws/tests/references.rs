@@ -1,4 +1,4 @@
-//! Names that mean a secret of Secrets Manager.
+//! References to secrets of Secrets Manager.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn read(names: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn a_reference_shows_the_secret_and_where_it_came_from() {
+async fn a_reference_returns_the_secret_and_its_source() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/zoo", "z");
     fake.put("/a", "a");
@@ -70,7 +70,7 @@ async fn a_third_version_leaves_the_first_without_a_stage() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read() {
+async fn invalid_references_are_refused() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/a", "a");
     fake.put_secret("shop/db", "one");
@@ -119,7 +119,7 @@ async fn both_services_must_allow_it() {
 }
 
 #[tokio::test]
-async fn the_trail_knows_the_secret_but_not_its_value() {
+async fn records_name_the_secret_without_its_value() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put_secret("shop/db", "swordfish");
     let client = Client::new(&fake);
@@ -142,7 +142,7 @@ async fn the_trail_knows_the_secret_but_not_its_value() {
 }
 
 #[tokio::test]
-async fn no_list_holds_a_reference() {
+async fn no_list_contains_a_reference() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put_secret("shop/db", "one");
     fake.put_with("/a", "a", PutOptions::default());

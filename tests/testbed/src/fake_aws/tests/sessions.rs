@@ -1,4 +1,4 @@
-//! STS: who am I, and becoming somebody else.
+//! STS: the identity of the caller, and role sessions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ fn session(fake: &FakeAws, answer: &Answer) -> Client {
 }
 
 #[tokio::test]
-async fn the_caller_learns_who_it_is() {
+async fn the_identity_of_the_caller_is_returned() {
     let fake = FakeAws::start().await.expect("starts");
     let answer = Client::new(&fake).sts("Action=GetCallerIdentity").await;
     let identity = fake.default_identity();
@@ -37,7 +37,7 @@ async fn the_caller_learns_who_it_is() {
 }
 
 #[tokio::test]
-async fn a_role_gives_credentials_for_its_own_account() {
+async fn a_role_session_belongs_to_the_account_of_the_role() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put_with("/x", "theirs", PutOptions { account: Some(OTHER.into()), ..Default::default() });
     fake.put("/x", "ours");
@@ -62,7 +62,7 @@ async fn a_role_gives_credentials_for_its_own_account() {
 }
 
 #[tokio::test]
-async fn sessions_end_and_are_limited() {
+async fn sessions_have_an_end_and_a_longest_duration() {
     let fake = FakeAws::start().await.expect("starts");
     fake.add_role(Role { max_session_seconds: 7200, ..Role::new(OTHER, "reader") });
     let client = Client::new(&fake);
@@ -87,7 +87,7 @@ async fn sessions_end_and_are_limited() {
 }
 
 #[tokio::test]
-async fn policies_of_role_and_session_both_bind() {
+async fn policies_of_the_role_and_the_session_both_apply() {
     let fake = FakeAws::start().await.expect("starts");
     let policy = Some(vec![Statement::allow(&["ssm:*"], &["*:parameter/team/*"])]);
     fake.add_role(Role { policy, ..Role::new(OTHER, "reader") });

@@ -15,7 +15,7 @@ fn with(mut input: Value, field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn versions_count_up_and_start_again_after_deletion() {
+async fn versions_increase_and_restart_after_deletion() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
     let first = client.ssm("PutParameter", put("/x", "1")).await.json();
@@ -31,7 +31,7 @@ async fn versions_count_up_and_start_again_after_deletion() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written() {
+async fn invalid_parameters_are_refused() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
     let large = "x".repeat(4097);
@@ -75,7 +75,7 @@ async fn tiers_grow_and_never_shrink() {
 }
 
 #[tokio::test]
-async fn a_hundred_versions_are_kept_unless_a_label_holds_the_oldest() {
+async fn a_hundred_versions_are_kept_unless_the_oldest_has_a_label() {
     let fake = FakeAws::start().await.expect("starts");
     for _ in 0..101 {
         fake.put("/x", "v");
@@ -89,7 +89,7 @@ async fn a_hundred_versions_are_kept_unless_a_label_holds_the_oldest() {
 }
 
 #[tokio::test]
-async fn labels_move_and_bad_ones_are_listed() {
+async fn labels_move_and_invalid_ones_are_listed() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/x", "1");
     fake.put("/x", "2");
@@ -110,7 +110,7 @@ async fn labels_move_and_bad_ones_are_listed() {
 }
 
 #[tokio::test]
-async fn the_stage_writes_unseen() {
+async fn calls_of_the_test_are_not_recorded() {
     let fake = FakeAws::start().await.expect("starts");
     fake.deny("*", "*");
     fake.fault("*", crate::fake_aws::Fault::Throttle, usize::MAX);

@@ -12,7 +12,7 @@ fn read() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn answers_that_are_errors() {
+async fn faults_with_an_error_response() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
     fake.fault("GetParameters", Fault::Throttle, 2);
@@ -39,7 +39,7 @@ async fn answers_that_are_errors() {
 }
 
 #[tokio::test]
-async fn answers_that_do_not_arrive_or_break_off() {
+async fn faults_without_a_complete_response() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/x", "v");
     let client = Client::new(&fake);
@@ -58,7 +58,7 @@ async fn answers_that_do_not_arrive_or_break_off() {
 }
 
 #[tokio::test]
-async fn a_fault_can_wait_for_a_certain_call() {
+async fn a_fault_can_start_at_the_nth_call() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
     let mut outcomes = Vec::new();
@@ -77,7 +77,7 @@ async fn a_fault_can_wait_for_a_certain_call() {
 }
 
 #[tokio::test]
-async fn a_hanging_call_goes_on_when_the_faults_are_cleared() {
+async fn a_hanging_call_continues_when_the_faults_are_cleared() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/x", "v");
     fake.fault("GetParameters", Fault::Hang, usize::MAX);
@@ -92,7 +92,7 @@ async fn a_hanging_call_goes_on_when_the_faults_are_cleared() {
 }
 
 #[tokio::test]
-async fn kms_can_fail_below_parameter_store() {
+async fn kms_can_fail_within_a_call_of_parameter_store() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/x", "v");
     let client = Client::new(&fake);
@@ -124,9 +124,9 @@ async fn a_quota_throttles_and_latency_delays() {
     assert!(start.elapsed() >= Duration::from_millis(120));
 }
 
-/// Two hundred calls at a time all get their answer, and none is counted twice or lost.
+/// Two hundred calls at a time all get a response, and each is counted once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_run_side_by_side() {
+async fn calls_run_concurrently() {
     let fake = FakeAws::start().await.expect("starts");
     for n in 0..10 {
         fake.put_with(&format!("/p{n}"), "v", PutOptions::default());

@@ -1,4 +1,4 @@
-//! What is measured while something goes wrong.
+//! Scenarios with failures.
 
 use std::time::Duration;
 
@@ -7,16 +7,17 @@ use testbed::fake_aws::Quota;
 
 use crate::{
     fleet::{self, Fleet, OPEN_QUOTA},
-    phase::{Phase, Row},
+    measurement::{Measurement, Row},
     scenario,
 };
 
-/// Requests a second that the account has left where others use most of its quota.
+/// Requests a second that other users leave of the quota of the account.
 const LEFT_BY_OTHERS: f64 = 5.0;
-/// Of so many objects one is broken.
+/// One of this many objects fails.
 const BROKEN: usize = 20;
 
-/// Until all others are in sync where some parameters are denied and some are missing; and what they cost afterwards.
+/// A cold start where some parameters are denied and some are missing, until all others are in sync; then two minutes of
+/// that state.
 pub async fn broken() -> Result<Vec<Row>> {
     let fleet = Fleet::new(1000, 1);
     let mut world = fleet.world().await?;
@@ -29,21 +30,21 @@ pub async fn broken() -> Result<Vec<Row>> {
             world.aws.deny("ssm:GetParameters", &world.aws.parameter_arn(&parameter));
         }
     }
-    let mut phase = Phase::begin(&mut world, "broken").await?;
-    phase.launch(&mut world).await?;
+    let mut measurement = Measurement::begin(&mut world, "broken").await?;
+    measurement.launch(&mut world).await?;
     let expected = [("Synced", fleet.objects - count), ("ParameterNotFound", count / 2), ("AccessDenied", count / 2)];
     fleet::reasons(&world, &expected).await?;
-    let start = phase.end(&mut world).await?;
+    let start = measurement.end(&mut world).await?;
     fleet::settled(&world).await?;
-    let phase = Phase::begin(&mut world, "broken, 2 min").await?;
+    let measurement = Measurement::begin(&mut world, "broken, 2 min").await?;
     tokio::time::sleep(Duration::from_mins(2)).await;
-    let later = phase.end(&mut world).await?;
+    let later = measurement.end(&mut world).await?;
     fleet.verify(&world, fleet.objects - count).await?;
     Ok(vec![start, later])
 }
 
-/// A cold start in an account that throttles: at its default quota where the store keeps to it, or at what others have
-/// left of it where the store does not know of them.
+/// A cold start in an account that throttles: at its default quota, to which the store is limited too, or at the rest that
+/// other users leave of it, of which the store does not know.
 pub async fn quota(allowed: i32) -> Result<Vec<Row>> {
     let fleet = Fleet { quota: allowed, ..Fleet::new(1000, 1) };
     let mut world = fleet.world().await?;

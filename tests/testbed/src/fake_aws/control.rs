@@ -1,6 +1,6 @@
-//! What a test does to the fake: it sets the stage and looks at what was recorded.
+//! What a test sets up in the fake and reads from it.
 //!
-//! Nothing here leaves a record, needs a permission or meets a fault. Impossible wishes fail the test at once.
+//! Calls of the test leave no record, need no permission and hit no fault. An impossible call panics.
 
 use std::time::Duration;
 
@@ -23,39 +23,39 @@ use super::{DEFAULT_ACCOUNT, DEFAULT_REGION, FakeAws};
 
 const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
-/// How to put a parameter. The default is a standard `SecureString` under `aws/ssm`.
+/// Options of a parameter. The default is a standard `SecureString` encrypted with `aws/ssm`.
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
     /// Key id, ARN or alias.
     pub key: Option<String>,
     /// Type.
     pub kind: ParameterType,
-    /// Tier; `None` as `PutParameter` without one: standard, or what the parameter had.
+    /// Tier. `None` is standard, or the present tier of the parameter.
     pub tier: Option<Tier>,
-    /// Owner.
+    /// Account that owns it.
     pub account: Option<String>,
     /// Region.
     pub region: Option<String>,
 }
 
 impl FakeAws {
-    fn backstage<T>(&self, act: impl FnOnce(&mut World, &Context) -> T) -> T {
+    fn as_test<T>(&self, act: impl FnOnce(&mut World, &Context) -> T) -> T {
         let mut world = self.inner.shared.world();
-        let context = world.behind_the_scenes(DEFAULT_ACCOUNT, DEFAULT_REGION);
+        let context = world.test_context(DEFAULT_ACCOUNT, DEFAULT_REGION);
         act(&mut world, &context)
     }
 
-    /// Writes a `SecureString` under `aws/ssm`, over what is there; gives the version.
+    /// Writes a `SecureString` encrypted with `aws/ssm`. Returns the version.
     pub fn put(&self, name: &str, value: &str) -> i64 {
         self.put_with(name, value, PutOptions::default())
     }
 
-    /// Writes a parameter, over what is there; gives the version.
+    /// Writes a parameter. Returns the version.
     pub fn put_with(&self, name: &str, value: &str, options: PutOptions) -> i64 {
         let account = options.account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
         let region = options.region.as_deref().unwrap_or(DEFAULT_REGION);
         let mut world = self.inner.shared.world();
-        let context = world.behind_the_scenes(account, region);
+        let context = world.test_context(account, region);
         let put = ssm::Put {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -68,11 +68,11 @@ impl FakeAws {
         must(ssm::put(&mut world, &context, put)).0
     }
 
-    /// Makes a version of a secret in Secrets Manager, and the secret if need be; gives the id of the version. It
-    /// becomes `AWSCURRENT`, the one before it `AWSPREVIOUS`. Parameter Store reads it under
+    /// Adds a version to a secret of Secrets Manager, which is created if it does not exist. Returns the version id. The
+    /// version becomes `AWSCURRENT`, and the one before it `AWSPREVIOUS`. Parameter Store reads it as
     /// `/aws/reference/secretsmanager/<id>`.
     pub fn put_secret(&self, id: &str, value: &str) -> String {
-        self.backstage(|world, context| world.secrets.put(context, id, value))
+        self.as_test(|world, context| world.secrets.put(context, id, value))
     }
 
     /// ARN of a parameter of the default account and region.
@@ -80,28 +80,28 @@ impl FakeAws {
         arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name)
     }
 
-    /// Deletes a parameter by name or ARN. False if there is none.
+    /// Deletes a parameter by name or ARN. Returns false if there is none.
     pub fn delete(&self, name: &str) -> bool {
         let arn = full_arn(name);
         self.inner.shared.world().parameters.remove(&arn).is_some()
     }
 
-    /// Attaches a label to a version; it moves there from another one.
+    /// Attaches a label to a version, or moves it there.
     pub fn label(&self, name: &str, version: i64, label: &str) {
         let input = json!({"Name": name, "ParameterVersion": version, "Labels": [label]});
-        must(self.backstage(|world, context| ssm::dispatch(world, context, "LabelParameterVersion", &input)));
+        must(self.as_test(|world, context| ssm::dispatch(world, context, "LabelParameterVersion", &input)));
     }
 
-    /// Lets another account read an advanced parameter by its ARN. False if there is no such parameter.
+    /// Lets another account read an advanced parameter by its ARN. Returns false if there is no such parameter.
     pub fn share(&self, name: &str, account: &str) -> bool {
         let arn = full_arn(name);
         ssm::share(&mut self.inner.shared.world(), &arn, account)
     }
 
-    /// Makes a customer-managed key with an alias, with or without `alias/` in front; gives its ARN.
+    /// Creates a customer-managed key with an alias, given with or without `alias/`. Returns its ARN.
     pub fn create_key(&self, alias: &str) -> String {
         let name = alias.strip_prefix("alias/").unwrap_or(alias);
-        self.backstage(|world, context| {
+        self.as_test(|world, context| {
             let key = world.keys.create(context, "", false);
             let alias = arn::kms(DEFAULT_REGION, DEFAULT_ACCOUNT, &format!("alias/{name}"));
             world.keys.alias(&alias, &key);
@@ -109,17 +109,17 @@ impl FakeAws {
         })
     }
 
-    /// Encrypts with a key, named in any of the four forms, and gives the base64 of the ciphertext, as `aws kms encrypt`
-    /// prints it.
+    /// Encrypts with a key, named in any of the four forms. Returns the ciphertext in Base64, as `aws kms encrypt` prints
+    /// it.
     pub fn encrypt(&self, key_id: &str, context: &[(&str, &str)], plaintext: &[u8]) -> String {
         let pairs: EncryptionContext = context.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect();
         let plaintext = BASE64.encode(plaintext);
         let input = json!({"KeyId": key_id, "Plaintext": plaintext, "EncryptionContext": pairs});
-        let reply = must(self.backstage(|world, context| kms::dispatch(world, context, "Encrypt", &input)));
+        let reply = must(self.as_test(|world, context| kms::dispatch(world, context, "Encrypt", &input)));
         reply.into_json()["CiphertextBlob"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Puts a key, named in any of the four forms, into a state.
+    /// Sets the state of a key, named in any of the four forms.
     pub fn set_key_state(&self, key: &str, state: KeyState) {
         self.with_key(key, |world, context, arn| {
             if let Some(key) = world.keys.get_mut(arn) {
@@ -128,25 +128,25 @@ impl FakeAws {
         });
     }
 
-    /// Deletes a key for good, so that what it encrypted is lost.
+    /// Deletes a key. Values that it encrypted are lost.
     pub fn remove_key(&self, key: &str) {
         self.with_key(key, |world, _, arn| world.keys.remove(arn));
     }
 
-    /// ARN of the AWS-managed key of Parameter Store, which is made if it does not exist yet.
+    /// ARN of the AWS-managed key of Parameter Store, which is created if it does not exist.
     pub fn ssm_key(&self) -> String {
         self.with_key(SSM_ALIAS, |_, _, arn| arn.to_owned())
     }
 
     fn with_key<T>(&self, key: &str, act: impl FnOnce(&mut World, &Context, &str) -> T) -> T {
-        self.backstage(|world, context| {
+        self.as_test(|world, context| {
             world.keys.create_on_demand(context, key);
             let arn = must(world.keys.resolve(context, key));
             act(world, context, &arn)
         })
     }
 
-    /// Denies an action on resources (globs) to everybody.
+    /// Denies an action on resources (globs) to all principals.
     pub fn deny(&self, action: &str, resource_glob: &str) -> RuleId {
         self.deny_principal("*", action, resource_glob)
     }
@@ -156,7 +156,7 @@ impl FakeAws {
         self.inner.shared.world().rules.deny(principal_glob, action, resource_glob)
     }
 
-    /// Takes a denial back.
+    /// Removes a denial.
     pub fn undeny(&self, rule: RuleId) {
         self.inner.shared.world().rules.undeny(rule);
     }
@@ -171,76 +171,76 @@ impl FakeAws {
         self.add_identity(Identity { policy, ..self.default_identity() });
     }
 
-    /// Ends credentials: they are then expired.
+    /// Makes credentials expire.
     pub fn expire(&self, access_key_id: &str) {
         self.inner.shared.world().identities.expire(access_key_id);
     }
 
-    /// Forgets credentials: they are then unknown.
+    /// Removes credentials, which are then unknown.
     pub fn remove_identity(&self, access_key_id: &str) {
         self.inner.shared.world().identities.remove(access_key_id);
     }
 
-    /// Makes or replaces a role that can be assumed.
+    /// Creates or replaces a role.
     pub fn add_role(&self, role: Role) {
         self.inner.shared.world().roles.add(role);
     }
 
-    /// Decides about web identity tokens from now on. Must not call the fake.
+    /// Sets the check of web identity tokens. It must not call the fake.
     pub fn set_token_check(&self, check: impl Fn(&str) -> Result<WebIdentity, String> + Send + 'static) {
         self.inner.shared.world().roles.token_check = Some(Box::new(check));
     }
 
-    /// Switches throughput quotas on, with full buckets, or off.
+    /// Sets throughput quotas, with full buckets, or removes them.
     pub fn set_quota(&self, quota: Option<Quota>) {
         self.inner.shared.world().quotas.set(quota);
     }
 
-    /// Makes every call take this much longer.
+    /// Delays every call by this time.
     pub fn set_latency(&self, latency: Duration) {
         self.inner.shared.world().latency = latency;
     }
 
-    /// Sets the service's clock ahead of (or behind) the machine's. Signatures allow five minutes.
+    /// Sets the offset of the service's clock in seconds. Signatures allow five minutes.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.inner.shared.world().clock_offset_ms = seconds * 1000;
     }
 
-    /// Lets the next `count` calls of an operation fail; `*` means any, `usize::MAX` until cleared. `kms:Decrypt`,
-    /// `kms:Encrypt` and `kms:GenerateDataKey` mean the KMS calls that Parameter Store makes.
+    /// Makes the next `count` calls of an operation fail. `*` means any operation, and `usize::MAX` means until the faults
+    /// are cleared. `kms:Decrypt`, `kms:Encrypt` and `kms:GenerateDataKey` are the KMS calls that Parameter Store makes.
     pub fn fault(&self, operation: &str, fault: Fault, count: usize) {
         self.fault_from(operation, 1, fault, count);
     }
 
-    /// The same from the n-th call on, counted from now and from one: those before it pass. Every call on the wire
-    /// counts, so also one that a client repeats, or one that fails for another reason.
+    /// Like [`Self::fault`], from the n-th call on, counted from one. Every call on the wire counts, also one that a client
+    /// repeats or that fails for another reason.
     pub fn fault_from(&self, operation: &str, nth: usize, fault: Fault, count: usize) {
         let passing = nth.saturating_sub(1);
         self.inner.shared.world().faults.plan(operation, passing, fault, count);
     }
 
-    /// Ends all faults; hanging calls are answered now.
+    /// Removes all faults. Hanging calls continue.
     pub fn clear_faults(&self) {
         self.inner.shared.clear_faults();
     }
 
-    /// The trail so far, oldest first.
+    /// All records so far, oldest first.
     pub fn records(&self) -> Vec<Value> {
         self.inner.shared.world().recorder.records().to_vec()
     }
 
-    /// Empties the trail and sets the counters to zero.
+    /// Removes all records and sets the counters to zero.
     pub fn clear_records(&self) {
         self.inner.shared.world().recorder.clear();
     }
 
-    /// How often an operation was asked for on the wire, whatever came of it. KMS calls inside Parameter Store are not
-    /// on the wire.
+    /// Number of calls of an operation on the wire, whatever their result. KMS calls of Parameter Store are not on the
+    /// wire.
     pub fn calls(&self, operation: &str) -> usize {
         self.inner.shared.world().recorder.calls(operation)
     }
 
-    /// How many KMS decryptions succeeded, asked for directly or by Parameter Store.
+    /// Number of successful KMS decryptions, of direct calls and of calls of Parameter Store.
     pub fn decrypts(&self) -> usize {
         self.inner.shared.world().recorder.decrypts()
     }
@@ -250,7 +250,7 @@ fn full_arn(name: &str) -> String {
     if name.starts_with("arn:") { name.to_owned() } else { arn::parameter(DEFAULT_REGION, DEFAULT_ACCOUNT, name) }
 }
 
-/// A test that asks for the impossible is wrong, and should learn it where it stands.
+/// Returns the value, or panics where the test made an impossible call.
 fn must<T>(outcome: Outcome<T>) -> T {
-    outcome.unwrap_or_else(|error| unreachable!("the stage cannot be set: {}: {}", error.code, error.message))
+    outcome.unwrap_or_else(|error| unreachable!("the test made an impossible call: {}: {}", error.code, error.message))
 }

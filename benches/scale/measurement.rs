@@ -12,8 +12,8 @@ use crate::{
     support::World,
 };
 
-/// A measurement that has begun.
-pub struct Phase {
+/// A measurement that runs.
+pub struct Measurement {
     name: String,
     started: Instant,
     seconds: Option<f64>,
@@ -22,36 +22,36 @@ pub struct Phase {
     files: Option<OpenFiles>,
 }
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// Name of the scenario, with what part of it this is.
+    /// Name of the scenario and of its part.
     pub scenario: String,
-    /// How long it took.
+    /// Duration.
     pub seconds: f64,
-    /// AWS calls by operation: reads of Parameter Store by whether they decrypt, failures by their code.
+    /// AWS calls by operation. Reads are split by whether they decrypt, failures by error code.
     pub aws_calls: BTreeMap<String, usize>,
-    /// Successful decryptions by KMS, Parameter Store's included.
+    /// Successful decryptions by KMS, including those for Parameter Store.
     pub kms_decrypts: usize,
-    /// Requests to the API server by resource and verb, refusals by their code; lists and watches do not count.
+    /// Requests to the API server by resource and verb, failures by status code. Lists and watches are not counted.
     pub api_requests: Requests,
-    /// Most memory that was resident since the operator's start, in MiB.
+    /// Highest resident memory since the operator's start, in MiB.
     pub peak_mib: f64,
-    /// Memory that is resident at the end, in MiB.
+    /// Resident memory at the end, in MiB.
     pub resident_mib: f64,
-    /// Most files that were open at a time.
+    /// Highest number of open files.
     pub open_files: usize,
-    /// CPU time of the operator.
+    /// CPU time of the operator, in seconds.
     pub cpu_seconds: f64,
-    /// Load of the machine at the end, over one minute.
+    /// Load average of the machine over one minute, at the end.
     pub load: f64,
-    /// How long single things took, in milliseconds, sorted.
+    /// Durations of single operations in milliseconds, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub latencies_ms: Vec<u128>,
 }
 
 impl Row {
-    /// Requests to the API server that write what `resource` names.
+    /// Number of requests that write this resource.
     pub fn writes(&self, resource: &str) -> u64 {
         let writes = self.api_requests.iter().filter(|(what, _)| {
             what.strip_prefix(resource).is_some_and(|verb| verb.starts_with(' ') && !verb.starts_with(" GET"))
@@ -60,8 +60,8 @@ impl Row {
     }
 }
 
-impl Phase {
-    /// Begins. An operator that does not run yet counts from its start; see [`Phase::follow`].
+impl Measurement {
+    /// Begins a measurement. An operator that does not run yet is measured from its start; see [`Measurement::launch`].
     pub async fn begin(world: &mut World, name: &str) -> Result<Self> {
         let id = operator::id(world);
         let cpu = id.map(operator::usage).transpose()?.unwrap_or_default().cpu;
@@ -77,19 +77,19 @@ impl Phase {
         })
     }
 
-    /// Starts the operator within the measurement.
+    /// Starts the operator as a part of the measurement.
     pub async fn launch(&mut self, world: &mut World) -> Result<()> {
         world.launch_operator()?;
         self.files = operator::id(world).map(OpenFiles::of);
         world.operator().ready().await
     }
 
-    /// The clock stops here; what is counted goes on until the end.
+    /// Stops the clock. Calls and requests are counted until the end.
     pub fn stop_clock(&mut self) {
         self.seconds = Some(self.started.elapsed().as_secs_f64());
     }
 
-    /// Ends.
+    /// Ends the measurement.
     pub async fn end(self, world: &mut World) -> Result<Row> {
         let seconds = self.seconds.unwrap_or_else(|| self.started.elapsed().as_secs_f64());
         let used = operator::id(world).map(operator::usage).transpose()?.unwrap_or_default();
@@ -110,14 +110,14 @@ impl Phase {
     }
 }
 
-/// Counts the calls on the wire; what Parameter Store asks of KMS itself is none.
+/// Counts the calls on the wire, which excludes those that Parameter Store makes to KMS.
 fn aws_calls(records: &[Value]) -> BTreeMap<String, usize> {
     let mut calls = BTreeMap::new();
     for record in records.iter().filter(|record| record.get("tlsDetails").is_some()) {
         let mut call = record["eventName"].as_str().unwrap_or_default().to_owned();
         if call == "GetParameters" {
             let decrypts = record["requestParameters"]["withDecryption"] == true;
-            call.push_str(if decrypts { " decrypting" } else { " looking" });
+            call.push_str(if decrypts { " decrypting" } else { " checking" });
         }
         if let Some(code) = record["errorCode"].as_str() {
             call = format!("{call} {code}");

@@ -1,4 +1,4 @@
-//! Parameter Store as a client of KMS, on the caller's behalf.
+//! Encryption of values: Parameter Store as a client of KMS, on behalf of the caller.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::fake_aws::recorder::{Event, Via};
 use crate::fake_aws::service::Service;
 use crate::fake_aws::world::{Context, World};
 
-/// Encrypts a value: KMS itself for the standard tier, a wrapped data key for the advanced one.
+/// Encrypts a value: by KMS for the standard tier, with a wrapped data key for the advanced tier.
 pub(super) fn seal(
     world: &mut World,
     context: &Context,
@@ -61,7 +61,7 @@ fn encryption_context(arn: &str) -> EncryptionContext {
     EncryptionContext::from([("PARAMETER_ARN".to_owned(), arn.to_owned())])
 }
 
-/// Makes one KMS call with a record and a request id of its own; its failure becomes one of Parameter Store.
+/// Makes one KMS call with its own record and request id. Its error becomes an error of Parameter Store.
 fn through_kms<T>(
     world: &mut World,
     context: &Context,
@@ -71,7 +71,7 @@ fn through_kms<T>(
     call: impl FnOnce(&mut World) -> Outcome<T>,
 ) -> Outcome<T> {
     let request_id = Uuid::new_v4().to_string();
-    let fault = if context.behind_the_scenes { None } else { world.faults.take(&format!("kms:{operation}")) };
+    let fault = if context.is_test { None } else { world.faults.take(&format!("kms:{operation}")) };
     let outcome = match fault {
         Some(Fault::Throttle) => Err(throttled()),
         Some(_) => Err(Service::Kms.internal_error()),

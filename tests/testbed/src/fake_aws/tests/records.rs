@@ -7,7 +7,7 @@ use super::client::Client;
 use crate::fake_aws::{FakeAws, Identity, ParameterType, PutOptions, clock};
 
 #[tokio::test]
-async fn a_read_leaves_one_record_and_one_more_for_each_decryption() {
+async fn a_read_has_one_record_and_one_for_each_decryption() {
     let fake = FakeAws::start().await.expect("starts");
     fake.put("/a", "1");
     fake.put("/b", "2");
@@ -21,24 +21,7 @@ async fn a_read_leaves_one_record_and_one_more_for_each_decryption() {
     assert_eq!(sources, ["kms.amazonaws.com", "kms.amazonaws.com", "ssm.amazonaws.com"]);
     let identity = fake.default_identity();
     let ssm = &records[2];
-    for (field, expected) in [
-        ("eventVersion", json!("1.11")),
-        ("eventName", json!("GetParameters")),
-        ("awsRegion", json!("eu-central-1")),
-        ("sourceIPAddress", json!("127.0.0.1")),
-        ("userAgent", json!("testclient/1.0")),
-        ("requestParameters", json!({"names": names, "withDecryption": true})),
-        ("responseElements", Value::Null),
-        ("requestID", json!(answer.request_id())),
-        ("readOnly", json!(true)),
-        ("eventType", json!("AwsApiCall")),
-        ("managementEvent", json!(true)),
-        ("eventCategory", json!("Management")),
-        ("recipientAccountId", json!("111122223333")),
-    ] {
-        assert_eq!(ssm[field], expected, "{field}");
-    }
-    assert!(ssm.get("errorCode").is_none());
+    check_event(ssm, &names, answer.request_id());
     let arn = |name: &str| json!({"accountId": "111122223333", "ARN": fake.parameter_arn(name)});
     assert_eq!(ssm["resources"], json!([arn("/c"), arn("/b"), arn("/a"), arn("/none")]));
     let who = &ssm["userIdentity"];
@@ -56,7 +39,29 @@ async fn a_read_leaves_one_record_and_one_more_for_each_decryption() {
     assert!(!Value::from(records).to_string().contains("\"1\""));
 }
 
-/// The record's second is that of the header, on the service's clock.
+/// Checks the fields of the event that are not about its caller or resources.
+fn check_event(record: &Value, names: &Value, request_id: &str) {
+    for (field, expected) in [
+        ("eventVersion", json!("1.11")),
+        ("eventName", json!("GetParameters")),
+        ("awsRegion", json!("eu-central-1")),
+        ("sourceIPAddress", json!("127.0.0.1")),
+        ("userAgent", json!("testclient/1.0")),
+        ("requestParameters", json!({"names": names, "withDecryption": true})),
+        ("responseElements", Value::Null),
+        ("requestID", json!(request_id)),
+        ("readOnly", json!(true)),
+        ("eventType", json!("AwsApiCall")),
+        ("managementEvent", json!(true)),
+        ("eventCategory", json!("Management")),
+        ("recipientAccountId", json!("111122223333")),
+    ] {
+        assert_eq!(record[field], expected, "{field}");
+    }
+    assert!(record.get("errorCode").is_none());
+}
+
+/// Checks that the time of the record is that of the `Date` header.
 fn check_time(record: &Value, date: &str) {
     let time = record["eventTime"].as_str().expect("text");
     let ms = clock::parse_basic(&time.replace(['-', ':'], "")).expect("a time");
@@ -81,7 +86,7 @@ fn check_decryptions(fake: &FakeAws, records: &[Value], ssm_request_id: &str) {
 }
 
 #[tokio::test]
-async fn failures_are_recorded_and_single_misses_are_not() {
+async fn failures_are_recorded_except_a_single_missing_parameter() {
     let fake = FakeAws::start().await.expect("starts");
     let client = Client::new(&fake);
     client.ssm("GetParameter", json!({"Name": "/none"})).await;
@@ -98,7 +103,7 @@ async fn failures_are_recorded_and_single_misses_are_not() {
 }
 
 #[tokio::test]
-async fn values_never_reach_the_trail() {
+async fn records_contain_no_values() {
     let fake = FakeAws::start().await.expect("starts");
     let user = Identity::user("111122223333", "ada");
     fake.add_identity(user.clone());

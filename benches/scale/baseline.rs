@@ -1,4 +1,4 @@
-//! The same writes as those of a cold start, by a plain client: what this API server takes for them alone.
+//! The writes of a cold start made by a plain client, to measure the API server alone.
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,21 +12,21 @@ use serde_json::json;
 
 use crate::{
     fleet::Fleet,
-    phase::{Phase, Row},
+    measurement::{Measurement, Row},
     support::World,
 };
 
-/// As many as the operator reconciles at a time.
+/// Number of concurrent reconciles of the operator.
 const CONCURRENCY: usize = 64;
 
-/// Writes everything.
+/// Creates the objects, and measures how long the writes for them take.
 pub async fn run() -> Result<Vec<Row>> {
     let mut world = Fleet::new(1000, 1).world().await?;
     let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
-    let phase = Phase::begin(&mut world, "raw").await?;
+    let measurement = Measurement::begin(&mut world, "raw").await?;
     let writes = stream::iter(&objects.items).map(|object| write(&world, object)).buffer_unordered(CONCURRENCY);
     writes.try_collect::<()>().await?;
-    Ok(vec![phase.end(&mut world).await?])
+    Ok(vec![measurement.end(&mut world).await?])
 }
 
 async fn write(world: &World, object: &SecureParameter) -> Result<()> {

@@ -1,22 +1,22 @@
-//! The parameters in the order in which AWS lists them.
+//! All parameters, in the order in which AWS lists them.
 
 use std::collections::BTreeMap;
 
 use super::parameter::Parameter;
 
-/// All parameters of all accounts and regions, found by ARN and kept level by level: what lies below `/a` comes
-/// directly after it, before `/a-b`.
+/// The parameters of all accounts and regions by ARN, sorted by level: parameters below `/a` follow it directly, before
+/// `/a-b`.
 #[derive(Default)]
-pub(in crate::fake_aws) struct Shelf {
+pub(in crate::fake_aws) struct ParameterIndex {
     places: BTreeMap<String, Parameter>,
 }
 
-/// A slash sorts after `-` and `.`; as the smallest character it keeps a hierarchy together.
+/// The sort key of a name. A slash becomes the smallest character, since it sorts after `-` and `.` otherwise.
 fn place(arn: &str) -> String {
     arn.replace('/', "\0")
 }
 
-impl Shelf {
+impl ParameterIndex {
     /// A parameter by its ARN.
     pub fn get(&self, arn: &str) -> Option<&Parameter> {
         self.places.get(&place(arn))
@@ -32,12 +32,12 @@ impl Shelf {
         self.places.insert(place(&parameter.arn), parameter);
     }
 
-    /// Takes a parameter away.
+    /// Removes a parameter.
     pub fn remove(&mut self, arn: &str) -> Option<Parameter> {
         self.places.remove(&place(arn))
     }
 
-    /// All parameters, each with its place in the order.
+    /// All parameters, each with its sort key.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Parameter)> {
         self.places.iter().map(|(place, parameter)| (place.as_str(), parameter))
     }
@@ -51,6 +51,6 @@ impl Shelf {
                 let rest = place.strip_prefix(&prefix)?;
                 Some((place, parameter, recursive || !rest.contains('\0')))
             })
-            .filter_map(|(place, parameter, wanted)| wanted.then_some((place, parameter)))
+            .filter_map(|(place, parameter, matches)| matches.then_some((place, parameter)))
     }
 }

@@ -1,0 +1,75 @@
+//! Control planes, fakes of AWS and operators that several tests share.
+//!
+//! The first test of a group starts them; they live until the test process ends, however it ends: their supervisors
+//! notice that and end them by process id (see `testbed::process`). Each test has its own namespace, parameters and
+//! stores.
+
+use std::{sync::Arc, thread};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use testbed::{control_plane::ControlPlane, fake_aws::FakeAws};
+use tokio::{
+    runtime::Builder,
+    sync::{OnceCell, oneshot},
+};
+
+use super::{Operator, definitions, store};
+
+/// Tests that share a control plane, a fake AWS and an operator.
+#[derive(Clone, Copy, Debug)]
+pub enum Group {
+    /// Reads that AWS denies or cannot do, for some parameters.
+    Failures,
+    /// Everything else, where AWS accepts every call.
+    Secrets,
+}
+
+/// The parts that the tests of a group share. They hold nothing that belongs to the runtime of one test.
+#[derive(Clone)]
+pub struct Shared {
+    /// The control plane, with our definitions and the store `default`.
+    pub plane: Arc<ControlPlane>,
+    /// The fake AWS.
+    pub aws: FakeAws,
+    /// The running operator.
+    pub operator: Arc<Operator>,
+}
+
+static FAILURES: OnceCell<Shared> = OnceCell::const_new();
+static SECRETS: OnceCell<Shared> = OnceCell::const_new();
+
+impl Shared {
+    /// The shared parts of this group. The first caller starts them, and the others wait.
+    pub async fn of(group: Group) -> Result<&'static Self> {
+        let cell = match group {
+            Group::Failures => &FAILURES,
+            Group::Secrets => &SECRETS,
+        };
+        cell.get_or_try_init(Self::start).await.with_context(|| format!("cannot start the shared group {group:?}"))
+    }
+
+    async fn start() -> Result<Self> {
+        let plane = ControlPlane::start_with_crds(&definitions()?).await?;
+        let aws = start_aws().await?;
+        plane.kubectl_stdin(["apply", "-f", "-"], &store("default", &json!({})).to_string()).await?;
+        let operator = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 1)?;
+        operator.ready().await?;
+        Ok(Self { plane: Arc::new(plane), aws, operator: Arc::new(operator) })
+    }
+}
+
+/// Starts a fake AWS on a runtime of its own, because the runtime of the test that starts it ends with that test.
+async fn start_aws() -> Result<FakeAws> {
+    let (sender, receiver) = oneshot::channel();
+    thread::Builder::new().name("shared-fake-aws".to_owned()).spawn(move || -> Result<()> {
+        Builder::new_current_thread().enable_all().build()?.block_on(async {
+            // If the receiver is gone, its test has failed, and nobody uses this fake.
+            if sender.send(FakeAws::start().await).is_ok() {
+                std::future::pending::<()>().await;
+            }
+        });
+        Ok(())
+    })?;
+    receiver.await.context("the thread of the fake AWS ended")?
+}
