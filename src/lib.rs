@@ -33,5 +33,3 @@ pub mod telemetry;
 
 mod aws;
 mod parameters;
-#[cfg(test)]
-mod random;

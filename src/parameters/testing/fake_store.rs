@@ -217,11 +217,11 @@ impl State {
 }
 
 impl AuditSink for FakeStore {
-    fn call(&self, _: &AuditRecord) {
+    fn record_call(&self, _: &AuditRecord) {
         self.state().audited += 1;
     }
 
-    fn write(&self, _: &SecretWrite) {}
+    fn record_write(&self, _: &SecretWrite) {}
 }
 
 fn selector(requested: &str) -> Option<&str> {

@@ -9,7 +9,10 @@ use tokio::{
 
 use crate::domain::{
     parameter::name::ParameterRef,
-    plan::{plan::Source, types::Plan},
+    plan::{
+        plan::plan_of_keys,
+        types::{Place, Plan, Source},
+    },
     schedule::decide::Purpose,
 };
 use crate::parameters::{
@@ -81,8 +84,11 @@ impl Harness {
 
 /// Returns a plan that reads these names.
 fn plan(names: &[ParameterRef]) -> Plan {
-    let keys = names.iter().enumerate().map(|(number, name)| (number.to_string(), Source::of(name.clone())));
-    Plan { keys: keys.collect(), ..Plan::default() }
+    let source = |(number, name): (usize, &ParameterRef)| {
+        let key = number.to_string();
+        (key.clone(), Source::of(Place::Data(key), name.clone()))
+    };
+    plan_of_keys(names.iter().enumerate().map(source))
 }
 
 async fn open(store: &FakeStore, quotas: &Quotas) -> (Arc<Reader<FakeStore>>, UnboundedReceiver<Subscriber>) {

@@ -8,11 +8,8 @@ use crate::{
     domain::{
         access::read_authority::ReadAuthority,
         audit::aws_error::AwsErrorKind,
-        parameter::{
-            name::ParameterRef,
-            path_query::{Path, PathQuery},
-        },
-        plan::types::{Lookups, Plan},
+        parameter::{name::ParameterRef, path_query::PathQuery},
+        plan::types::{Lookups, PathSource, Place, Plan, PlannedSource},
         schedule::decide::Purpose,
     },
     parameters::{
@@ -26,8 +23,10 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Returns a plan that reads everything below `/app`.
 fn plan() -> Plan {
-    let source = crate::api::PathSource { prefix: "/app".into(), ..Default::default() };
-    Plan { paths: vec![Path::new(0, &source, None).expect("a path")], ..Plan::default() }
+    let (filter, mapping) = Default::default();
+    let path = PathSource { place: Place::DataFrom(0), query: query(), filter, mapping, optional: false };
+    let lookups = Lookups { listings: [query()].into(), ..Lookups::default() };
+    Plan { sources: vec![PlannedSource::Path(path)], lookups, ..Plan::default() }
 }
 
 fn query() -> PathQuery {
@@ -38,7 +37,7 @@ fn query() -> PathQuery {
 fn watch(harness: &Harness, name: &str) {
     let options = WatchOptions { interval: Some(INTERVAL), revalidate: None, mode: ReadMode::Decrypt };
     let (plan, scope) = (plan(), scope());
-    let authority = ReadAuthority { scope: &scope, grant: None, namespace: "shop", store: "store" };
+    let authority = ReadAuthority { scope: &scope, prefix: "", grant: None, namespace: "shop", store: "store" };
     let known = harness.reader.cached_lookup(&plan.lookups());
     let complete =
         known.and_then(|known| plan.resolve(&known.found, &authority).ok().map(std::borrow::Cow::into_owned));
