@@ -44,7 +44,7 @@ use crate::{
         ownership::types::Claimant,
         parameter::{name::ParameterRef, selector::Selector},
         plan::{
-            plan::plan,
+            from_spec::plan,
             types::{Plan, Reads},
         },
         report::{

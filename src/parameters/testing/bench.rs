@@ -10,7 +10,7 @@ use crate::{
         audit::ObjectRef,
         parameter::{name::ParameterRef, scope::Scope, selector::Selector},
         plan::{
-            plan::plan_of_keys,
+            from_spec::plan_of_keys,
             types::{Place, Plan, Read, Reads, Source},
         },
         schedule::decide::Purpose,

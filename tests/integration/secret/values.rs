@@ -79,7 +79,7 @@ async fn keys_are_composed_by_templates() -> Result<()> {
     assert_eq!((world.aws.decrypts(), world.versions().await?), (0, before));
 
     for (what, template, words) in [
-        ("a mistake", "{{ PASSWORD ", "mistake"),
+        ("a mistake", "{{ PASSWORD ", "syntax error"),
         ("a filter that is none", "{{ PASSWORD | sha256 }}", "sha256"),
         ("a name that is none", "\n{{ NONE }}", "line 2 uses NONE"),
         ("a value that does not fit", "{{ PASSWORD | fromjson }}", "not JSON"),
