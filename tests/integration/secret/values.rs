@@ -81,7 +81,7 @@ async fn keys_are_composed_by_templates() -> Result<()> {
     for (what, template, words) in [
         ("a mistake", "{{ PASSWORD ", "syntax error"),
         ("a filter that is none", "{{ PASSWORD | sha256 }}", "sha256"),
-        ("a name that is none", "\n{{ NONE }}", "line 2 uses NONE"),
+        ("a name that is none", "\n{{ NONE }}", "line 2, uses NONE"),
         ("a value that does not fit", "{{ PASSWORD | fromjson }}", "not JSON"),
     ] {
         world.apply(&spec(&json!({"data": {"URL": template}}))).await?;
