@@ -29,7 +29,7 @@ use crate::{
     },
     domain::{
         access::read_authority::ReadAuthority,
-        plan::{plan::plan, types::Plan},
+        plan::{from_spec::plan, types::Plan},
         report::{
             attempt::{Attempt, Outcome},
             conclude::conclude,

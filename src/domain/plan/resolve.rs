@@ -98,7 +98,7 @@ mod tests {
                 revision::Metadata,
                 scope::Scope,
             },
-            plan::plan::plan,
+            plan::from_spec::plan,
         },
     };
 
@@ -153,11 +153,11 @@ mod tests {
 
     /// The keys of a plan, each with its parameter, in order.
     fn keys(plan: &Plan) -> Vec<(&str, String)> {
-        let key = |source| match source {
-            &PlannedSource::Key(ref key) => (key.key.as_str(), key.source.parameter_ref.to_string()),
-            _ => ("", String::new()),
-        };
-        plan.sources.iter().map(key).collect()
+        let keys = plan.sources.iter().map(|source| match source {
+            PlannedSource::Key(key) => (key.key.as_str(), key.source.parameter_ref.to_string()),
+            PlannedSource::Fields(_) | PlannedSource::Path(_) => ("", String::new()),
+        });
+        keys.collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::{
 use crate::domain::{
     parameter::name::ParameterRef,
     plan::{
-        plan::plan_of_keys,
+        from_spec::plan_of_keys,
         types::{Place, Plan, Source},
     },
     schedule::decide::Purpose,

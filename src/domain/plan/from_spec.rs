@@ -319,16 +319,16 @@ mod tests {
 
     #[test]
     fn the_shape_changes_with_the_fields_that_shape_the_secret() {
-        let plain = spec(&[entry("a", "/x")]);
+        let base = spec(&[entry("a", "/x")]);
         let shapes_of = |spec: &SecureParameterSpec| {
             let plan = plan(spec, None).expect("a plan");
             (plan.shape, plan.data_shape)
         };
-        let (shape, data_shape) = shapes_of(&plain);
-        let suspended = SecureParameterSpec { suspend: Some(true), ..plain.clone() };
+        let (shape, data_shape) = shapes_of(&base);
+        let suspended = SecureParameterSpec { suspend: Some(true), ..base.clone() };
         assert_eq!(shapes_of(&suspended), (shape, data_shape));
         let labels = [("team".to_owned(), "shop".to_owned())].into();
-        let labelled = SecureParameterSpec { target: Some(Target { labels, ..Target::default() }), ..plain.clone() };
+        let labelled = SecureParameterSpec { target: Some(Target { labels, ..Target::default() }), ..base.clone() };
         let labelled = shapes_of(&labelled);
         assert!(labelled.0 != shape && labelled.1 == data_shape);
         let template =
@@ -338,9 +338,9 @@ mod tests {
         let path = DataFromEntry { path: Some("/x".into()), include, ..DataFromEntry::default() };
         for other in [
             spec(&[entry("b", "/x")]),
-            SecureParameterSpec { key_conflicts: Some(KeyConflicts::LastWins), ..plain.clone() },
-            SecureParameterSpec { target: Some(templated), ..plain.clone() },
-            SecureParameterSpec { data_from: vec![path], ..plain.clone() },
+            SecureParameterSpec { key_conflicts: Some(KeyConflicts::LastWins), ..base.clone() },
+            SecureParameterSpec { target: Some(templated), ..base.clone() },
+            SecureParameterSpec { data_from: vec![path], ..base.clone() },
         ] {
             let other = shapes_of(&other);
             assert!(other.0 != shape && other.1 != data_shape);
