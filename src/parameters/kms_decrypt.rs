@@ -113,7 +113,7 @@ fn ciphertext(value: &SecretString) -> Option<Vec<u8>> {
 
 fn key_unavailable(parameter_ref: &ParameterRef, error: &AwsError) -> Fault {
     let message = format!(
-        "KMS cannot use the key for kmsDecrypt of parameter {parameter_ref} ({}); correct kmsDecrypt.keyId, or enable \
+        "KMS cannot use the key for kmsDecrypt of parameter {parameter_ref} ({}); correct kmsDecrypt.keyID, or enable \
          the key.",
         error.stable_message().trim_end_matches('.')
     );

@@ -42,14 +42,14 @@ async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
     let secret = world.secret_holds("moved", "second").await?;
     world.secret_gone("checkout").await?;
     world.merges_keys().await?;
-    let first_log = world.stop(operator)?;
+    let first_log = world.stop(&operator)?;
 
     world.plane.helm(arguments("upgrade", &[VALUES, &["--set=concurrency=3"]].concat())).await?;
     let operator = world.operator().await?;
     world.aws.put("/shop/password", "third");
     world.secret_holds("moved", "third").await?;
     world.restarts_workloads_if_enabled().await?;
-    let log = first_log + &world.stop(operator)?;
+    let log = first_log + &world.stop(&operator)?;
     ensure!(!log.contains("forbidden") && !log.contains("may not"), "a right is missing:\n{log}");
 
     world.plane.helm(["uninstall", RELEASE, "--namespace", NAMESPACE]).await?;
@@ -140,7 +140,7 @@ impl Installation {
     }
 
     /// Stops an operator as Kubernetes would. Returns its log.
-    fn stop(&self, operator: Operator) -> Result<String> {
+    fn stop(&self, operator: &Operator) -> Result<String> {
         operator.process().signal("TERM")?;
         let status = operator.process().wait(PATIENCE)?;
         let log = operator.log()?;

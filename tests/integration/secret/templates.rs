@@ -62,9 +62,9 @@ async fn template_errors_keep_the_secret_and_name_the_place() -> Result<()> {
     world.apply(&templated(&world, &json!({"data": {"URL": URL}, "mergePolicy": "Replace"}))).await?;
     world.wait_for_secret("checkout", &[COMPOSED]).await?;
     for (what, template, words) in [
-        ("a syntax error", "{{ PASSWORD ", "mistake"),
+        ("a syntax error", "{{ PASSWORD ", "syntax error"),
         ("an unknown filter", "{{ PASSWORD | sha256 }}", "sha256"),
-        ("an unknown name", "\n{{ NONE }}", "line 2 uses NONE"),
+        ("an unknown name", "\n{{ NONE }}", "line 2, uses NONE"),
         ("a value that does not fit", "{{ PASSWORD | fromjson }}", "not JSON"),
     ] {
         world.apply(&templated(&world, &json!({"data": {"URL": template}}))).await?;

@@ -71,6 +71,11 @@ struct Sealed {
     ciphertext: String,
 }
 
+/// A spec that decrypts the ciphertext.
+fn right() -> Value {
+    json!({"encryptionContext": {"app": "shop"}})
+}
+
 impl Sealed {
     /// Starts with this namespace, which also names the store, the key's alias and the object.
     async fn start(name: &str) -> Result<Self> {
@@ -80,16 +85,11 @@ impl Sealed {
         let ciphertext = world.aws.encrypt(&key, &[("app", "shop")], &[0xff, 0x00]);
         world.aws.put(&world.path("sealed"), &ciphertext);
         let sealed = Self { world, key, ciphertext };
-        sealed.apply(&sealed.right()).await?;
+        sealed.apply(&right()).await?;
         sealed.world.synced(name).await?;
         let data = sealed.data().await?.context("data")?;
         assert_eq!(data["K"], ByteString(vec![0xff, 0x00]), "values may be binary");
         Ok(sealed)
-    }
-
-    /// A spec that decrypts the value.
-    fn right(&self) -> Value {
-        json!({"encryptionContext": {"app": "shop"}})
     }
 
     fn name(&self) -> &str {
@@ -141,7 +141,7 @@ async fn a_wrong_context_or_key_id_keeps_the_secret() -> Result<()> {
         let decrypts = sealed.decrypts()?;
         sealed.apply(&kms_decrypt).await?;
         sealed.fails(reason, &[words]).await.context(what)?;
-        sealed.apply(&sealed.right()).await?;
+        sealed.apply(&right()).await?;
         sealed.world.synced(sealed.name()).await?;
         assert_eq!(sealed.decrypts()?, decrypts + 2, "{what}: one call for each spec");
     }
