@@ -113,7 +113,7 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// `StoreNotReady` for a rule that cannot be read.
     pub(super) fn grant(&self, connection: &StoreConnection) -> Result<Option<Grant>, Fault> {
-        let namespace = self.policy_namespace.as_ref().cloned().unwrap_or_default();
+        let namespace = self.policy_namespace.clone().unwrap_or_default();
         connection.grant(&namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))
     }
 
@@ -217,7 +217,7 @@ impl ReadContext<'_> {
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
         let subscriber = (self.inputs.namespace.clone(), self.inputs.name.clone());
         let object = self.inputs.audit_reference();
-        subscriptions.watch(&self.connection.reader, subscriber, &object, plan, terms, probe, known);
+        subscriptions.watch(&self.connection.reader, &subscriber, &object, plan, terms, probe, known);
     }
 
     /// The plan, as complete as the informer's cache makes it.

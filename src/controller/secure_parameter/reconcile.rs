@@ -102,7 +102,7 @@ async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt
 
 async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> Result<Attempt, Attempt> {
     let inputs = read.inputs;
-    let (purpose, absence) = match decide(&inputs.facts(plan, secret)) {
+    let (purpose, absence) = match decide(inputs.facts(plan, secret)) {
         Decision::Compare => compare_versions(read, plan).await?,
         Decision::Read(purpose) => (purpose, inputs.state.absence.clone()),
     };

@@ -18,9 +18,9 @@ pub(crate) struct ObjectStates {
 impl ObjectStates {
     /// Returns what is remembered of an object. One that is not remembered is restored from `status`, which the cache shows.
     pub(crate) fn get(&self, uid: &str, status: Option<&SecureParameterStatus>, now: Uptime) -> ObjectState {
-        let states = self.states.lock();
+        let all = self.states.lock();
         let reported = || status.filter(|status| status.is_reported()).cloned().unwrap_or_default();
-        states.get(uid).cloned().unwrap_or_else(|| ObjectState::from_status(reported(), now))
+        all.get(uid).cloned().unwrap_or_else(|| ObjectState::from_status(reported(), now))
     }
 
     /// Remembers.
@@ -35,8 +35,8 @@ impl ObjectStates {
 
     /// Reports whether the object shows another status than the one last written.
     pub(crate) fn contradicts(&self, object: &SecureParameter) -> bool {
-        let states = self.states.lock();
-        let state = object.metadata.uid.as_ref().and_then(|uid| states.get(uid));
+        let all = self.states.lock();
+        let state = object.metadata.uid.as_ref().and_then(|uid| all.get(uid));
         state.is_some_and(|state| state.is_contradicted_by(object))
     }
 

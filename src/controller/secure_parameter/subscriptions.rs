@@ -30,7 +30,7 @@ impl Subscriptions {
     pub(crate) fn watch(
         &self,
         reader: &StoreReader,
-        subscriber: Subscriber,
+        subscriber: &Subscriber,
         object: &ObjectRef,
         plan: &Plan,
         terms: WatchOptions,
@@ -46,7 +46,7 @@ impl Subscriptions {
             }
             None => true,
         };
-        reader.watch(&subscriber, object, plan, terms, probe);
+        reader.watch(subscriber, object, plan, terms, probe);
         // Names below a path are known only once it was listed.
         if is_new || plan.has_paths() {
             restore_keys(reader, &plan.reads(), known);

@@ -88,7 +88,7 @@ impl Purpose {
 }
 
 /// Decides what to read. Where several rules apply, the first one is what a user would name as the cause.
-pub const fn decide(facts: &Facts) -> Decision {
+pub const fn decide(facts: Facts) -> Decision {
     let purpose = if !facts.synced_before {
         Purpose::FirstSync
     } else if facts.sync_requested {
@@ -130,7 +130,7 @@ mod tests {
             (Facts { secret: SecretState::Drifted, ..HEALTHY }, Decision::Read(Purpose::SecretDrifted)),
             (Facts { failing: true, ..HEALTHY }, Decision::Read(Purpose::Retry)),
         ] {
-            assert_eq!(decide(&facts), expected, "{facts:?}");
+            assert_eq!(decide(facts), expected, "{facts:?}");
         }
     }
 }

@@ -48,11 +48,11 @@ mod tests {
 
     #[test]
     fn a_failed_read_waits_for_its_time_or_for_a_change() {
-        let hold = Hold::new(7, 100 * SECOND, 60 * SECOND, Reason::AccessDenied);
+        let hold = Hold::new(7, SECOND * 100, SECOND * 60 + TIMER_SLACK, Reason::AccessDenied);
         for (changed_at, now, wait) in [
-            (None, 100, Some(60 * SECOND - TIMER_SLACK)),
-            (Some(90), 130, Some(30 * SECOND - TIMER_SLACK)),
-            (Some(100), 130, Some(30 * SECOND - TIMER_SLACK)),
+            (None, 100, Some(SECOND * 60)),
+            (Some(90), 130, Some(SECOND * 30)),
+            (Some(100), 130, Some(SECOND * 30)),
             (Some(101), 130, None),
             (None, 160, None),
             (None, 500, None),

@@ -43,7 +43,9 @@ mod tests {
 
     fn after(milliseconds: &[u64]) -> RepairLimit {
         let mut limit = RepairLimit::default();
-        milliseconds.iter().for_each(|at| limit.record(Duration::from_millis(*at)));
+        for at in milliseconds {
+            limit.record(Duration::from_millis(*at));
+        }
         limit
     }
 

@@ -26,7 +26,7 @@ use crate::{
         },
         schedule::{
             decide::Purpose,
-            object_state::{ObjectState, Shape},
+            object_state::{FallbackReasons, ObjectState, Shape},
         },
     },
 };
@@ -68,7 +68,7 @@ pub fn parameter() -> ParameterRef {
 pub fn parameters() -> ObservedParameters {
     let metadata = Metadata { arn: parameter().arn, version: 3, type_: "SecureString".into(), ..Metadata::default() };
     let versions = Versions::from([(parameter(), Some(metadata))]);
-    ObservedParameters { versions, fallbacks: Some(Default::default()), ..ObservedParameters::default() }
+    ObservedParameters { versions, fallbacks: Some(FallbackReasons::default()), ..ObservedParameters::default() }
 }
 
 /// A write that left the Secret at this resource version.
