@@ -66,7 +66,7 @@ pub(super) async fn fetch<'p>(
     let (plan, interim) = look_up(read, plan, purpose, &mut absence).await?;
     read.watch(&plan, interval, false);
     let paths = path_count(read, &plan, plan.reads().len());
-    if absence.awaits_second_listing(paths, read.inputs.uptime) {
+    if absence.needs_second_listing(paths, read.inputs.uptime) {
         return Err(confirm_later(Vec::new(), absence, interim));
     }
     let (reading, accesses, interim) = read_values(read, &plan, purpose, interim).await;
@@ -199,7 +199,7 @@ impl<'p> Fetched<'p> {
         }
         let was_synced = inputs.state.status.source_revision().is_some();
         // A Secret that does not exist has no key to lose.
-        Ok(secret != SecretState::Missing && self.absence.awaits_confirmation(versions, was_synced))
+        Ok(secret != SecretState::Missing && self.absence.needs_confirmation(versions, was_synced))
     }
 
     /// The attempt, if it fails after the read.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use kube::{ResourceExt, runtime::controller::Action};
 
 use crate::controller::secure_parameter::{
-    apply::{SecretWriter, write_failed},
     inputs::Inputs,
     merge::withdraw_keys,
     publish::create_event,
+    writer::{SecretWriter, write_failed},
 };
 use crate::{
     api::{

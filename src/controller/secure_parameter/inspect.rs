@@ -1,6 +1,6 @@
 //! Looks at the Secret that was last written.
 
-use crate::controller::secure_parameter::{apply::write_failed, inputs::Inputs};
+use crate::controller::secure_parameter::{inputs::Inputs, writer::write_failed};
 use crate::{
     controller::context::Context,
     domain::{

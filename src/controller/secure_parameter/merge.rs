@@ -1,9 +1,9 @@
 //! Keys in a Secret that others made: put there, and taken back when the object goes.
 
 use crate::controller::secure_parameter::{
-    apply::{SecretWriter, WritePrecondition, write_failed},
     finalize::set_finalizer,
     inputs::Inputs,
+    writer::{SecretWriter, WritePrecondition, write_failed},
 };
 use crate::{
     api::{Reason, ReclaimPolicy, names::merge_manager},

@@ -8,11 +8,13 @@ mod finalize;
 mod inputs;
 mod inspect;
 mod merge;
+mod precondition;
 mod publish;
 mod reconcile;
 mod rollout;
 pub(crate) mod state;
 pub(crate) mod subscriptions;
 mod versions;
+mod writer;
 
 pub(crate) use reconcile::reconcile;

@@ -12,14 +12,16 @@ use std::sync::Arc;
 use kube::{ResourceExt, runtime::controller::Action};
 
 use crate::controller::secure_parameter::{
-    apply::{SecretWriter, write_precondition},
+    apply::write_secret,
     fetch::fetch,
     finalize::{finalize, remove_stale_finalizer},
     inputs::{Inputs, ReadContext},
     inspect::inspect_secret,
+    precondition::write_precondition,
     publish::publish,
     rollout::restart_if_due,
     versions::{check_hold, compare_versions},
+    writer::SecretWriter,
 };
 use crate::{
     api::{DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter},
@@ -117,7 +119,7 @@ async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> R
     };
     let writer = SecretWriter::new(inputs, read.context, purpose, &fetched.accesses);
     let (keys, keys_by_parameter) = (rendered.data.len(), rendered.keys_by_parameter);
-    match writer.write(rendered.data, &precondition).await {
+    match write_secret(&writer, rendered.data, &precondition).await {
         Ok(metadata) => Ok(fetched.written(read, purpose, metadata, keys, keys_by_parameter)),
         Err(fault) => Err(fetched.failed(fault, read.basis())),
     }

@@ -73,7 +73,7 @@ impl Absence {
 
     /// Reports whether the paths have to be listed a second time before their answer counts: parameters went while the
     /// operator did not run.
-    pub fn awaits_second_listing(&mut self, count: PathCount, now: Uptime) -> bool {
+    pub fn needs_second_listing(&mut self, count: PathCount, now: Uptime) -> bool {
         let has_fewer = count.before.is_some_and(|before| count.now < before);
         if self.listing == SecondListing::NotNeeded && count.has_paths && count.is_first && has_fewer {
             self.listing = SecondListing::Due(now + CONFIRM_AFTER);
@@ -109,7 +109,7 @@ impl Absence {
 
     /// Reports whether optional parameters are missing that were not missing at the last look, so that a second look has
     /// to confirm it. An object that was never synced has no key to lose.
-    pub fn awaits_confirmation(&mut self, versions: &Versions, was_synced: bool) -> bool {
+    pub fn needs_confirmation(&mut self, versions: &Versions, was_synced: bool) -> bool {
         let missing = missing(versions);
         let is_new = !missing.is_subset(&self.missing);
         self.missing = missing;
@@ -153,11 +153,11 @@ mod tests {
             (true, true, false),
             (false, true, true),
         ] {
-            assert_eq!(absence.awaits_confirmation(&versions(&[("/a", exists)]), was_synced), expected);
+            assert_eq!(absence.needs_confirmation(&versions(&[("/a", exists)]), was_synced), expected);
         }
         let mut settled = Absence::settled(&versions(&[("/a", false)]));
-        assert!(!settled.awaits_confirmation(&versions(&[("/a", false)]), true), "known to be absent");
-        assert!(settled.awaits_confirmation(&versions(&[("/a", false), ("/b", false)]), true), "another one");
+        assert!(!settled.needs_confirmation(&versions(&[("/a", false)]), true), "known to be absent");
+        assert!(settled.needs_confirmation(&versions(&[("/a", false), ("/b", false)]), true), "another one");
     }
 
     #[test]
@@ -170,15 +170,15 @@ mod tests {
             (PathCount { has_paths: false, ..count }, false),
             (PathCount { is_first: false, ..count }, false),
         ] {
-            assert_eq!(Absence::default().awaits_second_listing(count, NOW), expected, "{count:?}");
+            assert_eq!(Absence::default().needs_second_listing(count, NOW), expected, "{count:?}");
         }
         let mut absence = Absence::default();
-        assert!(absence.awaits_second_listing(count, NOW));
+        assert!(absence.needs_second_listing(count, NOW));
         assert!(!absence.is_listing_due(NOW) && absence.is_listing_due(LATER));
         absence.record_listing();
-        assert!(!absence.awaits_second_listing(count, LATER), "the second listing counts");
+        assert!(!absence.needs_second_listing(count, LATER), "the second listing counts");
         absence.record_failed_listing();
-        assert!(absence.awaits_second_listing(count, LATER), "a failed one does not");
+        assert!(absence.needs_second_listing(count, LATER), "a failed one does not");
     }
 
     #[test]

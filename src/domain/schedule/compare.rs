@@ -45,8 +45,8 @@ pub fn compare(sides: &Sides<'_>, absence: &mut Absence, now: Uptime) -> Result<
         return Ok(Comparison::Same);
     }
     let is_unconfirmed = absence.contradicts_listing(sides.reads, sides.versions, now)?
-        || absence.awaits_second_listing(sides.paths, now)
-        || absence.awaits_confirmation(sides.versions, sides.recorded.is_some());
+        || absence.needs_second_listing(sides.paths, now)
+        || absence.needs_confirmation(sides.versions, sides.recorded.is_some());
     Ok(if is_unconfirmed { Comparison::Unconfirmed } else { Comparison::Changed })
 }
 

@@ -106,7 +106,7 @@ async fn a_missing_version_is_not_reported_as_a_missing_parameter() -> Result<()
     joins(world, &recorded(world, "early", "VersionNotFound", &[]).await?)?;
 
     let asked = calls(world, "early")?;
-    let base = json!({"from": "Names", "names": ["/versions/young"], "withDecryption": false});
+    let base = json!({"names": ["/versions/young"], "withDecryption": false});
     let read_again = asked.iter().any(|call| call["cloudtrail"]["requestParameters"] == base);
     assert!(read_again, "the base name was not read: {asked:?}");
     let own = asked.iter().flat_map(outcomes).filter(|(name, _)| *name == "/versions/young");

@@ -55,9 +55,9 @@ pub fn product(texts: Vec<(String, String)>) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (path, text) in texts {
         let module = module(&path);
-        let (code, tests) = without_tests(&without_comments(&text));
+        let (product_code, tests) = without_tests(&without_comments(&text));
         test_modules.extend(tests.into_iter().map(|test| [module.as_slice(), &[test]].concat()));
-        files.push(SourceFile { path, module, code });
+        files.push(SourceFile { path, module, code: product_code });
     }
     let is_test = |module: &[String]| (0..=module.len()).any(|length| test_modules.contains(&module[..length]));
     files.retain(|file| !is_test(&file.module));
