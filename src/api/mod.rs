@@ -7,6 +7,8 @@ mod crds;
 mod data;
 mod interval;
 mod key_mapping;
+#[cfg(test)]
+pub(crate) mod kstatus;
 mod label_selector;
 pub mod names;
 mod reason;
@@ -20,7 +22,7 @@ mod store_ref;
 mod target;
 pub mod time;
 
-pub use condition::{Condition, ConditionStatus, ConditionType, Conditions, check_kstatus};
+pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use crds::{crds, to_yaml};
 pub use data::{DataEntry, DataFromEntry, Decode, Format, KmsDecrypt, ValueOptions};
 pub use interval::Interval;

@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
 use super::{
-    finalize::{delete_previous_target, set_finalizer},
+    finalize::delete_previous_target,
+    finalizer::set_finalizer,
     inputs::Inputs,
     merge::{put_keys, withdraw_merged},
     precondition::judge_existing,

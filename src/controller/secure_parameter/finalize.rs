@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::runtime::controller::Action;
 
 use crate::controller::secure_parameter::{
+    finalizer::has_finalizer,
     inputs::Inputs,
     merge::withdraw_keys,
     publish::create_event,
     writer::{SecretWriter, write_failed},
 };
 use crate::{
-    api::{
-        Reason, ReclaimPolicy,
-        names::{FIELD_MANAGER, MERGE_FINALIZER},
-    },
+    api::{Reason, ReclaimPolicy, names::FIELD_MANAGER},
     controller::{context::Context, observed::Reconciled},
     domain::{Fault, report::event},
     kubernetes::secrets::errors::SecretError,
@@ -69,35 +67,6 @@ async fn report_failure(inputs: &Inputs<'_>, context: &Context, secret: &str, er
     create_event(inputs, context, event, k8s_openapi::jiff::Timestamp::now()).await;
 }
 
-/// Removes a finalizer that the object does not need any more, whatever else is wrong with it.
-pub(super) async fn remove_stale_finalizer(inputs: &Inputs<'_>, context: &Context) {
-    let spec = &inputs.object.spec;
-    let keeps_keys = spec.merges() && spec.reclaim_policy() == ReclaimPolicy::Retain;
-    if keeps_keys && let Err(fault) = set_finalizer(inputs, context).await {
-        tracing::warn!(namespace = inputs.namespace, name = inputs.name, reason = %fault.reason, "{}", fault.message);
-    }
-}
-
-/// Sets the finalizer of an object whose keys have to be taken back when it is deleted, and removes it from all others.
-pub(super) async fn set_finalizer(inputs: &Inputs<'_>, context: &Context) -> Result<(), Fault> {
-    let spec = &inputs.object.spec;
-    let is_needed = spec.merges() && spec.reclaim_policy() == ReclaimPolicy::Delete;
-    if has_finalizer(inputs) == is_needed {
-        return Ok(());
-    }
-    let problem = match context.finalizers.set(inputs.object, is_needed).await {
-        Ok(true) => return Ok(()),
-        // Nobody would take the keys back.
-        Ok(false) => "it was deleted".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let message = format!(
-        "The finalizer of SecureParameter {} could not be set ({problem}); the operator tries again.",
-        inputs.name
-    );
-    Err(Fault::new(Reason::SecretWriteFailed, message))
-}
-
 /// Deletes the Secret under the previous name of the target, or releases it where it is to be retained.
 pub(super) async fn delete_previous_target(writer: &SecretWriter<'_>) -> Result<(), Fault> {
     let (inputs, secrets) = (writer.inputs, &writer.context.secrets);
@@ -126,8 +95,4 @@ pub(super) async fn delete_previous_target(writer: &SecretWriter<'_>) -> Result<
     };
     writer.audit(verb, &previous.name, None);
     Ok(())
-}
-
-fn has_finalizer(inputs: &Inputs<'_>) -> bool {
-    inputs.object.finalizers().iter().any(|finalizer| finalizer == MERGE_FINALIZER)
 }

@@ -1,7 +1,7 @@
 //! Keys in a Secret that others made: put there, and taken back when the object goes.
 
 use crate::controller::secure_parameter::{
-    finalize::set_finalizer,
+    finalizer::set_finalizer,
     inputs::Inputs,
     writer::{SecretWriter, WritePrecondition, write_failed},
 };

@@ -5,6 +5,7 @@
 mod apply;
 mod fetch;
 mod finalize;
+mod finalizer;
 mod inputs;
 mod inspect;
 mod merge;

@@ -14,7 +14,8 @@ use kube::{ResourceExt, runtime::controller::Action};
 use crate::controller::secure_parameter::{
     apply::write_secret,
     fetch::fetch,
-    finalize::{finalize, remove_stale_finalizer},
+    finalize::finalize,
+    finalizer::remove_stale_finalizer,
     inputs::{Inputs, ReadContext},
     inspect::inspect_secret,
     precondition::write_precondition,

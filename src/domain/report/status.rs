@@ -256,7 +256,7 @@ fn fallbacks(parameters: &ObservedParameters, previous: Option<&Condition>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{StoreKind, check_kstatus};
+    use crate::api::{StoreKind, kstatus::check_kstatus};
 
     const MINUTE: Duration = Duration::from_secs(60);
 

@@ -55,8 +55,8 @@ pub fn product(texts: Vec<(String, String)>) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (path, text) in texts {
         let module = module(&path);
-        let (product_code, tests) = without_tests(&without_comments(&text));
-        test_modules.extend(tests.into_iter().map(|test| [module.as_slice(), &[test]].concat()));
+        let (product_code, modules) = without_tests(&without_comments(&text));
+        test_modules.extend(modules.into_iter().map(|name| [module.as_slice(), &[name]].concat()));
         files.push(SourceFile { path, module, code: product_code });
     }
     let is_test = |module: &[String]| (0..=module.len()).any(|length| test_modules.contains(&module[..length]));
