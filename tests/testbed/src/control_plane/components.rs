@@ -18,7 +18,7 @@ const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,ser
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// One program of a control plane with its arguments.
-pub struct Component {
+pub(super) struct Component {
     name: &'static str,
     arguments: Vec<String>,
     log: PathBuf,
@@ -27,7 +27,7 @@ pub struct Component {
 
 impl Component {
     /// etcd, on `port`. It ends last and removes the folder of the control plane.
-    pub fn etcd(files: &Files, port: u16) -> Self {
+    pub(super) fn etcd(files: &Files, port: u16) -> Self {
         let url = format!("http://127.0.0.1:{port}");
         let arguments = [
             flag("data-dir", files.folder.join("etcd").display()),
@@ -45,7 +45,7 @@ impl Component {
     }
 
     /// The API server, on `port`, with etcd on `etcd_port`.
-    pub fn apiserver(files: &Files, etcd_port: u16, port: u16) -> Self {
+    pub(super) fn apiserver(files: &Files, etcd_port: u16, port: u16) -> Self {
         let arguments = [
             flag("etcd-servers", format_args!("http://127.0.0.1:{etcd_port}")),
             flag("bind-address", "127.0.0.1"),
@@ -67,7 +67,7 @@ impl Component {
     }
 
     /// The controllers.
-    pub fn controller_manager(files: &Files) -> Self {
+    pub(super) fn controller_manager(files: &Files) -> Self {
         let arguments = [
             flag("kubeconfig", files.controller_manager_kubeconfig.display()),
             flag("controllers", CONTROLLERS),
@@ -91,7 +91,7 @@ impl Component {
     }
 
     /// Starts the component from its program file.
-    pub fn start(self, program: &Path) -> Result<Process> {
+    pub(super) fn start(self, program: &Path) -> Result<Process> {
         let mut command = Command::new(program);
         command.args(&self.arguments);
         Process::start_with(self.name, &command, &self.log, &self.options)

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 /// Paths and secrets of one control plane. All files are in `folder`.
 #[derive(Debug)]
-pub struct Files {
+pub(super) struct Files {
     pub folder: PathBuf,
     pub ca: PathBuf,
     pub ca_pem: String,
@@ -36,7 +36,7 @@ pub struct Files {
 
 impl Files {
     /// Writes all files of a control plane that will serve at `url`.
-    pub fn create(folder: &Path, url: &str) -> Result<Self> {
+    pub(super) fn create(folder: &Path, url: &str) -> Result<Self> {
         let (admin_token, manager_token) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
         let authority = Authority::new()?;
         let files = Self {
@@ -70,7 +70,7 @@ impl Files {
     }
 
     /// Writes a kubeconfig with the bearer token `token`.
-    pub fn write_kubeconfig(&self, url: &str, token: &str, path: &Path) -> Result<()> {
+    pub(super) fn write_kubeconfig(&self, url: &str, token: &str, path: &Path) -> Result<()> {
         // JSON is valid YAML and needs no further quoting.
         let kubeconfig = json!({
             "apiVersion": "v1",
@@ -84,7 +84,7 @@ impl Files {
     }
 
     /// A client with the bearer token `token`.
-    pub async fn client(&self, url: &str, token: &str) -> Result<Client> {
+    pub(super) async fn client(&self, url: &str, token: &str) -> Result<Client> {
         let kubeconfig: Kubeconfig = serde_json::from_value(json!({
             "current-context": "testbed",
             "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "testbed"}}],

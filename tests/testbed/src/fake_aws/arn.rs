@@ -41,7 +41,7 @@ pub(super) struct Arn<'a> {
 
 impl<'a> Arn<'a> {
     /// Splits at the first five colons; the resource may contain more.
-    pub fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         match parts[..] {
             ["arn", _, service, region, account, resource] => Some(Self { service, region, account, resource }),

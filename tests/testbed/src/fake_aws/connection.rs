@@ -32,12 +32,12 @@ impl Peer {
     }
 
     /// Closes the connection in order.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.state.store(CLOSED, Ordering::Release);
     }
 
     /// Closes the connection with a TCP reset.
-    pub fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.state.store(RESET, Ordering::Release);
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct CipherKey(RandomizedNonceKey);
 
 impl CipherKey {
     /// A fresh random key.
-    pub fn random() -> Self {
+    pub(super) fn random() -> Self {
         Self::from_bytes(&random_bytes())
     }
 
@@ -33,7 +33,7 @@ impl CipherKey {
     }
 
     /// Encrypts. Returns nonce, ciphertext and tag, concatenated.
-    pub fn seal(&self, additional: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    pub(super) fn seal(&self, additional: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let mut bytes = plaintext.to_vec();
         let nonce = self.0.seal_in_place_append_tag(Aad::from(additional), &mut bytes);
         let nonce = nonce.expect("sealing fails only without memory");
@@ -41,7 +41,7 @@ impl CipherKey {
     }
 
     /// Decrypts a result of [`Self::seal`].
-    pub fn open(&self, additional: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Broken> {
+    pub(super) fn open(&self, additional: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Broken> {
         let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(Broken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Broken)?;
         let mut bytes = ciphertext.to_vec();
@@ -50,7 +50,7 @@ impl CipherKey {
     }
 
     /// A KMS ciphertext blob that names its key.
-    pub fn encrypt(&self, key_arn: &str, context: &EncryptionContext, plaintext: &[u8]) -> Vec<u8> {
+    pub(super) fn encrypt(&self, key_arn: &str, context: &EncryptionContext, plaintext: &[u8]) -> Vec<u8> {
         let mut blob = KMS_OPENING.to_vec();
         push_short(&mut blob, key_arn.as_bytes());
         let sealed = self.seal(&additional_data(key_arn, context), plaintext);
@@ -59,7 +59,7 @@ impl CipherKey {
     }
 
     /// Decrypts a blob that [`key_of`] attributes to this key.
-    pub fn decrypt(&self, blob: &[u8], context: &EncryptionContext) -> Result<Vec<u8>, Broken> {
+    pub(super) fn decrypt(&self, blob: &[u8], context: &EncryptionContext) -> Result<Vec<u8>, Broken> {
         let (key_arn, sealed) = split_blob(blob)?;
         self.open(&additional_data(key_arn, context), sealed)
     }

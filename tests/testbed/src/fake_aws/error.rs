@@ -13,23 +13,23 @@ pub(super) struct AwsError {
 
 impl AwsError {
     /// A client error, with HTTP status 400.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), status: 400 }
     }
 
     /// The same error under another HTTP status.
-    pub fn with_status(mut self, status: u16) -> Self {
+    pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
     /// The input is not valid.
-    pub fn validation(message: impl Into<String>) -> Self {
+    pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::new("ValidationException", message)
     }
 
     /// The input violates a constraint of the service model.
-    pub fn constraint(value: &str, field: &str, constraint: &str) -> Self {
+    pub(super) fn constraint(value: &str, field: &str, constraint: &str) -> Self {
         Self::validation(format!(
             "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"
         ))

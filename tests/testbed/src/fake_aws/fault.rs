@@ -38,17 +38,17 @@ pub(super) struct Faults {
 impl Faults {
     /// Plans that after `passing` more calls of the operation, the next `count` fail. `*` means any operation, and
     /// `usize::MAX` means until the faults are cleared.
-    pub fn plan(&mut self, operation: &str, passing: usize, fault: Fault, count: usize) {
+    pub(super) fn plan(&mut self, operation: &str, passing: usize, fault: Fault, count: usize) {
         self.planned.push(Planned { operation: operation.to_owned(), fault, passing, left: count });
     }
 
     /// Removes all faults.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.planned.clear();
     }
 
     /// The fault of this call, if one is due.
-    pub fn take(&mut self, operation: &str) -> Option<Fault> {
+    pub(super) fn take(&mut self, operation: &str) -> Option<Fault> {
         // KMS calls of SSM have a prefix. They do not match `*`, which means calls on the wire.
         let meets = |planned: &Planned| {
             planned.operation == operation || (planned.operation == "*" && !operation.contains(':'))

@@ -105,7 +105,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Denies the action on the resource to principals whose ARN matches; all three are globs.
-    pub fn deny(&mut self, principal: &str, action: &str, resource: &str) -> RuleId {
+    pub(super) fn deny(&mut self, principal: &str, action: &str, resource: &str) -> RuleId {
         self.next += 1;
         let id = RuleId(self.next);
         let [principal, action, resource] = [principal, action, resource].map(str::to_owned);
@@ -114,13 +114,19 @@ impl Rules {
     }
 
     /// Removes a denial.
-    pub fn undeny(&mut self, id: RuleId) {
+    pub(super) fn undeny(&mut self, id: RuleId) {
         self.denials.remove(&id);
     }
 
     /// Allows the call, or returns the error of AWS. With `granted_elsewhere`, the resource's own policy allows the call, so
     /// that only an explicit denial refuses it.
-    pub fn authorize(&self, who: &Identity, action: &str, resource: &str, granted_elsewhere: bool) -> Outcome<()> {
+    pub(super) fn authorize(
+        &self,
+        who: &Identity,
+        action: &str,
+        resource: &str,
+        granted_elsewhere: bool,
+    ) -> Outcome<()> {
         let because = |why: &str| {
             AwsError::new(
                 "AccessDeniedException",

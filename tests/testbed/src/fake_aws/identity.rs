@@ -159,25 +159,25 @@ pub(super) enum Standing {
 
 impl Identities {
     /// Accepts these credentials from now on.
-    pub fn add(&mut self, identity: Identity) {
+    pub(super) fn add(&mut self, identity: Identity) {
         let key = identity.access_key_id.clone();
         self.by_key.insert(key, Known { identity: Arc::new(identity), expired: false });
     }
 
     /// Makes the credentials expire.
-    pub fn expire(&mut self, access_key_id: &str) {
+    pub(super) fn expire(&mut self, access_key_id: &str) {
         if let Some(known) = self.by_key.get_mut(access_key_id) {
             known.expired = true;
         }
     }
 
     /// Removes the credentials, as deleting an access key does.
-    pub fn remove(&mut self, access_key_id: &str) {
+    pub(super) fn remove(&mut self, access_key_id: &str) {
         self.by_key.remove(access_key_id);
     }
 
     /// Finds an access key.
-    pub fn standing(&self, access_key_id: &str, now_ms: i64) -> Standing {
+    pub(super) fn standing(&self, access_key_id: &str, now_ms: i64) -> Standing {
         let Some(known) = self.by_key.get(access_key_id) else {
             return Standing::Unknown;
         };

@@ -52,14 +52,14 @@ pub(super) struct Quotas {
 
 impl Quotas {
     /// Sets the quota, with full buckets, or removes it.
-    pub fn set(&mut self, quota: Option<Quota>) {
+    pub(super) fn set(&mut self, quota: Option<Quota>) {
         self.quota = quota;
         self.buckets.clear();
     }
 
     /// Takes a token if the operation needs one. Returns false if the call is throttled. A bucket holds the tokens of one
     /// second.
-    pub fn admit(&mut self, account: &str, region: &str, operation: &str, now: Instant) -> bool {
+    pub(super) fn admit(&mut self, account: &str, region: &str, operation: &str, now: Instant) -> bool {
         let (Some(quota), Some(category)) = (self.quota, category(operation)) else {
             return true;
         };

@@ -53,37 +53,37 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Counts a request on the wire, whatever its result.
-    pub fn count_call(&mut self, operation: &str) {
+    pub(super) fn count_call(&mut self, operation: &str) {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
     }
 
     /// Counts a successful KMS decryption.
-    pub fn count_decrypt(&mut self) {
+    pub(super) fn count_decrypt(&mut self) {
         self.decrypts += 1;
     }
 
     /// Requests of this operation so far.
-    pub fn calls(&self, operation: &str) -> usize {
+    pub(super) fn calls(&self, operation: &str) -> usize {
         self.calls.get(operation).copied().unwrap_or_default()
     }
 
     /// Successful KMS decryptions so far.
-    pub fn decrypts(&self) -> usize {
+    pub(super) fn decrypts(&self) -> usize {
         self.decrypts
     }
 
     /// The records so far, oldest first.
-    pub fn records(&self) -> &[Value] {
+    pub(super) fn records(&self) -> &[Value] {
         &self.records
     }
 
     /// Removes all records and sets the counters to zero.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// Adds a record, unless the test itself makes the call.
-    pub fn record(&mut self, context: &Context, event: Event, error: Option<&AwsError>, via: Via<'_>) {
+    pub(super) fn record(&mut self, context: &Context, event: Event, error: Option<&AwsError>, via: Via<'_>) {
         if context.is_test {
             return;
         }

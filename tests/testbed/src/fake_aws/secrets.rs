@@ -70,7 +70,7 @@ pub(super) struct Secrets {
 
 impl Secrets {
     /// Adds a version, which becomes the current one. Creates the secret if it does not exist. Returns the version id.
-    pub fn put(&mut self, context: &Context, id: &str, value: &str) -> String {
+    pub(super) fn put(&mut self, context: &Context, id: &str, value: &str) -> String {
         let base = arn::secret(&context.region, &context.caller.account, id);
         let secret = self.secrets.entry(base).or_insert_with_key(|base| {
             let random: String = Uuid::new_v4().simple().to_string().chars().take(6).collect();

@@ -28,17 +28,17 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The initial state.
-    pub fn new(world: World) -> Self {
+    pub(super) fn new(world: World) -> Self {
         Self { world: Mutex::new(world), faults_cleared: watch::Sender::new(()) }
     }
 
     /// Locks the world. A poisoned lock is used anyway, because one failed test must not fail others.
-    pub fn world(&self) -> MutexGuard<'_, World> {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes all faults and lets hanging calls continue.
-    pub fn clear_faults(&self) {
+    pub(super) fn clear_faults(&self) {
         self.world().faults.clear();
         self.faults_cleared.send_replace(());
     }

@@ -45,17 +45,17 @@ enum Body {
 
 impl Reply {
     /// A JSON response that records do not contain.
-    pub fn json(value: Value) -> Self {
+    pub(super) fn json(value: Value) -> Self {
         Self { body: Body::Json(value), elements: Value::Null }
     }
 
     /// A response of the query protocol.
-    pub fn xml(children: String) -> Self {
+    pub(super) fn xml(children: String) -> Self {
         Self { body: Body::Xml(children), elements: Value::Null }
     }
 
     /// The JSON of the response.
-    pub fn into_json(self) -> Value {
+    pub(super) fn into_json(self) -> Value {
         match self.body {
             Body::Json(value) => value,
             Body::Xml(_) => Value::Null,
@@ -63,7 +63,7 @@ impl Reply {
     }
 
     /// Adds `responseElements` of the record.
-    pub fn with_elements(mut self, elements: Value) -> Self {
+    pub(super) fn with_elements(mut self, elements: Value) -> Self {
         self.elements = elements;
         self
     }
@@ -71,7 +71,7 @@ impl Reply {
 
 impl Call {
     /// Parses a request. Returns `None` if no service here knows the operation.
-    pub fn parse(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         if let Some(target) = headers.get("x-amz-target") {
             let (service, operation) = target.to_str().ok()?.split_once('.')?;
             let service = match service {
@@ -91,7 +91,7 @@ impl Call {
 
 impl Service {
     /// Name in the scope of signatures.
-    pub fn signing_name(self) -> &'static str {
+    pub(super) fn signing_name(self) -> &'static str {
         match self {
             Self::Ssm => "ssm",
             Self::Kms => "kms",
@@ -100,7 +100,7 @@ impl Service {
     }
 
     /// Media type of responses.
-    pub fn content_type(self) -> &'static str {
+    pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Ssm | Self::Kms => "application/x-amz-json-1.1",
             Self::Sts => "text/xml",
@@ -108,7 +108,7 @@ impl Service {
     }
 
     /// The internal error of the service.
-    pub fn internal_error(self) -> AwsError {
+    pub(super) fn internal_error(self) -> AwsError {
         let code = match self {
             Self::Ssm => "InternalServerError",
             Self::Kms => "KMSInternalException",
@@ -118,7 +118,13 @@ impl Service {
     }
 
     /// Executes an operation.
-    pub fn dispatch(self, world: &mut World, context: &Context, operation: &str, input: &Value) -> Outcome<Reply> {
+    pub(super) fn dispatch(
+        self,
+        world: &mut World,
+        context: &Context,
+        operation: &str,
+        input: &Value,
+    ) -> Outcome<Reply> {
         match self {
             Self::Ssm => ssm::dispatch(world, context, operation, input),
             Self::Kms => kms::dispatch(world, context, operation, input),
@@ -127,7 +133,7 @@ impl Service {
     }
 
     /// The event fields of the record.
-    pub fn event(self, world: &World, context: &Context, operation: &str, input: &Value) -> Event {
+    pub(super) fn event(self, world: &World, context: &Context, operation: &str, input: &Value) -> Event {
         match self {
             Self::Ssm => ssm::event(context, operation, input),
             Self::Kms => kms::event(world, context, operation, input),
@@ -136,7 +142,7 @@ impl Service {
     }
 
     /// HTTP status and body.
-    pub fn render(self, operation: &str, outcome: &Outcome<Reply>, request_id: &str) -> (u16, String) {
+    pub(super) fn render(self, operation: &str, outcome: &Outcome<Reply>, request_id: &str) -> (u16, String) {
         match outcome {
             Ok(Reply { body: Body::Json(value), .. }) => (200, value.to_string()),
             Ok(Reply { body: Body::Xml(children), .. }) => (200, sts::success(operation, children, request_id)),

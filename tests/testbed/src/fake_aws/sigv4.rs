@@ -25,7 +25,7 @@ pub(super) struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     /// A header as text.
-    pub fn header(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -49,7 +49,7 @@ pub(super) struct Authorization {
 
 impl Authorization {
     /// Parses the header. Returns `None` if a part is missing.
-    pub fn parse(header: &str) -> Option<Self> {
+    pub(super) fn parse(header: &str) -> Option<Self> {
         let fields = header.strip_prefix(ALGORITHM)?;
         let field = |name: &str| {
             fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
@@ -74,7 +74,7 @@ impl Authorization {
     }
 
     /// The right signature of this request. `time` is `X-Amz-Date`.
-    pub fn expected(&self, secret: &str, time: &str, request: Signed<'_>) -> String {
+    pub(super) fn expected(&self, secret: &str, time: &str, request: Signed<'_>) -> String {
         let canonical = canonical_request(&self.signed_headers, request);
         let to_sign = format!("{ALGORITHM}\n{time}\n{}\n{}", self.scope(), sha256(canonical.as_bytes()));
         let mut key = mac(format!("AWS4{secret}").as_bytes(), &self.date);

@@ -83,12 +83,12 @@ pub(super) struct Answer {
 
 impl World {
     /// The time of the service.
-    pub fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         clock::system() + self.clock_offset_ms
     }
 
     /// The context of a call of the test itself.
-    pub fn test_context(&self, account: &str, region: &str) -> Context {
+    pub(super) fn test_context(&self, account: &str, region: &str) -> Context {
         Context {
             caller: Arc::new(Identity::user(account, "test")),
             region: region.to_owned(),
@@ -101,12 +101,18 @@ impl World {
     }
 
     /// Allows the call, or returns the error of AWS.
-    pub fn authorize(&self, context: &Context, action: &str, resource: &str) -> Outcome<()> {
+    pub(super) fn authorize(&self, context: &Context, action: &str, resource: &str) -> Outcome<()> {
         self.authorize_shared(context, action, resource, false)
     }
 
     /// Like [`Self::authorize`], for a resource whose own policy may allow the call.
-    pub fn authorize_shared(&self, context: &Context, action: &str, resource: &str, granted: bool) -> Outcome<()> {
+    pub(super) fn authorize_shared(
+        &self,
+        context: &Context,
+        action: &str,
+        resource: &str,
+        granted: bool,
+    ) -> Outcome<()> {
         if context.is_test {
             return Ok(());
         }
@@ -114,13 +120,13 @@ impl World {
     }
 
     /// Counts a call. Returns its fault and its delay.
-    pub fn arrive(&mut self, operation: &str) -> (Option<Fault>, Duration) {
+    pub(super) fn arrive(&mut self, operation: &str) -> (Option<Fault>, Duration) {
         self.recorder.count_call(operation);
         (self.faults.take(operation), self.latency)
     }
 
     /// Executes a call and returns the response.
-    pub fn answer(&mut self, call: &Call, request: Signed<'_>, fault: Option<Fault>) -> Answer {
+    pub(super) fn answer(&mut self, call: &Call, request: Signed<'_>, fault: Option<Fault>) -> Answer {
         let (now_ms, request_id) = (self.now(), Uuid::new_v4().to_string());
         let context = self.authenticate(call, request, &request_id, now_ms);
         let outcome = context.and_then(|context| self.carry_out(&context, call, fault));

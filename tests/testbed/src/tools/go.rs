@@ -39,7 +39,7 @@ impl Tool {
 }
 
 /// Builds `tool`, unless it was already built from the same module files.
-pub fn build(tool: Tool) -> Result<PathBuf> {
+pub(super) fn build(tool: Tool) -> Result<PathBuf> {
     let source = tool.source();
     let module = manifest_dir().join("go").join(source.module);
     let read =

@@ -26,7 +26,7 @@ pub fn say(line: &str) {
 }
 
 /// Runs `command` to its end and shows `what` it does and for how long. `note` says how long it should take.
-pub fn run(what: &str, note: &str, command: &Command, log: &Path) -> Result<()> {
+pub(super) fn run(what: &str, note: &str, command: &Command, log: &Path) -> Result<()> {
     // Supervised, because a build that outlives this process would continue without holding the lock.
     let process = Process::start(what, command, log)?;
     let terminal = std::io::stderr().is_terminal();

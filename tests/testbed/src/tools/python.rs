@@ -10,7 +10,7 @@ use super::{Cached, cache_dir, manifest_dir, progress};
 const OLDEST_PYTHON: (u32, u32) = (3, 11);
 
 /// The Python of the environment, which is created again when the requirements or the machine's Python change.
-pub fn moto() -> Result<PathBuf> {
+pub(super) fn moto() -> Result<PathBuf> {
     let requirements = manifest_dir().join("requirements.txt");
     let pins = fs::read(&requirements).with_context(|| requirements.display().to_string())?;
     let version = python_version()?;

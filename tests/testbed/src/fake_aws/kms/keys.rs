@@ -82,12 +82,12 @@ pub(in crate::fake_aws) struct Key {
 
 impl Key {
     /// The last part of the ARN.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.arn.rsplit('/').next().unwrap_or_default()
     }
 
     /// Returns the error of KMS unless the key can be used.
-    pub fn check_usable(&self) -> Outcome<()> {
+    pub(crate) fn check_usable(&self) -> Outcome<()> {
         let code = match self.state {
             KeyState::Enabled => return Ok(()),
             KeyState::Disabled => "DisabledException",
@@ -97,13 +97,13 @@ impl Key {
     }
 
     /// Sets the state. A key pending deletion gets a deletion date.
-    pub fn set_state(&mut self, state: KeyState, deletion_ms: Option<i64>) {
+    pub(crate) fn set_state(&mut self, state: KeyState, deletion_ms: Option<i64>) {
         self.state = state;
         self.deletion_ms = deletion_ms.filter(|_| state == KeyState::PendingDeletion);
     }
 
     /// `KeyMetadata` of the API.
-    pub fn metadata(&self) -> Value {
+    pub(crate) fn metadata(&self) -> Value {
         let mut metadata = json!({
             "AWSAccountId": self.account,
             "KeyId": self.id(),
@@ -136,7 +136,7 @@ pub(in crate::fake_aws) struct KeyRing {
 
 impl KeyRing {
     /// Creates a key. Returns its ARN.
-    pub fn create(&mut self, context: &Context, description: &str, aws_managed: bool) -> String {
+    pub(crate) fn create(&mut self, context: &Context, description: &str, aws_managed: bool) -> String {
         let account = context.caller.account.clone();
         let arn = arn::kms(&context.region, &account, &format!("key/{}", Uuid::new_v4()));
         let key = Key {
@@ -154,19 +154,19 @@ impl KeyRing {
     }
 
     /// Creates an alias of a key. Returns false if the alias exists.
-    pub fn alias(&mut self, alias_arn: &str, key_arn: &str) -> bool {
+    pub(crate) fn alias(&mut self, alias_arn: &str, key_arn: &str) -> bool {
         let free = !self.aliases.contains_key(alias_arn);
         self.aliases.insert(alias_arn.to_owned(), key_arn.to_owned());
         free
     }
 
     /// Reports whether the alias exists.
-    pub fn has_alias(&self, alias_arn: &str) -> bool {
+    pub(crate) fn has_alias(&self, alias_arn: &str) -> bool {
         self.aliases.contains_key(alias_arn)
     }
 
     /// Creates the AWS-managed key of Parameter Store if the identifier names it and it does not exist.
-    pub fn create_on_demand(&mut self, context: &Context, id: &str) {
+    pub(crate) fn create_on_demand(&mut self, context: &Context, id: &str) {
         let alias = arn::kms(&context.region, &context.caller.account, SSM_ALIAS);
         if (id == SSM_ALIAS || id == alias) && !self.aliases.contains_key(&alias) {
             let description = "Default key that protects my SSM parameters when no other key is defined";
@@ -176,7 +176,7 @@ impl KeyRing {
     }
 
     /// The key behind a key ARN, key id, alias ARN or alias name.
-    pub fn resolve(&self, context: &Context, id: &str) -> Outcome<String> {
+    pub(crate) fn resolve(&self, context: &Context, id: &str) -> Outcome<String> {
         let account = &context.caller.account;
         let full = match Arn::parse(id) {
             Some(arn) if arn.service == "kms" => id.to_owned(),
@@ -192,18 +192,18 @@ impl KeyRing {
     }
 
     /// A key by its ARN.
-    pub fn get(&self, key_arn: &str) -> Outcome<&Key> {
+    pub(crate) fn get(&self, key_arn: &str) -> Outcome<&Key> {
         let missing = || AwsError::new("NotFoundException", format!("Key '{key_arn}' does not exist"));
         self.keys.get(key_arn).ok_or_else(missing)
     }
 
     /// A key by its ARN, to change it.
-    pub fn get_mut(&mut self, key_arn: &str) -> Option<&mut Key> {
+    pub(crate) fn get_mut(&mut self, key_arn: &str) -> Option<&mut Key> {
         self.keys.get_mut(key_arn)
     }
 
     /// Deletes a key and its aliases.
-    pub fn remove(&mut self, key_arn: &str) {
+    pub(crate) fn remove(&mut self, key_arn: &str) {
         self.keys.remove(key_arn);
         self.aliases.retain(|_, target| target != key_arn);
     }

@@ -18,7 +18,7 @@ pub(super) struct Filter {
 
 impl Filter {
     /// Reports whether it matches whole names.
-    pub fn is_on_names(&self) -> bool {
+    pub(super) fn is_on_names(&self) -> bool {
         self.key == "Name" && !matches!(self.option.as_deref(), Some("BeginsWith" | "Contains"))
     }
 }

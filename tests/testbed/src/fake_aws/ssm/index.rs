@@ -18,12 +18,12 @@ fn place(arn: &str) -> String {
 
 impl ParameterIndex {
     /// A parameter by its ARN.
-    pub fn get(&self, arn: &str) -> Option<&Parameter> {
+    pub(crate) fn get(&self, arn: &str) -> Option<&Parameter> {
         self.places.get(&place(arn))
     }
 
     /// A parameter by its ARN, to change it.
-    pub fn get_mut(&mut self, arn: &str) -> Option<&mut Parameter> {
+    pub(crate) fn get_mut(&mut self, arn: &str) -> Option<&mut Parameter> {
         self.places.get_mut(&place(arn))
     }
 
@@ -33,7 +33,7 @@ impl ParameterIndex {
     }
 
     /// Removes a parameter.
-    pub fn remove(&mut self, arn: &str) -> Option<Parameter> {
+    pub(crate) fn remove(&mut self, arn: &str) -> Option<Parameter> {
         self.places.remove(&place(arn))
     }
 

@@ -28,7 +28,7 @@ pub(super) struct ParsedName {
 
 impl ParsedName {
     /// Parses `name`, `name:selector` or an ARN with or without selector.
-    pub fn parse(context: &Context, text: &str) -> Outcome<Self> {
+    pub(super) fn parse(context: &Context, text: &str) -> Outcome<Self> {
         let text = text.trim();
         if text.is_empty() || text.len() > 2048 {
             let constraint = "Member must have length less than or equal to 2048";

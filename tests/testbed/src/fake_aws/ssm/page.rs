@@ -49,7 +49,11 @@ pub(super) struct Page<T> {
 impl<T> Page<T> {
     /// Cuts a page from a sorted list. A token contains the last position and not a count, so that additions and deletions
     /// between two calls do not shift other items.
-    pub fn cut<P: AsRef<str>>(all: impl Iterator<Item = (P, T)>, cut: &Cut<'_>, tokens: &Tokens) -> Outcome<Self> {
+    pub(super) fn cut<P: AsRef<str>>(
+        all: impl Iterator<Item = (P, T)>,
+        cut: &Cut<'_>,
+        tokens: &Tokens,
+    ) -> Outcome<Self> {
         let size = cut.size()?;
         let shown = cut.next_token.filter(|token| !token.is_empty()).map(|token| {
             let place = tokens.read(cut.operation, token);

@@ -73,7 +73,7 @@ pub(super) struct Version {
 
 impl Version {
     /// Fields that `DescribeParameters` and `GetParameterHistory` have in common.
-    pub fn metadata(&self, name: &str) -> Value {
+    pub(super) fn metadata(&self, name: &str) -> Value {
         let mut metadata = json!({
             "Name": name,
             "Type": self.kind.name(),

@@ -162,7 +162,7 @@ pub(super) struct Shown<'a> {
 
 impl Shown<'_> {
     /// The value, decrypted or as ciphertext.
-    pub fn value(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<String> {
+    pub(super) fn value(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<String> {
         match &self.version.value {
             Stored::Plain(text) => Ok(text.clone()),
             Stored::Sealed(bytes) if decrypt => encryption::open(world, context, self.arn, bytes),
@@ -171,7 +171,7 @@ impl Shown<'_> {
     }
 
     /// `Parameter` of the API.
-    pub fn render(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<Value> {
+    pub(super) fn render(&self, world: &mut World, context: &Context, decrypt: bool) -> Outcome<Value> {
         let mut parameter = json!({
             "Name": self.name,
             "Type": self.version.kind.name(),

@@ -81,7 +81,7 @@ pub(in crate::fake_aws) struct Roles {
 
 impl Roles {
     /// Creates or replaces a role.
-    pub fn add(&mut self, role: Role) {
+    pub(crate) fn add(&mut self, role: Role) {
         self.by_arn.insert(role.arn.clone(), role);
     }
 
