@@ -1,7 +1,7 @@
 //! The rules of kstatus, as a check that unit tests call on every list of conditions they build.
 
-use super::condition::{Condition, ConditionStatus, ConditionType, find};
-use super::reason::Reason;
+use crate::api::condition::{Condition, ConditionStatus, ConditionType, find};
+use crate::api::reason::Reason;
 
 /// Checks conditions against the rules that kstatus, Flux and Argo CD rely on.
 ///

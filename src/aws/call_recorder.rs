@@ -14,7 +14,7 @@ use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::domain::audit::{ApiCall, aws_error::AwsError};
+use crate::domain::{audit::ApiCall, aws_error::AwsError};
 
 /// Records one call. Clones share the record.
 #[derive(Clone, Debug, Default)]

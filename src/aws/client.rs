@@ -8,8 +8,8 @@ use aws_sdk_ssm::config::{
 };
 
 use crate::aws::{
+    convert_error::root_cause,
     credentials::{refresh::RefreshingCredentials, static_credentials::StaticCredentials},
-    errors::root_cause,
     sts_recorder::http_client,
 };
 use crate::domain::audit::AuditSink;

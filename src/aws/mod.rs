@@ -5,6 +5,6 @@
 mod call_recorder;
 mod calls;
 pub(crate) mod client;
+mod convert_error;
 pub(crate) mod credentials;
-mod errors;
 mod sts_recorder;

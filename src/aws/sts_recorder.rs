@@ -26,8 +26,8 @@ use aws_smithy_xml::decode::{Document, try_data};
 use serde_json::{Map, Value, json};
 
 use crate::aws::call_recorder::CallRecorder;
-use crate::domain::audit::{
-    AuditRecord, AuditSink, Resource, RoleSession, WebIdentity,
+use crate::domain::{
+    audit::{AuditRecord, AuditSink, Resource, RoleSession, WebIdentity},
     aws_error::{AwsError, AwsErrorKind},
 };
 

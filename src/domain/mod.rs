@@ -8,6 +8,7 @@
 
 pub mod access;
 pub(crate) mod audit;
+pub(crate) mod aws_error;
 mod digest;
 pub(crate) mod ownership;
 pub mod parameter;
@@ -19,4 +20,4 @@ pub(crate) mod secret;
 pub use report::fault::Fault;
 
 #[cfg(test)]
-mod property;
+mod property_tests;

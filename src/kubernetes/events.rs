@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{api::names, domain::report::event::Event};
+use crate::{api::names, domain::report::event_format::Event};
 
 /// Creates Events in the name of this process.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::kubernetes::secrets::errors::truncate;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
-    domain::{audit::to_rfc3339, report::rollouts::Rollout},
+    domain::{audit::to_rfc3339, report::restart_summary::Rollout},
 };
 
 /// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of

@@ -9,10 +9,8 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{
-    audit::{
-        ApiCall, AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, Resource,
-        aws_error::{AwsError, AwsErrorKind, Denial},
-    },
+    audit::{ApiCall, AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, Resource},
+    aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::{
         key::{KeyState, key_arn},
         name::ParameterRef,
@@ -20,7 +18,7 @@ use crate::domain::{
         revision::Metadata,
         scope::Scope,
     },
-    report::event::Access,
+    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

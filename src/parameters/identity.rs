@@ -1,7 +1,8 @@
 //! The identity that calls AWS, as STS reports it.
 
 use crate::domain::{
-    audit::{AuditRecord, AuditSink, ObjectRef, Principal, aws_error::AwsError},
+    audit::{AuditRecord, AuditSink, ObjectRef, Principal},
+    aws_error::AwsError,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

@@ -15,13 +15,11 @@ use crate::{
     api::{KmsDecrypt, Reason},
     domain::{
         Fault,
-        audit::{
-            ObjectRef,
-            aws_error::{AwsError, AwsErrorKind},
-        },
+        audit::ObjectRef,
+        aws_error::{AwsError, AwsErrorKind},
         parameter::{name::ParameterRef, revision::Metadata, scope::Scope},
         plan::types::Plan,
-        report::event::Access,
+        report::event_format::Access,
         secret::content::KmsPlaintexts,
     },
 };

@@ -8,7 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use secrecy::{SecretSlice, SecretString};
 
 use crate::domain::{
-    audit::{ApiCall, Principal, aws_error::AwsError},
+    audit::{ApiCall, Principal},
+    aws_error::AwsError,
     parameter::{key::KeyState, path_query::PathQuery, revision::Metadata},
 };
 

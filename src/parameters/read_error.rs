@@ -6,7 +6,7 @@ use crate::{
     api::Reason,
     domain::{
         Fault,
-        audit::aws_error::{AwsError, AwsErrorKind},
+        aws_error::{AwsError, AwsErrorKind},
         parameter::{key::KeyState, name::ParameterRef, scope::Scope},
         report::text::list,
     },

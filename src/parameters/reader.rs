@@ -10,10 +10,11 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use crate::domain::{
     Fault,
-    audit::{AuditSink, ObjectRef, Principal, aws_error::AwsError},
+    audit::{AuditSink, ObjectRef, Principal},
+    aws_error::AwsError,
     parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
     plan::types::{Lookups, Plan, Read, Reads},
-    report::event::Access,
+    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

@@ -9,7 +9,7 @@ use crate::domain::{
     audit::ParameterOutcome,
     parameter::{name::ParameterRef, revision::Versions},
     plan::types::Reads,
-    report::event::Access,
+    report::event_format::Access,
     secret::content::Values,
 };
 use crate::parameters::{batch::ssm_fallback::SsmFallback, read_error::ReadError};

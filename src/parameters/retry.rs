@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::audit::aws_error::AwsErrorKind;
+use crate::domain::aws_error::AwsErrorKind;
 
 /// How long a throttled call is retried before its error is reported.
 const THROTTLING_TIMEOUT: Duration = Duration::from_secs(30);

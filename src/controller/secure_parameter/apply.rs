@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use super::{
+use crate::controller::secure_parameter::{
     finalize::delete_previous_target,
     finalizer::set_finalizer,
     inputs::Inputs,

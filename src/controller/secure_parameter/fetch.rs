@@ -19,7 +19,7 @@ use crate::{
         plan::types::Plan,
         report::{
             attempt::{Attempt, InterimStatus, KeysByParameter, ObservedParameters, Outcome, Written},
-            event::Access,
+            event_format::Access,
             status::StatusBuilder,
         },
         schedule::{

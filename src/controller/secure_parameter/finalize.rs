@@ -14,7 +14,7 @@ use crate::controller::secure_parameter::{
 use crate::{
     api::{Reason, ReclaimPolicy, names::FIELD_MANAGER},
     controller::{context::Context, observed::Reconciled},
-    domain::{Fault, report::event},
+    domain::{Fault, report::event_format},
     kubernetes::secrets::errors::SecretError,
 };
 
@@ -63,7 +63,7 @@ async fn report_failure(inputs: &Inputs<'_>, context: &Context, secret: &str, er
     let fault = Fault::new(Reason::SecretWriteFailed, message);
     let since = inputs.object.metadata.deletion_timestamp.as_ref().map_or(0, |time| time.0.as_second());
     tracing::warn!(namespace = inputs.namespace, name = inputs.name, reason = %fault.reason, "{}", fault.message);
-    let event = event::of_fault(&inputs.name, &inputs.uid, since, &fault);
+    let event = event_format::of_fault(&inputs.name, &inputs.uid, since, &fault);
     create_event(inputs, context, event, k8s_openapi::jiff::Timestamp::now()).await;
 }
 

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 
-use super::inputs::Inputs;
+use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
     api::{Reason, ReclaimPolicy, names::MERGE_FINALIZER},
     controller::context::Context,

@@ -12,7 +12,7 @@ mod merge;
 mod precondition;
 mod publish;
 mod reconcile;
-mod rollout;
+mod restart;
 pub(crate) mod state;
 pub(crate) mod subscriptions;
 mod versions;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
+use crate::controller::secure_parameter::{
     inputs::Inputs,
     writer::{WritePrecondition, write_failed},
 };

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         report::{
             conclude::{Conclusion, News},
-            event::Event,
+            event_format::Event,
         },
         schedule::object_state::{ObjectState, StatusWrite},
     },

@@ -20,7 +20,7 @@ use crate::controller::secure_parameter::{
     inspect::inspect_secret,
     precondition::write_precondition,
     publish::publish,
-    rollout::restart_if_due,
+    restart::restart_if_due,
     versions::{check_hold, compare_versions},
     writer::SecretWriter,
 };

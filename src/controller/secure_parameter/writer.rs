@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::inputs::Inputs;
+use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
     api::Reason,
     controller::context::{Context, new_id},
@@ -12,7 +12,7 @@ use crate::{
         Fault,
         audit::{ObjectRef, SecretWrite},
         ownership::types::FieldOwnership,
-        report::event::Access,
+        report::event_format::Access,
         schedule::decide::Purpose,
     },
     kubernetes::secrets::errors::SecretError,

@@ -15,7 +15,7 @@ use crate::{
         client::{AwsApi, Identity},
         credentials::static_credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, StaticCredentials},
     },
-    domain::{Fault, access::grant, audit::aws_error::AwsError, parameter::scope::Scope},
+    domain::{Fault, access::grant, aws_error::AwsError, parameter::scope::Scope},
     parameters::Reader,
 };
 

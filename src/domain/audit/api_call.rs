@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::{audit::aws_error::AwsError, parameter::arn::account_of};
+use crate::domain::{aws_error::AwsError, parameter::arn::account_of};
 
 /// What the client knows of one AWS call.
 #[derive(Clone, Debug)]

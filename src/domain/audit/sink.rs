@@ -1,6 +1,6 @@
 //! Where audit records go.
 
-use crate::domain::audit::{record::AuditRecord, secret_write::SecretWrite};
+use crate::domain::audit::{call_record::AuditRecord, write_record::SecretWrite};
 
 /// Receives the audit records: the audit stream, and the metrics of AWS calls.
 pub trait AuditSink: Send + Sync + 'static {

@@ -14,7 +14,7 @@ use crate::{
         Fault,
         ownership::{drift::SecretSnapshot, types::SecretMetadata},
         parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions},
-        report::{event::Access, rollouts::Rollout},
+        report::{event_format::Access, restart_summary::Rollout},
         schedule::{
             absence::Absence,
             decide::Purpose,

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Fault,
-    audit::aws_error::{AwsError, AwsErrorKind, Denial},
+    aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::{
         key::{KeyState, key_arn},
         scope::Scope,
@@ -103,7 +103,7 @@ impl AwsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::aws_error::tests::{DENIED, DISABLED};
+    use crate::domain::aws_error::tests::{DENIED, DISABLED};
 
     fn scope() -> Scope {
         Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() }

@@ -14,9 +14,9 @@ use crate::{
         Fault,
         report::{
             attempt::{Attempt, ObservedParameters, Outcome, RestartOutcome, Written},
-            attempt_events::{TimedEvent, access_events, failure_events, key_events, repair_event},
-            conclude_restart::{conclude_restart, restart_plan, with_restart},
-            event::Access,
+            event_format::Access,
+            events::{TimedEvent, access_events, failure_events, key_events, repair_event},
+            restart_condition::{conclude_restart, restart_plan, with_restart},
             status::{StatusBuilder, WriteReport},
             subject::Subject,
         },

@@ -1,14 +1,14 @@
 //! What is said: status, Events and messages.
 
 pub mod attempt;
-pub mod attempt_events;
 mod aws_fault;
 pub mod conclude;
-mod conclude_restart;
-pub mod event;
+pub mod event_format;
+pub mod events;
 pub mod fault;
 pub mod key_warning;
-pub mod rollouts;
+mod restart_condition;
+pub mod restart_summary;
 pub mod status;
 pub mod subject;
 pub mod text;

@@ -8,8 +8,8 @@ use crate::parameters::{
     audited_client::AuditedClient,
     batch::{
         requests::{ReadReply, ReadRequest},
-        schedule,
         shared::Shared,
+        wait_for_call,
     },
     port::ParameterApi,
 };
@@ -30,7 +30,7 @@ impl<A: ParameterApi> Batcher<A> {
     /// Starts the scheduler.
     pub(crate) fn start(client: Arc<AuditedClient<A>>) -> Self {
         let shared = Arc::new(Shared::new(client));
-        let scheduler = tokio::spawn(schedule::run(Arc::clone(&shared)));
+        let scheduler = tokio::spawn(wait_for_call::run(Arc::clone(&shared)));
         Self { shared, scheduler }
     }
 

@@ -3,7 +3,7 @@
 use crate::domain::{
     audit::{ApiCall, ObjectRef, Resource},
     parameter::name::ParameterRef,
-    report::event::Access,
+    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::domain::{
-    audit::{ObjectRef, aws_error::AwsError},
+    audit::ObjectRef,
+    aws_error::AwsError,
     parameter::{key::KeyState, name::ParameterRef, revision::Metadata},
-    report::event::Access,
+    report::event_format::Access,
 };
 use crate::parameters::{
     batch::ssm_fallback::SsmFallback,

@@ -1,6 +1,6 @@
 //! How a failed call is split, to find the name that made it fail. Pure.
 
-use crate::domain::audit::aws_error::{AwsError, Denial};
+use crate::domain::aws_error::{AwsError, Denial};
 use crate::parameters::batch::requests::QueuedName;
 
 /// Splits the names of a failed call into the one that the error names and the others, or into halves.

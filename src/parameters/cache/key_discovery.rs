@@ -5,11 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::domain::{
-    audit::{ObjectRef, aws_error::AwsError},
-    parameter::name::ParameterRef,
-    schedule::decide::Purpose,
-};
+use crate::domain::{audit::ObjectRef, aws_error::AwsError, parameter::name::ParameterRef, schedule::decide::Purpose};
 use crate::parameters::{
     cache::{key_table::key_of, shared::Shared},
     outcome::MAX_AUDITED_OBJECTS,

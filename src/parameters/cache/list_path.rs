@@ -9,9 +9,10 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{
-    audit::{ObjectRef, aws_error::AwsError},
+    audit::ObjectRef,
+    aws_error::AwsError,
     parameter::path_query::{Children, PathQuery},
-    report::event::Access,
+    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

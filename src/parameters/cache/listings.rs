@@ -14,7 +14,7 @@ use crate::domain::parameter::{
     revision::Metadata,
 };
 use crate::parameters::{
-    cache::{observation::PathObservation, subscription::Subscriber, sweep::calls_for},
+    cache::{check_schedule::calls_for, observation::PathObservation, subscription::Subscriber},
     quota::priority::Priority,
     read_error::ReadError,
     retry::poll_backoff,

@@ -12,6 +12,7 @@
 //! key_discovery ────────┘
 //! ```
 
+mod check_schedule;
 pub(crate) mod informer;
 mod key_discovery;
 mod key_table;
@@ -19,12 +20,11 @@ mod list_path;
 mod listings;
 pub(crate) mod observation;
 mod poll;
-mod revalidation;
+mod revalidation_schedule;
 mod running_checks;
 mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod subscription;
-mod sweep;
 mod version_check;
 mod version_table;
 mod watched_name;

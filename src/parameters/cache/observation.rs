@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     parameter::{path_query::Children, revision::Metadata},
-    report::event::Access,
+    report::event_format::Access,
 };
 use crate::parameters::{batch::requests::ReadReply, read_error::ReadError};
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::domain::{
     parameter::{name::ParameterRef, revision::Versions, scope::Scope},
     plan::types::{self, Lookups, Reads},
-    report::event::Access,
+    report::event_format::Access,
 };
 use crate::parameters::{
     cache::{

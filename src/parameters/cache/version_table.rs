@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use crate::domain::{audit::ObjectRef, parameter::name::ParameterRef};
 use crate::parameters::{
     cache::{
+        check_schedule::{SweepSchedule, interval_of},
         key_table::KeyTable,
         listings::Listings,
         observation::Observation,
-        revalidation::RevalidationSchedule,
+        revalidation_schedule::RevalidationSchedule,
         running_checks::RunningChecks,
         subscription::{Subscriber, Subscription},
-        sweep::{SweepSchedule, interval_of},
         watched_name::WatchedName,
     },
     port::ReadMode,

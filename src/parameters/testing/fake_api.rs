@@ -7,10 +7,8 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::domain::{
-    audit::{
-        ApiCall, Principal,
-        aws_error::{AwsError, AwsErrorKind},
-    },
+    audit::{ApiCall, Principal},
+    aws_error::{AwsError, AwsErrorKind},
     parameter::{key::KeyState, path_query::PathQuery},
 };
 use crate::parameters::{

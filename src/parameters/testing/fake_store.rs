@@ -13,10 +13,8 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::domain::{
-    audit::{
-        AuditRecord, AuditSink, SecretWrite,
-        aws_error::{AwsError, AwsErrorKind},
-    },
+    audit::{AuditRecord, AuditSink, SecretWrite},
+    aws_error::{AwsError, AwsErrorKind},
     parameter::name::ParameterRef,
 };
 use crate::parameters::{

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     domain::{
-        audit::aws_error::AwsErrorKind,
+        aws_error::AwsErrorKind,
         parameter::{key::KeyState, name::ParameterRef},
         schedule::decide::Purpose,
     },

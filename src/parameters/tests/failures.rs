@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     domain::{
-        audit::aws_error::AwsErrorKind,
+        aws_error::AwsErrorKind,
         parameter::{key::KeyState, name::ParameterRef},
     },
     parameters::{

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use crate::{
     domain::{
         access::read_authority::ReadAuthority,
-        audit::aws_error::AwsErrorKind,
+        aws_error::AwsErrorKind,
         parameter::{name::ParameterRef, path_query::PathQuery},
         plan::types::{Lookups, PathSource, Place, Plan, PlannedSource},
         schedule::decide::Purpose,

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     domain::{
-        audit::aws_error::AwsErrorKind,
+        aws_error::AwsErrorKind,
         parameter::{name::ParameterRef, revision::Metadata},
         schedule::decide::Purpose,
     },

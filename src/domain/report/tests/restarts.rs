@@ -7,7 +7,7 @@ use crate::{
         report::{
             attempt::{Attempt, Outcome, RestartOutcome},
             conclude::{Conclusion, conclude},
-            rollouts::Rollout,
+            restart_summary::Rollout,
             subject::Subject,
         },
         schedule::{decide::Purpose, object_state::ObjectState},

@@ -21,7 +21,7 @@ use crate::{
         report::{
             attempt::{Attempt, KeysByParameter, ObservedParameters, Outcome, Written},
             conclude::{Conclusion, conclude},
-            event::Access,
+            event_format::Access,
             subject::Subject,
         },
         schedule::{

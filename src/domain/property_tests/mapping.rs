@@ -11,7 +11,7 @@ use proptest::{
 use crate::{
     api::{KeyMapping, KeyStyle},
     domain::{
-        property::{check, concatenation, text},
+        property_tests::{check, concatenation, text},
         secret::key_name::key,
     },
 };

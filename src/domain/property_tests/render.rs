@@ -18,7 +18,7 @@ use crate::{
     api::{Decode, Format, KeyMapping, KeyStyle, MergePolicy, Reason},
     domain::{
         plan::types::{KeySource, Plan, PlannedSource, Source},
-        property::{
+        property_tests::{
             CANARY, check, concatenation,
             dotenv::quoted,
             field_source,

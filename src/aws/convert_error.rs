@@ -6,7 +6,7 @@ use aws_sdk_ssm::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::aws::call_recorder::CallRecorder;
-use crate::domain::audit::aws_error::{AwsError, AwsErrorKind};
+use crate::domain::aws_error::{AwsError, AwsErrorKind};
 
 /// Classifies the error of a call. Keeps the message of AWS or the name of the transport error. Keeps nothing of a
 /// response that could not be parsed, since it may hold values.

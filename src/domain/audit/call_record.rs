@@ -3,13 +3,15 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::audit::{
-    api_call::{ApiCall, RoleSession, WebIdentity},
+use crate::domain::{
+    audit::{
+        api_call::{ApiCall, RoleSession, WebIdentity},
+        format::{SCHEMA, to_rfc3339},
+        object_ref::ObjectRef,
+        parameter_outcome::ParameterOutcome,
+        principal::Principal,
+    },
     aws_error::kms_request_id,
-    format::{SCHEMA, to_rfc3339},
-    object_ref::ObjectRef,
-    parameter_outcome::ParameterOutcome,
-    principal::Principal,
 };
 
 /// A KMS decryption that Parameter Store makes on the caller's behalf. The caller is told its request id only on failure;
@@ -174,8 +176,8 @@ fn decryptions(call: &ApiCall, parameters: &[ParameterOutcome]) -> Vec<Decryptio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::{
-        api_call::Resource,
+    use crate::domain::{
+        audit::api_call::Resource,
         aws_error::{AwsError, AwsErrorKind},
     };
     use k8s_openapi::jiff::Timestamp;

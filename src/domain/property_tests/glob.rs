@@ -10,7 +10,7 @@ use proptest::{
 
 use crate::domain::{
     access::glob::compile,
-    property::{check, concatenation, text},
+    property_tests::{check, concatenation, text},
 };
 
 pub(super) const GLOB_SEGMENTS: &[&str] =

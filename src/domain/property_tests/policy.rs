@@ -13,7 +13,7 @@ use crate::{
     domain::{
         access::{grant::Grant, namespace::Namespace},
         parameter::path_query::PathQuery,
-        property::{
+        property_tests::{
             check,
             glob::{NAME_SEGMENTS, matches, path},
             scope,

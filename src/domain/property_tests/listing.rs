@@ -23,7 +23,7 @@ use crate::{
             name_filter::NameFilter,
             types::{PathSource, Place},
         },
-        property::{
+        property_tests::{
             check,
             glob::{GLOB_SEGMENTS, matches, path},
             parameter_ref,

@@ -8,7 +8,7 @@ use crate::{
         Fault,
         parameter::key::ParameterKeys,
         report::{
-            event::{self, Access, Event},
+            event_format::{self, Access, Event},
             key_warning::key_warnings,
             subject::Subject,
         },
@@ -22,7 +22,7 @@ pub type TimedEvent = (Event, Timestamp);
 /// An Event for each access that decrypted something.
 pub fn access_events(subject: &Subject<'_>, accesses: &[Access]) -> Vec<TimedEvent> {
     let event = |access: &Access| {
-        let event = event::of_access(subject.name, subject.uid, access, subject.principal, None)?;
+        let event = event_format::of_access(subject.name, subject.uid, access, subject.principal, None)?;
         Some((event, access.time))
     };
     accesses.iter().filter_map(event).collect()
@@ -39,12 +39,12 @@ pub fn failure_events(
 ) -> Vec<TimedEvent> {
     let is_unreported = |access: &&Access| next.last_reported_access.as_ref() != Some(&access.audit_id);
     let of_access = |access: &Access| {
-        let event = event::of_access(subject.name, subject.uid, access, subject.principal, Some(fault))?;
+        let event = event_format::of_access(subject.name, subject.uid, access, subject.principal, Some(fault))?;
         Some((event, access.time))
     };
     let mut events: Vec<_> = accesses.iter().filter(is_unreported).filter_map(of_access).collect();
     if is_news && accesses.iter().all(|access| !access.failed) {
-        let event = event::of_fault(subject.name, subject.uid, subject.now.as_second(), fault);
+        let event = event_format::of_fault(subject.name, subject.uid, subject.now.as_second(), fault);
         events.push((event, subject.now));
     }
     events
@@ -55,7 +55,7 @@ pub fn key_events(subject: &Subject<'_>, before: &SecureParameterStatus, keys: &
     let is_shown = |warning: &str| before.conditions.iter().any(|condition| condition.message.contains(warning));
     let warnings = key_warnings(keys).filter(|(_, warning)| !is_shown(warning));
     let since = subject.now.as_second();
-    let event = |(key, warning): (_, String)| event::of_key(subject.name, subject.uid, since, key, &warning);
+    let event = |(key, warning): (_, String)| event_format::of_key(subject.name, subject.uid, since, key, &warning);
     warnings.map(|warning| (event(warning), subject.now)).collect()
 }
 
@@ -63,5 +63,5 @@ pub fn key_events(subject: &Subject<'_>, before: &SecureParameterStatus, keys: &
 pub fn repair_event(subject: &Subject<'_>, purpose: Purpose, resource_version: &str) -> Event {
     let cause = if purpose == Purpose::SecretMissing { "was deleted" } else { "was changed by somebody else" };
     let note = format!("Secret {} {cause}; the operator restored it.", subject.secret);
-    event::of_repair(subject.name, subject.uid, resource_version, &note)
+    event_format::of_repair(subject.name, subject.uid, resource_version, &note)
 }

@@ -13,7 +13,7 @@ use crate::{
     api::Format,
     domain::{
         plan::types::Source,
-        property::{CANARY, check, concatenation, field_source, source, text},
+        property_tests::{CANARY, check, concatenation, field_source, source, text},
         secret::{content::Content, extract, json, json_path},
     },
 };

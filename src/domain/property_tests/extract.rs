@@ -16,7 +16,7 @@ use crate::{
     api::{Decode, Reason},
     domain::{
         plan::types::Source,
-        property::{CANARY, check, concatenation, source, text},
+        property_tests::{CANARY, check, concatenation, source, text},
         report::fault::Fault,
         secret::{content::Content, extract::part},
     },

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     api::Reason,
     domain::{
-        property::{CANARY, check, concatenation, text},
+        property_tests::{CANARY, check, concatenation, text},
         report::fault::Fault,
         secret::{
             content::{Content, Data},

@@ -6,7 +6,9 @@ use crate::{
     api::{ConditionType, Conditions, SecureParameterStatus, status::WrittenSecret},
     domain::{
         audit::to_rfc3339,
-        report::{attempt::RestartOutcome, attempt_events::TimedEvent, event, rollouts::summary, subject::Subject},
+        report::{
+            attempt::RestartOutcome, event_format, events::TimedEvent, restart_summary::summary, subject::Subject,
+        },
         schedule::{
             object_state::ObjectState,
             restart::{PendingRestart, QUIET_PERIOD, RestartReport},
@@ -40,7 +42,7 @@ pub fn conclude_restart(subject: &Subject<'_>, next: &mut ObjectState, restart: 
         return None;
     }
     let RestartReport { is_done, reason, message } = &report;
-    let event = event::of_restart(subject.name, subject.uid, &token, *is_done, *reason, message);
+    let event = event_format::of_restart(subject.name, subject.uid, &token, *is_done, *reason, message);
     next.restart.report = Some(report);
     Some((event, subject.now))
 }

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use crate::{
     api::Format,
     domain::{
-        property::{CANARY, check, concatenation, field_source, text},
+        property_tests::{CANARY, check, concatenation, field_source, text},
         secret::{content::Content, dotenv::parse, extract},
     },
 };
