@@ -170,38 +170,9 @@ pub fn truncate(text: &str, length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::kstatus::check_kstatus;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap_or_default()
-    }
-
-    #[test]
-    fn every_reason_yields_conditions_that_kstatus_accepts() {
-        for reason in Reason::ALL.iter().filter(|r| r.progress() != Progress::Done) {
-            let conditions = Conditions::new(&[], Some(3), at(10)).not_ready(*reason, "because");
-            assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()), "{reason}");
-        }
-        for conditions in [
-            Conditions::new(&[], Some(3), at(10)).ready(Reason::Synced, "done"),
-            Conditions::new(&[], Some(3), at(10)).suspended("since then"),
-        ] {
-            assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()));
-        }
-    }
-
-    #[test]
-    fn the_checker_finds_broken_conditions() {
-        let good = Conditions::new(&[], Some(3), at(10)).not_ready(Reason::AccessDenied, "because");
-        assert!(check_kstatus(&good, Some(4)).is_err(), "wrong generation");
-        assert!(check_kstatus(&good[1..], Some(3)).is_err(), "no Ready");
-        assert!(check_kstatus(&good[..1], Some(3)).is_err(), "no companion");
-        let mut both = good.clone();
-        both.extend(Conditions::new(&[], Some(3), at(10)).not_ready(Reason::Throttled, "because").pop());
-        assert!(check_kstatus(&both, Some(3)).is_err(), "both companions");
-        let mut ready = good;
-        ready[0].status = ConditionStatus::True;
-        assert!(check_kstatus(&ready, Some(3)).is_err(), "ready and stalled");
     }
 
     #[test]

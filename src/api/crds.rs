@@ -4,7 +4,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, condition::unreported};
+use crate::api::{
+    condition::unreported,
+    secure_parameter::SecureParameter,
+    store::{ClusterParameterStore, ParameterStore},
+};
 
 /// All definitions with the file name each is kept under in `crds/`.
 pub fn crds() -> Vec<(String, Value)> {

@@ -1,7 +1,9 @@
 //! The rules of kstatus, as a check that unit tests call on every list of conditions they build.
 
-use crate::api::condition::{Condition, ConditionStatus, ConditionType, find};
-use crate::api::reason::Reason;
+use crate::api::{
+    condition::{Condition, ConditionStatus, ConditionType, find},
+    reason::Reason,
+};
 
 /// Checks conditions against the rules that kstatus, Flux and Argo CD rely on.
 ///
@@ -36,5 +38,41 @@ pub fn check_kstatus(conditions: &[Condition], generation: Option<i64>) -> Resul
             Err(format!("Ready does not carry the reason and message of {}", negative.type_))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::api::{condition::Conditions, reason::Progress};
+
+    #[test]
+    fn every_reason_yields_conditions_that_kstatus_accepts() {
+        for reason in Reason::ALL.iter().filter(|r| r.progress() != Progress::Done) {
+            let conditions = Conditions::new(&[], Some(3), Timestamp::UNIX_EPOCH).not_ready(*reason, "because");
+            assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()), "{reason}");
+        }
+        for conditions in [
+            Conditions::new(&[], Some(3), Timestamp::UNIX_EPOCH).ready(Reason::Synced, "done"),
+            Conditions::new(&[], Some(3), Timestamp::UNIX_EPOCH).suspended("since then"),
+        ] {
+            assert_eq!(check_kstatus(&conditions, Some(3)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_checker_finds_broken_conditions() {
+        let good = Conditions::new(&[], Some(3), Timestamp::UNIX_EPOCH).not_ready(Reason::AccessDenied, "because");
+        assert!(check_kstatus(&good, Some(4)).is_err(), "wrong generation");
+        assert!(check_kstatus(&good[1..], Some(3)).is_err(), "no Ready");
+        assert!(check_kstatus(&good[..1], Some(3)).is_err(), "no companion");
+        let mut both = good.clone();
+        both.extend(Conditions::new(&[], Some(3), Timestamp::UNIX_EPOCH).not_ready(Reason::Throttled, "because").pop());
+        assert!(check_kstatus(&both, Some(3)).is_err(), "both companions");
+        let mut ready = good;
+        ready[0].status = ConditionStatus::True;
+        assert!(check_kstatus(&ready, Some(3)).is_err(), "ready and stalled");
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use kube::Client;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -78,7 +79,14 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     finish(work, &context, &stop).await
 }
 
-/// The receiving ends of the channels of a [`Context`].
+/// The sending ends of the channels of a [`Context`].
+struct Senders {
+    queues: Queues,
+    foreign_secrets: ForeignSecrets,
+    changed_parameters: UnboundedSender<Subscriber>,
+}
+
+/// The receiving ends of these channels.
 struct Receivers {
     queues: QueueReceivers,
     foreign_secrets: UnboundedReceiver<(String, String)>,
@@ -94,9 +102,7 @@ async fn context(
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
     let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
-    let (foreign_secrets, secret_receiver) = ForeignSecrets::new(clients.watches, observer);
-    let (queues, queue_receivers) = Queues::new();
-    let (changed_parameters, receiver) = unbounded_channel();
+    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(clients.watches, observer);
     let context = Context {
         caches_ready: CancellationToken::new(),
         aws: Aws::from_environment(audit_sink.clone()).await,
@@ -122,9 +128,20 @@ async fn context(
         queues,
         status_retries: StatusRetries::default(),
     };
-    let receivers =
-        Receivers { queues: queue_receivers, foreign_secrets: secret_receiver, changed_parameters: receiver };
     (Arc::new(context), receivers)
+}
+
+fn channels(watches: Client, observer: Arc<dyn WatchObserver>) -> (Senders, Receivers) {
+    let (queues, queue_receivers) = Queues::new();
+    let (foreign_secrets, foreign_receiver) = ForeignSecrets::new(watches, observer);
+    let (changed_parameters, parameter_receiver) = unbounded_channel();
+    let senders = Senders { queues, foreign_secrets, changed_parameters };
+    let receivers = Receivers {
+        queues: queue_receivers,
+        foreign_secrets: foreign_receiver,
+        changed_parameters: parameter_receiver,
+    };
+    (senders, receivers)
 }
 
 /// Runs everything until `stop`, and then until each reconcile in progress has ended.

@@ -1,10 +1,26 @@
-//! The pure stages of a reconcile. No I/O, no clock (time is an argument), no async: every rule here is a function
-//! from values to values with a table of tests.
+//! What the operator decides. No I/O, no clock (time is an argument), no async: every rule here is a function from values
+//! to values with a table of tests.
 //!
-//! ```text
-//! spec + policy ──plan──> Plan ──decide──> Decision ──(look up)──resolve──(read)──> values ──render──> Desired
-//!     existing Secret ──ownership──> Verdict ──(apply)──> outcome ──> status, next wake-up
-//! ```
+//! Each module answers one question:
+//!
+//! - `parameter`: Which parameter is meant?
+//! - `access`: May it be read?
+//! - `plan`: What is read, and which keys does it become?
+//! - `secret`: What does the Secret hold?
+//! - `ownership`: Whose Secret is it, and is it intact?
+//! - `schedule`: When is something done?
+//! - `report`: What is said: status, Events and messages?
+//! - `audit`: What is recorded of each call?
+//!
+//! A reconcile passes through them in this order:
+//!
+//! 1. `plan` turns the spec into reads, and `access` allows or refuses them.
+//! 2. `ownership` tells whether the Secret is intact, and `schedule` decides whether AWS has to be called.
+//! 3. If so, `ownership` decides whether the Secret may be written. Only then are the parameters read.
+//! 4. `secret` renders the values into the data of the Secret, which is then written.
+//! 5. `report` turns the outcome into status and Events, with the time of the next look.
+//!
+//! `parameter` serves all of them, and `audit` describes the calls that are made meanwhile.
 
 pub mod access;
 pub(crate) mod audit;

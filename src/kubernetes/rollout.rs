@@ -45,36 +45,23 @@ impl Rollouts {
     ) -> Vec<(String, Rollout)> {
         let api = self.api(namespace, target.kind);
         let kind = format!("{:?}", target.kind);
-        let found = match (&target.name, &target.selector) {
-            (Some(name), _) => api.get(name).await.map(|object| vec![object]),
-            (None, Some(selector)) => {
-                // The schema lets no other operator pass; an empty selector would select every workload.
-                match Selector::try_from(selector.clone()) {
-                    Ok(selector) if !selector.selects_all() => {
-                        api.list(&ListParams::default().labels_from(&selector)).await.map(|list| list.items)
-                    }
-                    Ok(_) | Err(_) => Ok(Vec::new()),
-                }
-            }
-            (None, None) => Ok(Vec::new()),
-        };
-        let found = match found {
+        let found = match find(&api, target).await {
             Ok(found) => found,
             Err(error) => {
                 let name = target.name.as_deref().unwrap_or("by selector");
                 return vec![(format!("{kind} {name}"), failed(&error))];
             }
         };
-        let mut rollouts = Vec::new();
         if found.is_empty() {
-            rollouts.push((format!("{kind} by selector"), Rollout::NoneSelected));
+            return vec![(format!("{kind} by selector"), Rollout::NoneSelected)];
         }
+        let mut rollouts = Vec::new();
         for object in found {
-            let is_newer = changed.is_some_and(|changed| {
-                let created = object.metadata.creation_timestamp.as_ref();
-                created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
-            });
-            let rollout = if is_newer { Rollout::Newer } else { restart(&api, target.kind, &object, annotation).await };
+            let rollout = if changed.is_some_and(|changed| is_newer(&object, changed)) {
+                Rollout::Newer
+            } else {
+                restart(&api, target.kind, &object, annotation).await
+            };
             rollouts.push((format!("{kind} {}", object.name_any()), rollout));
         }
         rollouts
@@ -92,6 +79,26 @@ impl Rollouts {
         };
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
+}
+
+/// The workloads that a target means.
+async fn find(api: &Api<DynamicObject>, target: &RestartTarget) -> Result<Vec<DynamicObject>, Error> {
+    if let Some(name) = &target.name {
+        return api.get(name).await.map(|object| vec![object]);
+    }
+    // The schema lets no other operator pass; an empty selector would select every workload.
+    match target.selector.clone().map(Selector::try_from) {
+        Some(Ok(selector)) if !selector.selects_all() => {
+            api.list(&ListParams::default().labels_from(&selector)).await.map(|list| list.items)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Reports whether a workload was created after `changed`.
+fn is_newer(object: &DynamicObject, changed: &Time) -> bool {
+    let created = object.metadata.creation_timestamp.as_ref();
+    created.is_some_and(|created| created.0.as_second() > changed.0.as_second() + CLOCKS_APART)
 }
 
 async fn restart(

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{
-    audit::{ApiCall, AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, Resource},
+    audit::{Access, ApiCall, AuditRecord, AuditSink, ObjectRef, ParameterOutcome, Principal, Resource},
     aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::{
         key::{KeyState, key_arn},
@@ -18,7 +18,6 @@ use crate::domain::{
         revision::Metadata,
         scope::Scope,
     },
-    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

@@ -15,11 +15,10 @@ use crate::{
     api::{KmsDecrypt, Reason},
     domain::{
         Fault,
-        audit::ObjectRef,
+        audit::{Access, ObjectRef},
         aws_error::{AwsError, AwsErrorKind},
         parameter::{name::ParameterRef, revision::Metadata, scope::Scope},
         plan::types::Plan,
-        report::event_format::Access,
         secret::content::KmsPlaintexts,
     },
 };

@@ -10,11 +10,10 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use crate::domain::{
     Fault,
-    audit::{AuditSink, ObjectRef, Principal},
+    audit::{Access, AuditSink, ObjectRef, Principal},
     aws_error::AwsError,
     parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
     plan::types::{Lookups, Plan, Read, Reads},
-    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

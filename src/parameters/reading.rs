@@ -6,10 +6,9 @@ use std::{
 };
 
 use crate::domain::{
-    audit::ParameterOutcome,
+    audit::{Access, ParameterOutcome},
     parameter::{name::ParameterRef, revision::Versions},
     plan::types::Reads,
-    report::event_format::Access,
     secret::content::Values,
 };
 use crate::parameters::{batch::ssm_fallback::SsmFallback, read_error::ReadError};

@@ -160,8 +160,9 @@ async fn only_changed_content_restarts_workloads() -> Result<()> {
 async fn a_paused_workload_is_restarted_once_it_is_resumed() -> Result<()> {
     let mut world = World::start().await?;
     let first = restart_around_a_pause(&world).await?;
-    let is_reported =
-        |object: &SecureParameter| condition(object).is_some_and(|c| c.message.contains("Deployment paused is paused"));
+    let is_reported = |object: &SecureParameter| {
+        condition(object).is_some_and(|c| c.message.contains("paused, will restart when resumed: Deployment paused."))
+    };
     let object = world.wait_until("checkout", "the pause to be reported", is_reported).await?;
     let message = &condition(&object).context("a condition")?.message;
     assert!(message.contains("DaemonSet manual") && message.contains("OnDelete"), "{message}");

@@ -22,7 +22,8 @@ use crate::{
     kubernetes::secrets::{errors::SecretError, write::DesiredSecret},
 };
 
-/// Writes the Secret, and deletes the one under the previous name. If that fails, the Secret is as it was.
+/// Writes the Secret, then deletes or releases the one under the previous name. A later step can fail after the Secret
+/// was written; the attempt is then repeated.
 pub(super) async fn write_secret(
     writer: &SecretWriter<'_>,
     data: Data<'_>,
@@ -34,7 +35,7 @@ pub(super) async fn write_secret(
         Some(uid) if inputs.object.spec.merges() => put_keys(writer, &desired, uid, precondition).await?,
         Some(uid) => apply(writer, &desired, uid).await?,
         None => match writer.context.secrets.create(&desired).await {
-            // There is one already, or since it was judged.
+            // The Secret exists, or appeared after it was checked.
             Err(SecretError::Replaced) => {
                 let existing = judge_existing(inputs, writer.context).await?;
                 let Some(uid) = judged_again.insert(existing).uid.clone() else {
@@ -50,7 +51,7 @@ pub(super) async fn write_secret(
     let precondition = judged_again.as_ref().unwrap_or(precondition);
     let metadata = withdraw_merged(writer, desired.name, precondition).await?.unwrap_or(metadata);
     delete_previous_target(writer).await?;
-    // An object that merges has its finalizer since before the write.
+    // With Merge the finalizer was set before the write.
     if !inputs.object.spec.merges() {
         set_finalizer(inputs, writer.context).await?;
     }

@@ -7,19 +7,18 @@ use tokio::time::timeout;
 
 use crate::controller::secure_parameter::{
     inputs::{Inputs, ReadContext, shape_of},
-    versions::{path_count, resolve},
+    versions::{parameter_count, resolve},
 };
 use crate::{
     api::Reason,
     domain::{
         Fault,
-        audit::to_rfc3339,
+        audit::{Access, to_rfc3339},
         ownership::types::SecretMetadata,
         parameter::{name::ParameterRef, revision::source_revision},
         plan::types::Plan,
         report::{
             attempt::{Attempt, InterimStatus, KeysByParameter, ObservedParameters, Outcome, Written},
-            event_format::Access,
             status::StatusBuilder,
         },
         schedule::{
@@ -32,7 +31,7 @@ use crate::{
 };
 
 /// How long a read may wait for its turn before the status says so: a little longer than the reader retries throttled
-/// calls, since what AWS itself says then is better.
+/// calls, because the throttling error of AWS, if there is one, is the better message.
 const WAIT_BEFORE_REPORT: Duration = Duration::from_secs(35);
 
 /// The parameters of a plan, read and decrypted.
@@ -65,8 +64,8 @@ pub(super) async fn fetch<'p>(
     read.watch(&read.known_plan(plan), interval, false);
     let (plan, interim) = look_up(read, plan, purpose, &mut absence).await?;
     read.watch(&plan, interval, false);
-    let paths = path_count(read, &plan, plan.reads().len());
-    if absence.needs_second_listing(paths, read.inputs.uptime) {
+    let counts = parameter_count(read, &plan, plan.reads().len());
+    if absence.needs_second_listing(counts, read.inputs.uptime) {
         return Err(confirm_later(Vec::new(), absence, interim));
     }
     let (reading, accesses, interim) = read_values(read, &plan, purpose, interim).await;
@@ -116,15 +115,15 @@ async fn look_up<'p>(
     if lookups.is_empty() {
         return Ok((Cow::Borrowed(plan), None));
     }
-    // Without polling, what is known may be old.
+    // Without polling, what is known may be stale.
     let is_polled = read.inputs.object.spec.refresh_interval().is_some();
     let is_due = absence.is_listing_due(read.inputs.uptime);
     if is_due {
         absence.record_listing();
     }
-    let anew = is_due || purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
+    let refresh = is_due || purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
     let object = read.inputs.audit_reference();
-    let asked = read.connection.reader.lookup(&lookups, purpose, anew, &object);
+    let asked = read.connection.reader.lookup(&lookups, purpose, refresh, &object);
     let (known, interim) = with_report(read, asked, None).await;
     match resolve(read, plan, known, absence) {
         Ok(plan) => Ok((plan, interim)),
@@ -171,7 +170,7 @@ async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) 
     };
     let fault = Fault::new(Reason::Throttled, message);
     let status = Arc::new(builder.failed(&fault, now, inputs.object.spec.refresh_interval()));
-    // The final status follows in any case, so a failure here is not made up for.
+    // The final status follows in any case, so a failure here is not retried.
     let written = read.context.statuses.secure_parameter(&inputs.namespace, &inputs.name, &status).await;
     written.ok().map(|resource_version| InterimStatus { status, resource_version })
 }

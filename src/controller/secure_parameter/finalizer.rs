@@ -36,8 +36,9 @@ pub(super) async fn set_finalizer(inputs: &Inputs<'_>, context: &Context) -> Res
         Ok(false) => "it was deleted".to_owned(),
         Err(error) => error.to_string(),
     };
+    let change = if is_needed { "set" } else { "removed" };
     let message = format!(
-        "The finalizer of SecureParameter {} could not be set ({problem}); the operator tries again.",
+        "The finalizer of SecureParameter {} could not be {change} ({problem}); the operator tries again.",
         inputs.name
     );
     Err(Fault::new(Reason::SecretWriteFailed, message))

@@ -33,10 +33,10 @@ use crate::{
     parameters::WatchOptions,
 };
 
-/// Most characters of the sync annotation that count and are echoed, since the status has no room for any length.
+/// Longest prefix of the sync annotation that is compared and echoed, in characters, to bound the status.
 const SYNC_LENGTH: usize = 256;
 
-/// How long until an object is reconciled again that waits for its store or for the informer. Both trigger it before.
+/// Safety resync for an object that waits for its store or the informer; normally they trigger it earlier.
 pub(super) const RESYNC_WAITING: Duration = Duration::from_secs(300);
 
 /// What is known of an object when its reconcile begins.
@@ -210,14 +210,14 @@ pub(super) struct ReadContext<'a> {
 }
 
 impl ReadContext<'_> {
-    /// Has the informer watch what a plan reads. It checks names that it has never seen as soon as possible if `probe`
-    /// says so.
-    pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, probe: bool) {
-        let terms = WatchOptions { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
+    /// Has the informer watch what a plan reads. It checks names that it has never seen as soon as possible if
+    /// `check_now` says so.
+    pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, check_now: bool) {
+        let options = WatchOptions { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
         let subscriber = (self.inputs.namespace.clone(), self.inputs.name.clone());
         let object = self.inputs.audit_reference();
-        subscriptions.watch(&self.connection.reader, &subscriber, &object, plan, terms, probe, known);
+        subscriptions.watch(&self.connection.reader, &subscriber, &object, plan, options, check_now, known);
     }
 
     /// The plan, as complete as the informer's cache makes it.

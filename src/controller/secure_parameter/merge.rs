@@ -35,7 +35,7 @@ pub(super) async fn put_keys(
     context.secrets.apply_keys(desired, uid, by_force).await.map_err(|error| match error {
         SecretError::Immutable => {
             let message = format!(
-                "Secret {} is immutable and takes no keys; have it created again without immutable, or choose another \
+                "Secret {} is immutable, so no keys can be added; recreate it without immutable: true, or choose another \
                  spec.target.name.",
                 desired.name
             );
@@ -81,7 +81,8 @@ pub(super) async fn withdraw_merged(
     context.secrets.metadata(&inputs.namespace, name, &inputs.manager).await.map_err(failed)
 }
 
-/// Takes the object's keys back from a Secret of others. Reports whether there were any.
+/// Removes the object's keys from a Secret of another owner, unless they are to be retained. Reports whether there were
+/// any.
 pub(super) async fn withdraw_keys(writer: &SecretWriter<'_>, name: &str) -> Result<bool, SecretError> {
     let (inputs, secrets) = (writer.inputs, &writer.context.secrets);
     let (namespace, manager) = (&inputs.namespace, merge_manager(&inputs.uid));

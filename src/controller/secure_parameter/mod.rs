@@ -1,4 +1,4 @@
-//! Reconciles `SecureParameter`s. [`reconcile`] is the whole line; its siblings are the stages with I/O.
+//! Reconciles `SecureParameter`s. [`reconcile`] is the whole pipeline; its siblings are the stages with I/O.
 
 #![expect(clippy::result_large_err, reason = "an attempt ends once in a reconcile, so its size costs nothing")]
 

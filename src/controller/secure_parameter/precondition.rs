@@ -23,7 +23,8 @@ use crate::{
 /// Decides whether the object may write its Secret, and on which condition.
 ///
 /// # Errors
-/// `SecretConflict` if the Secret is somebody else's; `SecretContested` if it was repaired too often.
+/// `SecretConflict` if the Secret is somebody else's; `SecretContested` if it was repaired too often;
+/// `SecretWriteFailed` if it is being deleted or cannot be read.
 pub(super) async fn write_precondition(
     inputs: &Inputs<'_>,
     purpose: Purpose,
@@ -47,7 +48,7 @@ pub(super) async fn write_precondition(
     Ok(precondition)
 }
 
-/// A new object most likely finds its place free. If it does not, the write itself says so.
+/// The Secret of a new object most likely does not exist; if it does, `create` fails and it is judged then.
 fn is_new(inputs: &Inputs<'_>, context: &Context) -> bool {
     let name = inputs.object.secret_name();
     let has_rival = || context.index.lock().older_claimant(&inputs.namespace, name, &inputs.uid).is_some();
@@ -57,7 +58,7 @@ fn is_new(inputs: &Inputs<'_>, context: &Context) -> bool {
 /// Decides by the Secret that exists.
 ///
 /// # Errors
-/// `SecretConflict` if it is somebody else's.
+/// `SecretConflict` if it is somebody else's; `SecretWriteFailed` if it is being deleted or cannot be read.
 pub(super) async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Result<WritePrecondition, Fault> {
     let (namespace, name) = (&inputs.namespace, inputs.object.secret_name());
     let existing = context.secrets.metadata(namespace, name, &inputs.manager).await;
@@ -99,9 +100,14 @@ async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
     } else {
         format!("Field manager {}", managers.into_iter().collect::<Vec<_>>().join(", "))
     };
+    let alternative = if inputs.object.spec.merges() {
+        "remove the disputed keys from the spec"
+    } else {
+        "use creationPolicy Merge if both are meant to write"
+    };
     let message = format!(
         "{who} keeps changing or deleting Secret {name}, and the operator restores it at most three times a minute; stop \
-         the other writer, or use creationPolicy Merge if both are meant to write."
+         the other writer, or {alternative}."
     );
     Fault::new(Reason::SecretContested, message)
 }

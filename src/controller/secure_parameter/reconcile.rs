@@ -5,7 +5,11 @@
 //! ```
 //!
 //! A rotated parameter: the informer triggers the object, `decide` compares versions, `fetch` decrypts, `apply` writes.
-//! A vanished or denied one: `fetch` or the informer has the error, `conclude` makes it a condition, and the Secret stays.
+//! A required parameter that vanished or is denied: `plan` (access rules), `fetch` or the informer reports it, `conclude`
+//! makes it a condition, and the Secret stays. An optional one that is confirmed absent loses its key.
+//!
+//! Not in the picture: before `decide`, `inspect` looks at the Secret; before `fetch`, `check_hold` keeps back a read that
+//! would only fail again, and `precondition` decides whether the Secret may be written at all.
 
 use std::sync::Arc;
 
@@ -48,11 +52,11 @@ use crate::{
 /// The error of the API server if the status cannot be written.
 pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
     let (namespace, name) = (object.namespace(), object.name_any());
-    let line = Box::pin(reconcile_object(&object, &context));
-    observed(&context, "SecureParameter", namespace.as_deref(), &name, line).await
+    let pipeline = Box::pin(reconcile_object(&object, &context));
+    observed(&context, "SecureParameter", namespace.as_deref(), &name, pipeline).await
 }
 
-/// The whole line.
+/// The whole pipeline, from inputs to publish.
 async fn reconcile_object(object: &SecureParameter, context: &Context) -> Result<Reconciled, kube::Error> {
     let inputs = Inputs::gather(object, context);
     if object.metadata.deletion_timestamp.is_some() {
@@ -110,7 +114,7 @@ async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> R
         Decision::Read(purpose) => (purpose, inputs.state.absence.clone()),
     };
     check_hold(read, plan, &absence)?;
-    // Two objects of ours write under one field manager, so that the API server would not tell them apart.
+    // Objects that own whole Secrets share one field manager, so the API server cannot tell their writes apart.
     let _turn = read.context.secret_locks.lock(&inputs.namespace, inputs.object.secret_name()).await;
     let precondition = write_precondition(inputs, purpose, secret, read.context).await?;
     let fetched = fetch(read, plan, purpose, secret, absence).await?;

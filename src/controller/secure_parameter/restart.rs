@@ -18,8 +18,7 @@ pub(super) async fn restart_if_due(inputs: &Inputs<'_>, context: &Context) -> Op
     let Some(secret) = state.status.written_secret().filter(|_| !spec.restart.is_empty()) else {
         return Some(RestartOutcome::Obsolete);
     };
-    // Every restart for this change has the same token, and none for another change has it: an operator that starts again
-    // restarts nothing twice.
+    // The token identifies the change, so a restarted operator does not restart workloads twice for it.
     let token = state.restart.token.clone();
     let token = token.unwrap_or_else(|| format!("{}/{}", secret.name, secret.resource_version));
     let (annotation, changed) = (annotation(&inputs.name), state.status.last_change_time.as_ref());

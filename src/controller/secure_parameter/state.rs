@@ -23,7 +23,7 @@ impl ObjectStates {
         all.get(uid).cloned().unwrap_or_else(|| ObjectState::from_status(reported(), now))
     }
 
-    /// Remembers.
+    /// Stores the state of an object.
     pub(crate) fn set(&self, uid: &str, state: ObjectState) {
         self.states.lock().insert(uid.to_owned(), state);
     }

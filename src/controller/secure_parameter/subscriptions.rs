@@ -26,15 +26,15 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     /// Makes an object watch exactly what a plan reads, through this reader alone. `known` is what the status knows of the
     /// parameters' keys, which a new reader need not ask for again.
-    #[expect(clippy::too_many_arguments, reason = "a subscription is what it is")]
+    #[expect(clippy::too_many_arguments, reason = "each argument is an independent part of a subscription")]
     pub(crate) fn watch(
         &self,
         reader: &StoreReader,
         subscriber: &Subscriber,
         object: &ObjectRef,
         plan: &Plan,
-        terms: WatchOptions,
-        probe: bool,
+        options: WatchOptions,
+        check_now: bool,
         known: &[ParameterStatus],
     ) {
         let former = self.readers.lock().insert(object.uid.clone(), (Arc::clone(reader), subscriber.clone()));
@@ -46,7 +46,7 @@ impl Subscriptions {
             }
             None => true,
         };
-        reader.watch(subscriber, object, plan, terms, probe);
+        reader.watch(subscriber, object, plan, options, check_now);
         // Names below a path are known only once it was listed.
         if is_new || plan.has_paths() {
             restore_keys(reader, &plan.reads(), known);

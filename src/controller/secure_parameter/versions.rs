@@ -10,7 +10,7 @@ use crate::{
         plan::types::{Plan, Reads},
         report::attempt::{Attempt, ObservedParameters, Outcome},
         schedule::{
-            absence::{Absence, CONFIRM_AFTER, PathCount},
+            absence::{Absence, CONFIRM_AFTER, ParameterCount},
             compare::{Comparison, Sides, compare},
             decide::Purpose,
         },
@@ -18,7 +18,8 @@ use crate::{
     parameters::{LookupResult, ReadMode, Snapshot},
 };
 
-/// Compares the versions of the parameters with those that were recorded. Returns if they changed, and have to be read.
+/// Compares the versions of the parameters with those that were recorded. Returns
+/// `Ok` only if they changed and have to be read.
 ///
 /// # Errors
 /// The attempt, if it ends here: because nothing changed, because something has to be confirmed first, or because a
@@ -64,20 +65,20 @@ fn compare_with_status(
 ) -> Result<Comparison, Attempt> {
     let state = &read.inputs.state;
     let current = source_revision(&read.connection.source, versions);
-    let paths = path_count(read, plan, versions.values().flatten().count());
-    let sides = Sides { recorded: state.status.source_revision(), current: &current, reads, versions, paths };
+    let counts = parameter_count(read, plan, versions.values().flatten().count());
+    let sides = Sides { recorded: state.status.source_revision(), current: &current, reads, versions, counts };
     compare(&sides, absence, read.inputs.uptime)
         .map_err(|fault| Attempt { absence: Some(absence.clone()), ..Attempt::from(fault) })
 }
 
-/// The counts that tell whether parameters went while the operator did not run.
-pub(super) fn path_count(read: ReadContext<'_>, plan: &Plan, now: usize) -> PathCount {
+/// The counts that tell whether parameters were deleted while the operator was down.
+pub(super) fn parameter_count(read: ReadContext<'_>, plan: &Plan, current: usize) -> ParameterCount {
     let state = &read.inputs.state;
-    PathCount {
+    ParameterCount {
         has_paths: plan.has_paths(),
         is_first: state.shape.is_none(),
         before: state.status.parameter_count.and_then(|count| usize::try_from(count).ok()),
-        now,
+        current,
     }
 }
 

@@ -10,9 +10,8 @@ use crate::{
     controller::context::{Context, new_id},
     domain::{
         Fault,
-        audit::{ObjectRef, SecretWrite},
+        audit::{Access, ObjectRef, SecretWrite},
         ownership::types::FieldOwnership,
-        report::event_format::Access,
         schedule::decide::Purpose,
     },
     kubernetes::secrets::errors::SecretError,
@@ -72,11 +71,12 @@ impl<'a> SecretWriter<'a> {
 pub(super) fn write_failed(secret: &str, error: &SecretError) -> Fault {
     let (reason, next_step) = match error {
         SecretError::Invalid(_) => (Reason::InvalidSpec, "correct spec.target or the keys in spec.data"),
-        SecretError::FieldConflict(_) => (Reason::SecretConflict, "rename the keys in the spec, or remove them there"),
-        SecretError::Failed(_) => (
-            Reason::SecretWriteFailed,
-            "the operator tries again, check whether rights, a quota or an admission policy stand in the way",
-        ),
+        SecretError::FieldConflict(_) => {
+            (Reason::SecretConflict, "rename the keys in the spec, or remove them from the Secret")
+        }
+        SecretError::Failed(_) => {
+            (Reason::SecretWriteFailed, "the operator tries again; check permissions, quotas and admission policies")
+        }
         SecretError::Immutable | SecretError::Replaced => (Reason::SecretWriteFailed, "the operator tries again"),
     };
     Fault::new(reason, format!("Secret {secret} could not be written: {error}; {next_step}."))

@@ -1,5 +1,5 @@
-//! Globs on names: `*` and `?` stop at `/`, `**` does not. Braces and backslashes have no meaning. A glob is compiled to a
-//! regular expression that is matched in linear time.
+//! Globs on names: `*` and `?` stop at `/`, `**` does not. Braces are refused; a backslash is literal. A glob is compiled to
+//! a regular expression that is matched in linear time.
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -9,7 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 /// Says what is wrong with the glob, without a full stop.
 pub(crate) fn compile(glob: &str) -> Result<GlobMatcher, String> {
     if glob.contains(['{', '}']) {
-        return Err(format!("glob {glob} has braces, which have no meaning here"));
+        return Err(format!("glob {glob} has braces, which are not allowed"));
     }
     GlobBuilder::new(glob)
         .literal_separator(true)

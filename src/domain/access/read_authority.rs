@@ -38,12 +38,14 @@ impl ReadAuthority<'_> {
     ///
     /// # Errors
     /// `PolicyDenied`, with all parameters that no rule grants.
-    pub(crate) fn check<'w>(&self, parameter_refs: impl Iterator<Item = &'w ParameterRef>) -> Result<(), Fault> {
+    pub(crate) fn check<'r>(&self, parameter_refs: impl Iterator<Item = &'r ParameterRef>) -> Result<(), Fault> {
         let is_denied = |parameter_ref: &&ParameterRef| {
             self.grant.is_some_and(|grant| !grant.allows(&parameter_ref.arn, self.scope))
         };
         let denied: BTreeSet<_> = parameter_refs.filter(is_denied).collect();
-        let subjects: Vec<_> = denied.iter().map(|w| self.scope.own_name(&w.arn).unwrap_or(&w.arn)).collect();
+        let name =
+            |parameter_ref: &&'r ParameterRef| self.scope.own_name(&parameter_ref.arn).unwrap_or(&parameter_ref.arn);
+        let subjects: Vec<_> = denied.iter().map(name).collect();
         if denied.is_empty() { Ok(()) } else { Err(self.denied(&list(&subjects), "a glob that matches")) }
     }
 
@@ -75,7 +77,7 @@ impl ReadAuthority<'_> {
                 self.rules()
             ),
             None => format!(
-                "Namespace {namespace} may not decrypt values with any KMS key: set kmsDecrypt.keyID to a key that \
+                "Namespace {namespace} may not decrypt values without naming the KMS key: set kmsDecrypt.keyID to a key that \
                  kmsDecryptKeys in spec.access of {store} grants."
             ),
         };
@@ -95,7 +97,7 @@ impl ReadAuthority<'_> {
     /// Names the rules that could grant more to the namespace.
     fn rules(&self) -> String {
         match self.grant.map(Grant::rules).unwrap_or_default() {
-            [] => format!("a new rule for namespace {}, which has none", self.namespace),
+            [] => format!("a new rule that selects namespace {}", self.namespace),
             [rule] => format!("rule {rule}"),
             rules => format!("one of the rules {}", list(rules)),
         }
@@ -121,8 +123,8 @@ mod tests {
         };
         let (shared, other) = (rule("shared", NamespacesFrom::All), rule("other", NamespacesFrom::Names));
         for (rules, expected) in [
-            (vec![], "add a glob that matches to parameters of a new rule for namespace shop, which has none"),
-            (vec![other.clone()], "a new rule for namespace shop, which has none"),
+            (vec![], "add a glob that matches to parameters of a new rule that selects namespace shop"),
+            (vec![other.clone()], "a new rule that selects namespace shop"),
             (vec![shared.clone(), other], "to parameters of rule shared."),
             (vec![shared.clone(), AccessRule { name: "more".into(), ..shared }], "one of the rules shared, more."),
         ] {

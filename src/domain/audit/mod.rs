@@ -1,8 +1,9 @@
-//! Audit records in CloudTrail's vocabulary: only what a client can know of a call, nothing guessed.
+//! What is recorded of each call? Records in CloudTrail's vocabulary: only what a client can know, nothing guessed.
 //!
 //! Field names and shapes: CloudTrail User Guide, "CloudTrail record contents for management events". What only AWS
 //! knows (`eventID`, `sourceIPAddress`, TLS details) is left out.
 
+pub(crate) mod access;
 pub(crate) mod api_call;
 pub(crate) mod call_record;
 pub(crate) mod format;
@@ -12,6 +13,7 @@ pub(crate) mod principal;
 pub(crate) mod sink;
 pub(crate) mod write_record;
 
+pub use access::Access;
 pub use api_call::{ApiCall, Resource, RoleSession, WebIdentity};
 pub use call_record::AuditRecord;
 pub use format::to_rfc3339;

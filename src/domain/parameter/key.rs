@@ -52,20 +52,20 @@ impl ParameterKey {
 
 impl KeyState {
     /// What is wrong with the key, as a sentence that names the next step; none if nothing is.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn warning(&self) -> Option<String> {
         if self.state == "Enabled" {
             return None;
         }
         let until = self.deletion_date.as_ref().map(|date| format!(", to be deleted on {date}")).unwrap_or_default();
-        Some(format!("KMS key {} is {}{until}, so a next read will fail: {}.", self.arn, self.state, self.remedy()))
+        Some(format!("KMS key {} is {}{until}, so the next read will fail: {}.", self.arn, self.state, self.remedy()))
     }
 
     /// What helps.
     pub fn remedy(&self) -> &'static str {
         match self.state.as_str() {
-            "PendingDeletion" => "cancel the deletion and enable it, or write the parameters anew with another key",
-            "Disabled" => "enable it, or write the parameters anew with another key",
-            _ => "see to the key, or write the parameters anew with another one",
+            "PendingDeletion" => "cancel the deletion and enable it, or write the parameters with another key",
+            "Disabled" => "enable it, or write the parameters with another key",
+            _ => "make it usable again, or write the parameters with another key",
         }
     }
 }
@@ -95,16 +95,16 @@ mod tests {
     }
 
     #[test]
-    fn trouble_names_state_date_and_remedy() {
+    fn a_warning_names_state_date_and_remedy() {
         let state = |state: &str, date: Option<&str>| KeyState {
             arn: ARN.into(),
             manager: None,
             state: state.into(),
             deletion_date: date.map(str::to_owned),
         };
-        assert_eq!(state("Enabled", None).trouble(), None);
-        let pending = state("PendingDeletion", Some("2026-12-01T00:00:00Z")).trouble().expect("trouble");
+        assert_eq!(state("Enabled", None).warning(), None);
+        let pending = state("PendingDeletion", Some("2026-12-01T00:00:00Z")).warning().expect("a warning");
         assert!(pending.contains("to be deleted on 2026-12-01") && pending.contains("cancel"), "{pending}");
-        assert!(state("Unavailable", None).trouble().is_some());
+        assert!(state("Unavailable", None).warning().is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! Parameters: names, ARNs, versions and KMS keys.
+//! Which parameter is meant? Names, ARNs, versions and KMS keys.
 
 pub mod arn;
 pub mod key;

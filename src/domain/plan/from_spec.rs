@@ -52,7 +52,7 @@ pub fn plan(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result
 fn sources(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Vec<PlannedSource>, Fault> {
     let mut sources = Vec::new();
     for (index, entry) in spec.data_from.iter().enumerate() {
-        sources.push(several_keys(Place::DataFrom(index), entry, authority)?);
+        sources.push(data_from_source(Place::DataFrom(index), entry, authority)?);
     }
     let mut keys = BTreeSet::new();
     for entry in &spec.data {
@@ -65,8 +65,12 @@ fn sources(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<
     Ok(sources)
 }
 
-/// Returns the source that an entry of `spec.dataFrom` is.
-fn several_keys(place: Place, entry: &DataFromEntry, authority: &ReadAuthority<'_>) -> Result<PlannedSource, Fault> {
+/// Plans one entry of `spec.dataFrom`.
+fn data_from_source(
+    place: Place,
+    entry: &DataFromEntry,
+    authority: &ReadAuthority<'_>,
+) -> Result<PlannedSource, Fault> {
     let filter = NameFilter::new(&entry.include, &entry.exclude)
         .map_err(|problem| invalid(format!("{place}: {problem}; correct it.")))?;
     let mapping = entry.keys.clone();
@@ -85,11 +89,11 @@ fn several_keys(place: Place, entry: &DataFromEntry, authority: &ReadAuthority<'
             let optional = entry.value.optional.unwrap_or_default();
             Ok(PlannedSource::Path(PathSource { place, query, filter, mapping, optional }))
         }
-        _ => Err(invalid(format!("{place} needs either parameter or path; set one of them."))),
+        _ => Err(invalid(format!("{place} needs exactly one of parameter and path."))),
     }
 }
 
-/// Returns the source that the fields which `data` and `dataFrom` share describe.
+/// Plans the options of a value that `data` and `dataFrom` share.
 fn source(place: Place, parameter: &str, value: &ValueOptions, authority: &ReadAuthority<'_>) -> Result<Source, Fault> {
     let json_path = value.json_path.as_ref().map(|path| {
         let wrong = |problem| invalid(format!("{place}.jsonPath: {} {problem}.", shortened(path)));
@@ -100,7 +104,8 @@ fn source(place: Place, parameter: &str, value: &ValueOptions, authority: &ReadA
     let parameter_ref = parameter_ref(&place, &name, selector(&place, value)?, authority.scope)?;
     let previous = value.previous.unwrap_or_default();
     if previous && (parameter_ref.selector.is_some() || parameter_ref.is_reference()) {
-        let message = "previous does not go with a version, a label or a secret of Secrets Manager; remove one of them";
+        let message =
+            "previous cannot be combined with a version, a label or a secret of Secrets Manager; remove one of them";
         return Err(invalid(format!("{place}: {message}.")));
     }
     Ok(Source {
@@ -155,8 +160,8 @@ fn parameter_ref(place: &Place, name: &str, selector: Option<Selector>, scope: &
         // AWS accepts the name of a reference, but not its ARN.
         (Some(own), selector) => Ok(ParameterRef::new(own, selector.clone(), scope)),
         (None, _) => Err(invalid(format!(
-            "{place}: {name} is a secret of Secrets Manager in another account, which Parameter Store does not pass on; use \
-             a store of that account."
+            "{place}: {name} is a secret of Secrets Manager in another account, which cannot be read through Parameter \
+             Store; use a store of that account."
         ))),
     }
 }

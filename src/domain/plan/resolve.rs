@@ -75,7 +75,7 @@ fn with_version(source: &Source, found: &LookupResult) -> Option<Source> {
 
 fn no_previous(names: &[String]) -> Fault {
     let message = format!(
-        "There is no version before the newest yet of {}; set optional beside previous, or wait for the next version.",
+        "There is no previous version yet of {}; set optional together with previous, or wait for the next version.",
         list(names)
     );
     Fault::new(Reason::VersionNotFound, message)

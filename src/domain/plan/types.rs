@@ -101,7 +101,7 @@ pub struct Source {
     pub kms_decrypt: Option<KmsDecrypt>,
     /// The JSONPath of the node that is used; the whole value if none.
     pub json_path: Option<JsonPath>,
-    /// How that is encoded.
+    /// Encoding of the selected text, if it is to be decoded.
     pub decode: Option<Decode>,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     api::Format,
     domain::{
         property_tests::{CANARY, check, concatenation, field_source, text},
-        secret::{content::Content, dotenv::parse, extract},
+        secret::{content::Content, dotenv::parse, fields::fields as keys_of},
     },
 };
 
@@ -77,7 +77,7 @@ fn any_text_has_fields_or_a_faulty_line_that_is_not_quoted() {
                 failed.set(failed.get() + 1);
                 assert!((1..=text.split('\n').count()).contains(&line), "{line}");
                 let (from, value) = (field_source(0, "/x", Format::Dotenv, None), text.clone().into());
-                let fault = extract::fields(&from, Content::Value(&value)).map(drop).expect_err("the same problem");
+                let fault = keys_of(&from, Content::Value(&value)).map(drop).expect_err("the same problem");
                 assert!(fault.message.contains(&format!("line {line} {problem}")), "{}", fault.message);
                 assert!(!fault.message.contains(CANARY), "{}", fault.message);
             }

@@ -18,7 +18,7 @@ use crate::{
         plan::types::Source,
         property_tests::{CANARY, check, concatenation, source, text},
         report::fault::Fault,
-        secret::{content::Content, extract::part},
+        secret::{content::Content, value_part::part},
     },
 };
 

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         plan::types::Source,
         property_tests::{CANARY, check, concatenation, field_source, source, text},
-        secret::{content::Content, extract, json, json_path},
+        secret::{content::Content, fields::fields as keys_of, json, json_path, value_part::part},
     },
 };
 
@@ -199,10 +199,10 @@ fn no_message_holds_a_part_of_a_value() {
     check(3_000, (text, concatenation(PATHS, 4)), |(text, path)| {
         let value = text.into();
         let from = field_source(0, "/x", Format::Json, None);
-        let mut results = vec![extract::fields(&from, Content::Value(&value)).map(drop)];
+        let mut results = vec![keys_of(&from, Content::Value(&value)).map(drop)];
         if let Ok(path) = json_path::parse(&format!("${path}")) {
             let source = Source { json_path: Some(path), ..source("K", "/x") };
-            let result = extract::part(&source, Content::Value(&value)).map(drop);
+            let result = part(&source, Content::Value(&value)).map(drop);
             found.set(found.get() + u32::from(result.is_ok()));
             results.push(result);
         }

@@ -12,9 +12,14 @@ use crate::{
     api::{Reason, SecureParameterStatus, status::WrittenSecret},
     domain::{
         Fault,
+        audit::Access,
         ownership::{drift::SecretSnapshot, types::SecretMetadata},
-        parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions},
-        report::{event_format::Access, restart_summary::Rollout},
+        parameter::{
+            key::ParameterKeys,
+            name::ParameterRef,
+            revision::{Metadata, Versions},
+        },
+        report::restart_summary::Rollout,
         schedule::{
             absence::Absence,
             decide::Purpose,
@@ -96,6 +101,18 @@ pub struct ObservedParameters {
     pub keys: ParameterKeys,
     /// What Parameter Store decrypted although KMS was to do it; `None` if that is not known, after a restart.
     pub fallbacks: Option<FallbackReasons>,
+}
+
+impl ObservedParameters {
+    /// Those that exist.
+    pub fn present(&self) -> impl Iterator<Item = (&ParameterRef, &Metadata)> {
+        self.versions.iter().filter_map(|(parameter, metadata)| Some((parameter, metadata.as_ref()?)))
+    }
+
+    /// Counts those that exist.
+    pub fn count_present(&self) -> i32 {
+        i32::try_from(self.present().count()).unwrap_or(i32::MAX)
+    }
 }
 
 /// A Secret that was written.

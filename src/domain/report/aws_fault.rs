@@ -14,29 +14,11 @@ impl AwsError {
     /// Turns the error into a fault. `principal` is the caller, `names` are the parameters of the call, and `key` is what
     /// KMS says about the key that the error names.
     pub fn fault(&self, principal: Option<&str>, names: &[String], scope: &Scope, key: Option<&KeyState>) -> Fault {
-        let denial = Denial::parse(&self.message);
-        let principal = denial.principal.or(principal).unwrap_or("the operator's identity");
-        let resource = denial.resource.map_or_else(|| list(names), str::to_owned);
         let message = match self.kind {
-            AwsErrorKind::AccessDenied => {
-                let action = denial.action.unwrap_or("ssm:GetParameters");
-                format!("{principal} may not call {action} on {resource}{}.", denial.remedy("in its IAM policy"))
-            }
-            AwsErrorKind::DecryptDenied => format!(
-                "{principal} may not call kms:Decrypt on {}{}.",
-                denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters"),
-                denial.remedy("in the IAM policy and in the key's policy")
-            ),
+            AwsErrorKind::AccessDenied => self.access_denied(principal, names),
+            AwsErrorKind::DecryptDenied => self.decrypt_denied(principal),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
-            AwsErrorKind::CiphertextInvalid if self.code.as_deref() == Some("IncorrectKeyException") => format!(
-                "The value of {} was encrypted with another key than kmsDecrypt.keyID names; correct keyID or remove it.",
-                list(names)
-            ),
-            AwsErrorKind::CiphertextInvalid => format!(
-                "KMS cannot decrypt the value of {}: it is not a ciphertext of KMS, or it was encrypted with another \
-                 encryption context; correct kmsDecrypt.encryptionContext or the parameter.",
-                list(names)
-            ),
+            AwsErrorKind::CiphertextInvalid => self.ciphertext_invalid(names),
             AwsErrorKind::CredentialsInvalid => self.credentials_refused(),
             AwsErrorKind::EndpointUnreachable => format!(
                 "No answer from AWS in region {} ({}); check DNS, VPC endpoints and proxies.",
@@ -44,7 +26,7 @@ impl AwsError {
                 self.stable_message()
             ),
             AwsErrorKind::Throttled => format!(
-                "AWS throttles account {} in region {} ({}); the operator slows down and tries again, lower spec.quota of \
+                "AWS throttles account {} in region {} ({}); the operator slows down and tries again. Lower spec.quota of \
                  the store if other clients need more of the account's quota.",
                 scope.account,
                 scope.region,
@@ -53,21 +35,53 @@ impl AwsError {
             AwsErrorKind::Invalid => {
                 format!("AWS rejected the request for {} as invalid ({}); correct the spec.", list(names), self.text())
             }
-            AwsErrorKind::ServiceUnavailable => {
-                format!(
-                    "AWS failed to answer the request for {} ({}); the operator tries again.",
-                    list(names),
-                    self.text()
-                )
-            }
+            AwsErrorKind::ServiceUnavailable => format!(
+                "AWS failed to answer the request for {} ({}); the operator tries again.",
+                list(names),
+                self.text()
+            ),
         };
         Fault::new(self.kind.reason(), message)
+    }
+
+    fn access_denied(&self, principal: Option<&str>, names: &[String]) -> String {
+        let denial = Denial::parse(&self.message);
+        let resource = denial.resource.map_or_else(|| list(names), str::to_owned);
+        format!(
+            "{} may not call {} on {resource}{}.",
+            denied_principal(&denial, principal),
+            denial.action.unwrap_or("ssm:GetParameters"),
+            denial.remedy("in its IAM policy")
+        )
+    }
+
+    fn decrypt_denied(&self, principal: Option<&str>) -> String {
+        let denial = Denial::parse(&self.message);
+        format!(
+            "{} may not call kms:Decrypt on {}{}.",
+            denied_principal(&denial, principal),
+            denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters"),
+            denial.remedy("in the IAM policy and in the key's policy")
+        )
+    }
+
+    fn ciphertext_invalid(&self, names: &[String]) -> String {
+        let names = list(names);
+        if self.code.as_deref() == Some("IncorrectKeyException") {
+            return format!(
+                "The value of {names} was encrypted with another key than kmsDecrypt.keyID names; correct keyID or remove it."
+            );
+        }
+        format!(
+            "KMS cannot decrypt the value of {names}: it is not a ciphertext of KMS, or it was encrypted with another \
+             encryption context; correct kmsDecrypt.encryptionContext or the parameter."
+        )
     }
 
     fn key_unavailable(&self, names: &[String], key: Option<&KeyState>) -> String {
         match key {
             Some(key @ KeyState { arn, state, deletion_date, .. }) => {
-                let deletion = deletion_date.as_ref().map(|date| format!(" on {date}")).unwrap_or_default();
+                let deletion = deletion_date.as_ref().map(|date| format!(" (deletion on {date})")).unwrap_or_default();
                 format!("KMS key {arn} of {} is in state {state}{deletion}; {}.", list(names), key.remedy())
             }
             None => format!(
@@ -98,6 +112,10 @@ impl AwsError {
             self.text()
         )
     }
+}
+
+fn denied_principal<'a>(denial: &Denial<'a>, caller: Option<&'a str>) -> &'a str {
+    denial.principal.or(caller).unwrap_or("the operator's identity")
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::{
     },
     domain::{
         Fault,
+        audit::Access,
         report::{
             attempt::{Attempt, ObservedParameters, Outcome, RestartOutcome, Written},
-            event_format::Access,
             events::{TimedEvent, access_events, failure_events, key_events, repair_event},
             restart_condition::{conclude_restart, restart_plan, with_restart},
             status::{StatusBuilder, WriteReport},
@@ -25,12 +25,12 @@ use crate::{
             backoff,
             hold::Hold,
             object_state::{ObjectState, Shape, StatusWrite},
-            restart::Write,
+            restart::SecretChange,
         },
     },
 };
 
-/// How long until an object is read again whose values themselves are wrong. Only a change helps, and that triggers it.
+/// Retry interval for faults in the values themselves: only a change helps, and a change triggers the object anyway.
 const RESYNC: Duration = Duration::from_secs(24 * 3_600);
 
 /// What follows from an attempt.
@@ -128,7 +128,7 @@ fn conclude_outcome(
         Outcome::Unchanged { wake } => Ending { wake, ..succeed(subject, next, builder.unchanged(), accesses) },
         Outcome::Verified { secret, parameters, shape } => {
             let parameters = with_known_fallbacks(next, parameters);
-            settle(next, &parameters, shape);
+            remember_success(next, &parameters, shape);
             let warnings = key_events(subject, before, &parameters.keys);
             let mut ending = succeed(subject, next, builder.verified(&secret, &parameters), accesses);
             ending.events.extend(warnings);
@@ -161,7 +161,7 @@ fn conclude_write(
     if purpose.is_repair() {
         next.repairs.record(subject.uptime);
     }
-    settle(next, &parameters, shape);
+    remember_success(next, &parameters, shape);
     next.fallbacks.clone_from(&parameters.fallbacks);
     next.secret = Some(metadata.into());
     let report = WriteReport { secret, changed: write.changed, access: last_access(subject, accesses), revision };
@@ -175,8 +175,8 @@ fn conclude_write(
     ending
 }
 
-/// What the write means for workloads. Applying what is there already does not move the resource version, which others
-/// may have moved before.
+/// What the write means for workloads. A no-op apply leaves the resource version alone, so it is compared with the last one
+/// we saw, not with our last write.
 fn compare_write(
     subject: &Subject<'_>,
     next: &ObjectState,
@@ -184,11 +184,11 @@ fn compare_write(
     secret: &WrittenSecret,
     revision: &str,
     shape: Shape,
-) -> Write {
+) -> SecretChange {
     let former = before.written_secret();
     let known = next.secret.as_ref().filter(|snapshot| snapshot.uid == secret.uid);
     let version = known.map(|known| &known.resource_version).or(former.as_ref().map(|former| &former.resource_version));
-    Write {
+    SecretChange {
         existed: former.as_ref().is_some_and(|former| former.name == secret.name),
         changed: version != Some(&secret.resource_version),
         sources_changed: before.source_revision() != Some(revision),
@@ -199,8 +199,8 @@ fn compare_write(
     }
 }
 
-/// Takes over what a success tells about parameters.
-fn settle(next: &mut ObjectState, parameters: &ObservedParameters, shape: Shape) {
+/// Remembers missing parameters and shape after a success.
+fn remember_success(next: &mut ObjectState, parameters: &ObservedParameters, shape: Shape) {
     next.absence = Absence::settled(&parameters.versions);
     next.shape = Some(shape);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::api::{Reason, names};
 use crate::domain::{
     Fault,
-    audit::{ParameterOutcome, Principal},
+    audit::{Access, ParameterOutcome, Principal},
     digest::TextDigest,
     parameter::key::KeyState,
 };
@@ -36,25 +36,6 @@ pub struct Event {
 
 /// Reason of the Event of an access that succeeded.
 pub const DECRYPTED: &str = "ParameterDecrypted";
-
-/// One AWS call that was made for an object.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// The operation.
-    pub event_name: &'static str,
-    /// AWS' request id.
-    pub request_id: Option<String>,
-    /// Id of the audit record. Stands in where no request id arrived.
-    pub audit_id: String,
-    /// When AWS answered.
-    pub time: k8s_openapi::jiff::Timestamp,
-    /// Whether values were asked for.
-    pub decrypting: bool,
-    /// The result for each parameter.
-    pub parameters: Vec<ParameterOutcome>,
-    /// Whether the call, or a parameter in it, failed.
-    pub failed: bool,
-}
 
 /// Returns the Event of one access, or `None` if it neither decrypted anything nor failed. `fault` is why the object
 /// failed, if it did.

@@ -6,9 +6,10 @@ use crate::{
     api::SecureParameterStatus,
     domain::{
         Fault,
+        audit::Access,
         parameter::key::ParameterKeys,
         report::{
-            event_format::{self, Access, Event},
+            event_format::{self, Event},
             key_warning::key_warnings,
             subject::Subject,
         },
@@ -28,8 +29,8 @@ pub fn access_events(subject: &Subject<'_>, accesses: &[Access]) -> Vec<TimedEve
     accesses.iter().filter_map(event).collect()
 }
 
-/// An Event for each access that failed, or one for the fault itself if no access failed. The informer remembers failed
-/// accesses: one that was reported is not reported again.
+/// Returns an Event for each unreported access that failed or decrypted something. If no access failed and the fault is
+/// new, one for the fault. The informer remembers failed accesses, so one may come again that was reported.
 pub fn failure_events(
     subject: &Subject<'_>,
     next: &ObjectState,

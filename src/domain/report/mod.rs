@@ -7,6 +7,7 @@ pub mod event_format;
 pub mod events;
 pub mod fault;
 pub mod key_warning;
+mod ready_condition;
 mod restart_condition;
 pub mod restart_summary;
 pub mod status;

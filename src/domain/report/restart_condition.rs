@@ -19,7 +19,7 @@ use crate::{
 /// Token and message of the restart that a changed Secret calls for.
 pub fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
     let message = format!(
-        "Secret {} changed at {}; its workloads are restarted {} s after its last change.",
+        "Secret {} changed at {}; the workloads in spec.restart will be restarted {} s after the last change.",
         secret.name,
         to_rfc3339(at),
         QUIET_PERIOD.as_secs()
@@ -27,7 +27,7 @@ pub fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
     (format!("{}/{}", secret.name, secret.resource_version), message)
 }
 
-/// Takes over the result of a restart. Returns an Event if the result is news.
+/// Remembers the result of a restart. Returns an Event if the result is news.
 pub fn conclude_restart(subject: &Subject<'_>, next: &mut ObjectState, restart: RestartOutcome) -> Option<TimedEvent> {
     next.restart.pending = None;
     let RestartOutcome::Attempted { secret, token, rollouts } = restart else {

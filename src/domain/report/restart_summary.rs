@@ -6,7 +6,7 @@ use crate::{api::Reason, domain::report::text::list};
 
 /// How long until a restart that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
-/// How long until it is tried again where the operator lacks the right.
+/// How long until it is tried again where the operator lacks the permission.
 const RETRY_FORBIDDEN: Duration = Duration::from_secs(600);
 
 /// The result of restarting one workload.
@@ -24,7 +24,7 @@ pub enum Rollout {
     Missing,
     /// No workload matches the selector.
     NoneSelected,
-    /// The operator lacks the right.
+    /// The operator lacks the permission.
     Forbidden,
     /// The API server refused, with its message.
     Failed(String),
@@ -35,7 +35,7 @@ pub enum Rollout {
 pub struct Summary {
     /// Whether nothing is left to do.
     pub is_done: bool,
-    /// After which time to try again; `None` if only a new spec helps.
+    /// After which time to try again; `None` if nothing is left to retry: it is done, or only a new spec helps.
     pub retry: Option<Duration>,
     /// Reason of the condition.
     pub reason: Reason,
@@ -45,52 +45,64 @@ pub struct Summary {
 
 /// Sums up the results, each with kind and name of its workload.
 pub fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
-    let named = |is_meant: fn(&Rollout) -> bool| -> Vec<&str> {
-        rollouts.iter().filter(|(_, rollout)| is_meant(rollout)).map(|(name, _)| name.as_str()).collect()
+    let reason = reason(rollouts);
+    let message = message(secret, rollouts);
+    Summary { is_done: reason == Reason::Restarted, retry: retry(rollouts), reason, message }
+}
+
+fn reason(rollouts: &[(String, Rollout)]) -> Reason {
+    let any = |is_meant: fn(&Rollout) -> bool| rollouts.iter().any(|(_, rollout)| is_meant(rollout));
+    if any(|rollout| matches!(rollout, Rollout::Forbidden | Rollout::Failed(_) | Rollout::Missing)) {
+        Reason::RestartFailed
+    } else if any(|rollout| *rollout == Rollout::Paused) {
+        Reason::RestartPending
+    } else {
+        Reason::Restarted
+    }
+}
+
+fn retry(rollouts: &[(String, Rollout)]) -> Option<Duration> {
+    let delay = |(_, rollout): &(String, Rollout)| match rollout {
+        Rollout::Paused | Rollout::Failed(_) => Some(RETRY),
+        Rollout::Forbidden => Some(RETRY_FORBIDDEN),
+        _ => None,
     };
-    let started = named(|rollout| matches!(rollout, Rollout::Started | Rollout::OnDelete));
-    let on_delete = named(|rollout| *rollout == Rollout::OnDelete);
-    let paused = named(|rollout| *rollout == Rollout::Paused);
-    let missing = named(|rollout| *rollout == Rollout::Missing);
-    let unselected = named(|rollout| *rollout == Rollout::NoneSelected);
-    let forbidden = named(|rollout| *rollout == Rollout::Forbidden);
-    let failed = named(|rollout| matches!(rollout, Rollout::Failed(_)));
+    rollouts.iter().filter_map(delay).min()
+}
+
+fn message(secret: &str, rollouts: &[(String, Rollout)]) -> String {
     let mut sentences = Vec::new();
-    let mut say = |names: &[&str], how: &str| {
+    let mut say = |what: &str, is_meant: fn(&Rollout) -> bool| {
+        let meant = rollouts.iter().filter(|(_, rollout)| is_meant(rollout));
+        let names: Vec<_> = meant.map(|(name, _)| name.as_str()).collect();
         if !names.is_empty() {
-            sentences.push(format!("{} {how}", list(names)));
+            sentences.push(format!("{what}: {}.", list(&names)));
         }
     };
-    say(&started, &format!("restarted since Secret {secret} changed."));
-    say(&on_delete, "replaces its pods only when they are deleted (update strategy OnDelete).");
-    say(&paused, "is paused; it is restarted once it is resumed.");
-    say(&missing, "does not exist; correct spec.restart.");
-    say(&unselected, "matches no workload.");
-    say(
-        &forbidden,
-        "could not be restarted: the operator lacks the right; install the chart with restart.enabled=true.",
-    );
     let problem = rollouts.iter().find_map(|(_, rollout)| match rollout {
         Rollout::Failed(problem) => Some(problem.as_str()),
         _ => None,
     });
-    say(&failed, &format!("could not be restarted ({}); the operator tries again.", problem.unwrap_or_default()));
+    say(&format!("Restarted because Secret {secret} changed"), |rollout| {
+        matches!(rollout, Rollout::Started | Rollout::OnDelete)
+    });
+    say("Replaces pods only when they are deleted (OnDelete)", |rollout| *rollout == Rollout::OnDelete);
+    say("Rollout paused, will restart when resumed", |rollout| *rollout == Rollout::Paused);
+    say("Not found, correct spec.restart", |rollout| *rollout == Rollout::Missing);
+    say("No workload selected", |rollout| *rollout == Rollout::NoneSelected);
+    say(
+        "Not restarted because the operator lacks the permission, install the chart with restart.enabled=true",
+        |rollout| *rollout == Rollout::Forbidden,
+    );
+    say(&format!("Not restarted ({}), the operator tries again", problem.unwrap_or_default()), |rollout| {
+        matches!(rollout, Rollout::Failed(_))
+    });
     if sentences.is_empty() {
-        sentences.push(format!("Secret {secret} changed, and no workload of spec.restart is older than that."));
+        return format!(
+            "Secret {secret} changed, and every workload in spec.restart was created after that, so none was restarted."
+        );
     }
-    let reason = if !forbidden.is_empty() || !failed.is_empty() || !missing.is_empty() {
-        Reason::RestartFailed
-    } else if paused.is_empty() {
-        Reason::Restarted
-    } else {
-        Reason::RestartPending
-    };
-    let retry = match (paused.is_empty() && failed.is_empty(), forbidden.is_empty()) {
-        (false, _) => Some(RETRY),
-        (true, false) => Some(RETRY_FORBIDDEN),
-        (true, true) => None,
-    };
-    Summary { is_done: reason == Reason::Restarted, retry, reason, message: sentences.join(" ") }
+    sentences.join(" ")
 }
 
 #[cfg(test)]
@@ -101,17 +113,17 @@ mod tests {
     fn the_summary_names_each_workload_and_the_next_step() {
         let rollout = |name: &str, rollout| (format!("Deployment {name}"), rollout);
         for (rollouts, is_done, retry, reason, parts) in [
-            (vec![rollout("a", Rollout::Started)], true, None, Reason::Restarted, &["Deployment a restarted"][..]),
+            (vec![rollout("a", Rollout::Started)], true, None, Reason::Restarted, &["changed: Deployment a."][..]),
             (vec![rollout("a", Rollout::OnDelete)], true, None, Reason::Restarted, &["OnDelete"]),
             (
                 vec![rollout("a", Rollout::Started), rollout("b", Rollout::Paused)],
                 false,
                 Some(RETRY),
                 Reason::RestartPending,
-                &["Deployment a restarted", "Deployment b is paused"],
+                &["changed: Deployment a.", "resumed: Deployment b."],
             ),
-            (vec![rollout("a", Rollout::NoneSelected)], true, None, Reason::Restarted, &["a matches no workload"]),
-            (vec![rollout("a", Rollout::Missing)], false, None, Reason::RestartFailed, &["a does not exist"]),
+            (vec![rollout("a", Rollout::NoneSelected)], true, None, Reason::Restarted, &["selected: Deployment a."]),
+            (vec![rollout("a", Rollout::Missing)], false, None, Reason::RestartFailed, &["Not found"]),
             (
                 vec![rollout("a", Rollout::Forbidden)],
                 false,
@@ -120,8 +132,8 @@ mod tests {
                 &["restart.enabled=true"],
             ),
             (vec![rollout("a", Rollout::Failed("500".into()))], false, Some(RETRY), Reason::RestartFailed, &["(500)"]),
-            (vec![rollout("a", Rollout::Newer)], true, None, Reason::Restarted, &["no workload of spec.restart"]),
-            (vec![], true, None, Reason::Restarted, &["no workload of spec.restart"]),
+            (vec![rollout("a", Rollout::Newer)], true, None, Reason::Restarted, &["none was restarted"]),
+            (vec![], true, None, Reason::Restarted, &["none was restarted"]),
         ] {
             let summary = summary("checkout", &rollouts);
             assert_eq!((summary.is_done, summary.retry, summary.reason), (is_done, retry, reason), "{rollouts:?}");

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     api::{
-        Condition, ConditionStatus, ConditionType, Conditions, DEFAULT_REFRESH_INTERVAL, Reason, SecureParameterStatus,
+        Condition, ConditionStatus, ConditionType, Conditions, Reason, SecureParameterStatus,
         status::{
             LISTED_KEYS, LISTED_PARAMETERS, LastAccess, Observed, ObservedSecret, ParameterStatus, ResolvedStore,
             SecretStatus, WrittenSecret,
@@ -16,28 +16,13 @@ use crate::{
     domain::{
         Fault,
         audit::to_rfc3339,
-        parameter::{
-            name::ParameterRef,
-            revision::{Metadata, Versions},
-            selector::Selector,
-        },
+        parameter::{name::ParameterRef, revision::Metadata, selector::Selector},
         report::{
             attempt::{KeysByParameter, ObservedParameters},
-            key_warning::key_warnings,
-            text::list,
+            ready_condition::{failure_message, is_tolerated, synced},
         },
     },
 };
-
-/// How many refresh intervals AWS may be out of reach before an object with a good Secret stops being Ready.
-const TOLERATED_INTERVALS: u32 = 3;
-/// The longest that is, however long the interval.
-const TOLERATED_AT_MOST: Duration = Duration::from_secs(3_600);
-
-/// Begins the sentence about parameters that are not encrypted.
-const NOT_ENCRYPTED: &str = " Not encrypted in Parameter Store, because they have type String or StringList: ";
-/// Begins the sentence about fallbacks, the last one of a message.
-const FALLBACKS: &str = " Decrypted by Parameter Store, because KMS refuses to: ";
 
 /// Makes the next status of an object from the previous one.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +83,7 @@ impl StatusBuilder<'_> {
             conditions: self.synced(&name, key_count, parameters),
             secret: Some(SecretStatus { name, keys: key_count }),
             parameters: self.parameters(parameters, Some(keys)),
-            parameter_count: Some(count_present(&parameters.versions)),
+            parameter_count: Some(parameters.count_present()),
             last_change_time,
             last_access: write.access.or_else(|| self.previous.last_access.clone()),
             observed: Some(observed),
@@ -127,8 +112,12 @@ impl StatusBuilder<'_> {
     /// Status after a failure. While AWS is merely out of reach, an object with a good Secret stays Ready for three
     /// intervals after `failing_since`, at most an hour.
     pub fn failed(&self, fault: &Fault, failing_since: Timestamp, interval: Option<Duration>) -> SecureParameterStatus {
-        let message = self.failure_message(fault, failing_since);
-        let conditions = if fault.reason.is_outage() && self.is_tolerated(failing_since, interval) {
+        let message = failure_message(fault, self.previous.secret.as_ref(), failing_since);
+        let failing_for = Duration::try_from(self.now.duration_since(failing_since)).unwrap_or_default();
+        let was_good = self.previous.observed_generation == self.generation
+            && self.previous.secret.is_some()
+            && self.previous.is_ready();
+        let conditions = if is_tolerated(fault, was_good, failing_for, interval) {
             self.conditions().ready(fault.reason, &message)
         } else {
             self.conditions().not_ready(fault.reason, &message)
@@ -138,44 +127,8 @@ impl StatusBuilder<'_> {
         SecureParameterStatus { conditions, last_handled_sync, ..self.base() }
     }
 
-    /// A Secret that was good for another generation says nothing about this one.
-    fn is_tolerated(&self, failing_since: Timestamp, interval: Option<Duration>) -> bool {
-        let tolerance = (interval.unwrap_or(DEFAULT_REFRESH_INTERVAL) * TOLERATED_INTERVALS).min(TOLERATED_AT_MOST);
-        let failing_for = Duration::try_from(self.now.duration_since(failing_since)).unwrap_or_default();
-        let is_current = self.previous.observed_generation == self.generation && self.previous.secret.is_some();
-        is_current && self.previous.is_ready() && failing_for < tolerance
-    }
-
-    fn failure_message(&self, fault: &Fault, failing_since: Timestamp) -> String {
-        match &self.previous.secret {
-            Some(secret) if fault.reason.is_outage() => format!(
-                "{} Secret {} is kept as it was; failing since {}.",
-                fault.message,
-                secret.name,
-                to_rfc3339(failing_since)
-            ),
-            // A Secret that is contested or could not be written may have any content.
-            Some(secret) if !fault.reason.concerns_secret() => {
-                format!("{} Secret {} is kept as it was.", fault.message, secret.name)
-            }
-            _ => fault.message.clone(),
-        }
-    }
-
     fn synced(&self, secret: &str, keys: i32, parameters: &ObservedParameters) -> Vec<Condition> {
-        let present = count_present(&parameters.versions);
-        let summary = format!("Secret {secret} holds {} from {}.", count(keys, "key"), count(present, "parameter"));
-        let previous = self
-            .previous
-            .condition(ConditionType::Ready)
-            .filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&summary));
-        // Until KMS was asked about every key, the previous message about keys stands.
-        if let Some(previous) = previous.filter(|_| parameters.keys.values().any(|key| !key.asked)) {
-            return self.conditions().ready(Reason::Synced, &previous.message);
-        }
-        let warnings: String = key_warnings(&parameters.keys).flat_map(|(_, text)| [" ".to_owned(), text]).collect();
-        let message =
-            [summary, not_encrypted(&parameters.versions), warnings, fallbacks(parameters, previous)].concat();
+        let message = synced(secret, keys, parameters, self.previous.condition(ConditionType::Ready));
         self.conditions().ready(Reason::Synced, &message)
     }
 
@@ -206,7 +159,7 @@ impl StatusBuilder<'_> {
                 keys,
             }
         };
-        present(&parameters.versions).take(LISTED_PARAMETERS).map(status).collect()
+        parameters.present().take(LISTED_PARAMETERS).map(status).collect()
     }
 
     const fn conditions(&self) -> Conditions<'_> {
@@ -222,35 +175,6 @@ impl StatusBuilder<'_> {
             ..self.previous.clone()
         }
     }
-}
-
-fn present(versions: &Versions) -> impl Iterator<Item = (&ParameterRef, &Metadata)> {
-    versions.iter().filter_map(|(parameter, metadata)| Some((parameter, metadata.as_ref()?)))
-}
-
-fn count_present(versions: &Versions) -> i32 {
-    i32::try_from(present(versions).count()).unwrap_or(i32::MAX)
-}
-
-fn count(number: i32, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
-fn not_encrypted(versions: &Versions) -> String {
-    let names = present(versions).filter(|(_, metadata)| metadata.type_ != "SecureString");
-    let names: Vec<_> = names.map(|(parameter, _)| parameter.to_string()).collect();
-    if names.is_empty() { String::new() } else { format!("{NOT_ENCRYPTED}{}.", list(&names)) }
-}
-
-/// The sentence about fallbacks; the previous one where they are not known.
-fn fallbacks(parameters: &ObservedParameters, previous: Option<&Condition>) -> String {
-    let Some(fallbacks) = &parameters.fallbacks else {
-        let previous = previous.map_or("", |previous| previous.message.as_str());
-        return previous.find(FALLBACKS).map(|at| previous[at..].to_owned()).unwrap_or_default();
-    };
-    let names: Vec<_> = fallbacks.iter().map(|(parameter, why)| format!("{parameter} ({why})")).collect();
-    if names.is_empty() { String::new() } else { format!("{FALLBACKS}{}.", list(&names)) }
 }
 
 #[cfg(test)]
@@ -329,15 +253,5 @@ mod tests {
         status = builder(&status, &store, 5).unchanged();
         assert_eq!(builder(&status, &store, 6).unchanged(), status);
         assert_eq!(status.last_handled_sync.as_deref(), Some("token"));
-    }
-
-    #[test]
-    fn a_long_interval_is_tolerated_for_an_hour() {
-        let (status, store) = (ready_status(), store());
-        let fault = Fault::new(Reason::Throttled, "Slow.");
-        for (now, expected) in [(3_599, ConditionStatus::True), (3_600, ConditionStatus::False)] {
-            let next = builder(&status, &store, now).failed(&fault, at(0), Some(MINUTE * 600));
-            assert_eq!(ready(&next), (expected, "Throttled"), "after {now} s");
-        }
     }
 }

@@ -35,9 +35,9 @@ enum SecondListing {
     Done,
 }
 
-/// How many parameters an object has and had, as far as paths go.
+/// How many parameters the object reads now and read before, and whether any come from paths.
 #[derive(Clone, Copy, Debug)]
-pub struct PathCount {
+pub struct ParameterCount {
     /// Whether the plan has paths at all.
     pub has_paths: bool,
     /// Whether this is the first listing since the operator started: the informer has nothing to compare it with.
@@ -45,7 +45,7 @@ pub struct PathCount {
     /// How many parameters the status records.
     pub before: Option<usize>,
     /// How many there are now.
-    pub now: usize,
+    pub current: usize,
 }
 
 impl Absence {
@@ -71,18 +71,18 @@ impl Absence {
         }
     }
 
-    /// Reports whether the paths have to be listed a second time before their answer counts: parameters went while the
-    /// operator did not run.
-    pub fn needs_second_listing(&mut self, count: PathCount, now: Uptime) -> bool {
-        let has_fewer = count.before.is_some_and(|before| count.now < before);
+    /// Plans a second listing of the paths if parameters were deleted while the operator was down, and reports whether one
+    /// is planned: until then, the first one does not count.
+    pub fn needs_second_listing(&mut self, count: ParameterCount, now: Uptime) -> bool {
+        let has_fewer = count.before.is_some_and(|before| count.current < before);
         if self.listing == SecondListing::NotNeeded && count.has_paths && count.is_first && has_fewer {
             self.listing = SecondListing::Due(now + CONFIRM_AFTER);
         }
         matches!(self.listing, SecondListing::Due(_))
     }
 
-    /// Reports whether a parameter is missing that a listing has. Then the listing is out of date, and has to be repeated
-    /// before anything is made of it.
+    /// Reports whether a parameter is missing that a listing has. Then the listing is out of date: a second one is planned,
+    /// and has to come before anything is made of it.
     ///
     /// # Errors
     /// `ParameterNotFound` if the paths were listed a second time and the parameter is still missing.
@@ -95,8 +95,8 @@ impl Absence {
             SecondListing::Done => {
                 self.listing = SecondListing::NotNeeded;
                 let message = format!(
-                    "AWS lists {} below a path but does not find it; the operator tries again, exclude it in \
-                     spec.dataFrom if this lasts.",
+                    "AWS lists {} below a path, but GetParameters does not return it; the operator tries again. If this \
+                     persists, exclude it in spec.dataFrom.",
                     list(&listed)
                 );
                 return Err(Fault::new(Reason::ParameterNotFound, message));
@@ -107,8 +107,8 @@ impl Absence {
         Ok(true)
     }
 
-    /// Reports whether optional parameters are missing that were not missing at the last look, so that a second look has
-    /// to confirm it. An object that was never synced has no key to lose.
+    /// Records which parameters are missing, and reports whether any was not missing at the last look, so that a second
+    /// look has to confirm it. An object that was never synced has no key to lose.
     pub fn needs_confirmation(&mut self, versions: &Versions, was_synced: bool) -> bool {
         let missing = missing(versions);
         let is_new = !missing.is_subset(&self.missing);
@@ -162,13 +162,13 @@ mod tests {
 
     #[test]
     fn fewer_parameters_at_the_first_listing_need_a_second_one() {
-        let count = PathCount { has_paths: true, is_first: true, before: Some(3), now: 2 };
+        let count = ParameterCount { has_paths: true, is_first: true, before: Some(3), current: 2 };
         for (count, expected) in [
             (count, true),
-            (PathCount { now: 3, ..count }, false),
-            (PathCount { before: None, ..count }, false),
-            (PathCount { has_paths: false, ..count }, false),
-            (PathCount { is_first: false, ..count }, false),
+            (ParameterCount { current: 3, ..count }, false),
+            (ParameterCount { before: None, ..count }, false),
+            (ParameterCount { has_paths: false, ..count }, false),
+            (ParameterCount { is_first: false, ..count }, false),
         ] {
             assert_eq!(Absence::default().needs_second_listing(count, NOW), expected, "{count:?}");
         }

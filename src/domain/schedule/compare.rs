@@ -5,7 +5,7 @@ use crate::domain::{
     parameter::revision::Versions,
     plan::types::Reads,
     schedule::{
-        absence::{Absence, PathCount},
+        absence::{Absence, ParameterCount},
         uptime::Uptime,
     },
 };
@@ -32,8 +32,8 @@ pub struct Sides<'a> {
     pub reads: &'a Reads<'a>,
     /// Their versions.
     pub versions: &'a Versions,
-    /// How many of them come from paths.
-    pub paths: PathCount,
+    /// How many there are, now and as recorded.
+    pub counts: ParameterCount,
 }
 
 /// Compares, and updates what is known of missing parameters.
@@ -45,7 +45,7 @@ pub fn compare(sides: &Sides<'_>, absence: &mut Absence, now: Uptime) -> Result<
         return Ok(Comparison::Same);
     }
     let is_unconfirmed = absence.contradicts_listing(sides.reads, sides.versions, now)?
-        || absence.needs_second_listing(sides.paths, now)
+        || absence.needs_second_listing(sides.counts, now)
         || absence.needs_confirmation(sides.versions, sides.recorded.is_some());
     Ok(if is_unconfirmed { Comparison::Unconfirmed } else { Comparison::Changed })
 }
@@ -60,7 +60,7 @@ mod tests {
         let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
         let versions = |metadata| Versions::from([(ParameterRef::new("/a", None, &scope), metadata)]);
         let (present, missing) = (versions(Some(Metadata::default())), versions(None));
-        let paths = PathCount { has_paths: false, is_first: false, before: None, now: 1 };
+        let counts = ParameterCount { has_paths: false, is_first: false, before: None, current: 1 };
         let mut absence = Absence::default();
         for (recorded, versions, expected) in [
             (Some("now"), &missing, Comparison::Same),
@@ -69,7 +69,7 @@ mod tests {
             (Some("before"), &missing, Comparison::Changed),
             (None, &present, Comparison::Changed),
         ] {
-            let sides = Sides { recorded, current: "now", reads: &Reads::new(), versions, paths };
+            let sides = Sides { recorded, current: "now", reads: &Reads::new(), versions, counts };
             assert_eq!(compare(&sides, &mut absence, Uptime::ZERO), Ok(expected), "{recorded:?}");
         }
     }

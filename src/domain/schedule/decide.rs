@@ -21,9 +21,9 @@ pub struct Facts {
 pub enum SecretState {
     /// Everything that the operator wrote is as it was.
     Intact,
-    /// Somebody changed what the operator wrote.
+    /// Somebody changed, replaced or relabelled it.
     Drifted,
-    /// It does not exist.
+    /// It does not exist, or was never written.
     Missing,
 }
 
@@ -36,7 +36,7 @@ pub enum Decision {
     Read(Purpose),
 }
 
-/// Why parameters are read: the `reason` of audit records.
+/// Why AWS is called: the `reason` of audit records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The Secret was never written.

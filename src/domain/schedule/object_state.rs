@@ -37,7 +37,7 @@ pub struct ObjectState {
     pub failures: Failures,
     /// The last repairs of the Secret.
     pub repairs: RepairLimit,
-    /// Id of the audit record of the last failed access that an Event reported.
+    /// Audit id of the last AWS call of the last failed attempt.
     pub last_reported_access: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::domain::schedule::uptime::Uptime;
 /// Repairs of one Secret within [`WINDOW`] before the operator backs off: whoever changes it again and again would
 /// otherwise keep the operator busy.
 const REPAIRS: usize = 3;
-/// See [`REPAIRS`].
+/// Window in which repairs are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// The last repairs of one Secret.

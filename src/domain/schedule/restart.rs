@@ -7,7 +7,7 @@ use crate::{
     domain::{digest::TextDigest, schedule::uptime::Uptime},
 };
 
-/// How long after a change of the Secret workloads are restarted, unless it changes again.
+/// Delay between the last change of the Secret and the restart.
 pub const QUIET_PERIOD: Duration = Duration::from_secs(5);
 /// How long further changes may put a restart off.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
@@ -90,18 +90,18 @@ pub fn annotation(object: &str) -> String {
 /// A write of a Secret, as far as restarts depend on it.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each named")]
-pub struct Write {
+pub struct SecretChange {
     /// Whether the object wrote a Secret of that name before.
     pub existed: bool,
     /// Whether the write changed the Secret.
     pub changed: bool,
-    /// Whether other versions or other parameters are behind it.
+    /// Whether it was written from other versions or parameters.
     pub sources_changed: bool,
-    /// Whether the spec makes other data of them.
+    /// Whether the spec now maps the parameters to different data.
     pub data_shape_changed: bool,
 }
 
-impl Write {
+impl SecretChange {
     /// Reports whether workloads that use the Secret have to be restarted. A change of labels alone or a repair leaves the
     /// content as it was.
     pub const fn calls_for_restart(self) -> bool {
@@ -115,13 +115,13 @@ mod tests {
 
     #[test]
     fn only_other_content_calls_for_a_restart() {
-        let write = Write { existed: true, changed: true, sources_changed: true, data_shape_changed: false };
+        let write = SecretChange { existed: true, changed: true, sources_changed: true, data_shape_changed: false };
         for (write, expected) in [
             (write, true),
-            (Write { sources_changed: false, data_shape_changed: true, ..write }, true),
-            (Write { existed: false, ..write }, false),
-            (Write { changed: false, ..write }, false),
-            (Write { sources_changed: false, ..write }, false),
+            (SecretChange { sources_changed: false, data_shape_changed: true, ..write }, true),
+            (SecretChange { existed: false, ..write }, false),
+            (SecretChange { changed: false, ..write }, false),
+            (SecretChange { sources_changed: false, ..write }, false),
         ] {
             assert_eq!(write.calls_for_restart(), expected, "{write:?}");
         }

@@ -60,7 +60,7 @@ impl JsonPath {
     /// # Errors
     /// Why there is no match, as the end of a sentence that begins with the path. Holds nothing of the value.
     pub(crate) fn find(&self, json: &str) -> Result<SecretString, String> {
-        let root: &RawValue = serde_json::from_str(json).map_err(|_| "finds no JSON")?;
+        let root: &RawValue = serde_json::from_str(json).map_err(|_| "needs JSON, but finds something else")?;
         let node = self.segments.iter().try_fold(root.get(), |node, segment| segment.select(node))?;
         Ok(content(node).ok_or("finds a string that is not valid Unicode")?)
     }
@@ -81,12 +81,12 @@ impl Segment {
                     return Err(MATCHES_NOTHING);
                 }
                 let object: Object<'a> =
-                    serde_json::from_str(node).map_err(|_| "passes a field name that is not valid Unicode")?;
+                    serde_json::from_str(node).map_err(|_| "goes through a field name that is not valid Unicode")?;
                 let mut values = object.0.into_iter().filter(|(other, _)| other == name);
                 match (values.next(), values.next()) {
                     (Some((_, value)), None) => Ok(value.get()),
                     (None, _) => Err(MATCHES_NOTHING),
-                    (Some(_), Some(_)) => Err("passes an object that has the same field twice"),
+                    (Some(_), Some(_)) => Err("goes through an object that has the same field twice"),
                 }
             }
             Self::Index(index) => {
@@ -338,8 +338,8 @@ mod tests {
     #[test]
     fn an_error_says_why_without_quoting_the_value() {
         for (json, path, expected) in [
-            ("s3cr3t", "$.a", "finds no JSON"),
-            (r#"{"a": 1} s3cr3t"#, "$.a", "finds no JSON"),
+            ("s3cr3t", "$.a", "needs JSON, but finds something else"),
+            (r#"{"a": 1} s3cr3t"#, "$.a", "needs JSON, but finds something else"),
             (r#"{"a": [1, 2]}"#, "$.none", MATCHES_NOTHING),
             (r#"{"a": [1, 2]}"#, "$.a[2]", MATCHES_NOTHING),
             (r#"{"a": [1, 2]}"#, "$.a[-3]", MATCHES_NOTHING),
@@ -347,9 +347,9 @@ mod tests {
             (r#"{"a": [1, 2]}"#, "$.a['0']", MATCHES_NOTHING),
             (r#"{"a": "s3cr3t"}"#, "$.a.b", MATCHES_NOTHING),
             (r#"{"0": 1}"#, "$[0]", MATCHES_NOTHING),
-            (r#"{"a": {"x": 1, "x": 2}}"#, "$.a.x", "passes an object that has the same field twice"),
+            (r#"{"a": {"x": 1, "x": 2}}"#, "$.a.x", "goes through an object that has the same field twice"),
             (r#"{"a": "\ud83d"}"#, "$.a", "finds a string that is not valid Unicode"),
-            (r#"{"\ud83d": 1}"#, "$.a", "passes a field name that is not valid Unicode"),
+            (r#"{"\ud83d": 1}"#, "$.a", "goes through a field name that is not valid Unicode"),
         ] {
             assert_eq!(found(path, json), Err(expected.to_owned()), "{path}");
         }

@@ -2,7 +2,7 @@
 
 pub mod content;
 pub mod dotenv;
-pub mod extract;
+pub mod fields;
 pub mod json;
 pub mod json_path;
 pub mod key_name;
@@ -10,3 +10,4 @@ pub mod render;
 pub mod secret_type;
 pub mod template;
 mod template_environment;
+pub mod value_part;

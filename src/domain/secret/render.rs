@@ -5,18 +5,21 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use secrecy::SecretString;
+
 use crate::api::{KeyConflicts, MergePolicy, Reason};
 use crate::domain::{
     parameter::name::ParameterRef,
     plan::{
         conflict::collision,
-        types::{FieldSource, Plan, PlannedSource, Source},
+        types::{Plan, PlannedSource, Source},
     },
     report::fault::Fault,
     secret::{
         content::{Content, Data, KmsPlaintexts, MAX_SECRET_BYTES, Values},
-        extract::{Field, fields, part},
-        key_name, secret_type, template,
+        fields::fields,
+        secret_type, template,
+        value_part::part,
     },
 };
 
@@ -49,7 +52,9 @@ pub fn render<'a>(
             }
             PlannedSource::Fields(from) => {
                 let Some(content) = content(&from.source, values, kms_plaintexts) else { continue };
-                fields(from, content)?.into_iter().try_for_each(|field| collected.add_field(from, field))?;
+                for (key, content) in fields(from, content)? {
+                    collected.add_field(key, &from.source, content)?;
+                }
             }
             // Resolved to keys before.
             PlannedSource::Path(_) => {}
@@ -93,11 +98,9 @@ impl<'a> Collected<'a> {
         Ok(())
     }
 
-    fn add_field(&mut self, from: &'a FieldSource, field: Field) -> Result<(), Fault> {
-        let key = key_name::key(&field.name, from.mapping.as_ref());
-        let key = key.ok_or_else(|| invalid_key(&from.source, field.number))?;
-        self.claim(Cow::Owned(key.clone()), &from.source)?;
-        self.data.insert(Cow::Owned(key), Content::Text(field.content));
+    fn add_field(&mut self, key: String, source: &'a Source, content: SecretString) -> Result<(), Fault> {
+        self.claim(Cow::Owned(key.clone()), source)?;
+        self.data.insert(Cow::Owned(key), Content::Text(content));
         Ok(())
     }
 
@@ -154,16 +157,6 @@ fn check(plan: &Plan, data: &Data<'_>) -> Result<(), Fault> {
     Err(Fault::new(Reason::SecretTooLarge, message))
 }
 
-/// The name of a field is a part of the value, so the message says its number instead.
-fn invalid_key(source: &Source, number: usize) -> Fault {
-    let Source { parameter_ref, place, .. } = source;
-    let message = format!(
-        "The name of field {number} in parameter {parameter_ref} cannot become a key of a Secret, which has 1 to 253 letters, \
-         digits, -, _ and . and does not begin with ..; rename it, exclude it, or set {place}.keys."
-    );
-    Fault::new(Reason::ValueError, message)
-}
-
 fn collision_with_template(key: &str, origin: Option<&Source>) -> Fault {
     let parameter = origin.map(|origin| origin.parameter_ref.to_string()).unwrap_or_default();
     let message = format!(
@@ -184,7 +177,7 @@ mod tests {
             parameter::scope::Scope,
             plan::{
                 name_filter::NameFilter,
-                types::{KeySource, Place},
+                types::{FieldSource, KeySource, Place},
             },
             secret::json_path::{self, JsonPath},
         },
@@ -285,7 +278,7 @@ mod tests {
         let collide = [fields_of("/a", Format::Json, Some(KeyStyle::EnvVar))];
         let both = [fields_of("/a", Format::Json, None), fields_of("/b", Format::Json, None)];
         for (plan, value, reason, parts) in [
-            (plan(&[("K", path("$.x"))], &[]), "s3cr3t", Reason::ValueError, &["/a", "no JSON", "spec.data[K]"][..]),
+            (plan(&[("K", path("$.x"))], &[]), "s3cr3t", Reason::ValueError, &["/a", "needs JSON", "spec.data[K]"][..]),
             (
                 plan(&[("K", path("$.x"))], &[]),
                 r#"{"y": "s3cr3t"}"#,

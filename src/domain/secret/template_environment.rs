@@ -24,7 +24,8 @@ const NOT_BASE64: &str = "b64decode was given a value that is not base64";
 const NOT_JSON: &str = "fromjson was given a value that is not JSON";
 const TOO_WIDE: &str = "indent allows a width of 100 at most";
 
-/// Returns an environment with these filters.
+/// Returns the strict environment: these filters, the test `defined`, limited steps, no escaping, and an error for
+/// whatever is undefined.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
 use tokio::time::Instant;
 
 use crate::domain::{
+    audit::Access,
     aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::key::key_arn,
-    report::event_format::Access,
 };
 use crate::parameters::{
     batch::{

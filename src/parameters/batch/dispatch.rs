@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::domain::report::event_format::Access;
+use crate::domain::audit::Access;
 use crate::parameters::{
     batch::{
         direct_kms::decrypt_all, failure::handle_failure, match_response::match_response,

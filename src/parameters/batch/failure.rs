@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{
+    audit::Access,
     aws_error::{AwsError, AwsErrorKind},
-    report::event_format::Access,
 };
 use crate::parameters::{
     batch::{

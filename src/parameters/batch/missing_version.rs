@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::domain::{parameter::name::ParameterRef, report::event_format::Access};
+use crate::domain::{audit::Access, parameter::name::ParameterRef};
 use crate::parameters::{
     batch::{
         failure::handle_failure, match_response::match_response, record_call::record_call, requests::QueuedName,

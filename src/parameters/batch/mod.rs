@@ -1,9 +1,9 @@
 //! All reads of one identity: de-duplicated, ten names to a call, within the rate limit, retried and audited.
 //!
 //! ```text
-//! batcher ── request ──> queue ── schedule ──> dispatch ── match_response ──> reply
-//!                          ^                       │  ├── missing_version: is it the parameter or its version?
-//!                          │                       │  └── direct_kms: KMS decrypts instead of Parameter Store
+//! batcher ── request ──> queue ── next_call ──> dispatch ── match_response ──> reply
+//!                          ^                        │  ├── missing_version: is it the parameter or its version?
+//!                          │                        │  └── direct_kms: KMS decrypts instead of Parameter Store
 //!                          └── retry, split ── failure
 //! ```
 
@@ -14,6 +14,7 @@ mod failure;
 mod in_flight;
 mod match_response;
 mod missing_version;
+mod next_call;
 pub(crate) mod queue;
 mod record_call;
 pub(crate) mod requests;

@@ -1,9 +1,8 @@
 //! The audit record of a `GetParameters` call.
 
 use crate::domain::{
-    audit::{ApiCall, ObjectRef, Resource},
+    audit::{Access, ApiCall, ObjectRef, Resource},
     parameter::name::ParameterRef,
-    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

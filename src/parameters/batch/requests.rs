@@ -5,10 +5,9 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::domain::{
-    audit::ObjectRef,
+    audit::{Access, ObjectRef},
     aws_error::AwsError,
     parameter::{key::KeyState, name::ParameterRef, revision::Metadata},
-    report::event_format::Access,
 };
 use crate::parameters::{
     batch::ssm_fallback::SsmFallback,

@@ -1,4 +1,4 @@
-//! When the next call is made, and which names are in it.
+//! When the next call is made: once it has a slot, its batch window has passed, and the rate limit gives it a token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ pub(crate) async fn run<A: ParameterApi>(shared: Arc<Shared<A>>) {
         }
         // A slot first, then a token, then the names: which names are in a call is decided as late as possible.
         let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
-        let Some(call) = next_call(&shared).await else { continue };
+        let Some(call) = scheduled_call(&shared).await else { continue };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             dispatch(&shared, call).await;
@@ -35,7 +35,7 @@ pub(crate) async fn run<A: ParameterApi>(shared: Arc<Shared<A>>) {
 
 /// Waits until the most urgent names may be requested. `None` if names that are more urgent were added meanwhile, or
 /// nobody waits any more.
-async fn next_call<A: ParameterApi>(shared: &Shared<A>) -> Option<ScheduledCall> {
+async fn scheduled_call<A: ParameterApi>(shared: &Shared<A>) -> Option<ScheduledCall> {
     let (mode, _) = shared.state().most_urgent()?;
     wait_for_batch(shared, mode).await;
     let (_, deadline) = shared.state().most_urgent()?;

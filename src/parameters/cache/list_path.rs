@@ -9,10 +9,9 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{
-    audit::ObjectRef,
+    audit::{Access, ObjectRef},
     aws_error::AwsError,
     parameter::path_query::{Children, PathQuery},
-    report::event_format::Access,
     schedule::decide::Purpose,
 };
 use crate::parameters::{

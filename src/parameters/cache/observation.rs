@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
+    audit::Access,
     parameter::{path_query::Children, revision::Metadata},
-    report::event_format::Access,
 };
 use crate::parameters::{batch::requests::ReadReply, read_error::ReadError};
 

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
+    audit::Access,
     parameter::{name::ParameterRef, revision::Versions, scope::Scope},
     plan::types::{self, Lookups, Reads},
-    report::event_format::Access,
 };
 use crate::parameters::{
     cache::{

@@ -95,7 +95,7 @@ impl Installation {
         self.plane.helm(arguments("upgrade", &[VALUES, &["--set=restart.enabled=true"]].concat())).await?;
         // The operator would try again after a minute. A new change is tried at once.
         self.aws.put("/shop/rotating", "third");
-        self.wait_for_restarted("Deployment none does not exist").await
+        self.wait_for_restarted("Not found, correct spec.restart: Deployment none.").await
     }
 
     async fn wait_for_restarted(&self, words: &str) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::{
     },
     domain::{
         Fault,
-        audit::ParameterOutcome,
+        audit::{Access, ParameterOutcome},
         ownership::types::SecretMetadata,
         parameter::{
             name::ParameterRef,
@@ -21,7 +21,6 @@ use crate::{
         report::{
             attempt::{Attempt, KeysByParameter, ObservedParameters, Outcome, Written},
             conclude::{Conclusion, conclude},
-            event_format::Access,
             subject::Subject,
         },
         schedule::{

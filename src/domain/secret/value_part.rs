@@ -1,4 +1,4 @@
-//! Takes values apart: one node of JSON, decoding, several fields. No fault holds anything of a value.
+//! What a source means of a value: one node of JSON, decoded. No fault holds anything of a value.
 
 use base64::{
     Engine,
@@ -7,11 +7,11 @@ use base64::{
 };
 use secrecy::{SecretString, zeroize::Zeroizing};
 
-use crate::api::{Decode, Format, Reason};
+use crate::api::{Decode, Reason};
 use crate::domain::{
-    plan::types::{FieldSource, Source},
+    plan::types::Source,
     report::{fault::Fault, text::shortened},
-    secret::{content::Content, dotenv, json, json_path::JsonPath},
+    secret::{content::Content, json_path::JsonPath},
 };
 
 /// Base64 for URLs, with or without padding.
@@ -32,41 +32,6 @@ pub fn part<'a>(source: &Source, value: Content<'a>) -> Result<Content<'a>, Faul
         None => Ok(value),
         Some(decode) => decoded(source, decode, &value),
     }
-}
-
-/// Returns the chosen fields of a value that holds several. Names may repeat.
-///
-/// # Errors
-/// `ValueError` with the parameter and the place in the spec.
-pub fn fields(from: &FieldSource, value: Content<'_>) -> Result<Vec<Field>, Fault> {
-    let source = &from.source;
-    let value = part(source, value)?;
-    let text = text(source, &value)?;
-    let fields = match from.format {
-        Format::Json => json::fields(text).map_err(|problem| wrong(source, &problem))?,
-        Format::Dotenv => dotenv::parse(text)
-            .map_err(|(line, problem)| wrong(source, &format!("is no list of NAME=value: line {line} {problem}")))?
-            .into_iter()
-            .map(|(name, content)| (name.to_owned(), content))
-            .collect(),
-    };
-    let has_fields = !fields.is_empty();
-    let numbered = fields.into_iter().zip(1..).map(|((name, content), number)| Field { name, number, content });
-    let chosen: Vec<_> = numbered.filter(|field| from.filter.admits(&field.name)).collect();
-    if chosen.is_empty() && has_fields && !source.optional {
-        return Err(wrong(source, "has no field that include and exclude choose"));
-    }
-    Ok(chosen)
-}
-
-/// One field of a value.
-pub struct Field {
-    /// Its name, which is a part of the value.
-    pub name: String,
-    /// Its number within the value, from 1.
-    pub number: usize,
-    /// What it holds.
-    pub content: SecretString,
 }
 
 fn node(source: &Source, path: &JsonPath, value: &Content<'_>) -> Result<SecretString, Fault> {
@@ -92,11 +57,16 @@ fn decoded<'a>(source: &Source, decode: Decode, value: &Content<'_>) -> Result<C
     Ok(Content::Bytes(bytes.into()))
 }
 
-fn text<'a>(source: &Source, value: &'a Content<'_>) -> Result<&'a str, Fault> {
+/// Returns a value as text.
+///
+/// # Errors
+/// `ValueError` with the parameter and the place in the spec.
+pub(super) fn text<'a>(source: &Source, value: &'a Content<'_>) -> Result<&'a str, Fault> {
     std::str::from_utf8(value.bytes()).map_err(|_| wrong(source, "is not text"))
 }
 
-fn wrong(source: &Source, problem: &str) -> Fault {
+/// Returns the fault of a value that is not what the spec says.
+pub(super) fn wrong(source: &Source, problem: &str) -> Fault {
     let Source { parameter_ref, place, .. } = source;
     let message = format!("The value of parameter {parameter_ref} {problem}; correct the parameter, or {place}.");
     Fault::new(Reason::ValueError, message)
