@@ -5,7 +5,7 @@ use crate::api::Reason;
 /// A failed AWS call. Its message is AWS' own; it may name ARNs and accounts, never values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
-pub struct AwsError {
+pub(crate) struct AwsError {
     /// The class of error.
     pub kind: AwsErrorKind,
     /// AWS' error code, for example `AccessDeniedException`; none without a response.
@@ -18,7 +18,7 @@ pub struct AwsError {
 
 /// Classes of errors, each with its own remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AwsErrorKind {
+pub(crate) enum AwsErrorKind {
     /// IAM denies the action itself.
     AccessDenied,
     /// IAM, key policy or grants deny `kms:Decrypt`.
@@ -41,7 +41,7 @@ pub enum AwsErrorKind {
 
 impl AwsErrorKind {
     /// Returns the reason for conditions, Events and metrics.
-    pub const fn reason(self) -> Reason {
+    pub(crate) const fn reason(self) -> Reason {
         match self {
             Self::AccessDenied => Reason::AccessDenied,
             Self::DecryptDenied => Reason::DecryptDenied,
@@ -57,7 +57,7 @@ impl AwsErrorKind {
 
     /// Classifies an error response by its code and message (SSM, KMS and STS API references, "Common Errors"). A denial by
     /// KMS inside an SSM call is recognised by the service or action in its message.
-    pub fn classify(code: &str, message: &str, status: Option<u16>) -> Self {
+    pub(crate) fn classify(code: &str, message: &str, status: Option<u16>) -> Self {
         let from_kms = message.contains("AWSKMS") || message.contains("kms:Decrypt");
         match code {
             "AccessDeniedException" | "AccessDenied" if from_kms || message.contains("ciphertext refers to") => {
@@ -100,7 +100,7 @@ impl AwsErrorKind {
 
 /// Who was denied what, parsed from AWS' message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Denial<'a> {
+pub(crate) struct Denial<'a> {
     /// ARN of the principal.
     pub principal: Option<&'a str>,
     /// The missing action, for example `ssm:GetParameters`.
@@ -117,7 +117,7 @@ impl<'a> Denial<'a> {
     /// Parses `User: <principal> is not authorized to perform: <action> on resource: <resource> because no <kind of>
     /// policy allows the <action> action`, or `... with an explicit deny in a <kind of> policy` (IAM User Guide,
     /// troubleshooting access denied error messages).
-    pub fn parse(message: &'a str) -> Self {
+    pub(crate) fn parse(message: &'a str) -> Self {
         let word_after = |marker: &str| {
             let (_, rest) = message.split_once(marker)?;
             let word = rest.split_whitespace().next()?;
@@ -152,7 +152,7 @@ impl<'a> Denial<'a> {
 }
 
 /// Returns the request id of the KMS call inside a failed SSM call, which joins to CloudTrail's record of that call.
-pub fn kms_request_id(message: &str) -> Option<&str> {
+pub(crate) fn kms_request_id(message: &str) -> Option<&str> {
     let (_, from_kms) = message.split_once("AWSKMS")?;
     let (_, rest) = from_kms.split_once("Request ID: ")?;
     rest.split([';', ')', ' ']).next().filter(|id| !id.is_empty())
@@ -169,13 +169,13 @@ impl AwsError {
 
     /// Returns the message without the details of a KMS call that Parameter Store appends: they include a request id,
     /// which differs with each attempt, and a status must not change while the failure stays the same.
-    pub fn stable_message(&self) -> &str {
+    pub(crate) fn stable_message(&self) -> &str {
         self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(message, _)| message)
     }
 
     /// Reports whether AWS rejected the signature because of its time. The message then names both times, which differ
     /// with each attempt.
-    pub fn is_clock_skew(&self) -> bool {
+    pub(crate) fn is_clock_skew(&self) -> bool {
         ["Signature expired", "Signature not yet current"].iter().any(|start| self.message.starts_with(start))
     }
 }

@@ -24,19 +24,19 @@ const CLOCKS_APART: i64 = 30;
 
 /// Workloads of the cluster.
 #[derive(Clone)]
-pub struct Rollouts {
+pub(crate) struct Rollouts {
     client: Client,
 }
 
 impl Rollouts {
     /// Uses this client.
-    pub const fn new(client: Client) -> Self {
+    pub(crate) const fn new(client: Client) -> Self {
         Self { client }
     }
 
     /// Restarts what a target means, except what has this very annotation and value from before, or came after `changed`.
     /// Answers with each workload by kind and name.
-    pub async fn restart(
+    pub(crate) async fn restart(
         &self,
         namespace: &str,
         target: &RestartTarget,

@@ -6,7 +6,7 @@ use crate::domain::audit::parameter_outcome::ParameterOutcome;
 
 /// One AWS call that was made for an object.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub(crate) struct Access {
     /// The operation.
     pub event_name: &'static str,
     /// AWS' request id.

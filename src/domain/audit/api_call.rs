@@ -8,7 +8,7 @@ use crate::domain::{aws_error::AwsError, parameter::arn::account_of};
 
 /// What the client knows of one AWS call.
 #[derive(Clone, Debug)]
-pub struct ApiCall {
+pub(crate) struct ApiCall {
     /// CloudTrail's name of the service, such as `ssm.amazonaws.com`.
     pub event_source: &'static str,
     /// The API operation, such as `GetParameters`.
@@ -37,7 +37,7 @@ pub struct ApiCall {
 
 /// A role session that STS issued, without its secret parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoleSession {
+pub(crate) struct RoleSession {
     /// Access key id of its credentials, which ties later calls to this one.
     pub access_key_id: Option<String>,
     /// `<id of the role>:<session name>`
@@ -50,7 +50,7 @@ pub struct RoleSession {
 
 /// The caller of `AssumeRoleWithWebIdentity`, as STS read it from the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebIdentity {
+pub(crate) struct WebIdentity {
     /// Issuer of the token, or ARN of the identity provider in IAM.
     pub provider: String,
     /// `aud` of the token.
@@ -61,7 +61,7 @@ pub struct WebIdentity {
 
 /// An AWS resource that a call concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// Its ARN.
     #[serde(rename = "ARN")]
     pub arn: String,
@@ -75,17 +75,17 @@ pub struct Resource {
 
 impl Resource {
     /// Returns the resource of a parameter.
-    pub fn parameter(arn: &str) -> Self {
+    pub(crate) fn parameter(arn: &str) -> Self {
         Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: None }
     }
 
     /// Returns the resource of an IAM role.
-    pub fn role(arn: &str) -> Self {
+    pub(crate) fn role(arn: &str) -> Self {
         Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: Some("AWS::IAM::Role") }
     }
 
     /// Returns the resource of a KMS key.
-    pub fn key(arn: &str) -> Self {
+    pub(crate) fn key(arn: &str) -> Self {
         Self { arn: arn.to_owned(), account_id: account_of(arn).map(str::to_owned), type_: Some("AWS::KMS::Key") }
     }
 }

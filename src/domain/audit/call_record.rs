@@ -30,7 +30,7 @@ pub(crate) struct Decryption {
 /// The record of one AWS call.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AuditRecord {
+pub(crate) struct AuditRecord {
     schema: &'static str,
     /// Id of this record; not CloudTrail's `eventID`.
     #[serde(rename = "auditID")]
@@ -55,7 +55,7 @@ pub struct AuditRecord {
 
 impl AuditRecord {
     /// Creates the record of a call. `audit_id` is a random id; `principal` is the caller, where known.
-    pub fn new(
+    pub(crate) fn new(
         audit_id: String,
         call: &ApiCall,
         principal: Option<&Principal>,

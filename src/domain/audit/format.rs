@@ -6,6 +6,6 @@ use k8s_openapi::jiff::Timestamp;
 pub(super) const SCHEMA: &str = "secureparameter.io/audit/v1";
 
 /// Returns a time in RFC 3339, in UTC and whole seconds, as CloudTrail writes times.
-pub fn to_rfc3339(time: Timestamp) -> String {
+pub(crate) fn to_rfc3339(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }

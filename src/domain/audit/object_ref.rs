@@ -7,7 +7,7 @@ use crate::domain::schedule::decide::Purpose;
 /// The object that a call was made for, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ObjectRef {
+pub(crate) struct ObjectRef {
     /// Kind of the object.
     pub kind: &'static str,
     /// Its namespace; none for cluster stores.
@@ -27,7 +27,7 @@ pub struct ObjectRef {
 impl ObjectRef {
     /// Returns the same object with another reason.
     #[must_use]
-    pub fn with_purpose(&self, purpose: Purpose) -> Self {
+    pub(crate) fn with_purpose(&self, purpose: Purpose) -> Self {
         Self { reason: purpose.as_str(), ..self.clone() }
     }
 }

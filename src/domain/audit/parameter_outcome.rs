@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The result of a call for one of its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ParameterOutcome {
+pub(crate) struct ParameterOutcome {
     /// ARN; derived from the name where AWS did not return it.
     pub arn: String,
     /// Requested version or label.

@@ -3,7 +3,7 @@
 use crate::domain::audit::{call_record::AuditRecord, write_record::SecretWrite};
 
 /// Receives the audit records: the audit stream, and the metrics of AWS calls.
-pub trait AuditSink: Send + Sync + 'static {
+pub(crate) trait AuditSink: Send + Sync + 'static {
     /// Takes the record of one AWS call.
     fn record_call(&self, record: &AuditRecord);
     /// Takes the record of one write of a Secret.

@@ -12,7 +12,7 @@ use crate::domain::audit::{
 /// an access.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SecretWrite {
+pub(crate) struct SecretWrite {
     schema: &'static str,
     /// Id of this record.
     #[serde(rename = "auditID")]
@@ -37,7 +37,7 @@ impl SecretWrite {
     ///
     /// `verb` is `apply`, `delete`, `release` or `withdraw`; `resource_version` is the Secret's after the write;
     /// `request_ids` are those of the AWS calls that led to it.
-    pub fn new(
+    pub(crate) fn new(
         audit_id: String,
         verb: &'static str,
         time: Timestamp,

@@ -7,7 +7,7 @@ use crate::domain::{
 
 /// A Secret as last written, or as last found intact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretSnapshot {
+pub(crate) struct SecretSnapshot {
     /// uid.
     pub uid: String,
     /// Resource version.
@@ -24,7 +24,7 @@ impl From<SecretMetadata> for SecretSnapshot {
 
 /// What a Secret is compared with.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
+pub(crate) struct Expected<'a> {
     /// uid as last written.
     pub uid: &'a str,
     /// Resource version right after that write.
@@ -41,7 +41,7 @@ pub struct Expected<'a> {
 
 /// Compares a Secret with what was last written. `is_ours` tells whether it carries our mark, or with `Merge` our
 /// consent.
-pub fn secret_state(metadata: &SecretMetadata, is_ours: bool, expected: &Expected<'_>) -> SecretState {
+pub(crate) fn secret_state(metadata: &SecretMetadata, is_ours: bool, expected: &Expected<'_>) -> SecretState {
     if metadata.uid != expected.uid || !is_ours {
         return SecretState::Drifted;
     }

@@ -1,6 +1,6 @@
 //! Whose Secret is it, and is it intact?
 
-pub mod drift;
-pub mod merge;
-pub mod owner;
-pub mod types;
+pub(crate) mod drift;
+pub(crate) mod merge;
+pub(crate) mod owner;
+pub(crate) mod types;

@@ -6,7 +6,7 @@ use crate::{api::names, domain::report::fault::Fault};
 
 /// The metadata of a Secret that ownership depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SecretMetadata {
+pub(crate) struct SecretMetadata {
     /// uid of the Secret.
     pub uid: String,
     /// Resource version.
@@ -40,7 +40,7 @@ impl SecretMetadata {
 /// `managedFields` of a Secret, reduced to what ownership and drift depend on. Paths are `data/<key>`, `type`,
 /// `labels/<key>` and so on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldOwnership {
+pub(crate) struct FieldOwnership {
     /// Paths that our field manager owns.
     pub ours: BTreeSet<String>,
     /// Paths within data, type or the operator's own metadata that other managers own, each with the manager.
@@ -67,7 +67,7 @@ impl FieldOwnership {
 
 /// The SecureParameter that is to write a Secret.
 #[derive(Clone, Copy, Debug)]
-pub struct Claimant<'a> {
+pub(crate) struct Claimant<'a> {
     /// Namespace of the object and of the Secret.
     pub namespace: &'a str,
     /// Name of the object.
@@ -92,7 +92,7 @@ impl Claimant<'_> {
 
 /// What the object may do with its Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// No such Secret exists: create it.
     Create,
     /// The object owns the Secret or may take it over: write it, pinned to this uid.

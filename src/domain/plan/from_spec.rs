@@ -27,7 +27,7 @@ use crate::domain::{
 ///
 /// # Errors
 /// `PolicyDenied` with everything that no rule grants; `InvalidSpec` for what the schema cannot refuse; `TemplateError`.
-pub fn plan(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Plan, Fault> {
+pub(crate) fn plan(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Plan, Fault> {
     let sources = sources(spec, authority)?;
     let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
     let templates = template.map(|template| template.data.clone()).unwrap_or_default();

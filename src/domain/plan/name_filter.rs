@@ -6,7 +6,7 @@ use crate::domain::access::glob;
 
 /// Globs that choose among names of fields, or names relative to a path.
 #[derive(Clone, Debug, Default)]
-pub struct NameFilter {
+pub(crate) struct NameFilter {
     include: Vec<GlobMatcher>,
     exclude: Vec<GlobMatcher>,
 }

@@ -20,7 +20,7 @@ impl Plan {
     /// `PathEmpty`, `KeyCollision` and `InvalidSpec` as for [`super::types::PathSource::expand`]; `KeyCollision` between
     /// entries of the spec; `VersionNotFound` for parameters without a version before the newest; `PolicyDenied` for
     /// parameters that the store does not grant.
-    pub fn resolve(&self, found: &LookupResult, authority: &ReadAuthority<'_>) -> Result<Cow<'_, Self>, Fault> {
+    pub(crate) fn resolve(&self, found: &LookupResult, authority: &ReadAuthority<'_>) -> Result<Cow<'_, Self>, Fault> {
         if self.lookups.is_empty() {
             return Ok(Cow::Borrowed(self));
         }

@@ -17,7 +17,7 @@ use crate::domain::{
 
 /// What one object reads, and which keys of the Secret it becomes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The sources in the order in which later ones override earlier ones: `spec.dataFrom`, then `spec.data`.
     pub sources: Vec<PlannedSource>,
     /// What has to be looked up to resolve the sources. A resolved plan keeps it, since the answers may change.
@@ -38,7 +38,7 @@ pub struct Plan {
 
 /// One entry of `spec.dataFrom` or `spec.data`.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PlannedSource {
+pub(crate) enum PlannedSource {
     /// One parameter that becomes one key.
     Key(KeySource),
     /// One parameter whose fields become keys.
@@ -49,7 +49,7 @@ pub enum PlannedSource {
 
 /// One parameter that becomes one key.
 #[derive(Clone, Debug, PartialEq)]
-pub struct KeySource {
+pub(crate) struct KeySource {
     /// The key.
     pub key: String,
     /// Its value.
@@ -58,7 +58,7 @@ pub struct KeySource {
 
 /// One parameter whose fields become keys.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FieldSource {
+pub(crate) struct FieldSource {
     /// The value that holds the fields.
     pub source: Source,
     /// Its syntax.
@@ -71,7 +71,7 @@ pub struct FieldSource {
 
 /// A path whose parameters become keys.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PathSource {
+pub(crate) struct PathSource {
     /// Where the spec names it.
     pub place: Place,
     /// What Parameter Store is asked for.
@@ -86,7 +86,7 @@ pub struct PathSource {
 
 /// Where a value comes from, and what is done with it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Source {
+pub(crate) struct Source {
     /// Where the spec names it.
     pub place: Place,
     /// The parameter.
@@ -107,7 +107,7 @@ pub struct Source {
 
 impl Source {
     /// Returns a source that is the whole value of a parameter that must exist.
-    pub const fn of(place: Place, parameter_ref: ParameterRef) -> Self {
+    pub(crate) const fn of(place: Place, parameter_ref: ParameterRef) -> Self {
         Self {
             place,
             parameter_ref,
@@ -123,7 +123,7 @@ impl Source {
 
 /// The place of an entry in the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// The entry of `spec.data` with this key.
     Data(String),
     /// The entry of `spec.dataFrom` with this index.
@@ -141,7 +141,7 @@ impl fmt::Display for Place {
 
 /// How a parameter is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read {
+pub(crate) struct Read {
     /// Whether all sources that need the parameter allow it to be absent.
     pub optional: bool,
     /// Whether only listings of paths found the parameter. They show its changes.
@@ -149,11 +149,11 @@ pub struct Read {
 }
 
 /// Every distinct parameter that is read.
-pub type Reads<'a> = BTreeMap<&'a ParameterRef, Read>;
+pub(crate) type Reads<'a> = BTreeMap<&'a ParameterRef, Read>;
 
 /// What has to be looked up before it is known which versions of which parameters are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lookups {
+pub(crate) struct Lookups {
     /// Paths to list.
     pub listings: BTreeSet<PathQuery>,
     /// Parameters whose newest version has to be known, each with whether it may be absent.
@@ -179,14 +179,14 @@ impl Lookups {
     }
 
     /// Reports whether nothing has to be looked up.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.listings.is_empty() && self.newest.is_empty()
     }
 }
 
 /// The answers to lookups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LookupResult {
+pub(crate) struct LookupResult {
     /// The parameters below each path.
     pub listings: BTreeMap<PathQuery, Children>,
     /// The newest versions. Parameters that do not exist are not in it.
@@ -195,7 +195,7 @@ pub struct LookupResult {
 
 impl Plan {
     /// Returns the sources of values, as far as it is known which parameters exist.
-    pub fn values(&self) -> impl Iterator<Item = &Source> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Source> {
         self.sources.iter().filter_map(|source| match source {
             PlannedSource::Key(key) => Some(&key.source),
             PlannedSource::Fields(fields) => Some(&fields.source),
@@ -204,7 +204,7 @@ impl Plan {
     }
 
     /// Returns the paths that are not resolved yet.
-    pub fn paths(&self) -> impl Iterator<Item = &PathSource> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathSource> {
         self.sources.iter().filter_map(|source| match source {
             PlannedSource::Path(path) => Some(path),
             PlannedSource::Key(_) | PlannedSource::Fields(_) => None,
@@ -212,7 +212,7 @@ impl Plan {
     }
 
     /// Returns every distinct parameter that is read, as far as it is known which exist.
-    pub fn reads(&self) -> Reads<'_> {
+    pub(crate) fn reads(&self) -> Reads<'_> {
         let mut reads = Reads::new();
         for source in self.values().filter(|source| !source.previous) {
             let read = Read { optional: source.optional, listed: source.listed };
@@ -224,17 +224,17 @@ impl Plan {
     }
 
     /// Returns what has to be looked up before the plan can be resolved, and watched afterwards.
-    pub fn lookups(&self) -> Lookups {
+    pub(crate) fn lookups(&self) -> Lookups {
         self.lookups.clone()
     }
 
     /// Reports whether the keys depend on which parameters are below some path.
-    pub fn has_paths(&self) -> bool {
+    pub(crate) fn has_paths(&self) -> bool {
         !self.lookups.listings.is_empty()
     }
 
     /// Returns the keys that the Secret has in any case, as far as they can be known without values.
-    pub fn required_keys(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn required_keys(&self) -> impl Iterator<Item = &String> {
         let writes_sources = self.merge_policy == MergePolicy::Merge;
         let keys = self.sources.iter().filter_map(move |source| match source {
             PlannedSource::Key(key) if writes_sources && !key.source.optional => Some(&key.key),

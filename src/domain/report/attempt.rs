@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// The keys of the Secret by the parameter that their values come from.
-pub type KeysByParameter = BTreeMap<ParameterRef, BTreeSet<String>>;
+pub(crate) type KeysByParameter = BTreeMap<ParameterRef, BTreeSet<String>>;
 
 /// One attempt to bring a Secret up to date.
 #[derive(Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// How it ended.
     pub outcome: Outcome,
     /// The AWS calls that were made for it.
@@ -48,7 +48,7 @@ pub struct Attempt {
 
 /// A status that was written in the middle of an attempt.
 #[derive(Clone, Debug)]
-pub struct InterimStatus {
+pub(crate) struct InterimStatus {
     /// The status.
     pub status: Arc<SecureParameterStatus>,
     /// The object's resource version after the write.
@@ -57,7 +57,7 @@ pub struct InterimStatus {
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The spec suspends the object.
     Suspended,
     /// Nothing can be done at present, and everything stays as it is.
@@ -94,7 +94,7 @@ pub enum Outcome {
 
 /// The parameters of an object, as far as they are known.
 #[derive(Clone, Debug, Default)]
-pub struct ObservedParameters {
+pub(crate) struct ObservedParameters {
     /// Their versions.
     pub versions: Versions,
     /// Their KMS keys.
@@ -105,19 +105,19 @@ pub struct ObservedParameters {
 
 impl ObservedParameters {
     /// Those that exist.
-    pub fn present(&self) -> impl Iterator<Item = (&ParameterRef, &Metadata)> {
+    pub(crate) fn present(&self) -> impl Iterator<Item = (&ParameterRef, &Metadata)> {
         self.versions.iter().filter_map(|(parameter, metadata)| Some((parameter, metadata.as_ref()?)))
     }
 
     /// Counts those that exist.
-    pub fn count_present(&self) -> i32 {
+    pub(crate) fn count_present(&self) -> i32 {
         i32::try_from(self.present().count()).unwrap_or(i32::MAX)
     }
 }
 
 /// A Secret that was written.
 #[derive(Debug)]
-pub struct Written {
+pub(crate) struct Written {
     /// When.
     pub at: Timestamp,
     /// Why its parameters were read.
@@ -138,7 +138,7 @@ pub struct Written {
 
 /// The result of a restart that was due.
 #[derive(Debug)]
-pub enum RestartOutcome {
+pub(crate) enum RestartOutcome {
     /// There is no Secret or no workload to restart any more.
     Obsolete,
     /// Workloads were restarted, as far as that was possible.
@@ -154,12 +154,12 @@ pub enum RestartOutcome {
 
 impl Attempt {
     /// An attempt that ended like this, without a call of AWS.
-    pub const fn new(outcome: Outcome) -> Self {
+    pub(crate) const fn new(outcome: Outcome) -> Self {
         Self { outcome, accesses: Vec::new(), absence: None, intact: None, interim: None }
     }
 
     /// An attempt that waits for something.
-    pub const fn waiting(wait: Duration, reason: Reason) -> Self {
+    pub(crate) const fn waiting(wait: Duration, reason: Reason) -> Self {
         Self::new(Outcome::Waiting { wait, reason })
     }
 }

@@ -13,7 +13,13 @@ use crate::domain::{
 impl AwsError {
     /// Turns the error into a fault. `principal` is the caller, `names` are the parameters of the call, and `key` is what
     /// KMS says about the key that the error names.
-    pub fn fault(&self, principal: Option<&str>, names: &[String], scope: &Scope, key: Option<&KeyState>) -> Fault {
+    pub(crate) fn fault(
+        &self,
+        principal: Option<&str>,
+        names: &[String],
+        scope: &Scope,
+        key: Option<&KeyState>,
+    ) -> Fault {
         let message = match self.kind {
             AwsErrorKind::AccessDenied => self.access_denied(principal, names),
             AwsErrorKind::DecryptDenied => self.decrypt_denied(principal),

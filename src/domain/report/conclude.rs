@@ -35,7 +35,7 @@ const RESYNC: Duration = Duration::from_secs(24 * 3_600);
 
 /// What follows from an attempt.
 #[derive(Debug)]
-pub struct Conclusion {
+pub(crate) struct Conclusion {
     /// What to remember. Holds the status that the object should show.
     pub state: ObjectState,
     /// Whether that status has to be written.
@@ -54,7 +54,7 @@ pub struct Conclusion {
 
 /// News about an object, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub(crate) enum News {
     /// It works again, after failing since this time.
     Recovered(Timestamp),
     /// It fails, or fails in another way than before.
@@ -72,7 +72,7 @@ struct Ending {
 
 /// Concludes from the remembered state and an attempt. `restart` is the result of a restart that was due before the
 /// attempt.
-pub fn conclude(
+pub(crate) fn conclude(
     subject: &Subject<'_>,
     state: &ObjectState,
     restart: Option<RestartOutcome>,

@@ -19,7 +19,7 @@ const NAME_PREFIX: usize = 200;
 
 /// An Event to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// Determined by object and access, so that creating the Event again changes nothing.
     pub name: String,
     /// Whether its type is `Warning` rather than `Normal`.
@@ -35,11 +35,11 @@ pub struct Event {
 }
 
 /// Reason of the Event of an access that succeeded.
-pub const DECRYPTED: &str = "ParameterDecrypted";
+pub(crate) const DECRYPTED: &str = "ParameterDecrypted";
 
 /// Returns the Event of one access, or `None` if it neither decrypted anything nor failed. `fault` is why the object
 /// failed, if it did.
-pub fn of_access(
+pub(crate) fn of_access(
     object: &str,
     uid: &str,
     access: &Access,
@@ -69,7 +69,7 @@ pub fn of_access(
 
 /// Returns the Event of a fault that no AWS call caused. `since` is when it began, in Unix seconds: the same fault at
 /// another time is another Event.
-pub fn of_fault(object: &str, uid: &str, since: i64, fault: &Fault) -> Event {
+pub(crate) fn of_fault(object: &str, uid: &str, since: i64, fault: &Fault) -> Event {
     let reason = fault.reason.as_str();
     Event {
         name: name(object, &[uid, &since.to_string(), reason, &fault.message]),
@@ -82,7 +82,7 @@ pub fn of_fault(object: &str, uid: &str, since: i64, fault: &Fault) -> Event {
 }
 
 /// Returns the Event of a Secret that was restored after somebody else had changed or deleted it.
-pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &str) -> Event {
+pub(crate) fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &str) -> Event {
     Event {
         name: name(object, &[uid, "repair", resource_version]),
         warning: false,
@@ -94,7 +94,7 @@ pub fn of_repair(object: &str, uid: &str, resource_version: &str, note_text: &st
 }
 
 /// Returns the Event of a restart of workloads. `token` identifies the change that it was for.
-pub fn of_restart(object: &str, uid: &str, token: &str, is_done: bool, reason: Reason, message: &str) -> Event {
+pub(crate) fn of_restart(object: &str, uid: &str, token: &str, is_done: bool, reason: Reason, message: &str) -> Event {
     Event {
         name: name(object, &[uid, "restart", token, message]),
         warning: !is_done,
@@ -107,7 +107,7 @@ pub fn of_restart(object: &str, uid: &str, token: &str, is_done: bool, reason: R
 
 /// Returns the Event of a key that cannot be used, before a read needs it. `since` is when that was noticed, in Unix
 /// seconds.
-pub fn of_key(object: &str, uid: &str, since: i64, key: &KeyState, warning: &str) -> Event {
+pub(crate) fn of_key(object: &str, uid: &str, since: i64, key: &KeyState, warning: &str) -> Event {
     Event {
         name: name(object, &[uid, "key", &since.to_string(), &key.arn, &key.state]),
         warning: true,

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// An Event with its time.
-pub type TimedEvent = (Event, Timestamp);
+pub(crate) type TimedEvent = (Event, Timestamp);
 
 /// An Event for each access that decrypted something.
-pub fn access_events(subject: &Subject<'_>, accesses: &[Access]) -> Vec<TimedEvent> {
+pub(crate) fn access_events(subject: &Subject<'_>, accesses: &[Access]) -> Vec<TimedEvent> {
     let event = |access: &Access| {
         let event = event_format::of_access(subject.name, subject.uid, access, subject.principal, None)?;
         Some((event, access.time))
@@ -31,7 +31,7 @@ pub fn access_events(subject: &Subject<'_>, accesses: &[Access]) -> Vec<TimedEve
 
 /// Returns an Event for each unreported access that failed or decrypted something. If no access failed and the fault is
 /// new, one for the fault. The informer remembers failed accesses, so one may come again that was reported.
-pub fn failure_events(
+pub(crate) fn failure_events(
     subject: &Subject<'_>,
     next: &ObjectState,
     fault: &Fault,
@@ -52,7 +52,11 @@ pub fn failure_events(
 }
 
 /// Warnings about keys that the status does not show yet.
-pub fn key_events(subject: &Subject<'_>, before: &SecureParameterStatus, keys: &ParameterKeys) -> Vec<TimedEvent> {
+pub(crate) fn key_events(
+    subject: &Subject<'_>,
+    before: &SecureParameterStatus,
+    keys: &ParameterKeys,
+) -> Vec<TimedEvent> {
     let is_shown = |warning: &str| before.conditions.iter().any(|condition| condition.message.contains(warning));
     let warnings = key_warnings(keys).filter(|(_, warning)| !is_shown(warning));
     let since = subject.now.as_second();
@@ -61,7 +65,7 @@ pub fn key_events(subject: &Subject<'_>, before: &SecureParameterStatus, keys: &
 }
 
 /// The Event of a Secret that was restored.
-pub fn repair_event(subject: &Subject<'_>, purpose: Purpose, resource_version: &str) -> Event {
+pub(crate) fn repair_event(subject: &Subject<'_>, purpose: Purpose, resource_version: &str) -> Event {
     let cause = if purpose == Purpose::SecretMissing { "was deleted" } else { "was changed by somebody else" };
     let note = format!("Secret {} {cause}; the operator restored it.", subject.secret);
     event_format::of_repair(subject.name, subject.uid, resource_version, &note)

@@ -1,18 +1,18 @@
 //! What is said: status, Events and messages.
 
-pub mod attempt;
+pub(crate) mod attempt;
 mod aws_fault;
-pub mod conclude;
-pub mod event_format;
-pub mod events;
-pub mod fault;
-pub mod key_warning;
+pub(crate) mod conclude;
+pub(crate) mod event_format;
+pub(crate) mod events;
+pub(crate) mod fault;
+pub(crate) mod key_warning;
 mod ready_condition;
 mod restart_condition;
-pub mod restart_summary;
-pub mod status;
-pub mod subject;
-pub mod text;
+pub(crate) mod restart_summary;
+pub(crate) mod status;
+pub(crate) mod subject;
+pub(crate) mod text;
 
 #[cfg(test)]
 mod tests;

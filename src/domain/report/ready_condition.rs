@@ -24,7 +24,7 @@ const NOT_ENCRYPTED: &str = " Not encrypted in Parameter Store, because they hav
 const FALLBACKS: &str = " Decrypted by Parameter Store instead of directly by KMS: ";
 
 /// Returns the message of an object whose Secret has its keys. `ready` is the previous condition.
-pub fn synced(secret: &str, keys: i32, parameters: &ObservedParameters, ready: Option<&Condition>) -> String {
+pub(super) fn synced(secret: &str, keys: i32, parameters: &ObservedParameters, ready: Option<&Condition>) -> String {
     let present = parameters.count_present();
     let summary = format!("Secret {secret} holds {} from {}.", count(keys, "key"), count(present, "parameter"));
     let previous = ready.filter(|ready| ready.reason == Reason::Synced.as_str() && ready.message.starts_with(&summary));
@@ -37,7 +37,7 @@ pub fn synced(secret: &str, keys: i32, parameters: &ObservedParameters, ready: O
 }
 
 /// Returns the message of a failure. `secret` is the Secret that was written before.
-pub fn failure_message(fault: &Fault, secret: Option<&SecretStatus>, failing_since: Timestamp) -> String {
+pub(super) fn failure_message(fault: &Fault, secret: Option<&SecretStatus>, failing_since: Timestamp) -> String {
     match secret {
         Some(secret) if fault.reason.is_outage() => format!(
             "{} Secret {} is kept as it was; failing since {}.",
@@ -55,7 +55,7 @@ pub fn failure_message(fault: &Fault, secret: Option<&SecretStatus>, failing_sin
 
 /// Reports whether an object stays Ready although it fails: while AWS is merely out of reach, for three intervals, at most
 /// an hour. `was_good` is whether its Secret was good for this generation; one for another says nothing about this one.
-pub fn is_tolerated(fault: &Fault, was_good: bool, failing_for: Duration, interval: Option<Duration>) -> bool {
+pub(super) fn is_tolerated(fault: &Fault, was_good: bool, failing_for: Duration, interval: Option<Duration>) -> bool {
     let tolerance = (interval.unwrap_or(DEFAULT_REFRESH_INTERVAL) * TOLERATED_INTERVALS).min(TOLERATED_AT_MOST);
     fault.reason.is_outage() && was_good && failing_for < tolerance
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Token and message of the restart that a changed Secret calls for.
-pub fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
+pub(super) fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
     let message = format!(
         "Secret {} changed at {}; the workloads in spec.restart will be restarted {} s after the last change.",
         secret.name,
@@ -28,7 +28,11 @@ pub fn restart_plan(secret: &WrittenSecret, at: Timestamp) -> (String, String) {
 }
 
 /// Remembers the result of a restart. Returns an Event if the result is news.
-pub fn conclude_restart(subject: &Subject<'_>, next: &mut ObjectState, restart: RestartOutcome) -> Option<TimedEvent> {
+pub(super) fn conclude_restart(
+    subject: &Subject<'_>,
+    next: &mut ObjectState,
+    restart: RestartOutcome,
+) -> Option<TimedEvent> {
     next.restart.pending = None;
     let RestartOutcome::Attempted { secret, token, rollouts } = restart else {
         next.restart.report = None;
@@ -48,7 +52,7 @@ pub fn conclude_restart(subject: &Subject<'_>, next: &mut ObjectState, restart: 
 }
 
 /// Adds what the status says of restarts.
-pub fn with_restart(
+pub(super) fn with_restart(
     subject: &Subject<'_>,
     next: &ObjectState,
     mut status: SecureParameterStatus,

@@ -11,7 +11,7 @@ const RETRY_FORBIDDEN: Duration = Duration::from_secs(600);
 
 /// The result of restarting one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rollout {
+pub(crate) enum Rollout {
     /// Its pods are being replaced.
     Started,
     /// It was created after the change, so that its pods have the new content.
@@ -32,7 +32,7 @@ pub enum Rollout {
 
 /// The results of all of an object's restarts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Whether nothing is left to do.
     pub is_done: bool,
     /// After which time to try again; `None` if nothing is left to retry: it is done, or only a new spec helps.
@@ -44,7 +44,7 @@ pub struct Summary {
 }
 
 /// Sums up the results, each with kind and name of its workload.
-pub fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
+pub(crate) fn summary(secret: &str, rollouts: &[(String, Rollout)]) -> Summary {
     let reason = reason(rollouts);
     let message = message(secret, rollouts);
     Summary { is_done: reason == Reason::Restarted, retry: retry(rollouts), reason, message }

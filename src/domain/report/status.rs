@@ -26,7 +26,7 @@ use crate::{
 
 /// Makes the next status of an object from the previous one.
 #[derive(Clone, Copy, Debug)]
-pub struct StatusBuilder<'a> {
+pub(crate) struct StatusBuilder<'a> {
     /// `metadata.generation`.
     pub generation: Option<i64>,
     /// The previous status.
@@ -41,7 +41,7 @@ pub struct StatusBuilder<'a> {
 
 /// What a write of the Secret adds to the status.
 #[derive(Debug)]
-pub struct WriteReport {
+pub(crate) struct WriteReport {
     /// The Secret after the write.
     pub secret: WrittenSecret,
     /// Whether its content changed.
@@ -54,7 +54,7 @@ pub struct WriteReport {
 
 impl StatusBuilder<'_> {
     /// Status of a suspended object. The sync annotation is not echoed, since nothing was done.
-    pub fn suspended(&self) -> SecureParameterStatus {
+    pub(crate) fn suspended(&self) -> SecureParameterStatus {
         let since = self.previous.condition(ConditionType::Suspended).map_or(self.now, |c| c.last_transition_time.0);
         let message = format!("Suspended by spec.suspend since {}; nothing is read or written.", to_rfc3339(since));
         SecureParameterStatus {
@@ -65,7 +65,7 @@ impl StatusBuilder<'_> {
     }
 
     /// Status after the Secret was written.
-    pub fn written(
+    pub(crate) fn written(
         &self,
         write: WriteReport,
         parameters: &ObservedParameters,
@@ -92,13 +92,13 @@ impl StatusBuilder<'_> {
     }
 
     /// Status after the versions were found as recorded.
-    pub fn verified(&self, secret: &WrittenSecret, parameters: &ObservedParameters) -> SecureParameterStatus {
+    pub(crate) fn verified(&self, secret: &WrittenSecret, parameters: &ObservedParameters) -> SecureParameterStatus {
         let conditions = self.synced(&secret.name, secret.keys, parameters);
         SecureParameterStatus { conditions, parameters: self.parameters(parameters, None), ..self.base() }
     }
 
     /// Status where nothing had to be compared.
-    pub fn unchanged(&self) -> SecureParameterStatus {
+    pub(crate) fn unchanged(&self) -> SecureParameterStatus {
         let ready = self.previous.condition(ConditionType::Ready);
         let message = ready.map(|c| c.message.clone()).unwrap_or_default();
         let reason = ready.and_then(Condition::known_reason);
@@ -111,7 +111,12 @@ impl StatusBuilder<'_> {
 
     /// Status after a failure. While AWS is merely out of reach, an object with a good Secret stays Ready for three
     /// intervals after `failing_since`, at most an hour.
-    pub fn failed(&self, fault: &Fault, failing_since: Timestamp, interval: Option<Duration>) -> SecureParameterStatus {
+    pub(crate) fn failed(
+        &self,
+        fault: &Fault,
+        failing_since: Timestamp,
+        interval: Option<Duration>,
+    ) -> SecureParameterStatus {
         let message = failure_message(fault, self.previous.secret.as_ref(), failing_since);
         let failing_for = Duration::try_from(self.now.duration_since(failing_since)).unwrap_or_default();
         let was_good = self.previous.observed_generation == self.generation

@@ -11,7 +11,7 @@ use crate::{
 
 /// The object of an attempt.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// Name of the object.
     pub name: &'a str,
     /// uid of the object.

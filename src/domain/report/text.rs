@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Cuts a long text after 100 characters.
-pub fn shortened(text: &str) -> Cow<'_, str> {
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     const SHOWN: usize = 100;
     match text.char_indices().nth(SHOWN) {
         None => Cow::Borrowed(text),
@@ -12,7 +12,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// Lists names separated by commas. After ten it only counts the rest.
-pub fn list<S: AsRef<str>>(names: &[S]) -> String {
+pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 10;
     let shown: Vec<_> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(SHOWN) {

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// How long after the first answer an absence is confirmed.
-pub const CONFIRM_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const CONFIRM_AFTER: Duration = Duration::from_secs(5);
 
 /// What the last answers lacked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Absence {
+pub(crate) struct Absence {
     /// Parameters that did not exist at the last look.
     missing: BTreeSet<ParameterRef>,
     /// The second listing of the paths.
@@ -37,7 +37,7 @@ enum SecondListing {
 
 /// How many parameters the object reads now and read before, and whether any come from paths.
 #[derive(Clone, Copy, Debug)]
-pub struct ParameterCount {
+pub(crate) struct ParameterCount {
     /// Whether the plan has paths at all.
     pub has_paths: bool,
     /// Whether this is the first listing since the operator started: the informer has nothing to compare it with.
@@ -50,22 +50,22 @@ pub struct ParameterCount {
 
 impl Absence {
     /// The state after a sync or a look that found everything as recorded.
-    pub fn settled(versions: &Versions) -> Self {
+    pub(crate) fn settled(versions: &Versions) -> Self {
         Self { missing: missing(versions), listing: SecondListing::NotNeeded }
     }
 
     /// Reports whether it is time to list the paths a second time.
-    pub fn is_listing_due(&self, now: Uptime) -> bool {
+    pub(crate) fn is_listing_due(&self, now: Uptime) -> bool {
         matches!(self.listing, SecondListing::Due(at) if at <= now)
     }
 
     /// Records that the paths were listed a second time.
-    pub const fn record_listing(&mut self) {
+    pub(crate) const fn record_listing(&mut self) {
         self.listing = SecondListing::Done;
     }
 
     /// Records that the paths could not be listed: a failure confirms nothing.
-    pub fn record_failed_listing(&mut self) {
+    pub(crate) fn record_failed_listing(&mut self) {
         if self.listing == SecondListing::Done {
             self.listing = SecondListing::NotNeeded;
         }
@@ -73,7 +73,7 @@ impl Absence {
 
     /// Plans a second listing of the paths if parameters were deleted while the operator was down, and reports whether one
     /// is planned: until then, the first one does not count.
-    pub fn needs_second_listing(&mut self, count: ParameterCount, now: Uptime) -> bool {
+    pub(crate) fn needs_second_listing(&mut self, count: ParameterCount, now: Uptime) -> bool {
         let has_fewer = count.before.is_some_and(|before| count.current < before);
         if self.listing == SecondListing::NotNeeded && count.has_paths && count.is_first && has_fewer {
             self.listing = SecondListing::Due(now + CONFIRM_AFTER);
@@ -86,7 +86,12 @@ impl Absence {
     ///
     /// # Errors
     /// `ParameterNotFound` if the paths were listed a second time and the parameter is still missing.
-    pub fn contradicts_listing(&mut self, reads: &Reads<'_>, versions: &Versions, now: Uptime) -> Result<bool, Fault> {
+    pub(crate) fn contradicts_listing(
+        &mut self,
+        reads: &Reads<'_>,
+        versions: &Versions,
+        now: Uptime,
+    ) -> Result<bool, Fault> {
         let is_missing = |parameter: &ParameterRef| matches!(versions.get(parameter), Some(None));
         let listed = reads.iter().filter(|(parameter, read)| read.listed && is_missing(parameter));
         let listed: Vec<_> = listed.map(|(parameter, _)| parameter.to_string()).collect();
@@ -109,7 +114,7 @@ impl Absence {
 
     /// Records which parameters are missing, and reports whether any was not missing at the last look, so that a second
     /// look has to confirm it. An object that was never synced has no key to lose.
-    pub fn needs_confirmation(&mut self, versions: &Versions, was_synced: bool) -> bool {
+    pub(crate) fn needs_confirmation(&mut self, versions: &Versions, was_synced: bool) -> bool {
         let missing = missing(versions);
         let is_new = !missing.is_subset(&self.missing);
         self.missing = missing;

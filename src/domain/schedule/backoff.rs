@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 ///
 /// A failure that needs somebody to act is rechecked at the refresh interval. One that passes by itself backs off
 /// exponentially from one second to the interval, at most five minutes.
-pub fn after_failure(reason: Reason, attempt: u32, interval: Option<Duration>, uid: &str) -> Duration {
+pub(crate) fn after_failure(reason: Reason, attempt: u32, interval: Option<Duration>, uid: &str) -> Duration {
     let interval = interval.unwrap_or(DEFAULT_REFRESH_INTERVAL);
     if reason.progress() == Progress::Stalled {
         return interval.mul_f64(0.9 + 0.1 * fraction(uid, attempt));

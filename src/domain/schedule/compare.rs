@@ -12,7 +12,7 @@ use crate::domain::{
 
 /// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
+pub(crate) enum Comparison {
     /// The same versions of the same parameters.
     Same,
     /// Something is missing, which a second answer has to confirm.
@@ -23,7 +23,7 @@ pub enum Comparison {
 
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
-pub struct Sides<'a> {
+pub(crate) struct Sides<'a> {
     /// The revision that the status records; `None` if the object was never synced.
     pub recorded: Option<&'a str>,
     /// The revision of `versions`.
@@ -40,7 +40,7 @@ pub struct Sides<'a> {
 ///
 /// # Errors
 /// `ParameterNotFound` if a parameter stays missing although two listings have it.
-pub fn compare(sides: &Sides<'_>, absence: &mut Absence, now: Uptime) -> Result<Comparison, Fault> {
+pub(crate) fn compare(sides: &Sides<'_>, absence: &mut Absence, now: Uptime) -> Result<Comparison, Fault> {
     if sides.recorded == Some(sides.current) {
         return Ok(Comparison::Same);
     }

@@ -3,7 +3,7 @@
 /// What is known before AWS is asked.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each named")]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Whether a Secret was written from this store before.
     pub synced_before: bool,
     /// Whether the spec asks for another Secret than the one that was written.
@@ -18,7 +18,7 @@ pub struct Facts {
 
 /// The Secret compared with what was last written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretState {
+pub(crate) enum SecretState {
     /// Everything that the operator wrote is as it was.
     Intact,
     /// Somebody changed, replaced or relabelled it.
@@ -29,7 +29,7 @@ pub enum SecretState {
 
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Compare the versions of the parameters with those that were recorded.
     Compare,
     /// Read and decrypt all parameters.
@@ -38,7 +38,7 @@ pub enum Decision {
 
 /// Why AWS is called: the `reason` of audit records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// The Secret was never written.
     FirstSync,
     /// The spec asks for another Secret.
@@ -65,12 +65,12 @@ pub enum Purpose {
 
 impl Purpose {
     /// Reports whether a Secret is repaired that somebody else changed or deleted.
-    pub const fn is_repair(self) -> bool {
+    pub(crate) const fn is_repair(self) -> bool {
         matches!(self, Self::SecretDrifted | Self::SecretMissing)
     }
 
     /// The name in audit records.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::FirstSync => "FirstSync",
             Self::SpecChanged => "SpecChanged",
@@ -88,7 +88,7 @@ impl Purpose {
 }
 
 /// Decides what to read. Where several rules apply, the first one is what a user would name as the cause.
-pub const fn decide(facts: Facts) -> Decision {
+pub(crate) const fn decide(facts: Facts) -> Decision {
     let purpose = if !facts.synced_before {
         Purpose::FirstSync
     } else if facts.sync_requested {

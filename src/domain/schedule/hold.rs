@@ -9,7 +9,7 @@ const TIMER_SLACK: Duration = Duration::from_millis(50);
 
 /// A read that failed. It is not repeated before its time just because the object was triggered for another cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
+pub(crate) struct Hold {
     /// Identifies what the read depended on: reader, generation and sync annotation. With another basis the hold ends.
     pub basis: u64,
     /// When the read failed.
@@ -22,18 +22,18 @@ pub struct Hold {
 
 impl Hold {
     /// Holds a read that failed at `failed_at` for `wait`.
-    pub fn new(basis: u64, failed_at: Uptime, wait: Duration, reason: Reason) -> Self {
+    pub(crate) fn new(basis: u64, failed_at: Uptime, wait: Duration, reason: Reason) -> Self {
         Self { basis, failed_at, retry_at: failed_at + wait.saturating_sub(TIMER_SLACK), reason }
     }
 
     /// Reports whether the hold is about a read with this basis.
-    pub const fn is_for(&self, basis: u64) -> bool {
+    pub(crate) const fn is_for(&self, basis: u64) -> bool {
         self.basis == basis
     }
 
     /// Returns how long the read still has to wait; `None` if it may be repeated. `changed_at` is when the newest change
     /// of one of its parameters was seen: a change after the failure ends the hold.
-    pub fn wait(&self, changed_at: Option<Uptime>, now: Uptime) -> Option<Duration> {
+    pub(crate) fn wait(&self, changed_at: Option<Uptime>, now: Uptime) -> Option<Duration> {
         let has_changed = changed_at.is_some_and(|changed_at| changed_at > self.failed_at);
         let wait = self.retry_at.saturating_sub(now);
         (!has_changed && !wait.is_zero()).then_some(wait)

@@ -1,11 +1,11 @@
 //! When is something done?
 
-pub mod absence;
-pub mod backoff;
-pub mod compare;
-pub mod decide;
-pub mod hold;
-pub mod object_state;
-pub mod repair_limit;
-pub mod restart;
-pub mod uptime;
+pub(crate) mod absence;
+pub(crate) mod backoff;
+pub(crate) mod compare;
+pub(crate) mod decide;
+pub(crate) mod hold;
+pub(crate) mod object_state;
+pub(crate) mod repair_limit;
+pub(crate) mod restart;
+pub(crate) mod uptime;

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Parameters that Parameter Store decrypted although KMS was to do it, each with the reason.
-pub type FallbackReasons = BTreeMap<ParameterRef, String>;
+pub(crate) type FallbackReasons = BTreeMap<ParameterRef, String>;
 
 /// What is remembered of one object. Contains nothing derived from a value.
 #[derive(Clone, Debug, Default)]
-pub struct ObjectState {
+pub(crate) struct ObjectState {
     /// The status that the object should show. The watch cache may be behind.
     pub status: Arc<SecureParameterStatus>,
     /// The last write of that status.
@@ -43,7 +43,7 @@ pub struct ObjectState {
 
 /// Digests of what a spec makes of its parameters. They are comparable within one process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Everything that shapes the Secret besides the parameters.
     pub secret: u64,
     /// What shapes its data.
@@ -52,7 +52,7 @@ pub struct Shape {
 
 /// The last write of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StatusWrite {
+pub(crate) enum StatusWrite {
     /// The object shows the status. Holds its resource version after the write; `None` if the operator did not write since
     /// it started.
     Written(Option<String>),
@@ -68,7 +68,7 @@ impl Default for StatusWrite {
 
 /// Failures in a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failures {
+pub(crate) struct Failures {
     /// Their number.
     pub count: u32,
     /// Time of the first one.
@@ -79,7 +79,7 @@ pub struct Failures {
 
 impl Failures {
     /// Counts a failure. Returns the time of the first one.
-    pub fn record(&mut self, now: Timestamp) -> Timestamp {
+    pub(crate) fn record(&mut self, now: Timestamp) -> Timestamp {
         self.count = self.count.saturating_add(1);
         *self.since.get_or_insert(now)
     }
@@ -87,13 +87,13 @@ impl Failures {
 
 impl ObjectState {
     /// Restores what a status records, after a restart of the operator.
-    pub fn from_status(status: SecureParameterStatus, now: Uptime) -> Self {
+    pub(crate) fn from_status(status: SecureParameterStatus, now: Uptime) -> Self {
         let restart = RestartState::from_status(&status, now);
         Self { status: Arc::new(status), restart, ..Self::default() }
     }
 
     /// Reports whether the object shows, after our last write, another status than the one written: somebody changed it.
-    pub fn is_contradicted_by(&self, object: &SecureParameter) -> bool {
+    pub(crate) fn is_contradicted_by(&self, object: &SecureParameter) -> bool {
         let StatusWrite::Written(Some(written)) = &self.status_write else { return false };
         let shown = object.metadata.resource_version.as_deref();
         // Resource versions of one kind can be compared as numbers (Kubernetes API concepts, since 1.35).

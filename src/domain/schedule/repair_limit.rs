@@ -12,24 +12,24 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// The last repairs of one Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RepairLimit {
+pub(crate) struct RepairLimit {
     repairs: VecDeque<Uptime>,
 }
 
 impl RepairLimit {
     /// Reports whether the Secret may be repaired now.
-    pub fn allows(&self, now: Uptime) -> bool {
+    pub(crate) fn allows(&self, now: Uptime) -> bool {
         self.wait(now).is_zero()
     }
 
     /// Returns how long to wait until the Secret may be repaired again; zero if it may be repaired now.
-    pub fn wait(&self, now: Uptime) -> Duration {
+    pub(crate) fn wait(&self, now: Uptime) -> Duration {
         let oldest = self.repairs.len().checked_sub(REPAIRS).and_then(|index| self.repairs.get(index));
         oldest.map_or(Duration::ZERO, |at| (*at + WINDOW).saturating_sub(now))
     }
 
     /// Records a repair.
-    pub fn record(&mut self, now: Uptime) {
+    pub(crate) fn record(&mut self, now: Uptime) {
         self.repairs.push_back(now);
         while self.repairs.len() > REPAIRS {
             self.repairs.pop_front();

@@ -8,13 +8,13 @@ use crate::{
 };
 
 /// Delay between the last change of the Secret and the restart.
-pub const QUIET_PERIOD: Duration = Duration::from_secs(5);
+pub(crate) const QUIET_PERIOD: Duration = Duration::from_secs(5);
 /// How long further changes may put a restart off.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// Restarts of an object's workloads, as remembered between reconciles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestartState {
+pub(crate) struct RestartState {
     /// The restart that is to come.
     pub pending: Option<PendingRestart>,
     /// The change that workloads are restarted for: name and resource version of the Secret.
@@ -25,7 +25,7 @@ pub struct RestartState {
 
 /// A restart that is to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PendingRestart {
+pub(crate) struct PendingRestart {
     /// When the first change asked for it.
     pub since: Uptime,
     /// When it is due.
@@ -34,7 +34,7 @@ pub struct PendingRestart {
 
 /// What the condition `Restarted` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestartReport {
+pub(crate) struct RestartReport {
     /// Whether nothing is left to do.
     pub is_done: bool,
     /// Reason of the condition.
@@ -46,7 +46,7 @@ pub struct RestartReport {
 impl RestartState {
     /// Restores what a status says, after the operator itself restarted. What was still to be done is planned anew; a
     /// workload that was restarted for the same change is left alone.
-    pub fn from_status(status: &SecureParameterStatus, now: Uptime) -> Self {
+    pub(crate) fn from_status(status: &SecureParameterStatus, now: Uptime) -> Self {
         let report = status.condition(ConditionType::Restarted).and_then(|condition: &Condition| {
             let is_done = condition.status == ConditionStatus::True;
             Some(RestartReport { is_done, reason: condition.known_reason()?, message: condition.message.clone() })
@@ -58,7 +58,7 @@ impl RestartState {
     }
 
     /// Plans a restart for a change of the Secret: after a quiet period, which each further change begins again.
-    pub fn plan(&mut self, token: String, message: String, now: Uptime) {
+    pub(crate) fn plan(&mut self, token: String, message: String, now: Uptime) {
         let since = self.pending.map_or(now, |pending| pending.since);
         self.pending = Some(PendingRestart { since, due: (now + QUIET_PERIOD).min(since + LONGEST_DELAY) });
         self.token = Some(token);
@@ -66,7 +66,7 @@ impl RestartState {
     }
 
     /// Reports whether workloads are to be restarted now. A new spec repeats a restart that failed.
-    pub fn is_due(&self, spec_changed: bool, now: Uptime) -> bool {
+    pub(crate) fn is_due(&self, spec_changed: bool, now: Uptime) -> bool {
         let has_failed = self.report.as_ref().is_some_and(|report| report.reason == Reason::RestartFailed);
         spec_changed && has_failed || self.pending.is_some_and(|pending| pending.due <= now)
     }
@@ -74,7 +74,7 @@ impl RestartState {
 
 /// Returns the annotation by which an object restarts the pods of a workload. It ends with the object's name, shortened where
 /// that is too long.
-pub fn annotation(object: &str) -> String {
+pub(crate) fn annotation(object: &str) -> String {
     /// Longest name of an annotation, without its prefix (Kubernetes documentation, Annotations).
     const LONGEST_NAME: usize = 63;
     let name = if object.len() <= LONGEST_NAME {
@@ -90,7 +90,7 @@ pub fn annotation(object: &str) -> String {
 /// A write of a Secret, as far as restarts depend on it.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent observations, each named")]
-pub struct SecretChange {
+pub(crate) struct SecretChange {
     /// Whether the object wrote a Secret of that name before.
     pub existed: bool,
     /// Whether the write changed the Secret.
@@ -104,7 +104,7 @@ pub struct SecretChange {
 impl SecretChange {
     /// Reports whether workloads that use the Secret have to be restarted. A change of labels alone or a repair leaves the
     /// content as it was.
-    pub const fn calls_for_restart(self) -> bool {
+    pub(crate) const fn calls_for_restart(self) -> bool {
         self.existed && self.changed && (self.sources_changed || self.data_shape_changed)
     }
 }

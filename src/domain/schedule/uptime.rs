@@ -3,4 +3,4 @@
 use std::time::Duration;
 
 /// Time since the operator started. What is scheduled in memory is reckoned in it, since the wall clock may jump.
-pub type Uptime = Duration;
+pub(crate) type Uptime = Duration;

@@ -8,19 +8,19 @@ use crate::api::KmsDecrypt;
 use crate::domain::parameter::name::ParameterRef;
 
 /// Most bytes that the values of a Secret may have together (`MaxSecretSize` of the Kubernetes API).
-pub const MAX_SECRET_BYTES: usize = 1_048_576;
+pub(crate) const MAX_SECRET_BYTES: usize = 1_048_576;
 
 /// Values by parameter. Zeroized when dropped, redacted in Debug.
-pub type Values = BTreeMap<ParameterRef, Arc<SecretString>>;
+pub(crate) type Values = BTreeMap<ParameterRef, Arc<SecretString>>;
 
 /// Plaintexts of values that KMS decrypted once more, by parameter and by how. Zeroized when dropped, redacted in Debug.
-pub type KmsPlaintexts = BTreeMap<(ParameterRef, KmsDecrypt), SecretSlice<u8>>;
+pub(crate) type KmsPlaintexts = BTreeMap<(ParameterRef, KmsDecrypt), SecretSlice<u8>>;
 
 /// The data of a Secret.
-pub type Data<'a> = BTreeMap<Cow<'a, str>, Content<'a>>;
+pub(crate) type Data<'a> = BTreeMap<Cow<'a, str>, Content<'a>>;
 
 /// The content of one key. Zeroized when dropped, redacted in Debug.
-pub enum Content<'a> {
+pub(crate) enum Content<'a> {
     /// All of a value.
     Value(&'a SecretString),
     /// A part of a value.
@@ -33,7 +33,7 @@ pub enum Content<'a> {
 
 impl Content<'_> {
     /// Returns the bytes.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Value(value) => value.expose_secret().as_bytes(),
             Self::Text(value) => value.expose_secret().as_bytes(),

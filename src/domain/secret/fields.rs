@@ -17,7 +17,7 @@ use crate::domain::{
 ///
 /// # Errors
 /// `ValueError` with the parameter and the place in the spec.
-pub fn fields(from: &FieldSource, value: Content<'_>) -> Result<Vec<(String, SecretString)>, Fault> {
+pub(crate) fn fields(from: &FieldSource, value: Content<'_>) -> Result<Vec<(String, SecretString)>, Fault> {
     let source = &from.source;
     let value = part(source, value)?;
     let fields = parse(source, from.format, text(source, &value)?)?;

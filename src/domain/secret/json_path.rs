@@ -20,7 +20,7 @@ const MATCHES_NOTHING: &str = "matches nothing";
 
 /// A parsed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonPath {
+pub(crate) struct JsonPath {
     text: String,
     segments: Vec<Segment>,
 }

@@ -7,7 +7,7 @@ const LONGEST: usize = 253;
 
 /// Returns the key that a name becomes; `None` if that cannot be a key of a Secret. With style `EnvVar`, the key is a name
 /// that every shell can use (POSIX, "Environment Variables": letters, digits and `_`, not beginning with a digit).
-pub fn key(name: &str, mapping: Option<&KeyMapping>) -> Option<String> {
+pub(crate) fn key(name: &str, mapping: Option<&KeyMapping>) -> Option<String> {
     let style = mapping.and_then(|mapping| mapping.style).unwrap_or_default();
     let prefix = mapping.and_then(|mapping| mapping.prefix.as_deref()).unwrap_or_default();
     let key = match style {

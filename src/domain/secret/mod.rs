@@ -1,13 +1,13 @@
 //! What does the Secret hold? Values become its data.
 
-pub mod content;
-pub mod dotenv;
-pub mod fields;
-pub mod json;
-pub mod json_path;
-pub mod key_name;
-pub mod render;
-pub mod secret_type;
-pub mod template;
+pub(crate) mod content;
+pub(crate) mod dotenv;
+pub(crate) mod fields;
+pub(crate) mod json;
+pub(crate) mod json_path;
+pub(crate) mod key_name;
+pub(crate) mod render;
+pub(crate) mod secret_type;
+pub(crate) mod template;
 mod template_environment;
-pub mod value_part;
+pub(crate) mod value_part;

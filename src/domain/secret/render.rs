@@ -25,7 +25,7 @@ use crate::domain::{
 
 /// What a Secret holds.
 #[derive(Debug)]
-pub struct Rendered<'a> {
+pub(crate) struct Rendered<'a> {
     /// The data.
     pub data: Data<'a>,
     /// The keys that hold something of each parameter. Keys that templates compose belong to none.
@@ -38,7 +38,7 @@ pub struct Rendered<'a> {
 /// `ValueError` for a value that does not have the form that the spec says; `KeyCollision` with both parameters;
 /// `TemplateError`; `InvalidSpec` if the type of the Secret needs other keys; `SecretTooLarge`, with the size. No message
 /// holds anything of a value.
-pub fn render<'a>(
+pub(crate) fn render<'a>(
     plan: &'a Plan,
     values: &'a Values,
     kms_plaintexts: &'a KmsPlaintexts,

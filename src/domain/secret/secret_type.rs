@@ -19,7 +19,7 @@ const REQUIRED_KEYS: &[(&str, &[&str])] = &[
 ///
 /// # Errors
 /// `InvalidSpec` with the keys that are missing.
-pub fn check_keys(type_: &str, has: impl Fn(&str) -> bool) -> Result<(), Fault> {
+pub(crate) fn check_keys(type_: &str, has: impl Fn(&str) -> bool) -> Result<(), Fault> {
     let missing: Vec<_> = required_keys(type_).iter().filter(|key| !has(key)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -36,7 +36,7 @@ pub fn check_keys(type_: &str, has: impl Fn(&str) -> bool) -> Result<(), Fault> 
 ///
 /// # Errors
 /// `ValueError` with the key; never with anything of the value.
-pub fn check_value(type_: &str, key: &str, value: &[u8]) -> Result<(), Fault> {
+pub(crate) fn check_value(type_: &str, key: &str, value: &[u8]) -> Result<(), Fault> {
     let is_json = type_.starts_with("kubernetes.io/dockerc") && required_keys(type_).contains(&key);
     if !is_json || std::str::from_utf8(value).is_ok_and(json::is_json) {
         return Ok(());

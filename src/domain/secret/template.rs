@@ -24,7 +24,7 @@ const ALL_KEYS: &str = "data";
 ///
 /// # Errors
 /// `TemplateError` with the first template that has a mistake, and its line.
-pub fn check(templates: &BTreeMap<String, String>) -> Result<(), Fault> {
+pub(crate) fn check(templates: &BTreeMap<String, String>) -> Result<(), Fault> {
     let environment = environment();
     for (key, source) in templates {
         environment.template_from_str(source).map_err(|error| fault(key, &error, &[]))?;
@@ -62,7 +62,7 @@ fn check_bounds(source: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// `TemplateError` with the template, its line, and the names that are undefined; never with anything of a value.
-pub fn render(
+pub(crate) fn render(
     templates: &BTreeMap<String, String>,
     data: &Data<'_>,
 ) -> Result<BTreeMap<String, SecretSlice<u8>>, Fault> {

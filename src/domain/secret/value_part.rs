@@ -23,7 +23,7 @@ const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 ///
 /// # Errors
 /// `ValueError` with the parameter and the place in the spec.
-pub fn part<'a>(source: &Source, value: Content<'a>) -> Result<Content<'a>, Fault> {
+pub(crate) fn part<'a>(source: &Source, value: Content<'a>) -> Result<Content<'a>, Fault> {
     let value = match &source.json_path {
         None => value,
         Some(path) => Content::Text(node(source, path, &value)?),
