@@ -2,7 +2,6 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use kube::Client;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
@@ -102,7 +101,7 @@ async fn context(
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
     let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
-    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(clients.watches, observer);
+    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer);
     let context = Context {
         caches_ready: CancellationToken::new(),
         aws: Aws::from_environment(audit_sink.clone()).await,
@@ -131,9 +130,9 @@ async fn context(
     (Arc::new(context), receivers)
 }
 
-fn channels(watches: Client, observer: Arc<dyn WatchObserver>) -> (Senders, Receivers) {
+fn channels(clients: &Clients, observer: Arc<dyn WatchObserver>) -> (Senders, Receivers) {
     let (queues, queue_receivers) = Queues::new();
-    let (foreign_secrets, foreign_receiver) = ForeignSecrets::new(watches, observer);
+    let (foreign_secrets, foreign_receiver) = ForeignSecrets::new(clients.watches.clone(), observer);
     let (changed_parameters, parameter_receiver) = unbounded_channel();
     let senders = Senders { queues, foreign_secrets, changed_parameters };
     let receivers = Receivers {

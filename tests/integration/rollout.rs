@@ -99,7 +99,7 @@ async fn rotations_restart_workloads_of_every_kind() -> Result<()> {
         world.aws.put("/rollout/key", value);
     }
     let pending = restarts_are(&world, "RestartPending").await?;
-    assert!(pending.contains("5 s after its last change"), "{pending}");
+    assert!(pending.contains("5 s after the last change"), "{pending}");
     let first = restarted(&world, "web", None).await?;
     world.wait_for_secret("checkout", &[("KEY", "four")]).await?;
     let message = restarts_are(&world, "Restarted").await?;
@@ -220,7 +220,7 @@ async fn a_missing_workload_is_reported_until_the_spec_is_corrected() -> Result<
     world.synced("checkout").await?;
     world.aws.put("/rollout-missing/key", "two");
     let message = restarts_are(&world, "RestartFailed").await?;
-    assert!(message.contains("StatefulSet none does not exist"), "{message}");
+    assert!(message.contains("Not found, correct spec.restart: StatefulSet none"), "{message}");
     let web = json!([{"kind": "Deployment", "name": "web"}]);
     world.apply(&checkout(&world, &web, &json!({}))).await?;
     restarted(&world, "web", None).await?;

@@ -51,7 +51,7 @@ impl ParameterKey {
 }
 
 impl KeyState {
-    /// What is wrong with the key, as a sentence that names the next step; none if nothing is.
+    /// Returns a sentence about a key that cannot be used, with the next step. `None` for a key that can be used.
     pub fn warning(&self) -> Option<String> {
         if self.state == "Enabled" {
             return None;
@@ -60,7 +60,7 @@ impl KeyState {
         Some(format!("KMS key {} is {}{until}, so the next read will fail: {}.", self.arn, self.state, self.remedy()))
     }
 
-    /// What helps.
+    /// Returns the next step for a key that cannot be used.
     pub fn remedy(&self) -> &'static str {
         match self.state.as_str() {
             "PendingDeletion" => "cancel the deletion and enable it, or write the parameters with another key",
@@ -70,7 +70,7 @@ impl KeyState {
     }
 }
 
-/// The first ARN of a KMS key in a message.
+/// Returns the first ARN of a KMS key in a message.
 pub fn key_arn(message: &str) -> Option<&str> {
     message
         .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '(' | ')'))

@@ -57,7 +57,7 @@ async fn a_key_pending_deletion_is_named_with_the_date() -> Result<()> {
     let key = two_keys(world, "dying").await?;
     world.aws.set_key_state(&key, KeyState::PendingDeletion);
     force(world, "dying").await?;
-    let parts = [key.as_str(), "PendingDeletion on ", "cancel the deletion"];
+    let parts = [key.as_str(), "PendingDeletion (deletion on ", "cancel the deletion"];
     let message = fails(world, "dying", "KeyUnavailable", "Stalled", &parts).await?;
     let date = message.split_once("PendingDeletion on ").and_then(|(_, rest)| rest.split(';').next());
     let date: Timestamp = date.context("a date")?.parse()?;
