@@ -2,7 +2,7 @@
 
 use globset::GlobMatcher;
 
-use crate::api::AccessRule;
+use crate::api::{AccessRule, NamespacesFrom};
 use crate::domain::{
     access::{
         glob,
@@ -14,7 +14,7 @@ use crate::domain::{
 /// The globs that one store grants to one namespace, compiled.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// Names of the rules that are for the namespace.
+    /// Names of the rules that are for this namespace alone, so that a change of them concerns nobody else.
     rules: Vec<String>,
     names: Vec<GlobMatcher>,
     arns: Vec<GlobMatcher>,
@@ -37,7 +37,14 @@ impl Grant {
         let mut grant =
             Self { rules: Vec::new(), names: Vec::new(), arns: Vec::new(), kms_keys: Vec::new(), any_kms_key: false };
         for rule in rules.iter().filter(|rule| selects(&rule.namespaces, namespace)) {
-            grant.rules.push(rule.name.clone());
+            if rule
+                .namespaces
+                .names
+                .as_ref()
+                .is_some_and(|names| rule.namespaces.from == NamespacesFrom::Names && names.len() == 1)
+            {
+                grant.rules.push(rule.name.clone());
+            }
             for glob in &rule.kms_decrypt_keys {
                 grant.any_kms_key |= glob == ANY_KMS_KEY;
                 grant.kms_keys.push(compile(rule, glob, &namespace.name)?);
@@ -50,7 +57,7 @@ impl Grant {
         Ok(grant)
     }
 
-    /// Returns the names of the rules that are for the namespace.
+    /// Returns the names of the rules that are for this namespace alone.
     pub(crate) fn rules(&self) -> &[String] {
         &self.rules
     }

@@ -113,20 +113,20 @@ mod tests {
     };
 
     #[test]
-    fn a_refusal_names_the_rules_that_are_for_the_namespace() {
+    fn a_refusal_names_the_rules_that_are_for_this_namespace_alone() {
         let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
         let rule = |name: &str, from| AccessRule {
             name: name.into(),
-            namespaces: NamespaceMatch { from, names: Some(vec!["other".into()]), ..NamespaceMatch::default() },
+            namespaces: NamespaceMatch { from, names: Some(vec!["shop".into()]), ..NamespaceMatch::default() },
             parameters: vec!["/shared/**".into()],
             ..AccessRule::default()
         };
-        let (shared, other) = (rule("shared", NamespacesFrom::All), rule("other", NamespacesFrom::Names));
+        let (shared, own) = (rule("shared", NamespacesFrom::All), rule("own", NamespacesFrom::Names));
         for (rules, expected) in [
             (vec![], "add a glob that matches to parameters of a new rule that selects namespace shop"),
-            (vec![other.clone()], "a new rule that selects namespace shop"),
-            (vec![shared.clone(), other], "to parameters of rule shared."),
-            (vec![shared.clone(), AccessRule { name: "more".into(), ..shared }], "one of the rules shared, more."),
+            (vec![shared.clone()], "a new rule that selects namespace shop"),
+            (vec![shared, own.clone()], "to parameters of rule own."),
+            (vec![own.clone(), AccessRule { name: "more".into(), ..own }], "one of the rules own, more."),
         ] {
             let namespace = Namespace { name: "shop".into(), ..Namespace::default() };
             let grant = Grant::new(&rules, &namespace).expect("valid globs");

@@ -139,15 +139,17 @@ impl StatusBuilder<'_> {
 
     /// The listed parameters. `keys` are those of the Secret that was just written; else the previous ones stand.
     fn parameters(&self, parameters: &ObservedParameters, keys: Option<&KeysByParameter>) -> Vec<ParameterStatus> {
-        let status = |(parameter, metadata): (&ParameterRef, &Metadata)| {
+        let status = |(index, (parameter, metadata)): (usize, (&ParameterRef, &Metadata))| {
             let label = match &parameter.selector {
                 Some(Selector::Label(label)) => Some(label.clone()),
                 _ => None,
             };
-            let is_same = |previous: &&ParameterStatus| previous.arn == metadata.arn && previous.label == label;
-            let previous = self.previous.parameters.iter().find(is_same);
-            // What was known of a version's key stays known.
-            let same_version = previous.filter(|previous| previous.version == metadata.version);
+            // What was known of a version stays known. Two selectors may mean one version: then the place in the list tells.
+            let is_same = |previous: &&ParameterStatus| {
+                (&previous.arn, previous.version, &previous.label) == (&metadata.arn, metadata.version, &label)
+            };
+            let in_place = self.previous.parameters.get(index).filter(is_same);
+            let previous = in_place.or_else(|| self.previous.parameters.iter().find(is_same));
             let key = parameters.keys.get(parameter);
             let keys = match keys {
                 Some(keys) => keys.get(parameter).into_iter().flatten().take(LISTED_KEYS).cloned().collect(),
@@ -159,12 +161,12 @@ impl StatusBuilder<'_> {
                 label,
                 last_modified_time: metadata.last_modified.map(to_time),
                 type_: metadata.type_.clone(),
-                key_arn: key.and_then(|key| key.arn.clone()).or_else(|| same_version?.key_arn.clone()),
-                key_manager: key.and_then(|key| key.manager.clone()).or_else(|| same_version?.key_manager.clone()),
+                key_arn: key.and_then(|key| key.arn.clone()).or_else(|| previous?.key_arn.clone()),
+                key_manager: key.and_then(|key| key.manager.clone()).or_else(|| previous?.key_manager.clone()),
                 keys,
             }
         };
-        parameters.present().take(LISTED_PARAMETERS).map(status).collect()
+        parameters.present().enumerate().take(LISTED_PARAMETERS).map(status).collect()
     }
 
     const fn conditions(&self) -> Conditions<'_> {

@@ -24,8 +24,10 @@ pub(crate) fn fields(from: &FieldSource, value: Content<'_>) -> Result<Vec<(Stri
     let has_fields = !fields.is_empty();
     let numbered = fields.into_iter().zip(1..);
     let chosen: Vec<_> = numbered.filter(|((name, _), _)| from.filter.admits(name)).collect();
-    if chosen.is_empty() && has_fields && !source.optional {
-        return Err(wrong(source, "has no field left after include and exclude"));
+    if chosen.is_empty() && !source.optional {
+        // Otherwise a mistake in one value would remove all its keys.
+        let problem = if has_fields { "has no field left after include and exclude" } else { "has no fields" };
+        return Err(wrong(source, problem));
     }
     let keys = chosen.into_iter().map(|((name, content), number)| {
         let key = key_name::key(&name, from.mapping.as_ref()).ok_or_else(|| invalid_key(source, number))?;
@@ -54,4 +56,30 @@ fn invalid_key(source: &Source, number: usize) -> Fault {
          digits, -, _ and . and does not begin with ..; rename it, exclude it, or set {place}.keys."
     );
     Fault::new(Reason::ValueError, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        parameter::{name::ParameterRef, scope::Scope},
+        plan::{name_filter::NameFilter, types::Place},
+    };
+
+    #[test]
+    fn a_value_without_fields_is_a_fault_unless_the_entry_is_optional() {
+        let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
+        let required = Source::of(Place::DataFrom(0), ParameterRef::new("/a", None, &scope));
+        let optional = Source { optional: true, ..required.clone() };
+        for (format, text) in [(Format::Json, "{}"), (Format::Dotenv, "# s3cr3t\n")] {
+            let read = |source: &Source| {
+                let from = FieldSource { source: source.clone(), format, filter: NameFilter::default(), mapping: None };
+                fields(&from, Content::Text(text.to_owned().into())).map(|fields| fields.len())
+            };
+            assert_eq!(read(&optional), Ok(0), "{text}");
+            let fault = read(&required).expect_err(text);
+            assert_eq!(fault.reason, Reason::ValueError);
+            assert!(fault.message.contains("has no fields"), "{}", fault.message);
+        }
+    }
 }

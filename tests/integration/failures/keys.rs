@@ -59,7 +59,7 @@ async fn a_key_pending_deletion_is_named_with_the_date() -> Result<()> {
     force(world, "dying").await?;
     let parts = [key.as_str(), "PendingDeletion (deletion on ", "cancel the deletion"];
     let message = fails(world, "dying", "KeyUnavailable", "Stalled", &parts).await?;
-    let date = message.split_once("PendingDeletion on ").and_then(|(_, rest)| rest.split(';').next());
+    let date = message.split_once("(deletion on ").and_then(|(_, rest)| rest.split(')').next());
     let date: Timestamp = date.context("a date")?.parse()?;
     let days = date.duration_since(Timestamp::now()).as_hours() / 24;
     assert!((5..=7).contains(&days), "the fake deletes in a week: {date}");

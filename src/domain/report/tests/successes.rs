@@ -9,7 +9,11 @@ use crate::{
         ConditionType, Reason,
     },
     domain::{
-        parameter::key::{KeyState, ParameterKey},
+        parameter::{
+            key::{KeyState, ParameterKey},
+            name::ParameterRef,
+            selector::Selector,
+        },
         report::{
             attempt::{Attempt, ObservedParameters, Outcome},
             conclude::{News, conclude},
@@ -124,4 +128,25 @@ fn a_status_that_is_not_shown_is_written_again() {
     assert!(!conclude(&subject(&store), &settled, None, unchanged()).writes_status);
     assert!(conclude(&contradicted, &settled, None, unchanged()).writes_status);
     assert!(conclude(&subject(&store), &unwritten, None, unchanged()).writes_status);
+}
+
+#[test]
+fn each_version_of_a_parameter_keeps_its_own_keys() {
+    let pinned = ParameterRef { selector: Some(Selector::Version(3)), ..parameter() };
+    let observed = || {
+        let mut observed = parameters();
+        let metadata = observed.versions[&parameter()].clone();
+        observed.versions.insert(pinned.clone(), metadata);
+        observed
+    };
+    let mut attempt = written("5", Purpose::FirstSync);
+    if let Outcome::Written(written) = &mut attempt.outcome {
+        written.parameters = observed();
+        written.keys_by_parameter.insert(pinned.clone(), ["PINNED".to_owned()].into());
+    }
+    let keys = |state: &ObjectState| state.status.parameters.iter().map(|one| one.keys.clone()).collect::<Vec<_>>();
+    let first = conclude_for(&ObjectState::default(), attempt).state;
+    assert_eq!(keys(&first), [vec!["DB".to_owned()], vec!["PINNED".to_owned()]]);
+    let second = conclude_for(&first, verified(observed())).state;
+    assert_eq!(keys(&second), keys(&first), "also where nothing was written");
 }
