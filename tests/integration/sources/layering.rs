@@ -54,7 +54,7 @@ async fn the_prefix_of_a_store_comes_before_names_and_paths() -> Result<()> {
     world.wait_for_secret("checkout", &[("A", "a"), ("b", "b")]).await?;
     world.apply(&reading("/other/a")).await?;
     let denied = world.wait_for("checkout", "False", "PolicyDenied").await?;
-    for part in ["/prod/other/a", "ClusterParameterStore prod", "rule own"] {
+    for part in ["/prod/other/a", "ClusterParameterStore prod", "a new rule that selects namespace"] {
         assert!(message(&denied).contains(part), "{}", message(&denied));
     }
     Ok(())
