@@ -39,9 +39,25 @@ pub struct RunArgs {
     #[arg(long, default_value = "info")]
     pub log_filter: String,
 
-    /// Maximum number of SecureParameters to reconcile concurrently.
+    /// Maximum number of SecureParameters of one namespace to reconcile concurrently. Namespaces do not wait for each other.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
+
+    /// Maximum number of distinct parameters that the SecureParameters of one namespace may read.
+    #[arg(long, default_value_t = 10_000)]
+    pub max_parameters_per_namespace: usize,
+
+    /// Maximum number of distinct paths that the SecureParameters of one namespace may read.
+    #[arg(long, default_value_t = 500)]
+    pub max_paths_per_namespace: usize,
+
+    /// Maximum number of distinct Secrets not owned by the operator that one namespace may refer to.
+    #[arg(long, default_value_t = 500)]
+    pub max_foreign_secrets_per_namespace: usize,
+
+    /// Maximum number of ParameterStores of one namespace.
+    #[arg(long, default_value_t = 50)]
+    pub max_stores_per_namespace: usize,
 }
 
 /// Arguments of `crds`.

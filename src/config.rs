@@ -3,7 +3,7 @@
 
 use std::{env, net::SocketAddr};
 
-use crate::{cli::RunArgs, telemetry::LogFormat};
+use crate::{cli::RunArgs, domain::access::namespace_usage::NamespaceLimits, telemetry::LogFormat};
 
 /// The variable that makes the AWS SDK log request and response bodies, which hold decrypted values.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
@@ -17,8 +17,10 @@ pub struct Config {
     pub log_format: LogFormat,
     /// A log level, or a list of `target=level`.
     pub log_filter: String,
-    /// Most `SecureParameter`s that are reconciled concurrently.
+    /// Most `SecureParameter`s of one namespace that are reconciled concurrently.
     pub concurrency: u16,
+    /// The most that each namespace may use.
+    pub limits: NamespaceLimits,
     /// Name of this process in Events: the name of the pod, if it runs in one.
     pub instance: String,
 }
@@ -39,6 +41,12 @@ impl Config {
             log_format: args.log_format,
             log_filter: args.log_filter,
             concurrency: args.concurrency,
+            limits: NamespaceLimits {
+                parameters: args.max_parameters_per_namespace,
+                paths: args.max_paths_per_namespace,
+                foreign_secrets: args.max_foreign_secrets_per_namespace,
+                stores: args.max_stores_per_namespace,
+            },
             instance: env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned()),
         })
     }

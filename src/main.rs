@@ -48,7 +48,8 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let settings = Settings { listener, concurrency: config.concurrency, instance: config.instance };
+    let settings =
+        Settings { listener, concurrency: config.concurrency, limits: config.limits, instance: config.instance };
     Box::pin(run(clients, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
 }
 

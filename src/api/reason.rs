@@ -49,6 +49,8 @@ reasons! {
     StoreNotFound,
     /// The store exists, but nothing can be read through it.
     StoreNotReady,
+    /// The namespace uses more parameters, paths, Secrets or stores than the operator allows.
+    NamespaceLimitReached,
     /// No rule of the store grants the parameter to the namespace.
     PolicyDenied,
     /// Parameters do not exist.
@@ -117,6 +119,7 @@ impl Reason {
             | Self::CiphertextInvalid
             | Self::PathEmpty
             | Self::SecretTooLarge
+            | Self::NamespaceLimitReached
             | Self::PolicyDenied
             | Self::ParameterNotFound
             | Self::VersionNotFound
@@ -138,6 +141,11 @@ impl Reason {
                 | Self::PathEmpty
                 | Self::SecretTooLarge
         )
+    }
+
+    /// Reports whether the object may not watch what its spec names.
+    pub const fn forbids_watching(self) -> bool {
+        matches!(self, Self::PolicyDenied)
     }
 
     /// Reports whether the Secret itself is at fault.

@@ -18,6 +18,7 @@ use crate::aws::{call_recorder::CallRecorder, client::AwsApi, convert_error::con
 use crate::{
     domain::{
         audit::{Principal, to_rfc3339},
+        aws_error::{AwsError, AwsErrorKind},
         parameter::{key::KeyState, path_query::PathQuery},
     },
     parameters::{
@@ -42,11 +43,12 @@ impl ParameterApi for AwsApi {
     async fn get_parameters(&self, names: &[String], mode: ReadMode) -> Attempt<GetParametersResult> {
         let (recorder, decrypt) = (CallRecorder::default(), mode == ReadMode::Decrypt);
         let request = self.ssm.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypt);
-        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersResult {
-            parameters: output.parameters.into_iter().flatten().filter_map(|p| parameter(p, mode)).collect(),
+        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| {
+            let invalid = output.invalid_parameters.unwrap_or_default();
+            Some(GetParametersResult { parameters: parameters(output.parameters, mode)?, invalid })
         });
         let parameters = json!({"names": names, "withDecryption": decrypt});
-        self.call(GET_PARAMETERS, parameters, &recorder, result)
+        self.complete_call(GET_PARAMETERS, parameters, &recorder, result)
     }
 
     async fn describe_parameters(&self, names: &[String], page: Option<&str>) -> Attempt<DescribeParametersPage> {
@@ -92,17 +94,14 @@ impl ParameterApi for AwsApi {
         if let Some(page) = page {
             parameters["nextToken"] = json!(page);
         }
-        let result =
-            request.customize().interceptor(recorder.clone()).send().await.map(|output| GetParametersByPathPage {
-                parameters: output
-                    .parameters
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|p| parameter(p, ReadMode::Version))
-                    .collect(),
-                next_token: output.next_token.filter(|token| !token.is_empty()),
-            });
-        self.call(GET_PARAMETERS_BY_PATH, parameters, &recorder, result)
+        let result = request.customize().interceptor(recorder.clone()).send().await.map(|output| {
+            let next_token = output.next_token.filter(|token| !token.is_empty());
+            Some(GetParametersByPathPage {
+                parameters: self::parameters(output.parameters, ReadMode::Version)?,
+                next_token,
+            })
+        });
+        self.complete_call(GET_PARAMETERS_BY_PATH, parameters, &recorder, result)
     }
 
     async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Attempt<Plaintext> {
@@ -150,6 +149,30 @@ impl ParameterApi for AwsApi {
 }
 
 impl AwsApi {
+    /// Describes a call. A result of `None` stands for a response that lacks something: nothing of it is used, since what
+    /// it lacks would seem to be absent.
+    fn complete_call<T, E>(
+        &self,
+        operation: (&'static str, &'static str),
+        request_parameters: Value,
+        recorder: &CallRecorder,
+        result: Result<Option<T>, SdkError<E, HttpResponse>>,
+    ) -> Attempt<T>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let incomplete = || AwsError {
+            kind: AwsErrorKind::ServiceUnavailable,
+            code: None,
+            message: "the response describes a parameter incompletely".to_owned(),
+            request_id: recorder.request_id(),
+        };
+        let result = result.map_err(|error| convert(&error, recorder));
+        let result = result.and_then(|parsed| parsed.ok_or_else(incomplete));
+        let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
+        Attempt { call, result }
+    }
+
     fn call<T, E>(
         &self,
         operation: (&'static str, &'static str),
@@ -181,6 +204,12 @@ fn key_state(key: &str, metadata: Option<&KeyMetadata>) -> KeyState {
 
 fn description(metadata: ParameterMetadata) -> Option<ParameterDescription> {
     Some(ParameterDescription { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
+}
+
+/// Converts the parameters of a response. `None` if one of them lacks its ARN, its name, or a value that was requested.
+fn parameters(found: Option<Vec<SsmParameter>>, mode: ReadMode) -> Option<Vec<Parameter>> {
+    let converted = found.into_iter().flatten().map(|found| parameter(found, mode));
+    converted.map(|parameter| parameter.filter(|p| mode == ReadMode::Version || p.value.is_some())).collect()
 }
 
 /// Converts a parameter. Drops the value if only the version was requested, and `SourceResult`, which holds a secret.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::controller::{
     caches::Caches,
     index::Index,
+    namespace_slots::NamespaceSlots,
     queues::Queues,
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
@@ -18,7 +19,7 @@ use crate::controller::{
 };
 use crate::{
     aws::client::Aws,
-    domain::audit::AuditSink,
+    domain::{access::namespace_usage::NamespaceUsage, audit::AuditSink},
     kubernetes::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
         secrets::read::Secrets, status::Statuses,
@@ -59,6 +60,10 @@ pub(crate) struct Context {
     pub(crate) object_states: ObjectStates,
     /// The reader that watches the parameters of each `SecureParameter`.
     pub(crate) subscriptions: Subscriptions,
+    /// What each namespace uses in total.
+    pub(crate) usage: Arc<Mutex<NamespaceUsage>>,
+    /// How many objects of each namespace are reconciled concurrently.
+    pub(crate) slots: NamespaceSlots,
     /// When the operator started.
     pub(crate) started: Instant,
     /// The stores: connected, or the fault that prevents it.

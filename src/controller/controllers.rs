@@ -7,7 +7,7 @@ use kube::{
     Resource,
     runtime::{
         Controller, Predicate, PredicateConfig, WatchStreamExt,
-        controller::{Action, Config},
+        controller::Action,
         predicates,
         reflector::{ObjectRef, Store},
         watcher::{self, Event},
@@ -33,7 +33,6 @@ pub(crate) async fn run_objects(
     watched: Watched<SecureParameter>,
     queue: UnboundedReceiver<ObjectRef<SecureParameter>>,
     subscriber_changes: UnboundedSender<StoreKey>,
-    concurrency: u16,
     context: &Arc<Context>,
     stop: &CancellationToken,
 ) {
@@ -48,7 +47,6 @@ pub(crate) async fn run_objects(
     // Users change spec and annotations. A change of the status alone, which the operator writes, triggers nothing.
     let changes = changes(events.boxed(), predicates::generation.combine(predicates::annotations));
     let controller = Controller::for_stream(changes, cache.clone())
-        .with_config(Config::default().concurrency(concurrency))
         .reconcile_on(stream(queue))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(secure_parameter::reconcile, retry, context.clone())

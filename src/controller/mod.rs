@@ -5,6 +5,7 @@ mod context;
 mod controllers;
 mod environment;
 mod index;
+mod namespace_slots;
 mod observed;
 mod queues;
 mod run;

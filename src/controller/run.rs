@@ -17,6 +17,7 @@ use crate::controller::{
     controllers::{run_objects, run_stores},
     environment,
     index::{Index, StoreKey},
+    namespace_slots::NamespaceSlots,
     queues::{QueueReceivers, Queues},
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
@@ -26,6 +27,7 @@ use crate::controller::{
 };
 use crate::{
     aws::client::Aws,
+    domain::access::namespace_usage::{NamespaceLimits, NamespaceUsage},
     kubernetes::{
         Clients,
         events::Events,
@@ -54,8 +56,10 @@ const EVICTION: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Serves `/healthz`, `/readyz` and `/metrics`.
     pub listener: TcpListener,
-    /// Most `SecureParameter`s that are reconciled concurrently.
+    /// Most `SecureParameter`s of one namespace that are reconciled concurrently.
     pub concurrency: u16,
+    /// The most that each namespace may use.
+    pub limits: NamespaceLimits,
     /// Name of this process in Events.
     pub instance: String,
 }
@@ -66,15 +70,16 @@ pub struct Settings {
 /// # Errors
 /// If the HTTP server fails.
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> io::Result<()> {
-    let Settings { listener, concurrency, instance } = settings;
+    let Settings { listener, concurrency, limits, instance } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
-    let (context, receivers) = context(clients, instance, &watches, health, metrics, observer).await;
+    let (context, receivers) =
+        context(clients, (instance, concurrency, limits), &watches, (health, metrics), observer).await;
     let (listen, region) = (listener.local_addr()?, context.aws.region());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
-    let work = Box::pin(start(listener, concurrency, watches, receivers, context.clone(), stop.clone()));
+    let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
     finish(work, &context, &stop).await
 }
 
@@ -94,14 +99,14 @@ struct Receivers {
 
 async fn context(
     clients: Clients,
-    instance: String,
+    (instance, concurrency, limits): (String, u16, NamespaceLimits),
     watches: &Watches,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
+    (health, metrics): (Arc<Health>, Arc<Metrics>),
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
     let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
     let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer);
+    let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
         aws: Aws::from_environment(audit_sink.clone()).await,
@@ -117,7 +122,9 @@ async fn context(
         caches: Caches::of(watches),
         index: Mutex::new(Index::default()),
         object_states: ObjectStates::default(),
-        subscriptions: Subscriptions::default(),
+        subscriptions: Subscriptions::new(Arc::clone(&usage)),
+        usage,
+        slots: NamespaceSlots::new(concurrency),
         started: Instant::now(),
         store_connections: StoreConnections::default(),
         readers: Readers::default(),
@@ -146,7 +153,6 @@ fn channels(clients: &Clients, observer: Arc<dyn WatchObserver>) -> (Senders, Re
 /// Runs everything until `stop`, and then until each reconcile in progress has ended.
 async fn start(
     listener: TcpListener,
-    concurrency: u16,
     watches: Watches,
     receivers: Receivers,
     context: Arc<Context>,
@@ -163,7 +169,7 @@ async fn start(
     background.spawn(environment::check(context.clone()));
     background.spawn(evict_readers(context.clone()));
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
-    let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, concurrency, &context, &stop);
+    let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, &context, &stop);
     let cluster_stores = run_stores(watches.cluster_stores, cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, stores, StoreKey::namespaced, &context, &stop);
     // One future, so that all are polled when one is woken: of several that wait for a cache, kube wakes only one.
@@ -204,6 +210,9 @@ fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + S
     let context = context.clone();
     move |metrics| {
         metrics.objects(&context.object_states.count_by_reason());
+        metrics.limits_reached(&context.usage.lock().reached());
+        let (parameters, paths) = context.subscriptions.watched();
+        metrics.watched(parameters, paths);
         for (account, region, limits) in context.quotas.all() {
             metrics.quota(&account, &region, limits.parameters.limit(), limits.parameters.rate());
         }

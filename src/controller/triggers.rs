@@ -68,8 +68,8 @@ pub(crate) async fn on_subscriber_changes(mut changes: UnboundedReceiver<StoreKe
 
 /// Queues objects whose parameters changed.
 pub(crate) async fn on_parameters(mut changed: UnboundedReceiver<Subscriber>, context: Arc<Context>) {
-    while let Some((namespace, name)) = changed.recv().await {
-        context.queues.add_object(ObjectRef::new(&name).within(&namespace));
+    while let Some(subscriber) = changed.recv().await {
+        context.queues.add_object(ObjectRef::new(&subscriber.name).within(&subscriber.namespace));
     }
 }
 

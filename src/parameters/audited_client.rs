@@ -1,9 +1,12 @@
 //! The AWS client of one identity in one region. Every call takes a token of its rate limit and leaves an audit record.
 //!
-//! A call holds its [`CallPermit`](crate::parameters::quota::bucket::CallPermit) until it is recorded, so that
+//! A call holds its [`CallPermit`](crate::parameters::quota::admission::CallPermit) until it is recorded, so that
 //! [`Quotas::close`](crate::parameters::quota::quotas::Quotas::close) returns only after the last record is written.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
@@ -24,7 +27,7 @@ use crate::parameters::{
     key_states::KeyStates,
     outcome::failed,
     port::{Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, ParameterApi, Plaintext},
-    quota::quotas::RateLimits,
+    quota::{claim::Claim, priority::Priority, quotas::RateLimits},
     random,
     retry::{Attempts, Retry},
 };
@@ -37,7 +40,7 @@ pub(crate) struct AuditedClient<A> {
     pub(crate) audit_sink: Arc<dyn AuditSink>,
     key_states: Mutex<KeyStates>,
     /// Held across `DescribeKey`: of several callers that ask about one key, the first makes the call.
-    describe_key: tokio::sync::Mutex<()>,
+    describe_key: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl<A: ParameterApi> AuditedClient<A> {
@@ -48,7 +51,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         rate_limits: Arc<RateLimits>,
         audit_sink: Arc<dyn AuditSink>,
     ) -> Self {
-        let (key_states, describe_key) = (Mutex::default(), tokio::sync::Mutex::default());
+        let (key_states, describe_key) = (Mutex::default(), Mutex::default());
         Self { api, principal, rate_limits, audit_sink, key_states, describe_key }
     }
 
@@ -67,11 +70,12 @@ impl<A: ParameterApi> AuditedClient<A> {
         failure: &str,
         objects: &[ObjectRef],
     ) -> Option<KeyState> {
-        let _only_one = self.describe_key.lock().await;
+        let lock = self.lock_of(key);
+        let _only_one = lock.lock().await;
         if let Some(described) = self.key_states.lock().recent(key, failure, Instant::now()) {
             return described.state.clone();
         }
-        let permit = self.rate_limits.kms.acquire(Instant::now()).await;
+        let permit = self.rate_limits.kms.acquire(Claim::of_objects(Priority::Sweep, objects)).await;
         let objects: Vec<_> = objects.iter().map(|object| object.with_purpose(Purpose::KeyState)).collect();
         let (client, key_id) = (Arc::clone(self), key.to_owned());
         let state = run_to_end(async move {
@@ -86,6 +90,13 @@ impl<A: ParameterApi> AuditedClient<A> {
         .await;
         self.key_states.lock().insert(key, failure, state.as_ref(), Instant::now());
         state
+    }
+
+    fn lock_of(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.describe_key.lock();
+        // Locks that nobody holds or waits for are removed, so that the map stays small.
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry(key.to_owned()).or_default().clone()
     }
 
     /// Reports whether a call of `DescribeKey` was made for a key.
@@ -120,7 +131,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         next_token: Option<&str>,
         objects: Vec<ObjectRef>,
     ) -> Result<DescribeParametersPage, AwsError> {
-        let permit = self.rate_limits.descriptions.acquire(Instant::now()).await;
+        let permit = self.rate_limits.descriptions.acquire(Claim::of_objects(Priority::Sweep, &objects)).await;
         let (client, names, next_token) = (Arc::clone(self), names.to_vec(), next_token.map(str::to_owned));
         run_to_end(async move {
             let Attempt { call, result } = client.api.describe_parameters(&names, next_token.as_deref()).await;
@@ -134,15 +145,15 @@ impl<A: ParameterApi> AuditedClient<A> {
         .await
     }
 
-    /// Makes one attempt of `GetParametersByPath`. `deadline` is its place in the queue for tokens.
+    /// Makes one attempt of `GetParametersByPath`, on behalf of these claims.
     pub(crate) async fn get_parameters_by_path(
         self: &Arc<Self>,
         query: &PathQuery,
         next_token: Option<&str>,
-        deadline: Instant,
+        claims: BTreeSet<Claim>,
         objects: Vec<ObjectRef>,
     ) -> (Result<GetParametersByPathPage, AwsError>, Access) {
-        let permit = self.rate_limits.parameters.acquire(deadline).await;
+        let permit = self.rate_limits.parameters.acquire(claims).await;
         let (client, query, next_token) = (Arc::clone(self), query.clone(), next_token.map(str::to_owned));
         run_to_end(async move {
             let Attempt { mut call, result } = client.api.get_parameters_by_path(&query, next_token.as_deref()).await;
@@ -191,7 +202,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         ciphertext: Ciphertext<'_>,
         objects: &[ObjectRef],
     ) -> (Result<Plaintext, AwsError>, Access) {
-        let permit = self.rate_limits.kms.acquire(Instant::now()).await;
+        let permit = self.rate_limits.kms.acquire(Claim::of_objects(Priority::New, objects)).await;
         let Attempt { mut call, result } = self.api.decrypt(ciphertext).await;
         let key = match &result {
             Ok(plaintext) => plaintext.key.as_deref(),

@@ -30,7 +30,8 @@ mod tests;
 
 pub(crate) use cache::{
     snapshot::{LookupResult, Snapshot},
-    subscription::{Subscriber, WatchOptions},
+    subscription::{Subscriber, SubscriberKey, WatchOptions},
+    version_order::VersionAge,
 };
 pub(crate) use kms_decrypt::KmsDecryption;
 pub(crate) use port::{

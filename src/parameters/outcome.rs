@@ -6,17 +6,19 @@ use crate::parameters::port::Parameter;
 /// Most objects that one audit record lists.
 pub(crate) const MAX_AUDITED_OBJECTS: usize = 100;
 
-/// Returns the outcome of a parameter in a call that succeeded.
-pub(crate) fn succeeded(parameter_ref: &ParameterRef, found: Option<&Parameter>, decrypted: bool) -> ParameterOutcome {
-    let Some(found) = found else {
-        return ParameterOutcome { outcome: "NotFound", ..failed(parameter_ref) };
-    };
+/// Returns the outcome of a parameter that was read.
+pub(crate) fn read(parameter_ref: &ParameterRef, parameter: &Parameter, decrypted: bool) -> ParameterOutcome {
     ParameterOutcome {
-        version: Some(found.version),
-        type_: Some(found.type_.clone()),
-        outcome: if decrypted && found.type_ == "SecureString" { "Decrypted" } else { "Read" },
+        version: Some(parameter.version),
+        type_: Some(parameter.type_.clone()),
+        outcome: if decrypted && parameter.type_ == "SecureString" { "Decrypted" } else { "Read" },
         ..failed(parameter_ref)
     }
+}
+
+/// Returns the outcome of a parameter that does not exist.
+pub(crate) fn not_found(parameter_ref: &ParameterRef) -> ParameterOutcome {
+    ParameterOutcome { outcome: "NotFound", ..failed(parameter_ref) }
 }
 
 /// Returns the outcome of a parameter in a call that failed.

@@ -41,6 +41,9 @@ pub(crate) struct Attempt<T> {
 pub(crate) struct GetParametersResult {
     /// The parameters that were found, in alphabetical order whatever the order of the request.
     pub(crate) parameters: Vec<Parameter>,
+    /// The requested names that do not exist, or not with the requested version or label. Names that are in neither list
+    /// are known neither to exist nor to be absent.
+    pub(crate) invalid: Vec<String>,
 }
 
 /// One version of a parameter.

@@ -21,6 +21,9 @@ pub(crate) enum ReadError {
     /// The parameter exists, but not with this version or label.
     #[error("has no such version or label")]
     VersionNotFound,
+    /// More than this many parameters are below the path.
+    #[error("has more than {0} parameters below it")]
+    TooMany(usize),
     /// The call failed as a whole.
     #[error("{error}")]
     Call {
@@ -66,9 +69,22 @@ pub(crate) fn fault(errors: &BTreeMap<ParameterRef, ReadError>, principal: &str,
         ReadError::Call { error, key } => Some((error, key.as_ref())),
         _ => None,
     });
-    let Some((error, key)) = failed_call else { return missing(errors, scope) };
+    let Some((error, key)) = failed_call else { return too_many(errors).or_else(|| missing(errors, scope)) };
     let has_same_cause = |other: &ReadError| matches!(other, ReadError::Call { error: other, .. } if other == error);
     Some(error.fault(Some(principal), &names(errors, has_same_cause), scope, key))
+}
+
+fn too_many(errors: &BTreeMap<ParameterRef, ReadError>) -> Option<Fault> {
+    let too_many = |(path, error): (&ParameterRef, &ReadError)| match error {
+        ReadError::TooMany(most) => Some((path.name.clone(), *most)),
+        _ => None,
+    };
+    let (path, most) = errors.iter().find_map(too_many)?;
+    let message = format!(
+        "More than {most} parameters are below path {path}, which is more than one Secret is for; name a longer path in \
+         spec.dataFrom, or several."
+    );
+    Some(Fault::new(Reason::SecretTooLarge, message))
 }
 
 fn missing(errors: &BTreeMap<ParameterRef, ReadError>, scope: &Scope) -> Option<Fault> {

@@ -1,19 +1,23 @@
 //! The interface for the controller: one reader for each identity and region, with its batcher and its cache.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::{sync::mpsc::UnboundedSender, time::Instant};
+use tokio::{
+    sync::{mpsc::UnboundedSender, oneshot::Receiver},
+    time::{Instant, sleep},
+};
 
 use crate::domain::{
     Fault,
     audit::{Access, AuditSink, ObjectRef, Principal},
     aws_error::AwsError,
     parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
-    plan::types::{Lookups, Plan, Read, Reads},
+    plan::types::{Lookups, Plan, Reads},
     schedule::decide::Purpose,
 };
 use crate::parameters::{
@@ -27,15 +31,19 @@ use crate::parameters::{
         observation::Observation,
         snapshot::{LookupResult, Snapshot},
         subscription::{Subscriber, Subscription, WatchOptions},
+        version_order::VersionAge,
     },
     identity::identify,
     kms_decrypt::{self, KmsDecryption},
     port::{ParameterApi, ReadMode},
-    quota::{bucket::TokenBucket, priority::Priority, quotas::Quotas},
+    quota::{admission::Admission, claim::Claim, priority::Priority, quotas::Quotas},
     random,
-    read_error::{self, ReadError},
+    read_error::{self, ReadError, service_failure},
     reading::{Reading, own_accesses},
 };
+
+/// Delays before what AWS answered with an older version than before is read again.
+const STALE_DELAYS: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// Reads Parameter Store as one identity in one region. Stops its background tasks when dropped.
 pub(crate) struct Reader<A> {
@@ -95,7 +103,7 @@ impl<A: ParameterApi> Reader<A> {
     }
 
     /// Returns the rate limit of `GetParameters` and `GetParametersByPath`.
-    pub(crate) fn rate_limit(&self) -> &TokenBucket {
+    pub(crate) fn rate_limit(&self) -> &Admission {
         &self.client.rate_limits.parameters
     }
 
@@ -104,16 +112,14 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.load()
     }
 
+    /// Returns the number of watched names and of watched paths.
+    pub(crate) fn watched(&self) -> (usize, usize) {
+        self.informer.watched()
+    }
+
     /// Makes an object watch exactly what its plan reads. With `check_now`, names and paths that were never seen are
     /// checked as soon as possible; otherwise the object is about to read them itself.
-    pub(crate) fn watch(
-        &self,
-        subscriber: &Subscriber,
-        object: &ObjectRef,
-        plan: &Plan,
-        options: WatchOptions,
-        check_now: bool,
-    ) {
+    pub(crate) fn watch(&self, object: &ObjectRef, plan: &Plan, options: WatchOptions, check_now: bool) {
         let lookups = plan.lookups();
         // A parameter whose previous version is read is watched for its newest version only, never decrypted.
         let newest = WatchOptions { revalidate: None, ..options };
@@ -126,7 +132,7 @@ impl<A: ParameterApi> Reader<A> {
             names.insert(parameter_ref.clone(), WatchOptions { interval, revalidate, ..options });
         }
         let paths = lookups.listings.into_iter().map(|query| (query, options.interval)).collect();
-        self.informer.subscribe(subscriber, object.clone(), Subscription { names, paths }, check_now);
+        self.informer.subscribe(object.clone(), Subscription { names, paths }, check_now);
     }
 
     /// Makes an object watch nothing.
@@ -187,12 +193,18 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.keys(versions)
     }
 
+    /// Restores the newest version that was seen before a restart, so that an older one is not taken for news.
+    pub(crate) fn remember_version(&self, parameter_ref: &ParameterRef, age: VersionAge) {
+        self.informer.remember_version(parameter_ref, age);
+    }
+
     /// Restores the key of a version that was known before a restart, so that it is not described again.
     pub(crate) fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
         self.informer.remember_key(parameter_ref, version, key);
     }
 
-    /// Reads and decrypts parameters.
+    /// Reads and decrypts parameters. What AWS answers with an older version than one before is read again, since a
+    /// replica of AWS may be behind for a moment.
     pub(crate) async fn read(
         &self,
         reads: &Reads<'_>,
@@ -200,44 +212,80 @@ impl<A: ParameterApi> Reader<A> {
         purpose: Purpose,
         object: &ObjectRef,
     ) -> Reading {
-        // A call that began after a change was observed returns the changed value, whoever it was made for.
-        let not_before = (purpose == Purpose::ParameterChanged).then(|| self.changed_at(reads, &Lookups::default()));
-        let request = |(parameter_ref, read): (&&ParameterRef, &Read)| {
-            let request = ReadRequest {
-                parameter_ref: (*parameter_ref).clone(),
-                mode,
-                optional: read.optional,
-                priority: Priority::of(purpose),
-                tenant: object.namespace.clone().unwrap_or_default(),
-                objects: vec![object.with_purpose(purpose)],
-                not_before: not_before.flatten(),
-                changed_at: self.informer.changed_at(std::iter::once(*parameter_ref), &BTreeSet::new()),
-            };
-            self.batcher.request(request)
-        };
-        let requested: Vec<_> = reads.iter().map(|entry| (*entry.0, request(entry))).collect();
         let (mut reading, mut accesses) = (Reading::default(), Vec::<Arc<Access>>::new());
-        for (parameter_ref, reply) in requested {
-            let Ok(reply) = reply.await else {
-                reading.errors.insert(parameter_ref.clone(), ReadError::interrupted());
-                continue;
-            };
-            let is_new = |access: &&Arc<Access>| !accesses.iter().any(|known| Arc::ptr_eq(known, access));
-            let new: Vec<_> = reply.accesses.iter().filter(is_new).cloned().collect();
-            accesses.extend(new);
-            self.add(&mut reading, parameter_ref, reply);
+        // A call that began after a change was observed returns the changed value, whoever it was made for.
+        let changed_at = || self.changed_at(reads, &Lookups::default());
+        let mut not_before = if purpose == Purpose::ParameterChanged { changed_at() } else { None };
+        let mut names: Vec<_> = reads.keys().copied().collect();
+        for delay in STALE_DELAYS.into_iter().map(Some).chain([None]) {
+            let request = |name: &ParameterRef| self.request(name, reads, (mode, purpose), object, not_before);
+            let requested: Vec<_> = names.into_iter().map(|name| (name, request(name))).collect();
+            names = self.collect(requested, &mut reading, &mut accesses).await;
+            match delay.filter(|_| !names.is_empty()) {
+                Some(delay) => sleep(delay).await,
+                None => break,
+            }
+            not_before = None;
+        }
+        for name in names {
+            let error = service_failure("AWS answers with an older version than before".to_owned());
+            reading.errors.insert(name.clone(), ReadError::of_call(error));
         }
         reading.accesses = own_accesses(accesses, reads);
         reading
     }
 
-    /// Adds a reply to a reading, and records what it says of the version.
-    fn add(&self, reading: &mut Reading, parameter_ref: &ParameterRef, reply: ReadReply) {
+    fn request(
+        &self,
+        name: &ParameterRef,
+        reads: &Reads<'_>,
+        (mode, purpose): (ReadMode, Purpose),
+        object: &ObjectRef,
+        not_before: Option<Instant>,
+    ) -> Receiver<ReadReply> {
+        self.batcher.request(ReadRequest {
+            parameter_ref: name.clone(),
+            mode,
+            optional: reads.get(name).is_some_and(|read| read.optional),
+            claims: Claim::of_objects(Priority::of(purpose), [object]),
+            objects: vec![object.with_purpose(purpose)],
+            not_before,
+            changed_at: self.informer.changed_at(std::iter::once(name), &BTreeSet::new()),
+        })
+    }
+
+    /// Waits for replies, and adds them to a reading. Returns the names whose reply was stale.
+    async fn collect<'n>(
+        &self,
+        requested: Vec<(&'n ParameterRef, Receiver<ReadReply>)>,
+        reading: &mut Reading,
+        accesses: &mut Vec<Arc<Access>>,
+    ) -> Vec<&'n ParameterRef> {
+        let mut stale = Vec::new();
+        let address = |access: &Arc<Access>| Arc::as_ptr(access).addr();
+        let mut known: HashSet<_> = accesses.iter().map(address).collect();
+        for (name, reply) in requested {
+            let Ok(reply) = reply.await else {
+                reading.errors.insert(name.clone(), ReadError::interrupted());
+                continue;
+            };
+            accesses.extend(reply.accesses.iter().filter(|access| known.insert(address(access))).cloned());
+            if !self.add(reading, name, reply) {
+                stale.push(name);
+            }
+        }
+        stale
+    }
+
+    /// Adds a reply to a reading, and records what it says of the version. Reports false if the reply was stale.
+    fn add(&self, reading: &mut Reading, parameter_ref: &ParameterRef, reply: ReadReply) -> bool {
         let ReadReply { result, mut accesses, fallback } = reply;
         let mut absent = |error| Observation { result: Err(error), access: accesses.pop() };
         match result {
             Ok(Some(parameter)) => {
-                self.informer.record(parameter_ref, Observation::found(parameter.metadata()));
+                if !self.informer.record(parameter_ref, Observation::found(parameter.metadata())) {
+                    return false;
+                }
                 self.informer.decrypted(parameter_ref, parameter.version, parameter.key.as_deref());
                 if let Some(fallback) = fallback {
                     self.batcher.confirm_fallback(&parameter_ref.arn);
@@ -262,6 +310,7 @@ impl<A: ParameterApi> Reader<A> {
                 reading.errors.insert(parameter_ref.clone(), error);
             }
         }
+        true
     }
 
     /// Decrypts the values that a plan decrypts with KMS after reading them.

@@ -10,7 +10,7 @@ use crate::domain::aws_error::AwsErrorKind;
 
 /// How long a throttled call is retried before its error is reported.
 const THROTTLING_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a call is retried after AWS failed or could not be reached.
+/// How often a call is retried after AWS failed, could not be reached, or refused the credentials.
 const MAX_RETRIES: u32 = 1;
 /// Delay before such a retry.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
@@ -33,11 +33,18 @@ pub(crate) enum Retry {
 pub(crate) fn decide(kind: AwsErrorKind, failures: u32, elapsed: Duration) -> Retry {
     match kind {
         AwsErrorKind::Throttled if elapsed < THROTTLING_TIMEOUT => Retry::After(Duration::ZERO),
-        AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable if failures < MAX_RETRIES => {
-            Retry::After(RETRY_AFTER)
-        }
+        // Refused credentials are fetched anew meanwhile.
+        _ if concerns_service(kind) && failures < MAX_RETRIES => Retry::After(RETRY_AFTER),
         _ => Retry::GiveUp,
     }
+}
+
+/// Reports whether an error may pass by itself, and says nothing of what was asked for.
+pub(crate) const fn concerns_service(kind: AwsErrorKind) -> bool {
+    matches!(
+        kind,
+        AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable | AwsErrorKind::CredentialsInvalid
+    )
 }
 
 /// Reports whether an error counts towards the retries: throttling does not.
@@ -77,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttling_is_retried_for_30_s_and_outages_once() {
+    fn throttling_is_retried_for_30_s_and_outages_and_refused_credentials_once() {
         use AwsErrorKind::{
             AccessDenied, CiphertextInvalid, CredentialsInvalid, DecryptDenied, EndpointUnreachable, Invalid,
             KeyUnavailable, ServiceUnavailable, Throttled,
@@ -97,7 +104,8 @@ mod tests {
             (DecryptDenied, 0, 0, Retry::GiveUp),
             (KeyUnavailable, 0, 0, Retry::GiveUp),
             (CiphertextInvalid, 0, 0, Retry::GiveUp),
-            (CredentialsInvalid, 0, 0, Retry::GiveUp),
+            (CredentialsInvalid, 0, 0, LATER),
+            (CredentialsInvalid, 1, 0, Retry::GiveUp),
             (Invalid, 0, 0, Retry::GiveUp),
         ] {
             let decided = decide(kind, failures, Duration::from_secs(seconds));

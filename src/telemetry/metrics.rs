@@ -9,7 +9,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{api::Reason, domain::audit::AuditRecord};
+use crate::{
+    api::Reason,
+    domain::{access::namespace_usage::NamespaceLimit, audit::AuditRecord},
+};
 
 /// All metrics of the process.
 pub(crate) struct Metrics {
@@ -21,6 +24,9 @@ pub(crate) struct Metrics {
     secret_writes: Counter,
     watch_errors: Family<WatchLabel, Counter>,
     objects: Family<ReasonLabel, Gauge>,
+    limits_reached: Family<LimitLabel, Gauge>,
+    watched_parameters: Gauge,
+    watched_paths: Gauge,
     allowed_rate: Family<RegionLabels, Gauge<f64, AtomicU64>>,
     current_rate: Family<RegionLabels, Gauge<f64, AtomicU64>>,
 }
@@ -48,6 +54,11 @@ struct WatchLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabel {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RegionLabels {
     account: String,
     region: String,
@@ -70,6 +81,9 @@ impl Default for Metrics {
             secret_writes: Counter::default(),
             watch_errors: Family::default(),
             objects: Family::default(),
+            limits_reached: Family::default(),
+            watched_parameters: Gauge::default(),
+            watched_paths: Gauge::default(),
             allowed_rate: Family::default(),
             current_rate: Family::default(),
         };
@@ -97,6 +111,11 @@ impl Metrics {
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
+        let help = "Namespaces of which something is refused because of a limit for each namespace";
+        registry.register("namespace_limit_reached", help, self.limits_reached.clone());
+        let help = "Distinct parameters that are watched by name or below a path";
+        registry.register("watched_parameters", help, self.watched_parameters.clone());
+        registry.register("watched_paths", "Distinct paths that are watched", self.watched_paths.clone());
         let help = "Requests a second to Parameter Store that the stores allow";
         registry.register("quota_requests_per_second", help, self.allowed_rate.clone());
         let help = "Requests a second to Parameter Store at most at present; less than allowed while AWS throttles";
@@ -147,6 +166,21 @@ impl Metrics {
                 self.objects.get_or_create(&label).set(count);
             }
         }
+    }
+
+    /// Sets the number of namespaces that have reached each limit.
+    pub(crate) fn limits_reached(&self, by_limit: &BTreeMap<NamespaceLimit, usize>) {
+        for limit in NamespaceLimit::ALL {
+            let namespaces = by_limit.get(&limit).copied().unwrap_or_default();
+            let gauge = self.limits_reached.get_or_create(&LimitLabel { limit: limit.as_str() });
+            gauge.set(i64::try_from(namespaces).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Sets the number of distinct parameters and paths that are watched.
+    pub(crate) fn watched(&self, parameters: usize, paths: usize) {
+        self.watched_parameters.set(i64::try_from(parameters).unwrap_or(i64::MAX));
+        self.watched_paths.set(i64::try_from(paths).unwrap_or(i64::MAX));
     }
 
     /// Sets the rates of requests to Parameter Store in an account and region, in requests a second: what the stores

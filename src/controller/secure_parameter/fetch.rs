@@ -61,9 +61,9 @@ pub(super) async fn fetch<'p>(
 ) -> Result<Fetched<'p>, Attempt> {
     let interval = read.inputs.object.spec.refresh_interval();
     // Watched before it is read, so that the informer does not check it once more.
-    read.watch(&read.known_plan(plan), interval, false);
+    read.watch(&read.known_plan(plan), interval, false)?;
     let (plan, interim) = look_up(read, plan, purpose, &mut absence).await?;
-    read.watch(&plan, interval, false);
+    read.watch(&plan, interval, false)?;
     let counts = parameter_count(read, &plan, plan.reads().len());
     if absence.needs_second_listing(counts, read.inputs.uptime) {
         return Err(confirm_later(Vec::new(), absence, interim));

@@ -211,13 +211,28 @@ pub(super) struct ReadContext<'a> {
 
 impl ReadContext<'_> {
     /// Has the informer watch what a plan reads. It checks names that it has never seen as soon as possible if
-    /// `check_now` says so.
-    pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, check_now: bool) {
+    /// `check_now` says so. Nothing is watched for an object that is gone, or through a store that is: either may have gone
+    /// while the reconcile waited.
+    ///
+    /// # Errors
+    /// `NamespaceLimitReached` if the namespace would watch too much.
+    pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, check_now: bool) -> Result<(), Fault> {
+        if !self.is_current() {
+            return Ok(());
+        }
         let options = WatchOptions { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
-        let subscriber = (self.inputs.namespace.clone(), self.inputs.name.clone());
         let object = self.inputs.audit_reference();
-        subscriptions.watch(&self.connection.reader, &subscriber, &object, plan, options, check_now, known);
+        subscriptions.watch(&self.connection.reader, &object, plan, (options, check_now), known)
+    }
+
+    fn is_current(&self) -> bool {
+        let inputs = self.inputs;
+        let exists = self.context.index.lock().name_of(&inputs.namespace, &inputs.uid).is_some();
+        let connection = self.context.store_connections.get(&inputs.store_key);
+        let is_open = connection
+            .is_some_and(|opened| opened.is_ok_and(|opened| Arc::ptr_eq(&opened.reader, &self.connection.reader)));
+        exists && is_open
     }
 
     /// The plan, as complete as the informer's cache makes it.

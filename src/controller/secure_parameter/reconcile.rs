@@ -52,6 +52,8 @@ use crate::{
 /// The error of the API server if the status cannot be written.
 pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
     let (namespace, name) = (object.namespace(), object.name_any());
+    // Before anything is allocated for the object, since many may wait here.
+    let _slot = context.slots.acquire(namespace.as_deref().unwrap_or_default()).await;
     let pipeline = Box::pin(reconcile_object(&object, &context));
     observed(&context, "SecureParameter", namespace.as_deref(), &name, pipeline).await
 }
@@ -63,6 +65,7 @@ async fn reconcile_object(object: &SecureParameter, context: &Context) -> Result
         return Ok(finalize(&inputs, context).await);
     }
     if inputs.policy_namespace.is_none() {
+        context.subscriptions.end(&inputs.uid);
         // The namespace is not known yet or is being deleted: nothing is read and nothing is written.
         return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
     }
@@ -80,8 +83,10 @@ async fn reconcile_object(object: &SecureParameter, context: &Context) -> Result
 
 /// Reads the parameters if that is needed, and writes the Secret. An attempt that ends early is the error.
 async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt> {
-    let connection = inputs.connection()?;
-    let (grant, store) = (inputs.grant(&connection)?, inputs.store_key.to_string());
+    // What may not be read is not watched either.
+    let connection = inputs.connection().inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
+    let grant = inputs.grant(&connection).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
+    let store = inputs.store_key.to_string();
     let scope = connection.reader.scope();
     let authority = ReadAuthority {
         scope,
@@ -90,15 +95,21 @@ async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt
         namespace: &inputs.namespace,
         store: &store,
     };
-    // What may not be read is not watched either.
     let plan = plan(&inputs.object.spec, &authority).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
     let read = ReadContext { inputs, context, connection: &connection, authority: &authority };
     let (secret, intact) = inspect_secret(inputs, &plan, context).await?;
     let ended = sync_plan(read, &plan, secret).await.inspect_err(|ended| {
-        // The informer also watches what failed, and triggers the object when that is over.
-        if matches!(ended.outcome, Outcome::Failed { .. }) {
-            let interval = inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
-            read.watch(&read.known_plan(&plan), Some(interval), false);
+        match &ended.outcome {
+            Outcome::Failed { fault, .. } if fault.reason.forbids_watching() => {
+                context.subscriptions.end(&inputs.uid);
+            }
+            // The informer also watches what failed, and triggers the object when that is over.
+            Outcome::Failed { .. } => {
+                let interval = inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
+                // It was told already if its namespace watches too much.
+                let _ = read.watch(&read.known_plan(&plan), Some(interval), false);
+            }
+            _ => {}
         }
     });
     match ended {

@@ -1,6 +1,9 @@
 //! Which reader watches the parameters of which object.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
@@ -8,65 +11,111 @@ use crate::{
     api::status::ParameterStatus,
     aws::client::AwsApi,
     domain::{
+        Fault,
+        access::namespace_usage::{NamespaceLimit, NamespaceUsage},
         audit::ObjectRef,
         parameter::{name::ParameterRef, selector::Selector},
         plan::types::{Plan, Reads},
     },
-    parameters::{Reader, Subscriber, WatchOptions},
+    parameters::{Reader, Subscriber, SubscriberKey, VersionAge, WatchOptions},
 };
 
 type StoreReader = Arc<Reader<AwsApi>>;
 
-/// The subscriptions of all objects, by uid. Each ends with its object, or when the object reads from another store.
-#[derive(Default)]
+/// The subscriptions of all objects, by uid. Each ends with its object, or when the object may not read any more or reads
+/// from another store.
 pub(crate) struct Subscriptions {
-    readers: Mutex<HashMap<String, (StoreReader, Subscriber)>>,
+    usage: Arc<Mutex<NamespaceUsage>>,
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+/// What is kept of an object.
+struct Entry {
+    subscriber: Subscriber,
+    /// The reader that watches for it. `None` if its namespace uses too much already.
+    reader: Option<StoreReader>,
+}
+
+impl Entry {
+    fn forget(&self) {
+        self.reader.iter().for_each(|reader| reader.forget(&self.subscriber));
+    }
 }
 
 impl Subscriptions {
+    /// Nobody watches anything yet. What is watched counts as `usage` of its namespace.
+    pub(crate) fn new(usage: Arc<Mutex<NamespaceUsage>>) -> Self {
+        Self { usage, entries: Mutex::default() }
+    }
+
     /// Makes an object watch exactly what a plan reads, through this reader alone. `known` is what the status knows of the
-    /// parameters' keys, which a new reader need not ask for again.
-    #[expect(clippy::too_many_arguments, reason = "each argument is an independent part of a subscription")]
+    /// parameters, which a new reader need not ask for again.
+    ///
+    /// # Errors
+    /// `NamespaceLimitReached` if the namespace would watch too much. The object then watches nothing.
     pub(crate) fn watch(
         &self,
         reader: &StoreReader,
-        subscriber: &Subscriber,
         object: &ObjectRef,
         plan: &Plan,
-        options: WatchOptions,
-        check_now: bool,
+        (options, check_now): (WatchOptions, bool),
         known: &[ParameterStatus],
-    ) {
-        let former = self.readers.lock().insert(object.uid.clone(), (Arc::clone(reader), subscriber.clone()));
-        let is_new = match former {
-            Some((former, _)) if Arc::ptr_eq(&former, reader) => false,
-            Some((former, subscriber)) => {
-                former.forget(&subscriber);
-                true
-            }
-            None => true,
-        };
-        reader.watch(subscriber, object, plan, options, check_now);
+    ) -> Result<(), Fault> {
+        let (subscriber, mut entries) = (SubscriberKey::of(object), self.entries.lock());
+        let claimed = self.claim(&subscriber, plan);
+        let reader_now = claimed.is_ok().then(|| Arc::clone(reader));
+        let former = entries.insert(object.uid.clone(), Entry { subscriber, reader: reader_now });
+        let is_watching = |entry: &Entry| entry.reader.as_ref().is_some_and(|former| Arc::ptr_eq(former, reader));
+        let is_new = !former.as_ref().is_some_and(is_watching);
+        if let Some(former) = former.filter(|former| claimed.is_err() || !is_watching(former)) {
+            former.forget();
+        }
+        claimed?;
+        reader.watch(object, plan, options, check_now);
         // Names below a path are known only once it was listed.
         if is_new || plan.has_paths() {
-            restore_keys(reader, &plan.reads(), known);
+            restore(reader, &plan.reads(), known);
         }
+        Ok(())
+    }
+
+    fn claim(&self, subscriber: &Subscriber, plan: &Plan) -> Result<(), Fault> {
+        let (lookups, reads) = (plan.lookups(), plan.reads());
+        let names = reads.keys().copied().chain(lookups.newest.keys());
+        let (namespace, uid, mut usage) = (&subscriber.namespace, &subscriber.uid, self.usage.lock());
+        usage.claim(namespace, uid, NamespaceLimit::Paths, lookups.listings.iter())?;
+        usage.claim(namespace, uid, NamespaceLimit::Parameters, names)
     }
 
     /// Ends the subscription of an object.
     pub(crate) fn end(&self, uid: &str) {
-        if let Some((reader, subscriber)) = self.readers.lock().remove(uid) {
-            reader.forget(&subscriber);
+        let Some(entry) = self.entries.lock().remove(uid) else { return };
+        entry.forget();
+        let mut usage = self.usage.lock();
+        for limit in [NamespaceLimit::Parameters, NamespaceLimit::Paths] {
+            usage.release(&entry.subscriber.namespace, uid, limit);
         }
+    }
+
+    /// Returns the number of distinct parameters and paths that all readers watch.
+    pub(crate) fn watched(&self) -> (usize, usize) {
+        let entries = self.entries.lock();
+        let readers = entries.values().filter_map(|entry| entry.reader.as_ref());
+        let readers: BTreeMap<_, _> = readers.map(|reader| (Arc::as_ptr(reader).addr(), reader)).collect();
+        let counts = readers.values().map(|reader| reader.watched());
+        counts.fold((0, 0), |(names, paths), (more_names, more_paths)| (names + more_names, paths + more_paths))
     }
 }
 
-/// Tells a reader which keys the status knows.
-fn restore_keys(reader: &Reader<AwsApi>, reads: &Reads<'_>, known: &[ParameterStatus]) {
+/// Tells a reader which versions and keys the status knows.
+fn restore(reader: &Reader<AwsApi>, reads: &Reads<'_>, known: &[ParameterStatus]) {
     for status in known {
-        let Some(key) = &status.key_arn else { continue };
         for parameter in reads.keys().filter(|parameter| is_selected(parameter, status)) {
-            reader.remember_key(parameter, status.version, key);
+            let modified = status.last_modified_time.as_ref().map(|time| time.0);
+            reader.remember_version(parameter, VersionAge::new(status.version, modified));
+            if let Some(key) = &status.key_arn {
+                reader.remember_key(parameter, status.version, key);
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Resu
         Some(known) => resolve(read, plan, known, &mut absence)?,
         None => Cow::Borrowed(plan),
     };
-    read.watch(&resolved, interval, interval.is_some());
+    read.watch(&resolved, interval, interval.is_some())?;
     let reads = resolved.reads();
     let known = if is_known { read.connection.reader.snapshot(&reads) } else { Snapshot::Incomplete };
     let versions = match known {

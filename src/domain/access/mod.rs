@@ -3,4 +3,5 @@
 pub(crate) mod glob;
 pub mod grant;
 pub mod namespace;
+pub mod namespace_usage;
 pub mod read_authority;

@@ -19,7 +19,9 @@ use crate::parameters::{
     retry::{self, Retry},
 };
 
-/// Handles a call that failed as a whole.
+/// Handles a call that failed as a whole. First it is retried, if the policy says so. What a retry does not mend may be
+/// the fault of one name, whatever AWS calls it, so the call is split, until each name at fault is alone. Only if AWS
+/// fails as a whole is that of no use.
 pub(crate) async fn handle_failure<A: ParameterApi>(
     shared: &Arc<Shared<A>>,
     mode: ReadMode,
@@ -27,50 +29,32 @@ pub(crate) async fn handle_failure<A: ParameterApi>(
     error: AwsError,
     access: &Arc<Access>,
 ) {
-    match error.kind {
-        AwsErrorKind::Throttled => {
-            shared.client.rate_limits.parameters.throttled();
-            retry_or_report(shared, mode, names, error, access).await;
+    if error.kind == AwsErrorKind::Throttled {
+        shared.client.rate_limits.parameters.throttled();
+    }
+    let is_out = {
+        let mut state = shared.state();
+        if retry::concerns_service(error.kind) {
+            state.failing.failed();
+        } else {
+            state.failing.answered();
         }
-        // These say nothing of single names.
-        AwsErrorKind::ServiceUnavailable | AwsErrorKind::EndpointUnreachable | AwsErrorKind::CredentialsInvalid => {
-            retry_or_report(shared, mode, names, error, access).await;
-        }
-        _ if names.len() > 1 => shared.requeue_parts(mode, split(names, &error)),
-        _ => {
-            if let Some(culprit) = names.first() {
-                shared.state().isolate(mode, &culprit.parameter_ref);
+        state.failing.is_out()
+    };
+    let was_alone = names.len() == 1;
+    let (retried, given_up, delay) = divide(names, error.kind, Instant::now());
+    if error.kind != AwsErrorKind::Throttled && !was_alone && !is_out {
+        shared.requeue_parts(mode, split(given_up, &error));
+    } else if !given_up.is_empty() {
+        if was_alone && error.kind != AwsErrorKind::Throttled && !is_out {
+            // It is at fault, so it is requested alone from now on.
+            for name in &given_up {
+                shared.state().isolate(mode, &name.parameter_ref, Instant::now());
             }
-            let key = shared.client.unavailable_key(&error, &objects(&names)).await;
-            deliver_error(names, error, key, access);
         }
+        let key = shared.client.unavailable_key(&error, &objects(&given_up)).await;
+        deliver_error(given_up, error, key, access);
     }
-}
-
-/// Applies the retry policy to each waiter: those that waited too long get the error, the others wait for the next
-/// attempt.
-async fn retry_or_report<A: ParameterApi>(
-    shared: &Shared<A>,
-    mode: ReadMode,
-    names: Vec<QueuedName>,
-    error: AwsError,
-    access: &Arc<Access>,
-) {
-    let (now, mut delay) = (Instant::now(), Duration::ZERO);
-    let (mut reported, mut retried) = (Vec::new(), Vec::new());
-    for name in names {
-        let (kind, failures) = (error.kind, name.failures);
-        let decide = |since| retry::decide(kind, failures, now.saturating_duration_since(since));
-        delay = name.waiters.iter().map(|waiter| decide(waiter.since)).fold(delay, |longest, retry| match retry {
-            Retry::After(delay) => longest.max(delay),
-            Retry::GiveUp => longest,
-        });
-        let (given_up, mut again) = name.divide(|waiter| decide(waiter.since) == Retry::GiveUp);
-        again.failures += u32::from(retry::counts(kind));
-        reported.push(given_up);
-        retried.push(again);
-    }
-    deliver_error(reported, error, None, access);
     if retried.iter().all(|name| name.waiters.is_empty()) {
         return;
     }
@@ -78,4 +62,23 @@ async fn retry_or_report<A: ParameterApi>(
         sleep(delay).await;
     }
     shared.requeue(mode, retried);
+}
+
+/// Applies the retry policy to each waiter. Returns the names of those that wait for the next attempt, the names of
+/// those that waited too long, and the delay before the next attempt.
+fn divide(names: Vec<QueuedName>, kind: AwsErrorKind, now: Instant) -> (Vec<QueuedName>, Vec<QueuedName>, Duration) {
+    let (mut retried, mut given_up, mut delay) = (Vec::new(), Vec::new(), Duration::ZERO);
+    for name in names {
+        let failures = name.failures;
+        let decide = |since| retry::decide(kind, failures, now.saturating_duration_since(since));
+        delay = name.waiters.iter().map(|waiter| decide(waiter.since)).fold(delay, |longest, retry| match retry {
+            Retry::After(delay) => longest.max(delay),
+            Retry::GiveUp => longest,
+        });
+        let (ended, mut again) = name.divide(|waiter| decide(waiter.since) == Retry::GiveUp);
+        again.failures += u32::from(retry::counts(kind));
+        given_up.extend(Some(ended).filter(|name| !name.waiters.is_empty()));
+        retried.extend(Some(again).filter(|name| !name.waiters.is_empty()));
+    }
+    (retried, given_up, delay)
 }

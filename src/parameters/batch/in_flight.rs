@@ -52,15 +52,22 @@ impl InFlight {
         }
     }
 
-    /// Notes that the call that began at this time has ended, and adds those who joined it to its names.
-    pub(crate) fn end(&mut self, mode: ReadMode, names: &mut [QueuedName], began: Instant) {
+    /// Notes that the call that began at this time has ended. Returns those who joined it.
+    pub(crate) fn end<'n>(
+        &mut self,
+        mode: ReadMode,
+        names: impl Iterator<Item = &'n ParameterRef>,
+        began: Instant,
+    ) -> HashMap<ParameterRef, Vec<Waiter>> {
+        let mut joined = HashMap::new();
         for name in names {
-            let key = (mode, name.parameter_ref.clone());
+            let key = (mode, name.clone());
             if self.names.get(&key).is_some_and(|call| call.began == began)
                 && let Some(call) = self.names.remove(&key)
             {
-                name.waiters.extend(call.joined);
+                joined.insert(key.1, call.joined);
             }
         }
+        joined
     }
 }

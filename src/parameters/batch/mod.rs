@@ -10,8 +10,10 @@
 pub(crate) mod batcher;
 mod direct_kms;
 mod dispatch;
+mod failing;
 mod failure;
 mod in_flight;
+mod isolation;
 mod match_response;
 mod missing_version;
 mod next_call;

@@ -1,21 +1,15 @@
-//! The next call: when it is due, and which of the waiting names are in it. Pure; time is an argument.
+//! The next call: when it need not wait for more names, and which names are in it. Pure; time is an argument.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use crate::domain::parameter::name::ParameterRef;
 use crate::parameters::{
-    batch::{
-        queue::{Lane, Position, RequestQueue},
-        requests::QueuedName,
-    },
+    batch::{queue::RequestQueue, requests::QueuedName},
     port::NAMES_PER_CALL,
-    quota::priority::Priority,
+    quota::claim::Claim,
 };
-
-/// Minimum time between two calls led by names of the same priority, for each step of that priority. It keeps a long
-/// queue of aged names from delaying all new ones.
-const TURN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// With this many names waiting, calls are full without waiting for more names.
 const FULL_BATCH: usize = 10 * NAMES_PER_CALL;
@@ -23,81 +17,110 @@ const FULL_BATCH: usize = 10 * NAMES_PER_CALL;
 /// How many names that do not fit into a call are skipped in search of some that do.
 const MAX_SKIPPED: usize = 100;
 
-impl RequestQueue {
-    /// Returns the earliest deadline of a name or a part of a failed call. `None` if nothing waits.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let lanes = self.lanes.iter().filter_map(|(priority, lane)| self.turn(*priority, lane));
-        let parts = self.parts.iter().flatten().map(QueuedName::deadline);
-        lanes.chain(parts).min()
+/// The names of a call, and how many of them each claim has taken.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) names: Vec<QueuedName>,
+    taken: BTreeMap<Claim, usize>,
+}
+
+impl Batch {
+    /// Returns the share of the call that each claim pays. The shares are one in total.
+    pub(crate) fn shares(&self) -> Vec<(Claim, f64)> {
+        #[expect(clippy::cast_precision_loss, reason = "at most ten names")]
+        let share = |taken: usize| taken as f64 / self.names.len().max(1) as f64;
+        self.taken.iter().map(|(claim, taken)| (claim.clone(), share(*taken))).collect()
     }
 
+    fn push(&mut self, claim: &Claim, name: QueuedName) {
+        *self.taken.entry(claim.clone()).or_default() += 1;
+        self.names.push(name);
+    }
+
+    fn is_full(&self) -> bool {
+        self.names.len() == NAMES_PER_CALL
+    }
+}
+
+impl RequestQueue {
     /// Returns when the batch window of the next call opened: since when its oldest name waits. `None` if the next call
     /// need not wait for more names, because nothing waits, a hundred names wait, or it is a part of a failed call.
     pub(crate) fn window_opened_at(&self) -> Option<Instant> {
-        let may_wait = self.parts.is_empty() && self.names.len() < FULL_BATCH;
+        let may_wait = self.parts.is_empty() && self.len() < FULL_BATCH;
         may_wait.then(|| self.names.values().map(|(_, name)| name.since).min()).flatten()
     }
 
-    /// Takes the names of the next call: at most ten, never two selections of one parameter, and an isolated name alone.
-    /// Names that nobody waits for any more are dropped. Empty if no names are left.
-    pub(crate) fn take(&mut self, now: Instant) -> Vec<QueuedName> {
-        while let Some(mut part) = self.parts.pop() {
+    /// Takes the names of a call whose turn this claim is: at most ten, never two selections of one parameter, and an
+    /// isolated name alone. First those of the claim, then those of others in turns. Names that nobody waits for any
+    /// more are dropped. Empty if the claim has no names left.
+    pub(crate) fn take(&mut self, claim: &Claim) -> Batch {
+        let mut batch = Batch::default();
+        while let Some(arrival) = self.lanes.get(claim).and_then(|lane| lane.parts.keys().next().copied()) {
+            let mut part = self.remove_part(arrival).unwrap_or_default();
             part.retain_mut(QueuedName::is_awaited);
             if !part.is_empty() {
-                return part;
+                for name in part {
+                    batch.push(claim, name);
+                }
+                return batch;
             }
         }
-        let batch = self.take_batch();
-        if let Some(first) = batch.first() {
-            self.lanes.entry(first.priority).or_default().served = Some(now);
-        }
-        for lane in self.lanes.values_mut().filter(|lane| lane.order.is_empty()) {
-            *lane = Lane { served: lane.served, ..Lane::default() };
+        let mut skipped = 0;
+        self.take_from(claim, &mut batch, NAMES_PER_CALL, &mut skipped);
+        let is_alone = batch.names.first().is_none_or(|name| self.isolation.contains(&name.parameter_ref));
+        if !is_alone {
+            self.fill(claim, &mut batch, skipped);
         }
         batch
     }
 
-    fn take_batch(&mut self) -> Vec<QueuedName> {
-        let mut batch: Vec<QueuedName> = Vec::new();
-        let mut skipped = Vec::new();
-        while batch.len() < NAMES_PER_CALL && skipped.len() < MAX_SKIPPED {
-            let Some((position, mut name)) = self.pop() else { break };
+    /// Fills a call with the names of other claims: of the same priority first, one name of each in turn.
+    fn fill(&mut self, leader: &Claim, batch: &mut Batch, mut skipped: usize) {
+        // Those after the leader go first, so that the same ones are not always left out.
+        let is_before = |claim: &Claim| (claim.priority == leader.priority, claim <= leader);
+        let mut claims: Vec<_> = self.lanes.keys().filter(|claim| *claim != leader).cloned().collect();
+        claims.sort_by_key(|claim| match is_before(claim) {
+            (true, false) => (0, claim.clone()),
+            (true, true) => (1, claim.clone()),
+            (false, _) => (2, claim.clone()),
+        });
+        let mut claims: Vec<_> = claims.into_iter().filter(|claim| self.lanes[claim].parts.is_empty()).collect();
+        while !batch.is_full() && skipped < MAX_SKIPPED && !claims.is_empty() {
+            claims.retain(|claim| {
+                let before = batch.names.len();
+                self.take_from(claim, batch, 1, &mut skipped);
+                batch.names.len() > before
+            });
+        }
+    }
+
+    /// Moves up to `most` names of a claim into a call.
+    fn take_from(&mut self, claim: &Claim, batch: &mut Batch, most: usize, skipped: &mut usize) {
+        let (mut after, mut moved) = (0, 0);
+        while moved < most && !batch.is_full() && *skipped < MAX_SKIPPED {
+            let Some((arrival, parameter_ref)) = self.name_after(claim, after) else { return };
+            after = arrival;
+            let is_isolated = self.isolation.contains(&parameter_ref);
+            let is_same_parameter = |other: &QueuedName| other.parameter_ref.arn == parameter_ref.arn;
+            if !batch.names.is_empty() && (is_isolated || batch.names.iter().any(is_same_parameter)) {
+                *skipped += 1;
+                continue;
+            }
+            let Some((_, mut name)) = self.remove(&parameter_ref) else { return };
             if !name.is_awaited() {
                 continue;
             }
-            let is_isolated = self.isolated.contains(&name.parameter_ref);
-            let is_same_parameter = |other: &QueuedName| other.parameter_ref.arn == name.parameter_ref.arn;
-            if !batch.is_empty() && (is_isolated || batch.iter().any(is_same_parameter)) {
-                skipped.push((position, name));
-                continue;
-            }
-            let lane = self.lanes.entry(name.priority).or_default();
-            lane.round = lane.round.max(position.0);
-            batch.push(name);
+            batch.push(claim, name);
+            moved += 1;
             if is_isolated {
-                break;
+                return;
             }
         }
-        // Back to where they were: a skipped name keeps its position.
-        for (position, name) in skipped {
-            self.insert(position, name);
-        }
-        batch
     }
 
-    /// Takes the name with the earliest turn.
-    fn pop(&mut self) -> Option<(Position, QueuedName)> {
-        let turns = self.lanes.iter().filter_map(|(priority, lane)| Some((self.turn(*priority, lane)?, *priority)));
-        let (_, priority) = turns.min()?;
-        let (_, parameter_ref) = self.lanes.get_mut(&priority)?.order.pop_first()?;
-        self.names.remove(&parameter_ref)
-    }
-
-    /// Returns when a lane is to be served next: at the deadline of its first name, but not sooner after its last turn
-    /// than its priority allows.
-    fn turn(&self, priority: Priority, lane: &Lane) -> Option<Instant> {
-        let (_, parameter_ref) = lane.order.first_key_value()?;
-        let deadline = self.names.get(parameter_ref)?.1.deadline();
-        Some(lane.served.map_or(deadline, |served| deadline.max(served + TURN_INTERVAL * priority.steps())))
+    /// Returns the first name of a claim that arrived later than this.
+    fn name_after(&self, claim: &Claim, arrival: u64) -> Option<(u64, ParameterRef)> {
+        let (arrival, name) = self.lanes.get(claim)?.names.range(arrival + 1..).next()?;
+        Some((*arrival, name.clone()))
     }
 }

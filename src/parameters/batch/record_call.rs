@@ -7,9 +7,9 @@ use crate::domain::{
 };
 use crate::parameters::{
     audited_client::AuditedClient,
-    batch::requests::QueuedName,
-    outcome::{MAX_AUDITED_OBJECTS, failed, succeeded},
-    port::{Parameter, ParameterApi, ReadMode},
+    batch::{match_response::Matched, requests::QueuedName},
+    outcome::{MAX_AUDITED_OBJECTS, failed, not_found, read},
+    port::{ParameterApi, ReadMode},
 };
 
 /// Records a call and returns it as an access. `requested` are the names of the request; `found` has the parameter for
@@ -19,8 +19,8 @@ pub(crate) fn record_call<A: ParameterApi>(
     mode: ReadMode,
     mut call: ApiCall,
     names: &[QueuedName],
-    requested: &[&ParameterRef],
-    found: Option<&Vec<Option<Parameter>>>,
+    requested: &[ParameterRef],
+    found: Option<&Vec<Matched>>,
 ) -> Access {
     call.resources = requested.iter().map(|parameter_ref| Resource::parameter(&parameter_ref.arn)).collect();
     let decrypting = mode == ReadMode::Decrypt;
@@ -28,9 +28,13 @@ pub(crate) fn record_call<A: ParameterApi>(
         Some(found) => requested
             .iter()
             .zip(found)
-            .map(|(parameter_ref, found)| succeeded(parameter_ref, found.as_ref(), decrypting))
+            .map(|(parameter_ref, found)| match found {
+                Matched::Found(parameter) => read(parameter_ref, parameter, decrypting),
+                Matched::Absent => not_found(parameter_ref),
+                Matched::LeftOut => failed(parameter_ref),
+            })
             .collect(),
-        None => requested.iter().map(|parameter_ref| failed(parameter_ref)).collect(),
+        None => requested.iter().map(failed).collect(),
     };
     let mut objects = objects(names);
     if mode == ReadMode::Version {

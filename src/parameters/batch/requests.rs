@@ -1,6 +1,6 @@
 //! A request for one name, those who wait for its reply, and the reply.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::parameters::{
     batch::ssm_fallback::SsmFallback,
     port::{Parameter, ReadMode},
-    quota::priority::Priority,
+    quota::{claim::Claim, priority::Priority},
     read_error::ReadError,
 };
 
@@ -24,10 +24,8 @@ pub(crate) struct ReadRequest {
     pub(crate) mode: ReadMode,
     /// Whether the parameter may be absent.
     pub(crate) optional: bool,
-    /// Priority.
-    pub(crate) priority: Priority,
-    /// The namespace that asks. Tenants of one priority take turns.
-    pub(crate) tenant: String,
+    /// On whose behalf, and how urgently.
+    pub(crate) claims: BTreeSet<Claim>,
     /// The objects that ask, for the audit.
     pub(crate) objects: Vec<ObjectRef>,
     /// The reply of a call in flight is recent enough if the call began at this time or later. `None`: only the reply
@@ -38,14 +36,13 @@ pub(crate) struct ReadRequest {
 }
 
 impl ReadRequest {
-    /// Returns a request for the version of a parameter that must exist, on behalf of no tenant in particular.
-    pub(crate) const fn version(parameter_ref: ParameterRef, priority: Priority, objects: Vec<ObjectRef>) -> Self {
+    /// Returns a request for the version of a parameter that must exist, on behalf of the namespaces of these objects.
+    pub(crate) fn version(parameter_ref: ParameterRef, priority: Priority, objects: Vec<ObjectRef>) -> Self {
         Self {
             parameter_ref,
             mode: ReadMode::Version,
             optional: false,
-            priority,
-            tenant: String::new(),
+            claims: Claim::of_objects(priority, &objects),
             objects,
             not_before: None,
             changed_at: None,
@@ -104,30 +101,23 @@ pub(crate) struct QueuedName {
     pub(crate) failures: u32,
     /// Since when the first of them waits.
     pub(crate) since: Instant,
-    /// Priority.
-    pub(crate) priority: Priority,
-    /// The namespace that asks.
-    pub(crate) tenant: String,
+    /// The claims of all of them.
+    pub(crate) claims: BTreeSet<Claim>,
 }
 
 impl QueuedName {
     /// Returns a name with one waiter.
-    pub(crate) fn new(parameter_ref: ParameterRef, waiter: Waiter, priority: Priority, tenant: String) -> Self {
+    pub(crate) fn new(parameter_ref: ParameterRef, waiter: Waiter, claims: BTreeSet<Claim>) -> Self {
         let since = waiter.since;
-        Self { parameter_ref, waiters: vec![waiter], failures: 0, since, priority, tenant }
+        Self { parameter_ref, waiters: vec![waiter], failures: 0, since, claims }
     }
 
     /// Divides the waiters into those that `is_meant` and the others. Either part may have no waiters.
     pub(crate) fn divide(mut self, is_meant: impl Fn(&Waiter) -> bool) -> (Self, Self) {
         let (meant, others): (Vec<_>, Vec<_>) = self.waiters.drain(..).partition(is_meant);
         let since = others.iter().map(|waiter| waiter.since).min().unwrap_or(self.since);
-        let (parameter_ref, tenant) = (self.parameter_ref.clone(), self.tenant.clone());
-        (Self { waiters: meant, parameter_ref, tenant, ..self }, Self { waiters: others, since, ..self })
-    }
-
-    /// Returns the deadline by which names are ordered.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.priority.deadline(self.since)
+        let (parameter_ref, claims) = (self.parameter_ref.clone(), self.claims.clone());
+        (Self { waiters: meant, parameter_ref, claims, ..self }, Self { waiters: others, since, ..self })
     }
 
     /// Removes the waiters that have stopped waiting. Reports whether any are left.

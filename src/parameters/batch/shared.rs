@@ -26,7 +26,7 @@ use crate::parameters::{
 };
 
 /// Most calls in flight at a time.
-const MAX_IN_FLIGHT: usize = 10;
+pub(crate) const MAX_IN_FLIGHT: usize = 20;
 
 /// What the scheduler, the calls in flight and the requesters share.
 pub(crate) struct Shared<A> {

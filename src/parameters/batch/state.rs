@@ -1,22 +1,34 @@
 //! What the batcher knows: queues, calls in flight, fallbacks. Pure; time is an argument.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::domain::parameter::name::ParameterRef;
 use crate::parameters::{
     batch::{
+        failing::Failing,
         in_flight::InFlight,
+        next_call::Batch,
         queue::RequestQueue,
         requests::{QueuedName, ReadReply, ReadRequest, Waiter},
         ssm_fallback::SsmFallbacks,
     },
     port::ReadMode,
+    quota::claim::{Claim, Claims, Tenant},
 };
 
 /// How long after the last request for values the batcher still counts as busy.
 const QUIET_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a call waits for more names.
+const BATCH_WINDOW: Duration = Duration::from_millis(25);
+
+/// Most calls in flight at a time whose turn was that of one tenant: half of all.
+const MAX_IN_FLIGHT_PER_TENANT: usize = super::shared::MAX_IN_FLIGHT / 2;
+
+/// The kinds of calls. Of two names that wait equally long the first kind is called for: values before versions.
+const MODES: [ReadMode; 3] = [ReadMode::Decrypt, ReadMode::Ciphertext, ReadMode::Version];
 
 /// The state of the batcher.
 #[derive(Debug, Default)]
@@ -24,6 +36,9 @@ pub(crate) struct State {
     queues: Queues,
     in_flight: InFlight,
     pub(crate) fallbacks: SsmFallbacks,
+    pub(crate) failing: Failing,
+    /// The calls in flight by the tenant whose turn they took.
+    leading: HashMap<Tenant, usize>,
     /// When values were last requested.
     values_requested_at: Option<Instant>,
 }
@@ -39,7 +54,7 @@ struct Queues {
 impl State {
     /// Takes a request: its name joins a call in flight, or waits for the next one. Reports whether it waits.
     pub(crate) fn request(&mut self, request: ReadRequest, reply: oneshot::Sender<ReadReply>, now: Instant) -> bool {
-        let ReadRequest { parameter_ref, mode, optional, priority, tenant, objects, not_before, changed_at } = request;
+        let ReadRequest { parameter_ref, mode, optional, claims, objects, not_before, changed_at } = request;
         let is_direct = mode == ReadMode::Ciphertext;
         let fallback = is_direct.then(|| self.fallbacks.get(&parameter_ref.arn, changed_at, now)).flatten();
         let mode = match mode {
@@ -57,7 +72,7 @@ impl State {
             None => Some(waiter),
         };
         let Some(waiter) = waiter else { return false };
-        self.queue_mut(mode).add(QueuedName::new(parameter_ref, waiter, priority, tenant));
+        self.queue_mut(mode).add(QueuedName::new(parameter_ref, waiter, claims));
         true
     }
 
@@ -78,8 +93,8 @@ impl State {
     }
 
     /// Requests a name alone from now on.
-    pub(crate) fn isolate(&mut self, mode: ReadMode, parameter_ref: &ParameterRef) {
-        self.queue_mut(mode).isolate(parameter_ref);
+    pub(crate) fn isolate(&mut self, mode: ReadMode, parameter_ref: &ParameterRef, now: Instant) {
+        self.queue_mut(mode).isolate(parameter_ref, now);
     }
 
     /// Requests a name together with others again.
@@ -87,40 +102,71 @@ impl State {
         self.queue_mut(mode).end_isolation(parameter_ref);
     }
 
-    /// Returns the kind of call that is to be made next, and its deadline. `None` if nothing waits.
-    pub(crate) fn most_urgent(&self) -> Option<(ReadMode, Instant)> {
-        let deadline = |mode| self.queue(mode).deadline().map(|deadline| (mode, deadline));
-        // Of equal deadlines the first wins: values before versions.
-        let modes = [ReadMode::Decrypt, ReadMode::Ciphertext, ReadMode::Version];
-        modes.into_iter().filter_map(deadline).min_by_key(|(_, deadline)| *deadline)
+    /// Reports whether nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        MODES.iter().all(|mode| self.queue(*mode).is_empty())
     }
 
-    /// Returns when the batch window of the next call of this kind opened. `None` if that call need not wait.
-    pub(crate) fn window_opened_at(&self, mode: ReadMode) -> Option<Instant> {
-        self.queue(mode).window_opened_at()
-    }
-
-    /// Takes the names of the most urgent call, which is in flight from now on. `None` if nobody waits any more.
-    pub(crate) fn begin_call(&mut self, now: Instant) -> Option<(ReadMode, Vec<QueuedName>)> {
-        let (mode, _) = self.most_urgent()?;
-        let names = self.queue_mut(mode).take(now);
-        if names.is_empty() {
-            return None;
+    /// Returns what may be called for now, and when there may be more because a batch window has passed.
+    pub(crate) fn claims(&self, now: Instant) -> (Claims, Option<Instant>) {
+        let (mut claims, mut next) = (Claims::new(), None);
+        for queue in MODES.map(|mode| self.queue(mode)) {
+            let ripe_at = queue.window_opened_at().map(|at| at + BATCH_WINDOW).filter(|at| *at > now);
+            if let Some(ripe_at) = ripe_at {
+                next = [next, Some(ripe_at)].into_iter().flatten().min();
+                continue;
+            }
+            for (claim, since) in queue.claims() {
+                let is_at_limit =
+                    self.leading.get(&claim.tenant).is_some_and(|calls| *calls >= MAX_IN_FLIGHT_PER_TENANT);
+                if !is_at_limit {
+                    let earliest = claims.entry(claim).or_insert(since);
+                    *earliest = since.min(*earliest);
+                }
+            }
         }
-        self.in_flight.begin(mode, &names, now);
-        Some((mode, names))
+        (claims, next)
     }
 
-    /// Notes that a call has ended, and adds those who joined it to its names.
-    pub(crate) fn end_call(&mut self, mode: ReadMode, names: &mut [QueuedName], began: Instant) {
-        self.in_flight.end(mode, names, began);
+    /// Takes the names of the call whose turn this claim is. It is in flight from now on. `None` if nobody waits any
+    /// more.
+    pub(crate) fn begin_call(&mut self, claim: &Claim, now: Instant) -> Option<(ReadMode, Batch)> {
+        let mut modes: Vec<_> =
+            MODES.iter().filter_map(|mode| Some((*self.queue(*mode).claims().get(claim)?, *mode))).collect();
+        modes.sort_by_key(|(since, _)| *since);
+        for (_, mode) in modes {
+            let batch = self.queue_mut(mode).take(claim);
+            if !batch.names.is_empty() {
+                self.in_flight.begin(mode, &batch.names, now);
+                *self.leading.entry(claim.tenant.clone()).or_default() += 1;
+                return Some((mode, batch));
+            }
+        }
+        None
+    }
+
+    /// Notes that a call whose turn was that of this tenant has ended, and takes those who joined it.
+    pub(crate) fn end_call<'n>(
+        &mut self,
+        mode: ReadMode,
+        tenant: &Tenant,
+        names: impl Iterator<Item = &'n ParameterRef>,
+        began: Instant,
+    ) -> HashMap<ParameterRef, Vec<Waiter>> {
+        if let Some(calls) = self.leading.get_mut(tenant) {
+            *calls = calls.saturating_sub(1);
+            if *calls == 0 {
+                self.leading.remove(tenant);
+            }
+        }
+        self.in_flight.end(mode, names, began)
     }
 
     /// Reports whether values are requested, or were a moment ago.
     pub(crate) fn is_busy(&self, now: Instant) -> bool {
         let was_requested = |at: Instant| now.saturating_duration_since(at) < QUIET_AFTER;
         self.values_requested_at.is_some_and(was_requested)
-            || [ReadMode::Decrypt, ReadMode::Ciphertext].into_iter().any(|mode| self.queue(mode).deadline().is_some())
+            || [ReadMode::Decrypt, ReadMode::Ciphertext].into_iter().any(|mode| !self.queue(mode).is_empty())
     }
 
     const fn queue(&self, mode: ReadMode) -> &RequestQueue {

@@ -1,6 +1,6 @@
-//! When the next call is made: once it has a slot, its batch window has passed, and the rate limit gives it a token.
+//! When the next call is made: once it has a slot, its batch window has passed, and it is admitted.
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -9,74 +9,69 @@ use crate::parameters::{
         dispatch::{ScheduledCall, dispatch},
         shared::Shared,
     },
-    port::{ParameterApi, ReadMode},
+    port::ParameterApi,
+    quota::{
+        admission::{CallPermit, Caller},
+        claim::Claim,
+    },
 };
-
-/// How long a call waits for more names.
-const BATCH_WINDOW: Duration = Duration::from_millis(25);
 
 /// Makes calls for as long as it is polled.
 pub(crate) async fn run<A: ParameterApi>(shared: Arc<Shared<A>>) {
     loop {
-        if shared.state().most_urgent().is_none() {
+        if shared.state().is_idle() {
             shared.added.notified().await;
             continue;
         }
-        // A slot first, then a token, then the names: which names are in a call is decided as late as possible.
+        // A slot first, then its turn, then the names: which names are in a call is decided as late as possible.
         let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
-        let Some(call) = scheduled_call(&shared).await else { continue };
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            dispatch(&shared, call).await;
-            drop(slot);
-        });
+        let turn = wait_for_turn(&shared).await;
+        let Some(call) = turn.and_then(|(claim, permit)| scheduled_call(&shared, claim, permit)) else { continue };
+        tokio::spawn(dispatch(Arc::clone(&shared), call, slot));
     }
 }
 
-/// Waits until the most urgent names may be requested. `None` if names that are more urgent were added meanwhile, or
-/// nobody waits any more.
-async fn scheduled_call<A: ParameterApi>(shared: &Shared<A>) -> Option<ScheduledCall> {
-    let (mode, _) = shared.state().most_urgent()?;
-    wait_for_batch(shared, mode).await;
-    let (_, deadline) = shared.state().most_urgent()?;
-    let rate_limit = &shared.client.rate_limits.parameters;
-    let permit = tokio::select! {
-        biased;
-        permit = rate_limit.acquire(deadline) => permit,
-        // The place in the queue for tokens depends on the deadline, so it is taken again.
-        () = added_before(shared, deadline) => return None,
-    };
-    let began = Instant::now();
-    let call = shared.state().begin_call(began);
-    let Some((mode, names)) = call else {
-        rate_limit.refund();
-        return None;
-    };
-    Some(ScheduledCall { mode, names, began, permit })
-}
-
-/// Waits until names are added whose deadline is before this one.
-async fn added_before<A: ParameterApi>(shared: &Shared<A>, deadline: Instant) {
+/// Waits until a call is admitted. `None` if nobody waits any more.
+async fn wait_for_turn<A: ParameterApi>(shared: &Shared<A>) -> Option<(Claim, CallPermit)> {
+    let caller = shared.client.rate_limits.parameters.join();
     loop {
-        shared.added.notified().await;
-        let most_urgent = shared.state().most_urgent();
-        if most_urgent.is_some_and(|(_, earliest)| earliest < deadline) {
-            return;
-        }
-    }
-}
-
-/// Waits until the batch window of the next call has passed. A call that is full already waits too, because other
-/// objects may be about to request the same names.
-async fn wait_for_batch<A: ParameterApi>(shared: &Shared<A>, mode: ReadMode) {
-    loop {
-        let opened_at = shared.state().window_opened_at(mode);
-        let Some(until) = opened_at.map(|at| at + BATCH_WINDOW).filter(|until| *until > Instant::now()) else {
-            return;
+        let next = offer(shared, &caller)?;
+        let more_is_ripe = async {
+            match next {
+                Some(at) => sleep_until(at).await,
+                None => future::pending().await,
+            }
         };
         tokio::select! {
-            () = sleep_until(until) => return,
+            biased;
+            turn = caller.turn() => return Some(turn),
             () = shared.added.notified() => {}
+            () = more_is_ripe => {}
         }
     }
+}
+
+/// Offers what may be called for now. Returns when there may be more, or `None` if nothing waits.
+#[expect(clippy::option_option, reason = "nothing waits, or no time is known at which more may be called for")]
+fn offer<A: ParameterApi>(shared: &Shared<A>, caller: &Caller<'_>) -> Option<Option<Instant>> {
+    let (claims, next) = {
+        let state = shared.state();
+        if state.is_idle() {
+            return None;
+        }
+        state.claims(Instant::now())
+    };
+    caller.offer(claims);
+    Some(next)
+}
+
+fn scheduled_call<A: ParameterApi>(shared: &Shared<A>, claim: Claim, permit: CallPermit) -> Option<ScheduledCall> {
+    let admission = &shared.client.rate_limits.parameters;
+    let began = Instant::now();
+    let Some((mode, batch)) = shared.state().begin_call(&claim, began) else {
+        admission.refund();
+        return None;
+    };
+    admission.charge(&batch.shares());
+    Some(ScheduledCall { mode, names: batch.names, tenant: claim.tenant, began, permit })
 }

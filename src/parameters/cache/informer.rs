@@ -25,7 +25,8 @@ use crate::parameters::{
         poll,
         shared::Shared,
         snapshot::{self, LookupResult, Snapshot},
-        subscription::{Subscriber, Subscription},
+        subscription::{Subscriber, SubscriberKey, Subscription},
+        version_order::VersionAge,
         version_table::VersionTable,
     },
     port::ParameterApi,
@@ -62,14 +63,9 @@ impl<A: ParameterApi> Informer<A> {
     }
 
     /// Makes an object watch exactly this. With `check_now`, what was never seen is checked as soon as possible.
-    pub(crate) fn subscribe(
-        &self,
-        subscriber: &Subscriber,
-        object: ObjectRef,
-        subscription: Subscription,
-        check_now: bool,
-    ) {
-        self.shared.table().subscribe(subscriber, object, subscription, check_now, Instant::now());
+    pub(crate) fn subscribe(&self, object: ObjectRef, subscription: Subscription, check_now: bool) {
+        let subscriber = SubscriberKey::of(&object);
+        self.shared.table().subscribe(&subscriber, object, subscription, check_now, Instant::now());
         self.shared.schedule_changed.notify_one();
     }
 
@@ -78,9 +74,15 @@ impl<A: ParameterApi> Informer<A> {
         self.shared.table().unsubscribe(subscriber);
     }
 
-    /// Records what a read found. The name is not checked again before its time.
-    pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) {
-        self.shared.record(parameter_ref, observation);
+    /// Records what a read found. The name is not checked again before its time. Reports false if the answer was stale:
+    /// older than one that was seen before.
+    pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) -> bool {
+        self.shared.record(parameter_ref, observation)
+    }
+
+    /// Restores the newest version that was seen before a restart, so that an older one is not taken for news.
+    pub(crate) fn remember_version(&self, parameter_ref: &ParameterRef, age: VersionAge) {
+        self.shared.table().remember_version(parameter_ref, age);
     }
 
     /// Notes that a value was decrypted, and with which key if that is known.
@@ -171,6 +173,11 @@ impl<A: ParameterApi> Informer<A> {
             Some((parameter_ref.clone(), ParameterKey::new(id, is_described, state)))
         };
         versions.iter().filter_map(key).collect()
+    }
+
+    /// Returns the number of watched names and of watched paths.
+    pub(crate) fn watched(&self) -> (usize, usize) {
+        self.shared.table().watched()
     }
 
     /// Returns the number of watched names, and the calls a second that polling takes.

@@ -20,22 +20,38 @@ use crate::parameters::{
         observation::{Observation, PathObservation},
         shared::Shared,
         subscription::Subscriber,
+        version_table::Recorded,
     },
     outcome::MAX_AUDITED_OBJECTS,
     port::{GetParametersByPathPage, ParameterApi},
-    quota::priority::Priority,
+    quota::{claim::Claim, priority::Priority},
     read_error::{ReadError, service_failure},
     retry::{Attempts, Retry},
 };
 
 /// How soon a second listing confirms that a parameter is gone from a path.
 const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
-/// Most pages of one listing: enough for more parameters than an account may have by default.
-const MAX_PAGES: usize = 20_000;
+/// Most parameters below a path. Secrets are too small for more, and each costs memory.
+const MAX_PARAMETERS: usize = 2_000;
+/// Most pages of one listing. A page may hold fewer parameters than ten, or none.
+const MAX_PAGES: usize = 2_000;
+
+/// A listing that is running until it is recorded, or this is dropped because its task panicked.
+struct RunningListing<'s, A> {
+    shared: &'s Shared<A>,
+    query: &'s PathQuery,
+}
+
+impl<A> Drop for RunningListing<'_, A> {
+    fn drop(&mut self) {
+        self.shared.table().listings.end(self.query, Instant::now());
+    }
+}
 
 /// Lists a path and notifies the subscribers of what changed.
 pub(crate) async fn list_path<A: ParameterApi>(shared: Arc<Shared<A>>, due: DueListing) {
     let (DueListing { query, priority }, mut began) = (due, Instant::now());
+    let _running = RunningListing { shared: &shared, query: &query };
     let mut observation = list_pages(&shared, &query, priority).await;
     if lacks_children(&shared, &query, &observation) {
         // AWS is eventually consistent: a parameter is gone only if two listings in a row do not have it.
@@ -69,19 +85,25 @@ fn record<A>(
         if table.checked_at(child).is_some_and(|checked_at| checked_at > began) {
             continue;
         }
-        subscribers.extend(table.observe(child, Observation::found(metadata.clone()), now));
+        if let Recorded::Fresh(changed) = table.observe(child, Observation::found(metadata.clone()), now) {
+            subscribers.extend(changed);
+        }
     }
     subscribers
 }
 
 async fn list_pages<A: ParameterApi>(shared: &Shared<A>, query: &PathQuery, priority: Priority) -> PathObservation {
     let objects = objects(shared, query);
+    let claims = Claim::of_objects(priority, &objects);
     let (mut children, mut next_token, mut has_restarted) = (BTreeMap::new(), None::<String>, false);
     for _ in 0..MAX_PAGES {
-        match get_page(shared, query, next_token.as_deref(), priority, &objects).await {
+        match get_page(shared, query, next_token.as_deref(), &claims, &objects).await {
             Ok(page) => {
                 for parameter in page.parameters {
                     children.insert(query.child(&parameter.name, &shared.scope), parameter.metadata());
+                }
+                if children.len() > MAX_PARAMETERS {
+                    return PathObservation { result: Err(ReadError::TooMany(MAX_PARAMETERS)), access: None };
                 }
                 if page.next_token.is_none() {
                     return PathObservation::found(Children::new(children));
@@ -106,14 +128,13 @@ async fn get_page<A: ParameterApi>(
     shared: &Shared<A>,
     query: &PathQuery,
     next_token: Option<&str>,
-    priority: Priority,
+    claims: &BTreeSet<Claim>,
     objects: &[ObjectRef],
 ) -> Result<GetParametersByPathPage, (AwsError, Access)> {
     let mut attempts = Attempts::new(Instant::now());
     loop {
-        // Each page queues for its own token, so that a path with many pages does not delay others.
-        let deadline = priority.deadline(Instant::now());
-        let call = shared.client.get_parameters_by_path(query, next_token, deadline, objects.to_vec());
+        // Each page waits for a turn of its own, so that a path with many pages does not delay others.
+        let call = shared.client.get_parameters_by_path(query, next_token, claims.clone(), objects.to_vec());
         let (error, access) = match call.await {
             (Ok(page), _) => return Ok(page),
             (Err(error), access) => (error, access),

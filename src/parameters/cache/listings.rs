@@ -20,6 +20,9 @@ use crate::parameters::{
     retry::poll_backoff,
 };
 
+/// How long a path that holds too many parameters is not listed again.
+const AFTER_TOO_MANY: Duration = Duration::from_secs(300);
+
 /// The watched paths of one identity.
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
@@ -151,6 +154,15 @@ impl Listings {
         }
     }
 
+    /// Ends a listing that found out nothing. It is repeated after its interval.
+    pub(crate) fn end(&mut self, query: &PathQuery, now: Instant) {
+        if let Some(path) = self.paths.get_mut(query).filter(|path| path.is_running) {
+            path.is_running = false;
+            path.waiting.clear();
+            path.due = path.due.or(path.interval().map(|interval| now + interval));
+        }
+    }
+
     /// Records an observation, which ends the listing. Returns the subscribers that have to act on it.
     pub(crate) fn observe(&mut self, query: &PathQuery, observation: PathObservation, now: Instant) -> Vec<Subscriber> {
         let Some(path) = self.paths.get_mut(query) else { return Vec::new() };
@@ -159,7 +171,10 @@ impl Listings {
         let is_outage = observation.result.as_ref().is_err_and(ReadError::is_outage);
         path.failures = if is_outage { path.failures.saturating_add(1) } else { 0 };
         let backoff = is_outage.then(|| poll_backoff(path.failures));
-        let wait = [backoff, path.interval()].into_iter().flatten().min();
+        let wait = match &observation.result {
+            Err(ReadError::TooMany(_)) => path.interval().map(|interval| interval.max(AFTER_TOO_MANY)),
+            _ => [backoff, path.interval()].into_iter().flatten().min(),
+        };
         // A listing that was requested meanwhile stays planned.
         path.due = path.due.or(wait.map(|wait| now + wait));
         if let Ok(children) = &observation.result {
@@ -208,6 +223,11 @@ impl Listings {
         self.paths.get(query).into_iter().flat_map(|path| path.subscribers.keys())
     }
 
+    /// Returns the number of watched paths.
+    pub(crate) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
     /// Returns the calls a second that listing takes, with ten parameters on a page.
     pub(crate) fn load(&self) -> f64 {
         let load = |path: &WatchedPath| {
@@ -228,7 +248,7 @@ mod tests {
     }
 
     fn subscriber(name: &str) -> Subscriber {
-        ("shop".into(), name.into())
+        crate::parameters::testing::subscriber(name)
     }
 
     fn found(names: &[&str]) -> PathObservation {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! informer ── subscribe, snapshot ──> version_table: subscriptions, observations
+//!                                          │ ├── version_order: which of two answers is newer
 //!                                          │ ├── sweep: when each name is checked
 //!                                          │ ├── revalidation: when each value is decrypted again
 //!                                          │ ├── listings: when each path is listed, and what is below
@@ -26,5 +27,6 @@ mod shared;
 pub(crate) mod snapshot;
 pub(crate) mod subscription;
 mod version_check;
+pub(crate) mod version_order;
 mod version_table;
 mod watched_name;

@@ -22,7 +22,11 @@ use crate::domain::parameter::{name::ParameterRef, scope::Scope};
 use crate::parameters::{
     audited_client::AuditedClient,
     batch::batcher::Batcher,
-    cache::{observation::Observation, subscription::Subscriber, version_table::VersionTable},
+    cache::{
+        observation::Observation,
+        subscription::Subscriber,
+        version_table::{Recorded, VersionTable},
+    },
 };
 
 /// What the polling tasks and the users of the cache share.
@@ -58,16 +62,26 @@ impl<A> Shared<A> {
         self.table.lock()
     }
 
-    /// Records an observation and notifies the subscribers that have to act on it.
-    pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) {
-        let (subscribers, is_key_unknown) = {
+    /// Records an observation and notifies the subscribers that have to act on it. Reports false if it was stale.
+    pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) -> bool {
+        let (recorded, is_key_unknown) = {
             let mut table = self.table();
             (table.observe(parameter_ref, observation, Instant::now()), table.keys.has_work())
         };
         if is_key_unknown {
             self.key_unknown.notify_one();
         }
-        self.notify(subscribers);
+        match recorded {
+            Recorded::Fresh(subscribers) => {
+                self.notify(subscribers);
+                true
+            }
+            Recorded::Stale => {
+                // It is to be checked again soon.
+                self.schedule_changed.notify_one();
+                false
+            }
+        }
     }
 
     /// Notifies subscribers of a change.

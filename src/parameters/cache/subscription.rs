@@ -1,12 +1,34 @@
 //! What an object watches.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::domain::parameter::{name::ParameterRef, path_query::PathQuery};
+use crate::domain::{
+    audit::ObjectRef,
+    parameter::{name::ParameterRef, path_query::PathQuery},
+};
 use crate::parameters::port::ReadMode;
 
-/// Namespace and name of an object that watches parameters.
-pub(crate) type Subscriber = (String, String);
+/// An object that watches parameters. Shared, since it is remembered with each of them.
+pub(crate) type Subscriber = Arc<SubscriberKey>;
+
+/// Identifies an object that watches parameters. One that is created again under the same name is another one.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SubscriberKey {
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its uid.
+    pub(crate) uid: String,
+}
+
+impl SubscriberKey {
+    /// Returns an object as a subscriber.
+    pub(crate) fn of(object: &ObjectRef) -> Subscriber {
+        let namespace = object.namespace.clone().unwrap_or_default();
+        Arc::new(Self { namespace, name: object.name.clone(), uid: object.uid.clone() })
+    }
+}
 
 /// How an object watches a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

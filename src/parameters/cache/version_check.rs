@@ -15,10 +15,23 @@ use crate::parameters::{
     retry::poll_backoff,
 };
 
+/// A check that is running until this is dropped.
+struct RunningCheck<'s, A> {
+    shared: &'s Shared<A>,
+    name: &'s ParameterRef,
+}
+
+impl<A> Drop for RunningCheck<'_, A> {
+    fn drop(&mut self) {
+        self.shared.table().checks.end(self.name);
+    }
+}
+
 /// Checks the version of a name.
 pub(crate) async fn check_version<A: ParameterApi>(shared: Arc<Shared<A>>, name: ParameterRef) {
+    let running = RunningCheck { shared: &shared, name: &name };
     check_until_available(&shared, &name).await;
-    shared.table().checks.end(&name);
+    drop(running);
 }
 
 /// Checks until AWS is available, so that the end of an outage is noticed before the next sweep.
@@ -47,17 +60,20 @@ async fn check_until_available<A: ParameterApi>(shared: &Shared<A>, name: &Param
 /// subscribers are notified. The value is dropped.
 pub(crate) async fn revalidate<A: ParameterApi>(shared: Arc<Shared<A>>, name: ParameterRef, mode: ReadMode) {
     let objects = shared.table().objects(&name);
+    if objects.is_empty() {
+        return;
+    }
     let objects = objects.iter().map(|object| object.with_purpose(Purpose::Revalidation)).collect();
     let request = ReadRequest { mode, ..ReadRequest::version(name.clone(), Priority::Revalidation, objects) };
     let Ok(reply) = shared.batcher.request(request).await else { return };
     match &reply.result {
         Ok(Some(_)) => {
             shared.table().decrypted(&name, Instant::now());
-            shared.record(&name, Observation::of_reply(reply));
+            let _ = shared.record(&name, Observation::of_reply(reply));
         }
         // This says nothing of access. The value is due again after its interval.
         Ok(None) => {}
         Err(error) if error.is_outage() => {}
-        Err(_) => shared.record(&name, Observation::of_reply(reply)),
+        Err(_) => drop(shared.record(&name, Observation::of_reply(reply))),
     }
 }

@@ -1,7 +1,7 @@
 //! Which names are watched, by whom, and what was last observed of each. Pure; time is an argument.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -17,10 +17,20 @@ use crate::parameters::{
         revalidation_schedule::RevalidationSchedule,
         running_checks::RunningChecks,
         subscription::{Subscriber, Subscription},
+        version_order::{CHECK_AGAIN, VersionAge},
         watched_name::WatchedName,
     },
     port::ReadMode,
 };
+
+/// What became of an observation.
+#[derive(Debug)]
+pub(crate) enum Recorded {
+    /// It is what is known now. These subscribers have to act on it.
+    Fresh(Vec<Subscriber>),
+    /// It is older than what is known, which stays.
+    Stale,
+}
 
 /// Everything that one identity watches, and what is known of it.
 #[derive(Debug)]
@@ -31,6 +41,8 @@ pub(crate) struct VersionTable {
     subscriptions: HashMap<Subscriber, (ObjectRef, Subscription)>,
     /// Names to check as soon as the rate limit allows.
     urgent: BTreeSet<ParameterRef>,
+    /// Names to check again because an answer was stale, and when.
+    stale: BTreeMap<ParameterRef, Instant>,
     sweeps: SweepSchedule,
     revalidations: RevalidationSchedule,
     /// The version checks that are running.
@@ -49,6 +61,7 @@ impl VersionTable {
             names: HashMap::new(),
             subscriptions: HashMap::new(),
             urgent: BTreeSet::new(),
+            stale: BTreeMap::new(),
             sweeps: SweepSchedule::new(offset),
             revalidations: RevalidationSchedule::default(),
             checks: RunningChecks::default(),
@@ -145,14 +158,22 @@ impl VersionTable {
             self.names.remove(name);
             self.keys.forget(name);
             self.urgent.remove(name);
+            self.stale.remove(name);
             self.checks.stop(name);
         }
     }
 
-    /// Records an observation. Returns the subscribers that have to act on it.
-    pub(crate) fn observe(&mut self, name: &ParameterRef, observation: Observation, now: Instant) -> Vec<Subscriber> {
+    /// Records an observation. The version of a name goes forward only: an answer that is older than one before is stale.
+    pub(crate) fn observe(&mut self, name: &ParameterRef, observation: Observation, now: Instant) -> Recorded {
         self.urgent.remove(name);
-        let Some(watched) = self.names.get_mut(name) else { return Vec::new() };
+        let Some(watched) = self.names.get_mut(name) else { return Recorded::Fresh(Vec::new()) };
+        if let Ok(metadata) = &observation.result
+            && !watched.newest.take(name, VersionAge::of(metadata), now)
+        {
+            self.stale.insert(name.clone(), now + CHECK_AGAIN);
+            return Recorded::Stale;
+        }
+        self.stale.remove(name);
         let is_changed = watched.observation.as_ref().is_none_or(|before| before.differs(&observation));
         if let Ok(metadata) = &observation.result
             && is_changed
@@ -165,10 +186,17 @@ impl VersionTable {
         let before = watched.checked_at.replace(now);
         self.sweeps.checked(name, watched.interval, before, now);
         if !is_changed {
-            return Vec::new();
+            return Recorded::Fresh(Vec::new());
         }
         watched.changed_at = Some(now);
-        watched.subscribers.keys().cloned().collect()
+        Recorded::Fresh(watched.subscribers.keys().cloned().collect())
+    }
+
+    /// Restores the newest version of a name that was seen before a restart.
+    pub(crate) fn remember_version(&mut self, name: &ParameterRef, age: VersionAge) {
+        if let Some(watched) = self.names.get_mut(name) {
+            watched.newest.remember(age);
+        }
     }
 
     /// Returns what was last observed of a name.
@@ -194,7 +222,10 @@ impl VersionTable {
                 watched.checked_at = Some(now);
             }
         }
-        let mut due: Vec<_> = std::mem::take(&mut self.urgent).into_iter().chain(swept).collect();
+        let stale: Vec<_> = self.stale.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+        self.stale.retain(|_, at| *at > now);
+        let next = [next, self.stale.values().min().copied()].into_iter().flatten().min();
+        let mut due: Vec<_> = std::mem::take(&mut self.urgent).into_iter().chain(stale).chain(swept).collect();
         due.retain(|name| self.checks.begin(name));
         (due, next)
     }
@@ -235,6 +266,11 @@ impl VersionTable {
     /// Returns the object of a subscriber, for the audit.
     pub(crate) fn object(&self, subscriber: &Subscriber) -> Option<&ObjectRef> {
         self.subscriptions.get(subscriber).map(|(object, _)| object)
+    }
+
+    /// Returns the number of watched names and of watched paths.
+    pub(crate) fn watched(&self) -> (usize, usize) {
+        (self.names.len(), self.listings.len())
     }
 
     /// Returns the number of watched names, and the calls a second that polling takes.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::parameters::cache::{
     observation::Observation,
     subscription::{Subscriber, WatchOptions},
+    version_order::NewestSeen,
 };
 
 /// What is known of one name.
@@ -18,6 +19,8 @@ pub(crate) struct WatchedName {
     pub(crate) interval: Option<Duration>,
     /// What was last observed.
     pub(crate) observation: Option<Observation>,
+    /// The newest version that was seen.
+    pub(crate) newest: NewestSeen,
     /// When it was last checked, or became known otherwise.
     pub(crate) checked_at: Option<Instant>,
     /// When it was last observed to differ from before.

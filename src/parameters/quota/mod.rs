@@ -1,5 +1,8 @@
 //! How fast AWS may be called, and which call goes first.
 
-pub(crate) mod bucket;
+pub(crate) mod admission;
+mod bucket;
+pub(crate) mod claim;
 pub(crate) mod priority;
 pub(crate) mod quotas;
+pub(crate) mod turns;

@@ -1,16 +1,9 @@
-//! Which read goes first when the rate limit does not allow all of them at once.
-
-use std::time::Duration;
-
-use tokio::time::Instant;
+//! Which calls go first when the rate limit does not allow all of them at once.
 
 use crate::domain::schedule::decide::Purpose;
 
-/// How much waiting time outweighs one step of priority.
-const AGING: Duration = Duration::from_secs(10);
-
-/// Priority of a read, the most urgent first. Waiting reads age upward, so that none starves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Priority of a call, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Priority {
     /// A first sync, a changed spec, or a Secret that is missing or was changed.
     New = 0,
@@ -27,6 +20,9 @@ pub(crate) enum Priority {
 }
 
 impl Priority {
+    /// The number of priorities.
+    pub(crate) const COUNT: usize = 6;
+
     /// Returns the priority of a read for this purpose.
     pub(crate) const fn of(purpose: Purpose) -> Self {
         match purpose {
@@ -39,13 +35,13 @@ impl Priority {
         }
     }
 
-    /// Returns the number of steps below the most urgent priority.
-    pub(crate) const fn steps(self) -> u32 {
-        self as u32
-    }
-
-    /// Returns the deadline of a read that has waited since then. Reads are served in the order of their deadlines.
-    pub(crate) fn deadline(self, since: Instant) -> Instant {
-        since + AGING * self.steps()
+    /// Returns the share of the calls that this priority gets while calls of all priorities wait. Each has some, so that
+    /// none starves, however long the queue of a more urgent one is.
+    pub(crate) const fn weight(self) -> f64 {
+        match self {
+            Self::New => 16.0,
+            Self::Requested | Self::Changed | Self::Sweep => 8.0,
+            Self::Revalidation | Self::Retry => 2.0,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::Mutex;
 
 use crate::api::DEFAULT_REQUESTS_PER_SECOND;
-use crate::parameters::quota::bucket::TokenBucket;
+use crate::parameters::quota::admission::Admission;
 
 /// `DescribeParameters` calls a second. An account has three by default (AWS General Reference, Systems Manager
 /// quotas).
@@ -13,23 +13,23 @@ const DESCRIPTIONS_PER_SECOND: i32 = 1;
 /// KMS calls a second. An account has thousands (KMS Developer Guide, request quotas).
 const KMS_CALLS_PER_SECOND: i32 = 50;
 
-/// The token buckets of one account and region.
+/// The admission points of one account and region.
 #[derive(Debug)]
 pub(crate) struct RateLimits {
     /// `GetParameters` and `GetParametersByPath`.
-    pub(crate) parameters: TokenBucket,
+    pub(crate) parameters: Admission,
     /// `DescribeParameters`.
-    pub(crate) descriptions: TokenBucket,
+    pub(crate) descriptions: Admission,
     /// KMS.
-    pub(crate) kms: TokenBucket,
+    pub(crate) kms: Admission,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
         Self {
-            parameters: TokenBucket::new(DEFAULT_REQUESTS_PER_SECOND),
-            descriptions: TokenBucket::new(DESCRIPTIONS_PER_SECOND),
-            kms: TokenBucket::new(KMS_CALLS_PER_SECOND),
+            parameters: Admission::new(DEFAULT_REQUESTS_PER_SECOND),
+            descriptions: Admission::new(DESCRIPTIONS_PER_SECOND),
+            kms: Admission::new(KMS_CALLS_PER_SECOND),
         }
     }
 }
@@ -113,18 +113,22 @@ mod tests {
     use std::pin::pin;
 
     use futures::poll;
-    use tokio::time::Instant;
 
     use super::*;
+    use crate::parameters::quota::{claim::Claim, priority::Priority};
+
+    fn claim() -> [Claim; 1] {
+        [Claim::new(Priority::New, "shop")]
+    }
 
     #[tokio::test(start_paused = true)]
     async fn closing_stops_all_regions_at_once() {
         let quotas = Quotas::default();
         let [here, there] = ["here", "there"].map(|region| quotas.rate_limits("1", region));
-        let in_flight = here.parameters.acquire(Instant::now()).await;
+        let in_flight = here.parameters.acquire(claim()).await;
         let mut closed = pin!(quotas.close());
         assert!(poll!(&mut closed).is_pending());
-        assert!(poll!(pin!(there.parameters.acquire(Instant::now()))).is_pending());
+        assert!(poll!(pin!(there.parameters.acquire(claim()))).is_pending());
         drop(in_flight);
         assert!(poll!(closed).is_ready());
     }

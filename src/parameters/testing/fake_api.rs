@@ -17,7 +17,7 @@ use crate::parameters::{
         ParameterDescription, Plaintext, ReadMode,
     },
     testing::{
-        fake_store::{FakeStore, KMS_PREFIX},
+        fake_store::{Answer, FakeStore, KMS_PREFIX},
         names::{ACCOUNT, KEY, PRINCIPAL, REGION, name_without_selector, parameter_ref},
     },
 };
@@ -43,7 +43,11 @@ impl ParameterApi for FakeStore {
         let mut result = GetParametersResult::default();
         // In the service's own order, which is not that of the request.
         for name in names.iter().collect::<BTreeSet<_>>().into_iter().rev() {
-            result.parameters.extend(self.state().find(name, mode));
+            match self.state().answer(name, mode) {
+                Answer::Found(parameter) => result.parameters.push(parameter),
+                Answer::Absent => result.invalid.push(name.clone()),
+                Answer::LeftOut => {}
+            }
         }
         Attempt { call: call(None), result: Ok(result) }
     }

@@ -44,6 +44,12 @@ pub(crate) struct State {
     pub(crate) denied: BTreeSet<String>,
     /// Names that make every decrypting call fail.
     pub(crate) bad_keys: BTreeSet<String>,
+    /// Names that make every call fail as if AWS were out.
+    pub(crate) failing: BTreeSet<String>,
+    /// Names that answers leave out without saying that they do not exist.
+    pub(crate) left_out: BTreeSet<String>,
+    /// Names of which answers show an older version, as a replica that is behind does.
+    pub(crate) stale: BTreeMap<String, usize>,
     /// All calls fail.
     pub(crate) outage: bool,
     /// Calls a second before throttling begins.
@@ -138,12 +144,26 @@ impl FakeStore {
     }
 }
 
+/// What an answer says of a name.
+pub(crate) enum Answer {
+    Found(Parameter),
+    Absent,
+    LeftOut,
+}
+
 impl State {
+    pub(crate) fn answer(&mut self, requested: &str, mode: ReadMode) -> Answer {
+        if self.left_out.contains(&name_without_selector(requested)) {
+            return Answer::LeftOut;
+        }
+        self.find(requested, mode).map_or(Answer::Absent, Answer::Found)
+    }
+
     pub(crate) fn find(&mut self, requested: &str, mode: ReadMode) -> Option<Parameter> {
         let name = name_without_selector(requested);
         let versions = self.versions.get(&name)?;
         let index = match selector(requested) {
-            None => versions.len() - 1,
+            None => versions.len() - 1 - self.stale.get(&name).copied().unwrap_or_default(),
             Some(selector) => match selector.parse::<usize>() {
                 Ok(version) => (version - 1 < versions.len()).then_some(version - 1)?,
                 Err(_) => versions.iter().position(|labels| labels.contains(selector))?,
@@ -185,6 +205,9 @@ impl State {
         }
         if self.outage {
             return error(AwsErrorKind::ServiceUnavailable, "outage".into());
+        }
+        if first(&self.failing).is_some() {
+            return error(AwsErrorKind::EndpointUnreachable, "the request timed out".into());
         }
         if is_throttled {
             return error(AwsErrorKind::Throttled, "Rate exceeded".into());

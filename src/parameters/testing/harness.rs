@@ -23,7 +23,7 @@ use crate::parameters::{
     reading::Reading,
     testing::{
         fake_store::FakeStore,
-        names::{ACCOUNT, REGION, needed, object, subscriber},
+        names::{ACCOUNT, REGION, needed, object},
     },
 };
 
@@ -65,7 +65,7 @@ impl Harness {
 
     /// Makes an object of namespace `shop` watch names with these options.
     pub(crate) fn watch_with(&self, name: &str, names: &[ParameterRef], options: WatchOptions, check_now: bool) {
-        self.reader.watch(&subscriber(name), &object("shop", name), &plan(names), options, check_now);
+        self.reader.watch(&object("shop", name), &plan(names), options, check_now);
     }
 
     /// Reads for a first sync of an object of this namespace, in a task.
@@ -76,14 +76,15 @@ impl Harness {
 
     /// Takes the names of the objects that were notified of changes, sorted.
     pub(crate) fn notified(&mut self) -> Vec<String> {
-        let mut notified: Vec<_> = std::iter::from_fn(|| self.changed.try_recv().ok()).map(|(_, name)| name).collect();
+        let mut notified: Vec<_> =
+            std::iter::from_fn(|| self.changed.try_recv().ok()).map(|subscriber| subscriber.name.clone()).collect();
         notified.sort();
         notified
     }
 }
 
 /// Returns a plan that reads these names.
-fn plan(names: &[ParameterRef]) -> Plan {
+pub(crate) fn plan(names: &[ParameterRef]) -> Plan {
     let source = |(number, name): (usize, &ParameterRef)| {
         let key = number.to_string();
         (key.clone(), Source::of(Place::Data(key), name.clone()))

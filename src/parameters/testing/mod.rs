@@ -6,7 +6,7 @@ mod harness;
 pub(crate) mod names;
 
 pub(crate) use fake_store::{FakeStore, LoggedCall};
-pub(crate) use harness::Harness;
+pub(crate) use harness::{Harness, plan};
 pub(crate) use names::{
     KEY, labelled, name_without_selector, needed, object, optional, parameter_ref, scope, subscriber, version,
 };

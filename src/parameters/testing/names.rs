@@ -5,6 +5,7 @@ use crate::domain::{
     parameter::{name::ParameterRef, scope::Scope, selector::Selector},
     plan::types::{Read, Reads},
 };
+use crate::parameters::cache::subscription::{Subscriber, SubscriberKey};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const REGION: &str = "eu-central-1";
@@ -44,8 +45,8 @@ pub(crate) fn object(namespace: &str, name: &str) -> ObjectRef {
     }
 }
 
-pub(crate) fn subscriber(name: &str) -> (String, String) {
-    ("shop".into(), name.into())
+pub(crate) fn subscriber(name: &str) -> Subscriber {
+    SubscriberKey::of(&object("shop", name))
 }
 
 /// Returns reads of parameters that must exist.

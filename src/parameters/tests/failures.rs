@@ -2,17 +2,19 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     domain::{
         aws_error::AwsErrorKind,
         parameter::{key::KeyState, name::ParameterRef},
+        schedule::decide::Purpose,
     },
     parameters::{
-        Reading,
+        ReadMode, Reading,
         read_error::ReadError,
-        testing::{Harness, KEY, parameter_ref, version},
+        testing::{Harness, KEY, object, optional, parameter_ref, version},
     },
 };
 
@@ -126,10 +128,14 @@ async fn an_outage_is_retried_once() {
         assert_eq!(harness.store.calls().len(), 2);
     }
     harness.store.state().outage = true;
-    let reading = harness.read("shop", &names).await.expect("the read ends");
-    assert_eq!(reading.errors.len(), 10);
-    assert_eq!(kind(&reading, &names[0]), Some(AwsErrorKind::ServiceUnavailable));
-    assert_eq!(harness.store.calls().len(), 2);
+    // The first failures may be the fault of single names. Then it is known that AWS is out as a whole.
+    for most in [14, 2, 2] {
+        let reading = harness.read("shop", &names).await.expect("the read ends");
+        assert_eq!(reading.errors.len(), 10);
+        assert_eq!(kind(&reading, &names[0]), Some(AwsErrorKind::ServiceUnavailable));
+        let calls = harness.store.calls().len();
+        assert!(calls <= most, "{calls} calls rather than {most}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,12 +148,76 @@ async fn a_throttled_attempt_does_not_use_up_the_retry_of_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_credentials_are_not_retried() {
+async fn refused_credentials_are_tried_once_more_since_new_ones_are_fetched_meanwhile() {
     let harness = Harness::new(10).await;
     let names = harness.store.write_many(10);
     harness.store.state().script = VecDeque::from([Some(AwsErrorKind::CredentialsInvalid)]);
     let reading = harness.read("shop", &names).await.expect("the read ends");
-    assert_eq!((reading.errors.len(), harness.store.calls().len()), (10, 1));
+    assert_eq!((reading.values.len(), harness.store.calls().len()), (10, 2));
+}
+
+/// One slow key makes the whole call fail in a way that says nothing of single names.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_seems_to_put_aws_out_affects_itself_alone() {
+    let harness = Harness::new(10).await;
+    let names = harness.store.write_many(10);
+    for index in [2, 5, 6, 9] {
+        harness.store.state().failing.insert(names[index].name.clone());
+    }
+    let reading = harness.read("shop", &names).await.expect("the read ends");
+    assert_eq!((reading.values.len(), reading.errors.len()), (6, 4), "{:?}", reading.errors);
+    assert_eq!(kind(&reading, &names[5]), Some(AwsErrorKind::EndpointUnreachable));
+    let calls = harness.store.calls().len();
+    assert!(calls <= 20, "{calls}");
+    let again = harness.read("shop", &names).await.expect("the read ends");
+    assert_eq!(again.values.len(), 6);
+    assert!(
+        harness.store.calls().iter().filter(|call| call.failed).all(|call| call.names.len() == 1),
+        "alone from now on"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_costs_no_call_for_every_name() {
+    let harness = Harness::new(100).await;
+    let names = harness.store.write_many(200);
+    harness.store.state().outage = true;
+    let reading = harness.read("shop", &names).await.expect("the read ends");
+    assert_eq!(reading.errors.len(), 200);
+    let calls = harness.store.calls().len();
+    assert!(calls <= 60, "{calls} calls for twenty times ten names");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_leaves_out_is_a_failure_and_not_absent() {
+    let harness = Harness::new(10).await;
+    let names = harness.store.write_many(10);
+    harness.store.state().left_out.insert("/0003".into());
+    let reads = optional(&names);
+    let reading = harness.reader.read(&reads, ReadMode::Decrypt, Purpose::FirstSync, &object("shop", "object")).await;
+    assert_eq!(reading.values.len(), 9);
+    assert_eq!(kind(&reading, &names[3]), Some(AwsErrorKind::ServiceUnavailable));
+    assert!(!reading.versions.contains_key(&names[3]), "it is not known to be absent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_version_is_read_again_and_never_handed_out() {
+    let harness = Harness::new(10).await;
+    harness.store.write("/a");
+    harness.store.write("/a");
+    let name = [parameter_ref("/a")];
+    harness.watch("object", &name, 60, false);
+    harness.read("shop", &name).await.expect("the read ends");
+    harness.store.state().stale.insert("/a".into(), 1);
+    let read = harness.read("shop", &name);
+    sleep(SECOND / 2).await;
+    harness.store.state().stale.clear();
+    let reading = read.await.expect("the read ends");
+    assert_eq!(reading.values[&name[0]].expose_secret(), "/a#2");
+    harness.store.state().stale.insert("/a".into(), 1);
+    let reading = harness.read("shop", &name).await.expect("the read ends");
+    assert_eq!(kind(&reading, &name[0]), Some(AwsErrorKind::ServiceUnavailable), "{:?}", reading.versions);
+    assert!(reading.values.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +230,8 @@ async fn a_failed_check_for_a_missing_version_does_not_make_the_parameter_missin
         let reading = harness.read("shop", &name).await.expect("the read ends");
         assert!(matches!(reading.errors[&name[0]], ReadError::VersionNotFound), "{:?}", reading.errors);
     }
-    harness.store.state().script = VecDeque::from([None, Some(AwsErrorKind::CredentialsInvalid)]);
+    harness.store.state().script =
+        VecDeque::from([None, Some(AwsErrorKind::CredentialsInvalid), Some(AwsErrorKind::CredentialsInvalid)]);
     let reading = harness.read("shop", &name).await.expect("the read ends");
     assert!(matches!(reading.errors[&name[0]], ReadError::Call { .. }), "{:?}", reading.errors);
 }

@@ -41,7 +41,7 @@ fn watch(harness: &Harness, name: &str) {
     let known = harness.reader.cached_lookup(&plan.lookups());
     let complete =
         known.and_then(|known| plan.resolve(&known.found, &authority).ok().map(std::borrow::Cow::into_owned));
-    harness.reader.watch(&subscriber(name), &object("shop", name), &complete.unwrap_or(plan), options, true);
+    harness.reader.watch(&object("shop", name), &complete.unwrap_or(plan), options, true);
 }
 
 /// Returns what is known to be below the path.
@@ -144,7 +144,7 @@ async fn simultaneous_lookups_share_one_listing() {
         .map(|number| {
             let name = number.to_string();
             let options = WatchOptions { interval: Some(INTERVAL), revalidate: None, mode: ReadMode::Decrypt };
-            harness.reader.watch(&subscriber(&name), &object("shop", &name), &plan(), options, false);
+            harness.reader.watch(&object("shop", &name), &plan(), options, false);
             let (reader, lookups) = (Arc::clone(&harness.reader), lookups.clone());
             tokio::spawn(async move {
                 reader.lookup(&lookups, Purpose::FirstSync, false, &object("shop", &name)).await.found.listings.len()

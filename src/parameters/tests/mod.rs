@@ -3,6 +3,7 @@
 mod batching;
 mod direct_kms;
 mod failures;
+mod fairness;
 mod key_discovery;
 mod listings;
 mod notifications;

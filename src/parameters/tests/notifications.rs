@@ -136,3 +136,23 @@ async fn a_denied_name_costs_one_more_call_in_each_interval() {
     sleep(10 * Duration::from_secs(INTERVAL)).await;
     assert_eq!(harness.store.calls().len(), 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_older_version_is_no_news_and_is_checked_again_soon() {
+    let mut harness = two_objects().await;
+    harness.store.write("/a");
+    sweeps().await;
+    assert_eq!(harness.notified(), ["a"]);
+    harness.store.state().stale.insert("/a".into(), 1);
+    sweeps().await;
+    assert!(harness.notified().is_empty(), "an answer of a replica that is behind");
+    let names = [parameter_ref("/a")];
+    let Snapshot::Complete { versions, .. } = harness.reader.snapshot(&needed(&names)) else {
+        unreachable!("it was seen")
+    };
+    assert_eq!(versions[&names[0]].as_ref().map(|metadata| metadata.version), Some(2));
+    harness.store.state().stale.clear();
+    harness.store.calls();
+    sleep(3 * SECOND).await;
+    assert!(!harness.store.calls().is_empty(), "checked again before the next sweep");
+}

@@ -127,12 +127,12 @@ fn listen(harness: &mut Harness, objects: &Arc<Mutex<Objects>>) -> JoinHandle<()
     let mut changed = std::mem::replace(&mut harness.changed, nobody);
     let (reader, objects) = (Arc::downgrade(&harness.reader), Arc::clone(objects));
     tokio::spawn(async move {
-        while let Some((_, name)) = changed.recv().await {
+        while let Some(subscriber) = changed.recv().await {
             let Some(reader) = reader.upgrade() else { return };
             let mut objects = objects.lock();
-            let Some((names, _)) = objects.watched.get(name.as_str()) else { continue };
+            let Some((names, _)) = objects.watched.get(subscriber.name.as_str()) else { continue };
             let known = known(&reader, names);
-            objects.known.insert(name, known);
+            objects.known.insert(subscriber.name.clone(), known);
         }
     })
 }
@@ -247,7 +247,7 @@ impl World {
             None => newest.is_some() && found.map(|found| (found.version, found.last_modified)) == newest,
             Some(ReadError::NotFound) => !exists,
             Some(ReadError::VersionNotFound) => newest.is_none() && exists,
-            Some(ReadError::Call { .. }) => false,
+            Some(ReadError::Call { .. } | ReadError::TooMany(_)) => false,
         };
         assert!(is_right, "{parameter_ref} is {newest:?}, but {found:?} {error:?} is known");
     }

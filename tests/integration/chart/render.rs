@@ -44,6 +44,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
     let filter = r"log.filter=info\,secure_parameter_operator=debug";
     let objects = rendered(&[
         "--set=log.format=text,concurrency=3,aws.region=eu-central-1",
+        "--set=namespaceLimits.parameters=1000000,namespaceLimits.foreignSecrets=7",
         &format!("--set={filter}"),
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
         "--set=listenAddress=[::]",
@@ -55,7 +56,9 @@ async fn values_become_arguments_and_environment() -> Result<()> {
             "--listen=[::]:8080",
             "--log-format=text",
             "--log-filter=info,secure_parameter_operator=debug",
-            "--concurrency=3"
+            "--concurrency=3",
+            "--max-foreign-secrets-per-namespace=7",
+            "--max-parameters-per-namespace=1000000"
         ]
     );
     let environment = json!([

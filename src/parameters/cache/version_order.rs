@@ -1,0 +1,132 @@
+//! Which of two answers about one parameter is the newer one. Pure; time is an argument.
+//!
+//! AWS is eventually consistent: an answer may be older than one that came before. Written to a Secret, it would bring
+//! old values back.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::domain::parameter::{name::ParameterRef, revision::Metadata};
+
+/// How soon a name is checked again whose last answer was stale.
+pub(crate) const CHECK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long answers must go on naming an older version before it is believed, where that is possible at all: a label can
+/// be moved back, and so can the current version of a secret.
+const BELIEVED_AFTER: Duration = Duration::from_secs(5);
+
+/// The age of a version. Later is greater. A parameter that was deleted and created again starts over at version 1, but
+/// at a later time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct VersionAge {
+    modified: Option<Timestamp>,
+    version: i64,
+}
+
+impl VersionAge {
+    /// Returns the age of a version that was written at this time, if that is known.
+    pub(crate) const fn new(version: i64, modified: Option<Timestamp>) -> Self {
+        Self { modified, version }
+    }
+
+    /// Returns the age of a version.
+    pub(crate) const fn of(metadata: &Metadata) -> Self {
+        Self::new(metadata.version, metadata.last_modified)
+    }
+
+    fn is_before(self, other: Self) -> bool {
+        match (self.modified, other.modified) {
+            (Some(one), Some(other_time)) => (one, self.version) < (other_time, other.version),
+            _ => self.version < other.version,
+        }
+    }
+}
+
+/// The newest version of a parameter that was seen, and an older one that was answered since.
+#[derive(Debug, Default)]
+pub(crate) struct NewestSeen {
+    newest: Option<VersionAge>,
+    older: Option<(VersionAge, Instant)>,
+}
+
+impl NewestSeen {
+    /// Takes an answer. Reports false if it is stale.
+    pub(crate) fn take(&mut self, parameter_ref: &ParameterRef, age: VersionAge, now: Instant) -> bool {
+        if self.newest.is_none_or(|newest| !age.is_before(newest)) {
+            *self = Self { newest: Some(age), older: None };
+            return true;
+        }
+        let since = match self.older {
+            Some((older, since)) if older == age => since,
+            _ => now,
+        };
+        self.older = Some((age, since));
+        let may_go_back = parameter_ref.selector.is_some() || parameter_ref.is_reference();
+        if may_go_back && now.saturating_duration_since(since) >= BELIEVED_AFTER {
+            *self = Self { newest: Some(age), older: None };
+            return true;
+        }
+        false
+    }
+
+    /// Restores what was seen before a restart.
+    pub(crate) fn remember(&mut self, age: VersionAge) {
+        if self.newest.is_none_or(|newest| newest.is_before(age)) {
+            self.newest = Some(age);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::testing::names::{labelled, parameter_ref};
+
+    fn age(version: i64, second: i64) -> VersionAge {
+        VersionAge::new(version, Timestamp::from_second(second).ok())
+    }
+
+    #[test]
+    fn versions_go_forward() {
+        let (name, now) = (parameter_ref("/a"), Instant::now());
+        for (seen, answered, is_fresh) in [
+            (age(1, 10), age(2, 20), true),
+            (age(2, 20), age(2, 20), true),
+            (age(2, 20), age(1, 10), false),
+            (age(7, 20), age(1, 30), true),
+            (age(1, 30), age(7, 20), false),
+            (age(2, 20), age(3, 20), true),
+            (VersionAge::new(2, None), age(1, 30), false),
+        ] {
+            let mut newest = NewestSeen::default();
+            assert!(newest.take(&name, seen, now));
+            assert_eq!(newest.take(&name, answered, now), is_fresh, "{seen:?} {answered:?}");
+            assert_eq!(
+                newest.take(&name, answered, now + 10 * BELIEVED_AFTER),
+                is_fresh,
+                "{seen:?} {answered:?} later"
+            );
+        }
+    }
+
+    #[test]
+    fn a_label_that_was_moved_back_is_believed_after_a_while() {
+        let (name, now, mut newest) = (labelled("/a", "prod"), Instant::now(), NewestSeen::default());
+        assert!(newest.take(&name, age(5, 50), now));
+        assert!(!newest.take(&name, age(3, 30), now));
+        assert!(!newest.take(&name, age(3, 30), now + BELIEVED_AFTER / 2));
+        assert!(newest.take(&name, age(3, 30), now + BELIEVED_AFTER));
+        assert!(newest.take(&name, age(4, 40), now + BELIEVED_AFTER));
+    }
+
+    #[test]
+    fn what_was_seen_before_a_restart_counts() {
+        let (name, mut newest) = (parameter_ref("/a"), NewestSeen::default());
+        newest.remember(age(5, 50));
+        newest.remember(age(4, 40));
+        assert!(!newest.take(&name, age(4, 40), Instant::now()));
+        assert!(newest.take(&name, age(5, 50), Instant::now()));
+    }
+}

@@ -1,0 +1,299 @@
+//! The admission point of one AWS service in one account and region: every call that spends its quota waits here for a
+//! token and for its turn.
+//!
+//! # Concurrency
+//!
+//! One mutex guards the state, for in-memory work only. Of all who wait, only the one whose turn is next sleeps until
+//! there is a token. The others sleep until they are woken: whenever the turn passes to somebody else, for whatever
+//! cause, he is woken through a `Notify` of his own, which stores the wake-up if he is not listening.
+
+use std::{collections::BTreeMap, future, sync::Arc};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use crate::parameters::quota::{
+    bucket::TokenBucket,
+    claim::{Claim, Claims, waiting_since},
+    turns::Turns,
+};
+
+/// Admits calls one after the other.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    state: Mutex<State>,
+    /// Tracks the calls in flight. Closed at the end of the process.
+    calls: TaskTracker,
+}
+
+/// The permit of one call. The call counts as in flight until this is dropped, so drop it after the call is recorded.
+pub(crate) type CallPermit = TaskTrackerToken;
+
+#[derive(Debug)]
+struct State {
+    bucket: TokenBucket,
+    turns: Turns,
+    waiting: BTreeMap<u64, Waiting>,
+    callers: u64,
+}
+
+/// A caller who waits.
+#[derive(Debug)]
+struct Waiting {
+    claims: Claims,
+    turn_changed: Arc<Notify>,
+}
+
+impl Admission {
+    /// Returns an admission point with a full bucket.
+    pub(crate) fn new(requests_per_second: i32) -> Self {
+        let bucket = TokenBucket::new(requests_per_second);
+        let state = State { bucket, turns: Turns::default(), waiting: BTreeMap::new(), callers: 0 };
+        Self { state: Mutex::new(state), calls: TaskTracker::new() }
+    }
+
+    /// Sets how many requests a second are allowed.
+    pub(crate) fn set_limit(&self, requests_per_second: i32) {
+        let mut state = self.state.lock();
+        state.bucket.set_limit(requests_per_second);
+        state.wake_next();
+    }
+
+    /// Returns the requests a second that are allowed.
+    pub(crate) fn limit(&self) -> f64 {
+        self.state.lock().bucket.limit()
+    }
+
+    /// Returns the requests a second at most at present: below the limit after throttling.
+    pub(crate) fn rate(&self) -> f64 {
+        self.state.lock().bucket.rate(Instant::now())
+    }
+
+    /// Joins those who wait, with nothing to call for yet.
+    pub(crate) fn join(&self) -> Caller<'_> {
+        let (mut state, turn_changed) = (self.state.lock(), Arc::new(Notify::new()));
+        state.callers += 1;
+        let caller = state.callers;
+        state.waiting.insert(caller, Waiting { claims: Claims::new(), turn_changed: turn_changed.clone() });
+        Caller { admission: self, id: caller, turn_changed }
+    }
+
+    /// Waits for a call that is made for these claims alone. Who stops waiting leaves the queue.
+    #[must_use = "a call counts as in flight only while it holds its permit"]
+    pub(crate) async fn acquire(&self, claims: impl IntoIterator<Item = Claim>) -> CallPermit {
+        let caller = self.join();
+        caller.offer(waiting_since(claims, Instant::now()));
+        let (claim, permit) = caller.turn().await;
+        self.charge(&[(claim, 1.0)]);
+        permit
+    }
+
+    /// Charges claims their shares of a call.
+    pub(crate) fn charge(&self, shares: &[(Claim, f64)]) {
+        let mut state = self.state.lock();
+        for (claim, share) in shares {
+            state.turns.charge(claim, *share);
+        }
+    }
+
+    /// Returns a token that was not used.
+    pub(crate) fn refund(&self) {
+        let mut state = self.state.lock();
+        state.bucket.refund();
+        state.wake_next();
+    }
+
+    /// Reduces the rate because AWS throttled a call.
+    pub(crate) fn throttled(&self) {
+        self.state.lock().bucket.throttled(Instant::now());
+    }
+
+    /// Waits until all calls in flight have ended. Nobody gets a permit from now on.
+    pub(crate) async fn close(&self) {
+        self.calls.close();
+        self.calls.wait().await;
+    }
+}
+
+/// One who waits for turns. Dropping this leaves the queue.
+pub(crate) struct Caller<'a> {
+    admission: &'a Admission,
+    id: u64,
+    turn_changed: Arc<Notify>,
+}
+
+impl Caller<'_> {
+    /// Replaces what the caller has to call for.
+    pub(crate) fn offer(&self, claims: Claims) {
+        let mut state = self.admission.state.lock();
+        let Some(waiting) = state.waiting.get_mut(&self.id) else { return };
+        if waiting.claims != claims {
+            waiting.claims = claims;
+            state.wake_next();
+        }
+    }
+
+    /// Waits for a turn and a token. Returns the claim whose turn it is; charge what the call holds to it, or refund the
+    /// token.
+    pub(crate) async fn turn(&self) -> (Claim, CallPermit) {
+        let claim = loop {
+            let taken = self.admission.state.lock().take(self.id, Instant::now());
+            match taken {
+                Taken::Turn(claim) => break claim,
+                Taken::At(time) => tokio::select! {
+                    () = sleep_until(time) => {}
+                    () = self.turn_changed.notified() => {}
+                },
+                Taken::NotYet => self.turn_changed.notified().await,
+            }
+        };
+        let permit = self.admission.calls.token();
+        if self.admission.calls.is_closed() {
+            drop(permit);
+            return future::pending().await;
+        }
+        (claim, permit)
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        let mut state = self.admission.state.lock();
+        if state.waiting.remove(&self.id).is_some_and(|waiting| !waiting.claims.is_empty()) {
+            state.wake_next();
+        }
+    }
+}
+
+/// What a caller gets.
+enum Taken {
+    Turn(Claim),
+    /// It is his turn, but the token will be there only then.
+    At(Instant),
+    /// It is somebody else's turn.
+    NotYet,
+}
+
+impl State {
+    fn take(&mut self, caller: u64, now: Instant) -> Taken {
+        match self.next() {
+            Some((next, claim)) if next == caller => match self.bucket.take(now) {
+                Ok(()) => {
+                    self.turns.begin(&claim);
+                    // Whoever is next waits for the next token. It may be this caller again.
+                    if let Some(waiting) = self.waiting.get_mut(&caller) {
+                        waiting.claims = Claims::new();
+                    }
+                    self.wake_next();
+                    Taken::Turn(claim)
+                }
+                Err(time) => Taken::At(time),
+            },
+            _ => Taken::NotYet,
+        }
+    }
+
+    fn next(&self) -> Option<(u64, Claim)> {
+        self.turns.next(self.waiting.iter().map(|(caller, waiting)| (*caller, &waiting.claims)))
+    }
+
+    fn wake_next(&self) {
+        if let Some(waiting) = self.next().and_then(|(caller, _)| self.waiting.get(&caller)) {
+            waiting.turn_changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, time::Duration};
+
+    use futures::poll;
+
+    use super::*;
+    use crate::parameters::quota::priority::Priority;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn claim(tenant: &str) -> [Claim; 1] {
+        [Claim::new(Priority::New, tenant)]
+    }
+
+    async fn take(admission: &Admission, count: usize) {
+        for _ in 0..count {
+            drop(admission.acquire(claim("a")).await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_admitted_at_the_rate() {
+        let admission = Admission::new(10);
+        let start = Instant::now();
+        take(&admission, 10).await;
+        assert_eq!(start.elapsed(), Duration::ZERO, "the tokens of one second at once");
+        take(&admission, 20).await;
+        assert!(start.elapsed() >= 2 * SECOND && start.elapsed() < 2 * SECOND + Duration::from_millis(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_with_many_calls_delays_another_by_one_call() {
+        let admission = Arc::new(Admission::new(1));
+        take(&admission, 1).await;
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let call = |tenant: &'static str| {
+            let (admission, served) = (admission.clone(), served.clone());
+            tokio::spawn(async move {
+                drop(admission.acquire(claim(tenant)).await);
+                served.lock().push(tenant);
+            })
+        };
+        let calls: Vec<_> = (0..100).map(|_| call("busy")).collect();
+        tokio::time::sleep(3 * SECOND).await;
+        let before = served.lock().len();
+        call("late").await.expect("no panic");
+        assert!(served.lock().len() <= before + 2, "{:?}", served.lock());
+        for call in calls {
+            call.await.expect("no panic");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_gives_up_takes_no_token() {
+        let admission = Admission::new(1);
+        take(&admission, 1).await;
+        let start = Instant::now();
+        let given_up = tokio::time::timeout(Duration::from_millis(10), admission.acquire(claim("b"))).await;
+        assert!(given_up.is_err());
+        take(&admission, 1).await;
+        assert!(start.elapsed() <= SECOND + Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_without_claims_delays_nobody() {
+        let admission = Admission::new(1);
+        let idle = admission.join();
+        let mut turn = pin!(idle.turn());
+        assert!(poll!(&mut turn).is_pending());
+        take(&admission, 2).await;
+        idle.offer(waiting_since(claim("b"), Instant::now()));
+        let (_, permit) = turn.await;
+        drop(permit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_waits_for_calls_in_flight_and_lets_none_begin() {
+        let admission = Admission::new(10);
+        let in_flight = admission.acquire(claim("a")).await;
+        let mut closed = pin!(admission.close());
+        assert!(poll!(&mut closed).is_pending());
+        let mut late = pin!(admission.acquire(claim("a")));
+        assert!(poll!(&mut late).is_pending());
+        drop(in_flight);
+        assert!(poll!(closed).is_ready());
+        assert!(poll!(late).is_pending());
+    }
+}
