@@ -224,6 +224,7 @@ fn parameter(parameter: SsmParameter, mode: ReadMode) -> Option<Parameter> {
             .last_modified_date
             .and_then(|date| date.to_millis().ok())
             .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+        stored_size: parameter.value.as_ref().map_or(0, String::len),
         value: parameter.value.filter(|_| mode != ReadMode::Version).map(|value| Arc::new(value.into())),
         key: None,
         secret_version: source.and_then(|source| secret_version(&source)),

@@ -19,7 +19,11 @@ use crate::controller::{
 };
 use crate::{
     aws::client::Aws,
-    domain::{access::namespace_usage::NamespaceUsage, audit::AuditSink},
+    domain::{
+        Fault,
+        access::namespace_usage::{NamespaceLimit, NamespaceUsage},
+        audit::AuditSink,
+    },
     kubernetes::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
         secrets::read::Secrets, status::Statuses,
@@ -86,6 +90,17 @@ impl Context {
     /// Returns the time since the operator started.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Watches this Secret, which the operator does not own, for an object or a store of a namespace, and no other; or
+    /// none.
+    ///
+    /// # Errors
+    /// `NamespaceLimitReached` if the namespace refers to too many. Then none is watched.
+    pub(crate) fn follow_secret(&self, namespace: &str, uid: &str, secret: Option<(&str, &str)>) -> Result<(), Fault> {
+        let claimed = self.usage.lock().claim(namespace, uid, NamespaceLimit::ForeignSecrets, secret.iter());
+        self.foreign_secrets.follow(uid, secret.filter(|_| claimed.is_ok()));
+        claimed
     }
 
     /// Returns the same for an instant; zero for one before the start.

@@ -38,10 +38,11 @@ pub(crate) fn on_object(
         context.queues.add_object(ObjectRef::from_obj(object));
     }
     let effects = context.index.lock().apply(event);
-    for (uid, _, _) in effects.deleted {
+    for (uid, namespace, _) in effects.deleted {
         context.object_states.remove(&uid);
         context.subscriptions.end(&uid);
-        context.foreign_secrets.follow(&uid, None);
+        // Whoever follows nothing is never refused.
+        let _ = context.follow_secret(&namespace, &uid, None);
     }
     for (namespace, name) in effects.objects {
         context.queues.add_object(ObjectRef::new(&name).within(&namespace));

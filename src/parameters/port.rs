@@ -16,6 +16,13 @@ use crate::domain::{
 /// Most names in one `GetParameters` call (Systems Manager API Reference, GetParameters).
 pub(crate) const NAMES_PER_CALL: usize = 10;
 
+/// Most parameters that one object may read: with so many, a Secret has 524 bytes for each.
+pub(crate) const MAX_READS: usize = 2_000;
+
+/// Most bytes that encryption adds to a value before it is encoded as Base64. An envelope of the advanced tier has
+/// about 600 (observed; AWS does not document its length).
+const ENVELOPE: usize = 1_024;
+
 /// What a `GetParameters` call returns of each parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ReadMode {
@@ -61,6 +68,8 @@ pub(crate) struct Parameter {
     pub(crate) last_modified: Option<Timestamp>,
     /// The value, if it was requested. A `SecureString` read with [`ReadMode::Ciphertext`] is still encrypted.
     pub(crate) value: Option<Arc<SecretString>>,
+    /// Length of the value as it is stored, in bytes; encrypted, if it is a `SecureString`.
+    pub(crate) stored_size: usize,
     /// ARN of the key that encrypted the value, if the response names it.
     pub(crate) key: Option<String>,
     /// Version of the secret, if the parameter is a reference to Secrets Manager.
@@ -77,6 +86,12 @@ impl Parameter {
             type_: self.type_.clone(),
             secret_version: self.secret_version.clone(),
         }
+    }
+
+    /// Returns how many bytes the value has at least once it is decrypted.
+    pub(crate) fn least_size(&self) -> usize {
+        let is_encrypted = self.type_ == "SecureString";
+        if is_encrypted { (self.stored_size / 4 * 3).saturating_sub(ENVELOPE) } else { self.stored_size }
     }
 
     /// Reports whether the parameter has a value that is encrypted at rest.

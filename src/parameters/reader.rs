@@ -12,6 +12,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::api::Reason;
 use crate::domain::{
     Fault,
     audit::{Access, AuditSink, ObjectRef, Principal},
@@ -19,6 +20,7 @@ use crate::domain::{
     parameter::{key::ParameterKeys, name::ParameterRef, revision::Versions, scope::Scope},
     plan::types::{Lookups, Plan, Reads},
     schedule::decide::Purpose,
+    secret::content::MAX_SECRET_BYTES,
 };
 use crate::parameters::{
     audited_client::AuditedClient,
@@ -35,7 +37,7 @@ use crate::parameters::{
     },
     identity::identify,
     kms_decrypt::{self, KmsDecryption},
-    port::{ParameterApi, ReadMode},
+    port::{MAX_READS, ParameterApi, ReadMode},
     quota::{admission::Admission, claim::Claim, priority::Priority, quotas::Quotas},
     random,
     read_error::{self, ReadError, service_failure},
@@ -201,6 +203,24 @@ impl<A: ParameterApi> Reader<A> {
     /// Restores the key of a version that was known before a restart, so that it is not described again.
     pub(crate) fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
         self.informer.remember_key(parameter_ref, version, key);
+    }
+
+    /// Checks, before anything is decrypted, that what is to be read may fit into a Secret.
+    ///
+    /// # Errors
+    /// `SecretTooLarge` if it certainly does not.
+    pub(crate) fn check_size(&self, reads: &Reads<'_>, lookups: &Lookups) -> Result<(), Fault> {
+        let size = self.informer.least_size(reads, &lookups.listings);
+        if reads.len() <= MAX_READS && size <= MAX_SECRET_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "The Secret would be too large: the spec selects {} parameters with at least {} KiB of values, and an object may \
+             read {MAX_READS} parameters and a Secret hold 1024 KiB; narrow include and exclude, or split the object.",
+            reads.len(),
+            size / 1_024
+        );
+        Err(Fault::new(Reason::SecretTooLarge, message))
     }
 
     /// Reads and decrypts parameters. What AWS answers with an older version than one before is read again, since a

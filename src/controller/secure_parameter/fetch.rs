@@ -64,6 +64,8 @@ pub(super) async fn fetch<'p>(
     read.watch(&read.known_plan(plan), interval, false)?;
     let (plan, interim) = look_up(read, plan, purpose, &mut absence).await?;
     read.watch(&plan, interval, false)?;
+    let size = read.connection.reader.check_size(&plan.reads(), &plan.lookups());
+    size.map_err(|fault| Attempt::new(Outcome::Failed { fault, basis: Some(read.basis()) }))?;
     let counts = parameter_count(read, &plan, plan.reads().len());
     if absence.needs_second_listing(counts, read.inputs.uptime) {
         return Err(confirm_later(Vec::new(), absence, interim));

@@ -24,7 +24,7 @@ pub(super) async fn inspect_secret(
     let Some(recorded) = inputs.state.status.written_secret() else { return Ok((SecretState::Missing, None)) };
     let (merges, snapshot) = (inputs.object.spec.merges(), inputs.state.secret.as_ref());
     if merges {
-        context.foreign_secrets.follow(&inputs.uid, Some((&inputs.namespace, &recorded.name)));
+        context.follow_secret(&inputs.namespace, &inputs.uid, Some((&inputs.namespace, &recorded.name)))?;
     }
     let expected_version = snapshot.map_or(&recorded.resource_version, |snapshot| &snapshot.resource_version);
     if inputs.cached_secret.as_ref() == Some(expected_version) {

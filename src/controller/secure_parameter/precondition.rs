@@ -36,7 +36,7 @@ pub(super) async fn write_precondition(
     let precondition = match recorded {
         // The Secret is as last written, and the write is pinned to it: there is nothing to judge.
         Some(recorded) if secret == SecretState::Intact && !merges => {
-            context.foreign_secrets.follow(&inputs.uid, None);
+            context.follow_secret(&inputs.namespace, &inputs.uid, None)?;
             WritePrecondition::new(Some(recorded.uid), recorded.resource_version)
         }
         _ if is_new(inputs, context) => WritePrecondition::new(None, String::new()),
@@ -77,7 +77,7 @@ pub(super) async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Re
     // A Secret that is in the way is watched, so that its deletion or consent is noticed at once. One to merge into is
     // always watched.
     let is_watched = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-    context.foreign_secrets.follow(&inputs.uid, is_watched.then_some((namespace.as_str(), name)));
+    context.follow_secret(namespace, &inputs.uid, is_watched.then_some((namespace.as_str(), name)))?;
     let SecretMetadata { resource_version, fields, .. } = existing.unwrap_or_default();
     match verdict {
         Verdict::Create => Ok(WritePrecondition { uid: None, resource_version, fields }),

@@ -26,9 +26,10 @@ impl fmt::Display for SsmFallback {
     }
 }
 
-/// The parameters that Parameter Store decrypts, by ARN, and since when.
+/// The parameters that Parameter Store decrypts, by ARN, and since when. With more than the number beside, those that are
+/// too old are forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct SsmFallbacks(HashMap<String, (SsmFallback, Instant)>);
+pub(crate) struct SsmFallbacks(HashMap<String, (SsmFallback, Instant)>, usize);
 
 impl SsmFallbacks {
     /// Returns the fallback of a parameter. A change of the parameter ends it.
@@ -45,6 +46,10 @@ impl SsmFallbacks {
     /// Begins a fallback.
     pub(crate) fn insert(&mut self, arn: &str, fallback: SsmFallback, now: Instant) {
         self.0.insert(arn.to_owned(), (fallback, now));
+        if self.0.len() > self.1 {
+            self.0.retain(|_, (_, since)| now.saturating_duration_since(*since) < MAX_AGE);
+            self.1 = 2 * self.0.len();
+        }
     }
 
     /// Notes that the fallback was used for the version that is known now, so that observing it does not end the

@@ -1,7 +1,7 @@
 //! The cache as its users see it. As informers do in client-go, it keeps a local copy of remote state current and
 //! notifies those who watch it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc::UnboundedSender, task::JoinHandle, time::Instant};
 
@@ -27,12 +27,14 @@ use crate::parameters::{
         snapshot::{self, LookupResult, Snapshot},
         subscription::{Subscriber, SubscriberKey, Subscription},
         version_order::VersionAge,
-        version_table::VersionTable,
     },
     port::ParameterApi,
     quota::priority::Priority,
     read_error::ReadError,
 };
+
+/// How old a listing may be that a new object uses.
+const RECENT: Duration = Duration::from_secs(5);
 
 /// Watches the names and paths of one identity. Stops when dropped.
 pub(crate) struct Informer<A> {
@@ -113,15 +115,16 @@ impl<A: ParameterApi> Informer<A> {
         }
     }
 
-    /// Lists paths now: those that could not be listed before, or, with `refresh`, all. Waits until that is done.
+    /// Lists paths now: those that could not be listed before or not recently enough for a new object, or, with `refresh`,
+    /// all. Waits until that is done.
     pub(crate) async fn list(&self, queries: &BTreeSet<PathQuery>, priority: Priority, refresh: bool) {
         let requests: Vec<_> = {
             let mut table = self.shared.table();
-            let is_listed = |table: &VersionTable, query| {
-                table.listings.observation(query).is_some_and(|observation| observation.result.is_ok())
-            };
-            let due: Vec<_> = queries.iter().filter(|query| refresh || !is_listed(&table, query)).collect();
             let now = Instant::now();
+            // Whoever creates a parameter and then an object expects to find the parameter.
+            let most = (priority == Priority::New).then_some(RECENT);
+            let is_due = |query: &&PathQuery| refresh || !table.listings.is_listed(query, most, now);
+            let due: Vec<_> = queries.iter().filter(is_due).collect();
             due.into_iter().filter_map(|query| table.listings.request(query, priority, refresh, now)).collect()
         };
         self.shared.schedule_changed.notify_one();
@@ -173,6 +176,12 @@ impl<A: ParameterApi> Informer<A> {
             Some((parameter_ref.clone(), ParameterKey::new(id, is_described, state)))
         };
         versions.iter().filter_map(key).collect()
+    }
+
+    /// Returns how many bytes the values of these parameters have at least, as far as listings have shown that.
+    pub(crate) fn least_size(&self, reads: &Reads<'_>, queries: &BTreeSet<PathQuery>) -> usize {
+        let table = self.shared.table();
+        reads.keys().filter_map(|name| table.listings.least_size(queries.iter(), name)).sum()
     }
 
     /// Returns the number of watched names and of watched paths.

@@ -17,7 +17,7 @@ pub(crate) struct KeyTable {
     /// The version that was described last, and its key in any of the four key-id formats. `None` if AWS does not
     /// name the key.
     keys: HashMap<ParameterRef, (i64, Option<Arc<str>>)>,
-    /// All key ids that were ever seen, so that each is in memory once.
+    /// The key ids in use, and those that were within the last hour, so that each is in memory once.
     ids: BTreeSet<Arc<str>>,
     /// Names whose key is to be discovered.
     undiscovered: BTreeSet<ParameterRef>,
@@ -85,9 +85,11 @@ impl KeyTable {
         self.undescribed.insert(key);
     }
 
-    /// Schedules another description of every key in use.
+    /// Schedules another description of every key in use, and forgets the others.
     pub(crate) fn describe_all_again(&mut self) {
-        self.undescribed.extend(self.keys.values().filter_map(|(_, id)| id.clone()));
+        self.ids = self.keys.values().filter_map(|(_, id)| id.clone()).collect();
+        self.reported.retain(|key, _| self.ids.contains(key));
+        self.undescribed.clone_from(&self.ids);
     }
 
     /// Returns the names that a key encrypts.
@@ -110,4 +112,27 @@ pub(crate) fn key_of<'a>(
 ) -> Option<&'a str> {
     let description = descriptions.iter().find(|description| description.arn == parameter_ref.arn)?;
     description.key_id.as_deref().filter(|_| description.version == version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::testing::names::parameter_ref;
+
+    #[test]
+    fn keys_that_nobody_uses_any_more_are_forgotten() {
+        let (mut table, name) = (KeyTable::default(), parameter_ref("/a"));
+        for version in 1..1_000 {
+            table.record(&name, version, Some(&format!("key-{version}")));
+            let keys = table.take_undescribed();
+            for key in &keys {
+                table.set_reported(key, None);
+            }
+        }
+        table.describe_all_again();
+        assert_eq!((table.ids.len(), table.reported.len(), table.take_undescribed().len()), (1, 1, 1));
+        table.forget(&name);
+        table.describe_all_again();
+        assert_eq!((table.ids.len(), table.reported.len(), table.keys.len()), (0, 0, 0));
+    }
 }

@@ -11,19 +11,23 @@ use tokio::time::{Instant, sleep};
 use crate::domain::{
     audit::{Access, ObjectRef},
     aws_error::AwsError,
-    parameter::path_query::{Children, PathQuery},
+    parameter::{
+        name::ParameterRef,
+        path_query::{Children, PathQuery},
+        revision::Metadata,
+    },
     schedule::decide::Purpose,
 };
 use crate::parameters::{
     cache::{
         listings::DueListing,
-        observation::{Observation, PathObservation},
+        observation::{Observation, PathObservation, Sizes},
         shared::Shared,
         subscription::Subscriber,
         version_table::Recorded,
     },
     outcome::MAX_AUDITED_OBJECTS,
-    port::{GetParametersByPathPage, ParameterApi},
+    port::{GetParametersByPathPage, MAX_READS, ParameterApi},
     quota::{claim::Claim, priority::Priority},
     read_error::{ReadError, service_failure},
     retry::{Attempts, Retry},
@@ -31,8 +35,6 @@ use crate::parameters::{
 
 /// How soon a second listing confirms that a parameter is gone from a path.
 const CONFIRM_ABSENCE: Duration = Duration::from_secs(5);
-/// Most parameters below a path. Secrets are too small for more, and each costs memory.
-const MAX_PARAMETERS: usize = 2_000;
 /// Most pages of one listing. A page may hold fewer parameters than ten, or none.
 const MAX_PAGES: usize = 2_000;
 
@@ -95,32 +97,37 @@ fn record<A>(
 async fn list_pages<A: ParameterApi>(shared: &Shared<A>, query: &PathQuery, priority: Priority) -> PathObservation {
     let objects = objects(shared, query);
     let claims = Claim::of_objects(priority, &objects);
-    let (mut children, mut next_token, mut has_restarted) = (BTreeMap::new(), None::<String>, false);
+    let (mut found, mut next_token, mut has_restarted) = (BTreeMap::new(), None::<String>, false);
     for _ in 0..MAX_PAGES {
         match get_page(shared, query, next_token.as_deref(), &claims, &objects).await {
             Ok(page) => {
                 for parameter in page.parameters {
-                    children.insert(query.child(&parameter.name, &shared.scope), parameter.metadata());
+                    let size = parameter.least_size();
+                    found.insert(query.child(&parameter.name, &shared.scope), (parameter.metadata(), size));
                 }
-                if children.len() > MAX_PARAMETERS {
-                    return PathObservation { result: Err(ReadError::TooMany(MAX_PARAMETERS)), access: None };
+                if found.len() > MAX_READS {
+                    return PathObservation::failed(ReadError::TooMany(MAX_READS), None);
                 }
                 if page.next_token.is_none() {
-                    return PathObservation::found(Children::new(children));
+                    return observation(found);
                 }
                 next_token = page.next_token;
             }
             // The pages that follow cannot be reached any more, so the listing starts over.
             Err((error, _)) if is_token_invalid(&error) && !has_restarted => {
-                (children, next_token, has_restarted) = (BTreeMap::new(), None, true);
+                (found, next_token, has_restarted) = (BTreeMap::new(), None, true);
             }
-            Err((error, access)) => {
-                return PathObservation { result: Err(ReadError::of_call(error)), access: Some(Arc::new(access)) };
-            }
+            Err((error, access)) => return PathObservation::failed(ReadError::of_call(error), Some(access)),
         }
     }
     let error = service_failure(format!("the listing of {} has more than {MAX_PAGES} pages", query.path));
-    PathObservation { result: Err(ReadError::of_call(error)), access: None }
+    PathObservation::failed(ReadError::of_call(error), None)
+}
+
+fn observation(found: BTreeMap<ParameterRef, (Metadata, usize)>) -> PathObservation {
+    let sizes = found.iter().map(|(parameter_ref, (_, size))| (parameter_ref.clone(), *size)).collect();
+    let children = found.into_iter().map(|(parameter_ref, (metadata, _))| (parameter_ref, metadata)).collect();
+    PathObservation::found(Children::new(children), Sizes::new(sizes))
 }
 
 /// Gets one page, and retries as the policy allows.

@@ -36,6 +36,8 @@ struct WatchedPath {
     observation: Option<PathObservation>,
     /// What the last complete listing found.
     children: Option<Children>,
+    /// When the last complete listing ended.
+    listed_at: Option<Instant>,
     /// When the path was last observed to hold other parameters than before.
     changed_at: Option<Instant>,
     /// When to list next. `None`: not planned.
@@ -179,6 +181,7 @@ impl Listings {
         path.due = path.due.or(wait.map(|wait| now + wait));
         if let Ok(children) = &observation.result {
             path.children = Some(Arc::clone(children));
+            path.listed_at = Some(now);
         }
         let is_changed = path.observation.as_ref().is_none_or(|before| before.differs(&observation));
         path.observation = Some(observation);
@@ -187,6 +190,14 @@ impl Listings {
         }
         path.changed_at = Some(now);
         path.subscribers.keys().cloned().collect()
+    }
+
+    /// Reports whether the last listing of a path is complete and not older than this.
+    pub(crate) fn is_listed(&self, query: &PathQuery, most: Option<Duration>, now: Instant) -> bool {
+        let Some(path) = self.paths.get(query) else { return false };
+        let is_recent = |at: Instant| most.is_none_or(|most| now.saturating_duration_since(at) <= most);
+        path.observation.as_ref().is_some_and(|observation| observation.result.is_ok())
+            && path.listed_at.is_some_and(is_recent)
     }
 
     /// Returns what was last observed of a path.
@@ -211,6 +222,16 @@ impl Listings {
         parameter_ref: &ParameterRef,
     ) -> Option<&'a Metadata> {
         queries.filter_map(|query| self.children(query)).find_map(|children| children.get(parameter_ref))
+    }
+
+    /// Returns how many bytes the value of a parameter has at least, if a listing has shown that.
+    pub(crate) fn least_size<'a>(
+        &'a self,
+        queries: impl Iterator<Item = &'a PathQuery>,
+        parameter_ref: &ParameterRef,
+    ) -> Option<usize> {
+        let mut observed = queries.filter_map(|query| self.observation(query));
+        observed.find_map(|observation| observation.sizes.get(parameter_ref).copied())
     }
 
     /// Reports whether a parameter that the last complete listing found is not among `children`.
@@ -254,7 +275,7 @@ mod tests {
     fn found(names: &[&str]) -> PathObservation {
         let scope = Scope { partition: "aws".into(), region: "r".into(), account: "1".into() };
         let child = |name: &&str| (ParameterRef::new(name, None, &scope), Metadata::default());
-        PathObservation::found(Arc::new(names.iter().map(child).collect()))
+        PathObservation::found(Arc::new(names.iter().map(child).collect()), Arc::default())
     }
 
     const INTERVAL: Option<Duration> = Some(Duration::from_secs(100));
@@ -280,7 +301,7 @@ mod tests {
         listings.subscribe(&query(), &subscriber("a"), INTERVAL, (true, 0.5), now);
         assert_eq!(listings.observe(&query(), found(&["/shop/a"]), now).len(), 1);
         assert_eq!(listings.observe(&query(), found(&["/shop/a"]), now).len(), 0);
-        let failed = || PathObservation { result: Err(ReadError::NotFound), access: None };
+        let failed = || PathObservation::failed(ReadError::NotFound, None);
         assert_eq!(listings.observe(&query(), failed(), now).len(), 1);
         assert_eq!(listings.observe(&query(), failed(), now).len(), 0);
         assert_eq!(listings.children(&query()).map(|children| children.len()), Some(1), "what was there is remembered");

@@ -1,10 +1,10 @@
 //! What polling or reading found at one time.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
     audit::Access,
-    parameter::{path_query::Children, revision::Metadata},
+    parameter::{name::ParameterRef, path_query::Children, revision::Metadata},
 };
 use crate::parameters::{batch::requests::ReadReply, read_error::ReadError};
 
@@ -36,19 +36,29 @@ impl Observation {
     }
 }
 
+/// How many bytes the values of listed parameters have at least.
+pub(crate) type Sizes = Arc<BTreeMap<ParameterRef, usize>>;
+
 /// What listing a path found.
 #[derive(Clone, Debug)]
 pub(crate) struct PathObservation {
     /// All parameters below the path, or why they are not known.
     pub(crate) result: Result<Children, ReadError>,
+    /// The sizes of their values. Empty if they are not known.
+    pub(crate) sizes: Sizes,
     /// The call that failed.
     pub(crate) access: Option<Arc<Access>>,
 }
 
 impl PathObservation {
     /// Returns the observation of all parameters below a path.
-    pub(crate) const fn found(children: Children) -> Self {
-        Self { result: Ok(children), access: None }
+    pub(crate) const fn found(children: Children, sizes: Sizes) -> Self {
+        Self { result: Ok(children), sizes, access: None }
+    }
+
+    /// Returns the observation that a path could not be listed.
+    pub(crate) fn failed(error: ReadError, access: Option<Access>) -> Self {
+        Self { result: Err(error), sizes: Sizes::default(), access: access.map(Arc::new) }
     }
 
     /// Reports whether a subscriber would act on the difference: other parameters, or another error. Versions are

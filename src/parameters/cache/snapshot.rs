@@ -70,7 +70,7 @@ pub(crate) fn snapshot(table: &VersionTable, reads: &Reads<'_>) -> Snapshot {
 pub(crate) fn lookup(table: &VersionTable, scope: &Scope, lookups: &Lookups) -> Option<LookupResult> {
     let mut lookup = LookupResult::default();
     for query in &lookups.listings {
-        let PathObservation { result, access } = table.listings.observation(query)?;
+        let PathObservation { result, access, .. } = table.listings.observation(query)?;
         if let Err(error) = result {
             lookup.errors.insert(query.parameter_ref(scope), error.clone());
             lookup.accesses.extend(access.as_deref().cloned());

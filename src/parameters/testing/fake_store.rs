@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) left_out: BTreeSet<String>,
     /// Names of which answers show an older version, as a replica that is behind does.
     pub(crate) stale: BTreeMap<String, usize>,
+    /// Length of stored values, where it matters.
+    pub(crate) sizes: BTreeMap<String, usize>,
     /// All calls fail.
     pub(crate) outage: bool,
     /// Calls a second before throttling begins.
@@ -182,12 +184,14 @@ impl State {
         };
         let value = value.map(|value| Arc::new(SecretString::from(value)));
         self.values.extend(value.as_ref().map(Arc::downgrade));
+        let stored_size = self.sizes.get(&name).copied().unwrap_or_default();
         Some(Parameter {
             arn: parameter_ref(&name).arn,
             name,
             version,
             type_: "SecureString".into(),
             last_modified: Timestamp::from_second(age).ok(),
+            stored_size,
             value,
             key: None,
             secret_version: None,

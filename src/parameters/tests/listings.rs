@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
+    api::Reason,
     domain::{
         access::read_authority::ReadAuthority,
         aws_error::AwsErrorKind,
@@ -14,7 +15,7 @@ use crate::{
     },
     parameters::{
         ReadMode, WatchOptions,
-        testing::{Harness, object, parameter_ref, scope, subscriber},
+        testing::{Harness, needed, object, parameter_ref, scope, subscriber},
     },
 };
 
@@ -186,4 +187,60 @@ async fn an_unwatched_listing_stops_and_its_last_call_is_recorded() {
     sleep(INTERVAL).await;
     let pages = harness.store.state().listed.len();
     assert_eq!((pages, harness.store.audited() - audited), (3, 3), "pages and their records");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_with_too_many_parameters_is_given_up_and_listed_seldom() {
+    let harness = Harness::new(10_000).await;
+    for number in 0..5_000 {
+        harness.store.write(&format!("/app/{number:05}"));
+    }
+    watch(&harness, "object");
+    sleep(SECOND).await;
+    let known = harness.reader.cached_lookup(&plan().lookups()).expect("it was listed");
+    let fault = harness.reader.fault(&known.errors).expect("too many");
+    assert_eq!(fault.reason, Reason::SecretTooLarge);
+    assert!(fault.message.contains("More than 2000 parameters are below path /app"), "{}", fault.message);
+    assert!(known.found.listings[&query()].is_empty(), "nothing of them is kept");
+    assert_eq!(harness.store.state().listed.len(), 201, "no page more than needed");
+    sleep(4 * INTERVAL).await;
+    assert_eq!(harness.store.state().listed.len(), 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_fit_into_a_secret_is_not_decrypted() {
+    let harness = watching(300).await;
+    let resolved = |harness: &Harness| {
+        let known = harness.reader.cached_lookup(&plan().lookups()).expect("it was listed");
+        known.found.listings[&query()].keys().cloned().collect::<Vec<_>>()
+    };
+    let lookups = plan().lookups();
+    let names = resolved(&harness);
+    harness.reader.check_size(&needed(&names), &lookups).expect("small values");
+    for name in &names {
+        // As 4 KiB are stored once they are encrypted.
+        harness.store.state().sizes.insert(name.name.clone(), (4_096 + 1_100) / 3 * 4);
+    }
+    sleep(INTERVAL + SECOND).await;
+    let fault = harness.reader.check_size(&needed(&names), &lookups).expect_err("300 times 4 KiB");
+    assert_eq!(fault.reason, Reason::SecretTooLarge);
+    assert!(fault.message.contains("300 parameters with at least 1"), "{}", fault.message);
+    harness.reader.check_size(&needed(&names[..200]), &lookups).expect("a part of them fits");
+    assert!(harness.store.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_object_does_not_rely_on_an_old_listing() {
+    let harness = watching(1).await;
+    harness.store.write("/app/new");
+    sleep(INTERVAL / 4).await;
+    assert_eq!(below(&harness), ["/app/000"], "not due yet");
+    let lookups = plan().lookups();
+    watch(&harness, "second");
+    harness.reader.lookup(&lookups, Purpose::FirstSync, false, &object("shop", "second")).await;
+    assert_eq!(below(&harness), ["/app/000", "/app/new"]);
+    let pages = harness.store.state().listed.len();
+    harness.reader.lookup(&lookups, Purpose::FirstSync, false, &object("shop", "third")).await;
+    harness.reader.lookup(&lookups, Purpose::ParameterChanged, false, &object("shop", "object")).await;
+    assert_eq!(harness.store.state().listed.len(), pages, "a recent one will do, and any for a known object");
 }
