@@ -21,12 +21,12 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::parameters::{
     audited_client::AuditedClient,
-    batch::{requests::QueuedName, state::State},
+    batch::{
+        requests::QueuedName,
+        state::{MAX_IN_FLIGHT, State},
+    },
     port::ReadMode,
 };
-
-/// Most calls in flight at a time.
-pub(crate) const MAX_IN_FLIGHT: usize = 20;
 
 /// What the scheduler, the calls in flight and the requesters share.
 pub(crate) struct Shared<A> {

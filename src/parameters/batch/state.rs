@@ -24,8 +24,11 @@ const QUIET_AFTER: Duration = Duration::from_secs(2);
 /// How long a call waits for more names.
 const BATCH_WINDOW: Duration = Duration::from_millis(25);
 
+/// Most calls in flight at a time.
+pub(crate) const MAX_IN_FLIGHT: usize = 20;
+
 /// Most calls in flight at a time whose turn was that of one tenant: half of all.
-const MAX_IN_FLIGHT_PER_TENANT: usize = super::shared::MAX_IN_FLIGHT / 2;
+const MAX_IN_FLIGHT_PER_TENANT: usize = MAX_IN_FLIGHT / 2;
 
 /// The kinds of calls. Of two names that wait equally long the first kind is called for: values before versions.
 const MODES: [ReadMode; 3] = [ReadMode::Decrypt, ReadMode::Ciphertext, ReadMode::Version];

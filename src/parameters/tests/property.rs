@@ -264,6 +264,24 @@ impl World {
         assert_eq!(self.harness.store.values_alive(), 0, "values outlive their readings");
     }
 
+    /// Nothing is watched, planned or called for once the last object has gone, even if reads were in progress.
+    async fn check_nothing_left(&self) {
+        let reads = self.watched().into_iter().map(|(object, (names, _))| {
+            let read = self.harness.read(object, &names.into_iter().collect::<Vec<_>>());
+            self.harness.reader.forget(&subscriber(object));
+            read
+        });
+        for read in reads.collect::<Vec<_>>() {
+            read.await.expect("the read ends");
+        }
+        let (names, calls_per_second) = self.harness.reader.load();
+        assert_eq!((self.harness.reader.watched(), names), ((0, 0), 0));
+        assert!(calls_per_second == 0.0, "{calls_per_second}");
+        self.harness.store.calls();
+        sleep(Duration::from_secs(4_000)).await;
+        assert!(self.harness.store.calls().is_empty(), "calls that nobody wants");
+    }
+
     fn check_read(&self, parameter_ref: &ParameterRef, reading: &Reading) {
         let name = name_without_selector(&parameter_ref.request_name());
         let error = reading.errors.get(parameter_ref);
@@ -301,6 +319,7 @@ fn play(history: Vec<Step>, wait: Duration) {
         world.check_values().await;
         world.check_known();
         world.check_reads().await;
+        world.check_nothing_left().await;
         world.listener.abort();
     });
 }
