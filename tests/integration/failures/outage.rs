@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use kube::Api;
 use secure_parameter_operator::api::ClusterParameterStore;
 use serde_json::json;
-use testbed::fake_aws::Fault;
+use testbed::{fake_aws::Fault, wait::eventually};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::support::{
-    ACCOUNT, REGION, World, calls, decrypting, echoed, fails, force, handled_sync, joins, object, recorded, snapshot,
-    store_is, tolerates,
+    ACCOUNT, PATIENCE, REGION, World, calls, decrypting, echoed, fails, force, handled_sync, joins, object, recorded,
+    snapshot, store_is, tolerates,
 };
 
 /// A fault of every call.
@@ -64,6 +64,7 @@ async fn failed_and_unreadable_responses_keep_the_secret() -> Result<()> {
         ("GetParameters", Fault::Internal, "ServiceUnavailable", "InternalServerError"),
         ("GetParameters", Fault::Unavailable, "ServiceUnavailable", "503"),
         ("GetParameters", Fault::Malformed, "ServiceUnavailable", "could not be read"),
+        ("GetParameters", Fault::Empty, "ServiceUnavailable", "lacks a parameter"),
         ("kms:Decrypt", Fault::Internal, "ServiceUnavailable", "InternalServerError"),
         ("kms:Decrypt", Fault::Throttle, "Throttled", "ThrottlingException"),
     ] {
@@ -82,6 +83,30 @@ async fn failed_and_unreadable_responses_keep_the_secret() -> Result<()> {
     }
     assert_eq!(snapshot(&world, "checkout").await?, before);
     Ok(())
+}
+
+/// AWS names what does not exist. What it merely leaves out exists for all that is known.
+#[tokio::test]
+async fn an_answer_without_content_removes_no_optional_key() -> Result<()> {
+    let world = World::start().await?;
+    world.aws.put("/shop/a", "alpha");
+    world.aws.put("/shop/loose", "beta");
+    let loose = json!({"key": "B", "parameter": "/shop/loose", "optional": true});
+    let data = json!([{"key": "A", "parameter": "/shop/a"}, loose]);
+    world.apply(&object("checkout", &[], &json!({"data": data}))).await?;
+    world.synced("checkout").await?;
+    let before = snapshot(&world, "checkout").await?;
+    let calls_before = world.aws.calls("GetParameters");
+    world.aws.fault("GetParameters", Fault::Empty, ALWAYS);
+    // Enough for a check, its confirmation, and a read.
+    let enough = async || Ok((world.aws.calls("GetParameters") >= calls_before + 12).then_some(()));
+    eventually("more calls", PATIENCE, enough).await?;
+    tolerates(&world, "checkout", "ServiceUnavailable", &["lacks a parameter"]).await?;
+    assert_eq!(snapshot(&world, "checkout").await?, before);
+    world.aws.clear_faults();
+    world.synced("checkout").await?;
+    world.aws.delete("/shop/loose");
+    world.wait_for_secret("checkout", &[("A", "alpha")]).await
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ pub enum Fault {
     Hang,
     /// The call is executed and recorded, but its response is truncated.
     Malformed,
+    /// The call is executed and recorded, but its response is an empty JSON object.
+    Empty,
 }
 
 struct Planned {

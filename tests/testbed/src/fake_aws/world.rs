@@ -140,6 +140,9 @@ impl World {
             let half = (0..=body.len() / 2).rev().find(|&at| body.is_char_boundary(at)).unwrap_or_default();
             body.truncate(half);
         }
+        if fault == Some(Fault::Empty) {
+            body = "{}".to_owned();
+        }
         Answer { status, content_type, body, request_id, now_ms }
     }
 

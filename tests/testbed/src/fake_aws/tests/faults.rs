@@ -55,6 +55,9 @@ async fn faults_without_a_complete_response() {
     assert_eq!((answer.status, fake.decrypts()), (200, 1));
     serde_json::from_str::<serde_json::Value>(&answer.body).expect_err("half of it");
     assert_eq!(fake.records().last().expect("a record")["requestID"], answer.request_id());
+    fake.fault("GetParameters", Fault::Empty, 1);
+    let answer = client.ssm("GetParameters", read()).await;
+    assert_eq!((answer.status, answer.body.as_str(), fake.decrypts()), (200, "{}", 2));
 }
 
 #[tokio::test]
