@@ -30,7 +30,7 @@ pub(crate) struct Reading {
 
 /// Reduces calls to an object's own parameters. One call serves many objects, and no object may learn what others read.
 ///
-/// A call counts as failed if it did not find a parameter that is not optional.
+/// A call counts as failed if it did not find a parameter that is not optional, or says nothing of one.
 pub(crate) fn own_accesses(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec<Access> {
     let selector = |parameter_ref: &ParameterRef| parameter_ref.selector.as_ref().map(ToString::to_string);
     let requested: HashMap<_, _> = reads
@@ -43,7 +43,7 @@ pub(crate) fn own_accesses(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec
         let mut access = Access::clone(&access);
         access.parameters.retain(|parameter| is_optional(parameter).is_some());
         let is_missing = |p: &ParameterOutcome| p.outcome == "NotFound" && is_optional(p) == Some(false);
-        access.failed |= access.parameters.iter().any(is_missing);
+        access.failed |= access.parameters.iter().any(|p| is_missing(p) || p.outcome == "Failed");
         access
     };
     accesses.into_iter().map(own).filter(|access| !access.parameters.is_empty()).collect()

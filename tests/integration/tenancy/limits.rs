@@ -62,9 +62,9 @@ async fn whoever_goes_beyond_a_limit_is_told_and_nobody_else_is_affected() -> Re
 #[tokio::test]
 async fn a_limit_that_others_leave_is_free_again() -> Result<()> {
     let world = world().await?;
-    world.apply(&path("first", "/empty/one")).await?;
+    world.apply(&path("first", "/shop/empty/one")).await?;
     world.synced("first").await?;
-    world.apply(&path("second", "/empty/two")).await?;
+    world.apply(&path("second", "/shop/empty/two")).await?;
     let parts = ["would use 2 paths", "--max-paths-per-namespace"];
     fails(&world, "second", "NamespaceLimitReached", "Stalled", &parts).await?;
     assert_eq!(metric(&world, "secureparameter_watched_paths ").await?, 1);
