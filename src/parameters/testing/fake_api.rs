@@ -94,6 +94,8 @@ impl ParameterApi for FakeStore {
     }
 
     async fn decrypt(&self, ciphertext: Ciphertext<'_>) -> Attempt<Plaintext> {
+        let latency = self.state().kms_latency;
+        sleep(latency).await;
         let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(KMS_PREFIX).to_owned();
         let name = text.split('#').next().unwrap_or_default().to_owned();
         assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&parameter_ref(&name).arn), "bound to its parameter");

@@ -56,7 +56,9 @@ pub(crate) struct State {
     pub(crate) outage: bool,
     /// Calls a second before throttling begins.
     pub(crate) limit: Option<usize>,
-    /// Delay of every response.
+    /// Delay of every response of KMS `Decrypt`.
+    pub(crate) kms_latency: Duration,
+    /// Delay of every response of Parameter Store.
     pub(crate) latency: Duration,
     /// Errors of the next calls, before anything else is considered.
     pub(crate) script: VecDeque<Option<AwsErrorKind>>,

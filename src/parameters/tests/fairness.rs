@@ -115,3 +115,23 @@ async fn a_call_of_one_namespace_that_hangs_leaves_slots_to_others() {
     let waited = first_sync(&harness.reader, "/quiet/a").await;
     assert!(waited <= 5 * SECOND + SECOND / 10, "{waited:?}: waited for more than its own call");
 }
+
+/// Whoever waits for KMS holds no slot of Parameter Store.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_hangs_leaves_all_slots_to_others() {
+    let harness = Harness::new(1_000).await;
+    harness.store.write("/quiet/a");
+    harness.store.state().kms_latency = 3_600 * SECOND;
+    let names = harness.store.write_many(600);
+    for (number, names) in names.chunks(10).enumerate() {
+        let (reader, names) = (Arc::clone(&harness.reader), names.to_vec());
+        let object = object(&format!("greedy-{}", number % 3), &number.to_string());
+        tokio::spawn(async move {
+            reader.read(&needed(&names), ReadMode::Ciphertext, Purpose::FirstSync, &object).await.errors.len()
+        });
+    }
+    sleep(SECOND).await;
+    assert_eq!(harness.store.calls().len(), 60, "all were made");
+    let waited = first_sync(&harness.reader, "/quiet/a").await;
+    assert!(waited <= SECOND / 10, "{waited:?}");
+}
