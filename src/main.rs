@@ -48,9 +48,9 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let settings =
-        Settings { listener, concurrency: config.concurrency, limits: config.limits, instance: config.instance };
-    Box::pin(run(clients, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
+    let Config { concurrency, limits, instance, .. } = config;
+    let settings = Settings { listener, concurrency, limits, instance };
+    Box::pin(run(clients, settings, stop)).await.map_err(|error| error.to_string())
 }
 
 /// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process at once.

@@ -19,6 +19,7 @@ use crate::controller::{
 };
 use crate::{
     aws::client::Aws,
+    background::Alarm,
     domain::{
         Fault,
         access::namespace_usage::{NamespaceLimit, NamespaceUsage},
@@ -36,6 +37,8 @@ use crate::{
 pub(crate) struct Context {
     /// Cancelled when the caches hold complete lists.
     pub(crate) caches_ready: CancellationToken,
+    /// Ends the process if a background task ends.
+    pub(crate) alarm: Alarm,
     /// AWS, as the environment configures it.
     pub(crate) aws: Aws,
     /// The audit stream.

@@ -4,6 +4,7 @@ mod caches;
 mod context;
 mod controllers;
 mod environment;
+mod finish;
 mod index;
 mod namespace_slots;
 mod observed;
@@ -15,4 +16,5 @@ mod status_retries;
 mod store;
 mod triggers;
 
+pub use finish::RunError;
 pub use run::{Settings, run};

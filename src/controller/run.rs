@@ -1,13 +1,13 @@
 //! Runs the operator: starts watches, controllers and the HTTP server, and ends them together.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::controller::{
     context::Context,
     controllers::{run_objects, run_stores},
     environment,
+    finish::{RunError, finish, run_unless_alarmed},
     index::{Index, StoreKey},
     namespace_slots::NamespaceSlots,
     queues::{QueueReceivers, Queues},
@@ -27,6 +28,7 @@ use crate::controller::{
 };
 use crate::{
     aws::client::Aws,
+    background::{Alarm, BackgroundTask},
     domain::access::namespace_usage::{NamespaceLimits, NamespaceUsage},
     kubernetes::{
         Clients,
@@ -41,13 +43,6 @@ use crate::{
     parameters::{Quotas, Subscriber},
     telemetry::{audit_stream::AuditStream, health::Health, metrics::Metrics, server::serve},
 };
-
-/// How long reconciles in progress may take after the stop. Together with [`LAST_CALLS`] this is less than the 30
-/// seconds that Kubernetes gives a pod by default.
-const FINISH: Duration = Duration::from_secs(8);
-
-/// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.
-const LAST_CALLS: Duration = Duration::from_secs(6);
 
 /// Interval at which unused readers are closed.
 const EVICTION: Duration = Duration::from_secs(60);
@@ -68,8 +63,8 @@ pub struct Settings {
 /// in flight are recorded.
 ///
 /// # Errors
-/// If the HTTP server fails.
-pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> io::Result<()> {
+/// If the operator could not start, or cannot go on. It then ends in the same way.
+pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let Settings { listener, concurrency, limits, instance } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
@@ -80,7 +75,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let (listen, region) = (listener.local_addr()?, context.aws.region());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
     let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
-    finish(work, &context, &stop).await
+    run_unless_alarmed(finish(work, &context.quotas, &stop), &context.alarm, &stop).await
 }
 
 /// The sending ends of the channels of a [`Context`].
@@ -104,12 +99,13 @@ async fn context(
     (health, metrics): (Arc<Health>, Arc<Metrics>),
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
-    let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
+    let (alarm, audit_sink) = (Alarm::default(), Arc::new(AuditStream::new(metrics.clone())));
     let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer);
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
-        aws: Aws::from_environment(audit_sink.clone()).await,
+        aws: Aws::from_environment(audit_sink.clone(), &alarm).await,
+        alarm,
         audit_sink,
         health,
         metrics,
@@ -157,52 +153,57 @@ async fn start(
     receivers: Receivers,
     context: Arc<Context>,
     stop: CancellationToken,
-) -> io::Result<()> {
+) -> Result<(), RunError> {
     let (subscriber_changes, subscriber_changes_receiver) = unbounded_channel();
-    // Aborted when the set is dropped. None of these tasks has work to finish.
-    let mut background = JoinSet::new();
-    background.spawn(triggers::on_secrets(watches.secrets, context.clone()));
-    background.spawn(triggers::on_namespaces(watches.namespaces, context.clone()));
-    background.spawn(triggers::on_foreign_secrets(receivers.foreign_secrets, context.clone()));
-    background.spawn(triggers::on_parameters(receivers.changed_parameters, context.clone()));
-    background.spawn(triggers::on_subscriber_changes(subscriber_changes_receiver, context.clone()));
-    background.spawn(environment::check(context.clone()));
-    background.spawn(evict_readers(context.clone()));
+    let shared = || context.clone();
+    // Aborted when they are dropped. None of these tasks has work to finish.
+    let background = |name, task: BoxFuture<'static, ()>| BackgroundTask::spawn(name, &context.alarm, task);
+    let _background = [
+        background("follows Secrets", triggers::on_secrets(watches.secrets, shared()).boxed()),
+        background("follows namespaces", triggers::on_namespaces(watches.namespaces, shared()).boxed()),
+        background(
+            "follows the Secrets of others",
+            triggers::on_foreign_secrets(receivers.foreign_secrets, shared()).boxed(),
+        ),
+        background("follows parameters", triggers::on_parameters(receivers.changed_parameters, shared()).boxed()),
+        background(
+            "counts the objects of stores",
+            triggers::on_subscriber_changes(subscriber_changes_receiver, shared()).boxed(),
+        ),
+        background("checks region and credentials", environment::check(shared()).then(|()| future::pending()).boxed()),
+        background("closes readers that nobody uses", evict_readers(shared()).boxed()),
+    ];
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
     let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, &context, &stop);
     let cluster_stores = run_stores(watches.cluster_stores, cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, stores, StoreKey::namespaced, &context, &stop);
     // One future, so that all are polled when one is woken: of several that wait for a cache, kube wakes only one.
-    let controllers = async { tokio::join!(announce_caches(&context), objects, cluster_stores, stores) };
+    let controllers = async {
+        tokio::join!(
+            announce_caches(&context),
+            until_stopped("reconciles SecureParameters", objects, &context, &stop),
+            until_stopped("reconciles ClusterParameterStores", cluster_stores, &context, &stop),
+            until_stopped("reconciles ParameterStores", stores, &context, &stop),
+        )
+    };
     let (health, metrics) = (context.health.clone(), context.metrics.clone());
     let server = serve(listener, health, metrics, update_gauges(&context), stop.clone().cancelled_owned());
-    tokio::join!(controllers, server).1
+    let server = server.map_err(RunError::Server);
+    // A server that failed ends the process at once, and not only at the stop.
+    tokio::try_join!(controllers.map(Ok), server).map(drop)
 }
 
-/// Waits for `work`, but after `stop` not for long: reads may wait much longer for AWS or for the rate limit, and the
-/// next start repeats what was not finished. In any case waits for the AWS calls in flight.
-async fn finish(
-    mut work: impl Future<Output = io::Result<()>> + Unpin,
+/// Runs a controller. Raises the alarm if it ends before `stop`.
+async fn until_stopped(
+    name: &'static str,
+    controller: impl Future<Output = ()>,
     context: &Context,
     stop: &CancellationToken,
-) -> io::Result<()> {
-    let finished = tokio::select! {
-        result = &mut work => Some(result),
-        () = async { stop.cancelled().await; sleep(FINISH).await } => None,
-    };
-    let mut last_calls = pin!(timeout(LAST_CALLS, context.quotas.close()));
-    if let Some(result) = finished {
-        let _ = last_calls.await;
-        return result;
+) {
+    controller.await;
+    if !stop.is_cancelled() {
+        context.alarm.raise(name);
     }
-    tracing::warn!("stopped before all reconciles had finished; the next start repeats them");
-    // `work` runs on, since it records the calls.
-    let result = tokio::select! {
-        result = work => result,
-        _ = &mut last_calls => return Ok(()),
-    };
-    let _ = last_calls.await;
-    result
 }
 
 /// Returns a function that updates the gauges, which are computed only when they are requested.
