@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-// One thread: the operator waits most of the time, and each further thread would need memory of its own.
+// One thread for the reconciles: they wait most of the time, and each further thread would need memory of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn start(args: RunArgs) -> Result<(), String> {
     let config = Config::new(args)?;

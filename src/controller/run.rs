@@ -1,8 +1,8 @@
 //! Runs the operator: starts watches, controllers and the HTTP server, and ends them together.
 
-use std::{future, sync::Arc, time::Duration};
+use std::{future, io, sync::Arc, time::Duration};
 
-use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
@@ -41,7 +41,14 @@ use crate::{
         watches::{WATCHES, WatchObserver, Watches},
     },
     parameters::{Quotas, Subscriber},
-    telemetry::{audit_stream::AuditStream, health::Health, metrics::Metrics, server::serve},
+    telemetry::{
+        audit_stream::AuditStream,
+        connections::Limits,
+        health::Health,
+        heartbeat::Heartbeat,
+        metrics::Metrics,
+        server::{self, Pages},
+    },
 };
 
 /// Interval at which unused readers are closed.
@@ -154,11 +161,14 @@ async fn start(
     context: Arc<Context>,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
+    let heartbeat = Arc::new(Heartbeat::default());
+    let server = serve(listener, heartbeat.clone(), &context, &stop)?;
     let (subscriber_changes, subscriber_changes_receiver) = unbounded_channel();
     let shared = || context.clone();
     // Aborted when they are dropped. None of these tasks has work to finish.
     let background = |name, task: BoxFuture<'static, ()>| BackgroundTask::spawn(name, &context.alarm, task);
     let _background = [
+        background("shows that the operator runs", async move { heartbeat.beat().await }.boxed()),
         background("follows Secrets", triggers::on_secrets(watches.secrets, shared()).boxed()),
         background("follows namespaces", triggers::on_namespaces(watches.namespaces, shared()).boxed()),
         background(
@@ -186,11 +196,25 @@ async fn start(
             until_stopped("reconciles ParameterStores", stores, &context, &stop),
         )
     };
-    let (health, metrics) = (context.health.clone(), context.metrics.clone());
-    let server = serve(listener, health, metrics, update_gauges(&context), stop.clone().cancelled_owned());
-    let server = server.map_err(RunError::Server);
     // A server that failed ends the process at once, and not only at the stop.
     tokio::try_join!(controllers.map(Ok), server).map(drop)
+}
+
+/// Serves the pages in a thread of its own. The future yields its end.
+fn serve(
+    listener: TcpListener,
+    heartbeat: Arc<Heartbeat>,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) -> Result<impl Future<Output = Result<(), RunError>> + use<>, RunError> {
+    let (health, metrics) = (context.health.clone(), context.metrics.clone());
+    let pages = Pages { heartbeat, health, metrics, refresh: update_gauges(context) };
+    let stop = stop.clone().cancelled_owned();
+    let ended = server::start(listener.into_std()?, Limits::default(), pages, stop)?;
+    Ok(async move {
+        let panicked = |_| Err(io::Error::other("it panicked"));
+        ended.await.unwrap_or_else(panicked).map_err(RunError::Server)
+    })
 }
 
 /// Runs a controller. Raises the alarm if it ends before `stop`.

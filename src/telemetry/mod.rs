@@ -1,7 +1,9 @@
 //! What the process reports about itself: logs, metrics, the audit stream, health.
 
 pub(crate) mod audit_stream;
+pub(crate) mod connections;
 pub(crate) mod health;
+pub(crate) mod heartbeat;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod server;
