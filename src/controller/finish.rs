@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{background::Alarm, parameters::Quotas};
 
-/// How long reconciles in progress may take after the stop. Together with [`LAST_CALLS`] this is less than the 30
-/// seconds that Kubernetes gives a pod by default.
+/// How long reconciles in progress may take after the stop. Together with [`LAST_CALLS`] and the two seconds for the
+/// last audit records, this is less than the 30 seconds that Kubernetes gives a pod by default.
 const FINISH: Duration = Duration::from_secs(8);
 
 /// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.

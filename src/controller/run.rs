@@ -1,6 +1,13 @@
 //! Runs the operator: starts watches, controllers and the HTTP server, and ends them together.
 
-use std::{future, io, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    future,
+    io::{self, stdout},
+    os::fd::AsFd,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
@@ -51,6 +58,9 @@ use crate::{
     },
 };
 
+/// How long the last audit records may take after everything else has ended.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
+
 /// Interval at which unused readers are closed.
 const EVICTION: Duration = Duration::from_secs(60);
 
@@ -62,27 +72,38 @@ pub struct Settings {
     pub concurrency: u16,
     /// The most that each namespace may use.
     pub limits: NamespaceLimits,
+    /// Most bytes of audit records that wait to be written.
+    pub audit_queue: usize,
     /// Name of this process in Events.
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled. Then ends within fourteen seconds: reconciles in progress are finished, and AWS calls
-/// in flight are recorded.
+/// Runs until `stop` is cancelled. Then ends within sixteen seconds: reconciles in progress are finished, AWS calls in
+/// flight are recorded, and the records are written.
 ///
 /// # Errors
 /// If the operator could not start, or cannot go on. It then ends in the same way.
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let Settings { listener, concurrency, limits, instance } = settings;
+    let Settings { listener, concurrency, limits, audit_queue, instance } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
+    // Not through the buffer of the standard library, which would keep what could not be written.
+    let out = File::from(stdout().as_fd().try_clone_to_owned()?);
+    let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
     let (context, receivers) =
-        context(clients, (instance, concurrency, limits), &watches, (health, metrics), observer).await;
+        context(clients, (instance, concurrency, limits), &watches, audit_stream.clone(), (health, metrics), observer)
+            .await;
     let (listen, region) = (listener.local_addr()?, context.aws.region());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
     let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
-    run_unless_alarmed(finish(work, &context.quotas, &stop), &context.alarm, &stop).await
+    let result = run_unless_alarmed(finish(work, &context.quotas, &stop), &context.alarm, &stop).await;
+    match audit_stream.flush(LAST_RECORDS) {
+        0 => {}
+        count => tracing::warn!(count, "stopped before all audit records were written, since nobody takes them"),
+    }
+    result
 }
 
 /// The sending ends of the channels of a [`Context`].
@@ -103,10 +124,11 @@ async fn context(
     clients: Clients,
     (instance, concurrency, limits): (String, u16, NamespaceLimits),
     watches: &Watches,
+    audit_sink: Arc<AuditStream>,
     (health, metrics): (Arc<Health>, Arc<Metrics>),
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
-    let (alarm, audit_sink) = (Alarm::default(), Arc::new(AuditStream::new(metrics.clone())));
+    let alarm = Alarm::default();
     let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer);
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {

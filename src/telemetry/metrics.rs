@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     aws_calls: Family<CallLabels, Counter>,
     decrypted: Counter,
     secret_writes: Counter,
+    audit_records_lost: Counter,
     watch_errors: Family<WatchLabel, Counter>,
     objects: Family<ReasonLabel, Gauge>,
     limits_reached: Family<LimitLabel, Gauge>,
@@ -79,6 +80,7 @@ impl Default for Metrics {
             aws_calls: Family::default(),
             decrypted: Counter::default(),
             secret_writes: Counter::default(),
+            audit_records_lost: Counter::default(),
             watch_errors: Family::default(),
             objects: Family::default(),
             limits_reached: Family::default(),
@@ -109,6 +111,8 @@ impl Metrics {
         registry.register("aws_calls", help, self.aws_calls.clone());
         registry.register("decrypted_values", "Parameters that AWS returned decrypted", self.decrypted.clone());
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
+        let help = "Audit records that could not be written to standard output";
+        registry.register("audit_records_lost", help, self.audit_records_lost.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
         let help = "Namespaces of which something is refused because of a limit for each namespace";
@@ -149,6 +153,11 @@ impl Metrics {
     /// Counts a write of a Secret.
     pub(crate) fn secret_written(&self) {
         self.secret_writes.inc();
+    }
+
+    /// Counts an audit record that was lost.
+    pub(crate) fn audit_record_lost(&self) {
+        self.audit_records_lost.inc();
     }
 
     /// Counts an error of a watch.

@@ -1,5 +1,6 @@
 //! What the process reports about itself: logs, metrics, the audit stream, health.
 
+mod audit_queue;
 pub(crate) mod audit_stream;
 pub(crate) mod connections;
 pub(crate) mod health;

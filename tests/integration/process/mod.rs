@@ -1,5 +1,6 @@
 //! The operator as a process: start, environment, HTTP pages, restart and end.
 
+mod audit_pipe;
 mod connections;
 mod environment;
 mod open_metrics;
