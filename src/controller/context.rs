@@ -14,6 +14,7 @@ use crate::controller::{
     queues::Queues,
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
+    set_aside::SetAside,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, readers::Readers},
 };
@@ -85,6 +86,8 @@ pub(crate) struct Context {
     pub(crate) secret_locks: SecretLocks,
     /// Queues reconciles.
     pub(crate) queues: Queues,
+    /// What is not reconciled until it changes, because its reconcile panicked.
+    pub(crate) set_aside: SetAside,
     /// Counts failed status writes.
     pub(crate) status_retries: StatusRetries,
 }

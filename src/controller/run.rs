@@ -29,6 +29,7 @@ use crate::controller::{
     queues::{QueueReceivers, Queues},
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
+    set_aside::SetAside,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, readers::Readers},
     triggers,
@@ -157,6 +158,7 @@ async fn context(
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
         queues,
+        set_aside: SetAside::default(),
         status_retries: StatusRetries::default(),
     };
     (Arc::new(context), receivers)

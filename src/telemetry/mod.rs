@@ -7,6 +7,7 @@ pub(crate) mod health;
 pub(crate) mod heartbeat;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+pub(crate) mod panics;
 pub(crate) mod server;
 
 pub use logs::{LogFormat, start as start_logging};
