@@ -58,6 +58,10 @@ pub struct RunArgs {
     /// Maximum number of ParameterStores of one namespace.
     #[arg(long, default_value_t = 50)]
     pub max_stores_per_namespace: usize,
+
+    /// How many KiB of audit records wait in memory for a slow reader of standard output.
+    #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    pub audit_queue: u32,
 }
 
 /// Arguments of `crds`.

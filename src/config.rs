@@ -21,6 +21,8 @@ pub struct Config {
     pub concurrency: u16,
     /// The most that each namespace may use.
     pub limits: NamespaceLimits,
+    /// Most bytes of audit records that wait to be written.
+    pub audit_queue: usize,
     /// Name of this process in Events: the name of the pod, if it runs in one.
     pub instance: String,
 }
@@ -47,6 +49,7 @@ impl Config {
                 foreign_secrets: args.max_foreign_secrets_per_namespace,
                 stores: args.max_stores_per_namespace,
             },
+            audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             instance: env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned()),
         })
     }

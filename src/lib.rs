@@ -17,8 +17,9 @@
 //! | [`cli`], [`config`] | arguments and environment | all |
 //! | [`api`] | the Kubernetes contract: kinds, conditions, reasons, names | |
 //! | [`domain`] | pure decisions | `api` |
-//! | `parameters` | the reader of Parameter Store and its port to AWS | `domain`, `api` |
-//! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `domain`, `api` |
+//! | `background` | tasks that nobody awaits | |
+//! | `parameters` | the reader of Parameter Store and its port to AWS | `background`, `domain`, `api` |
+//! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `background`, `domain`, `api` |
 //! | [`kubernetes`] | the only folder that calls the Kubernetes API | `domain`, `api` |
 //! | [`telemetry`] | logs, metrics, audit stream, health | `domain`, `api` |
 //! | [`controller`] | the reconciles, which connect all of these | all but `cli` and `config` |
@@ -32,4 +33,5 @@ pub mod kubernetes;
 pub mod telemetry;
 
 mod aws;
+mod background;
 mod parameters;

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-// One thread: the operator waits most of the time, and each further thread would need memory of its own.
+// One thread for the reconciles: they wait most of the time, and each further thread would need memory of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn start(args: RunArgs) -> Result<(), String> {
     let config = Config::new(args)?;
@@ -48,9 +48,9 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let settings =
-        Settings { listener, concurrency: config.concurrency, limits: config.limits, instance: config.instance };
-    Box::pin(run(clients, settings, stop)).await.map_err(|error| format!("The HTTP server failed: {error}."))
+    let Config { concurrency, limits, audit_queue, instance, .. } = config;
+    let settings = Settings { listener, concurrency, limits, audit_queue, instance };
+    Box::pin(run(clients, settings, stop)).await.map_err(|error| error.to_string())
 }
 
 /// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process at once.

@@ -71,6 +71,8 @@ reasons! {
     Throttled,
     /// AWS answered with an internal error or with something unreadable.
     ServiceUnavailable,
+    /// A bug of the operator ended the work on the object.
+    InternalError,
     /// A Secret of that name exists and belongs to somebody else.
     SecretConflict,
     /// Another field manager keeps changing the Secret.
@@ -126,6 +128,7 @@ impl Reason {
             | Self::AccessDenied
             | Self::DecryptDenied
             | Self::KeyUnavailable
+            | Self::InternalError
             | Self::SecretConflict => Progress::Stalled,
         }
     }

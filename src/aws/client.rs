@@ -12,7 +12,7 @@ use crate::aws::{
     credentials::{refresh::RefreshingCredentials, static_credentials::StaticCredentials},
     sts_recorder::http_client,
 };
-use crate::domain::audit::AuditSink;
+use crate::{background::Alarm, domain::audit::AuditSink};
 
 /// Longest wait for one attempt. The SDK has no default, and without one a request whose packets are dropped would hang
 /// forever.
@@ -38,8 +38,9 @@ pub(crate) enum Identity {
 
 impl Aws {
     /// Reads the environment and the shared configuration files. The calls that the SDK makes to obtain credentials are
-    /// recorded in `audit_sink`; the calls of [`AwsApi`] are recorded by their caller.
-    pub(crate) async fn from_environment(audit_sink: Arc<dyn AuditSink>) -> Self {
+    /// recorded in `audit_sink`; the calls of [`AwsApi`] are recorded by their caller. The
+    /// renewal of credentials raises `alarm` if it ends.
+    pub(crate) async fn from_environment(audit_sink: Arc<dyn AuditSink>, alarm: &Alarm) -> Self {
         let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -56,7 +57,7 @@ impl Aws {
         let config = loader.load().await;
         let credentials = config
             .credentials_provider()
-            .map(|source| SharedCredentialsProvider::new(RefreshingCredentials::new(source)));
+            .map(|source| SharedCredentialsProvider::new(RefreshingCredentials::new(source, alarm)));
         let mut config = config.into_builder();
         config.set_credentials_provider(credentials);
         Self { config: config.build() }

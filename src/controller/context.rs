@@ -14,11 +14,13 @@ use crate::controller::{
     queues::Queues,
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
+    set_aside::SetAside,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, readers::Readers},
 };
 use crate::{
     aws::client::Aws,
+    background::Alarm,
     domain::{
         Fault,
         access::namespace_usage::{NamespaceLimit, NamespaceUsage},
@@ -36,6 +38,8 @@ use crate::{
 pub(crate) struct Context {
     /// Cancelled when the caches hold complete lists.
     pub(crate) caches_ready: CancellationToken,
+    /// Ends the process if a background task ends.
+    pub(crate) alarm: Alarm,
     /// AWS, as the environment configures it.
     pub(crate) aws: Aws,
     /// The audit stream.
@@ -82,6 +86,8 @@ pub(crate) struct Context {
     pub(crate) secret_locks: SecretLocks,
     /// Queues reconciles.
     pub(crate) queues: Queues,
+    /// What is not reconciled until it changes, because its reconcile panicked.
+    pub(crate) set_aside: SetAside,
     /// Counts failed status writes.
     pub(crate) status_retries: StatusRetries,
 }

@@ -22,6 +22,7 @@ use crate::controller::{
     index::StoreKey,
     observed::observed,
     secure_parameter,
+    set_aside::Subject,
     store::{object::StoreObject, reconcile},
     triggers,
 };
@@ -67,15 +68,15 @@ pub(crate) async fn run_stores<K>(
 {
     let trigger_context = context.clone();
     let events = watched.events.inspect(move |event| triggers::on_store(event, &trigger_context, key)).boxed();
-    let reconcile = |store: Arc<K>, context: Arc<Context>| {
-        let store = StoreObject::from(&store);
-        async move {
-            let (kind, namespace) = (store.key.kind.as_str(), store.key.namespace.as_deref());
-            let reconcile = Box::pin(reconcile::reconcile(&store, &context));
-            observed(&context, kind, namespace, &store.key.name, reconcile).await
-        }
+    let reconcile = move |store: Arc<K>, context: Arc<Context>| async move {
+        let subject = Subject::new(key(&store).kind.as_str(), store.meta());
+        let pipeline = async { reconcile::reconcile(&StoreObject::from(&*store), &context).await };
+        let report = async |fault| reconcile::fail(&StoreObject::from(&*store), &context, fault).await;
+        observed(&context, &subject, Box::pin(pipeline), report).await
     };
-    let controller = Controller::for_stream(changes(events, predicates::generation), watched.store.clone())
+    // A store that was set aside is tried again when its annotations change, as objects are.
+    let changes = changes(events, predicates::generation.combine(predicates::annotations));
+    let controller = Controller::for_stream(changes, watched.store.clone())
         .reconcile_on(stream(queue))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, retry, context.clone())

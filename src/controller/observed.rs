@@ -1,37 +1,37 @@
-//! Wraps every reconcile: measures, counts and logs it, whatever its result is.
+//! Wraps every reconcile: measures, counts and logs it, whatever its result is, and keeps its panics from others.
 
 use std::time::Duration;
 
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
-use crate::{api::Reason, controller::context::Context};
+use crate::controller::{context::Context, isolated::isolated, set_aside::Subject};
+use crate::domain::Fault;
 
-/// The result of a reconcile whose status was written, or needed no write.
-#[derive(Debug)]
-pub(crate) struct Reconciled {
-    /// The reason that its conditions show.
-    pub(crate) reason: Reason,
-    /// When to reconcile again.
-    pub(crate) action: Action,
-}
+pub(crate) use crate::controller::isolated::Reconciled;
 
-/// Runs a reconcile of one object, and returns when to reconcile it again. Metrics count it by `kind` and reason.
+/// Runs a reconcile of one object, and returns when to reconcile it again. Metrics count it by kind and reason. If it
+/// panics, `report` writes the fault to the status of the object, which is then left alone until it changes.
 ///
 /// # Errors
 /// If the status could not be written. The object is then retried with exponential backoff.
-pub(crate) async fn observed(
+pub(crate) async fn observed<R>(
     context: &Context,
-    kind: &'static str,
-    namespace: Option<&str>,
-    name: &str,
+    subject: &Subject,
     reconcile: impl Future<Output = Result<Reconciled, kube::Error>>,
-) -> Result<Action, kube::Error> {
-    let attempt = Attempt { kind, namespace, name, started_at: Instant::now(), ended: false };
-    let result = reconcile.await;
+    report: impl FnOnce(Fault) -> R,
+) -> Result<Action, kube::Error>
+where
+    R: Future<Output = Result<Reconciled, kube::Error>>,
+{
+    let attempt = Attempt { subject, started_at: Instant::now(), ended: false };
+    let result = isolated(&context.set_aside, &context.metrics, subject, reconcile, report).await;
     let duration = attempt.end();
+    let Subject { kind, name, .. } = subject;
+    let namespace = subject.namespace.as_deref();
     match result {
-        Ok(Reconciled { reason, action }) => {
+        Ok(None) => Ok(Action::await_change()),
+        Ok(Some(Reconciled { reason, action })) => {
             context.metrics.reconciled(kind, Some(reason), duration);
             context.status_retries.succeeded(kind, namespace, name);
             tracing::debug!(kind, namespace, name, reason = reason.as_str(), ?duration, "reconciled");
@@ -48,9 +48,7 @@ pub(crate) async fn observed(
 
 /// A reconcile that is in progress. Logs it if it is dropped before its end, as happens when the process stops.
 struct Attempt<'a> {
-    kind: &'static str,
-    namespace: Option<&'a str>,
-    name: &'a str,
+    subject: &'a Subject,
     started_at: Instant,
     ended: bool,
 }
@@ -65,7 +63,7 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            let Self { kind, namespace, name, .. } = self;
+            let Subject { kind, namespace, name, .. } = self.subject;
             tracing::debug!(kind, namespace, name, "abandoned a reconcile");
         }
     }

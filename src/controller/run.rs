@@ -1,13 +1,20 @@
 //! Runs the operator: starts watches, controllers and the HTTP server, and ends them together.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    future,
+    io::{self, stdout},
+    os::fd::AsFd,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -16,17 +23,20 @@ use crate::controller::{
     context::Context,
     controllers::{run_objects, run_stores},
     environment,
+    finish::{RunError, finish, run_unless_alarmed},
     index::{Index, StoreKey},
     namespace_slots::NamespaceSlots,
     queues::{QueueReceivers, Queues},
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
+    set_aside::SetAside,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, readers::Readers},
     triggers,
 };
 use crate::{
     aws::client::Aws,
+    background::{Alarm, BackgroundTask},
     domain::access::namespace_usage::{NamespaceLimits, NamespaceUsage},
     kubernetes::{
         Clients,
@@ -39,15 +49,18 @@ use crate::{
         watches::{WATCHES, WatchObserver, Watches},
     },
     parameters::{Quotas, Subscriber},
-    telemetry::{audit_stream::AuditStream, health::Health, metrics::Metrics, server::serve},
+    telemetry::{
+        audit_stream::AuditStream,
+        connections::Limits,
+        health::Health,
+        heartbeat::Heartbeat,
+        metrics::Metrics,
+        server::{self, Pages},
+    },
 };
 
-/// How long reconciles in progress may take after the stop. Together with [`LAST_CALLS`] this is less than the 30
-/// seconds that Kubernetes gives a pod by default.
-const FINISH: Duration = Duration::from_secs(8);
-
-/// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.
-const LAST_CALLS: Duration = Duration::from_secs(6);
+/// How long the last audit records may take after everything else has ended.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 /// Interval at which unused readers are closed.
 const EVICTION: Duration = Duration::from_secs(60);
@@ -60,27 +73,38 @@ pub struct Settings {
     pub concurrency: u16,
     /// The most that each namespace may use.
     pub limits: NamespaceLimits,
+    /// Most bytes of audit records that wait to be written.
+    pub audit_queue: usize,
     /// Name of this process in Events.
     pub instance: String,
 }
 
-/// Runs until `stop` is cancelled. Then ends within fourteen seconds: reconciles in progress are finished, and AWS calls
-/// in flight are recorded.
+/// Runs until `stop` is cancelled. Then ends within sixteen seconds: reconciles in progress are finished, AWS calls in
+/// flight are recorded, and the records are written.
 ///
 /// # Errors
-/// If the HTTP server fails.
-pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> io::Result<()> {
-    let Settings { listener, concurrency, limits, instance } = settings;
+/// If the operator could not start, or cannot go on. It then ends in the same way.
+pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
+    let Settings { listener, concurrency, limits, audit_queue, instance } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
+    // Not through the buffer of the standard library, which would keep what could not be written.
+    let out = File::from(stdout().as_fd().try_clone_to_owned()?);
+    let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
     let (context, receivers) =
-        context(clients, (instance, concurrency, limits), &watches, (health, metrics), observer).await;
+        context(clients, (instance, concurrency, limits), &watches, audit_stream.clone(), (health, metrics), observer)
+            .await;
     let (listen, region) = (listener.local_addr()?, context.aws.region());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
     let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
-    finish(work, &context, &stop).await
+    let result = run_unless_alarmed(finish(work, &context.quotas, &stop), &context.alarm, &stop).await;
+    match audit_stream.flush(LAST_RECORDS) {
+        0 => {}
+        count => tracing::warn!(count, "stopped before all audit records were written, since nobody takes them"),
+    }
+    result
 }
 
 /// The sending ends of the channels of a [`Context`].
@@ -101,15 +125,17 @@ async fn context(
     clients: Clients,
     (instance, concurrency, limits): (String, u16, NamespaceLimits),
     watches: &Watches,
+    audit_sink: Arc<AuditStream>,
     (health, metrics): (Arc<Health>, Arc<Metrics>),
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
-    let audit_sink = Arc::new(AuditStream::new(metrics.clone()));
+    let alarm = Alarm::default();
     let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer);
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
-        aws: Aws::from_environment(audit_sink.clone()).await,
+        aws: Aws::from_environment(audit_sink.clone(), &alarm).await,
+        alarm,
         audit_sink,
         health,
         metrics,
@@ -132,6 +158,7 @@ async fn context(
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
         queues,
+        set_aside: SetAside::default(),
         status_retries: StatusRetries::default(),
     };
     (Arc::new(context), receivers)
@@ -157,52 +184,74 @@ async fn start(
     receivers: Receivers,
     context: Arc<Context>,
     stop: CancellationToken,
-) -> io::Result<()> {
+) -> Result<(), RunError> {
+    let heartbeat = Arc::new(Heartbeat::default());
+    let server = serve(listener, heartbeat.clone(), &context, &stop)?;
     let (subscriber_changes, subscriber_changes_receiver) = unbounded_channel();
-    // Aborted when the set is dropped. None of these tasks has work to finish.
-    let mut background = JoinSet::new();
-    background.spawn(triggers::on_secrets(watches.secrets, context.clone()));
-    background.spawn(triggers::on_namespaces(watches.namespaces, context.clone()));
-    background.spawn(triggers::on_foreign_secrets(receivers.foreign_secrets, context.clone()));
-    background.spawn(triggers::on_parameters(receivers.changed_parameters, context.clone()));
-    background.spawn(triggers::on_subscriber_changes(subscriber_changes_receiver, context.clone()));
-    background.spawn(environment::check(context.clone()));
-    background.spawn(evict_readers(context.clone()));
+    let shared = || context.clone();
+    // Aborted when they are dropped. None of these tasks has work to finish.
+    let background = |name, task: BoxFuture<'static, ()>| BackgroundTask::spawn(name, &context.alarm, task);
+    let _background = [
+        background("shows that the operator runs", async move { heartbeat.beat().await }.boxed()),
+        background("follows Secrets", triggers::on_secrets(watches.secrets, shared()).boxed()),
+        background("follows namespaces", triggers::on_namespaces(watches.namespaces, shared()).boxed()),
+        background(
+            "follows the Secrets of others",
+            triggers::on_foreign_secrets(receivers.foreign_secrets, shared()).boxed(),
+        ),
+        background("follows parameters", triggers::on_parameters(receivers.changed_parameters, shared()).boxed()),
+        background(
+            "counts the objects of stores",
+            triggers::on_subscriber_changes(subscriber_changes_receiver, shared()).boxed(),
+        ),
+        background("checks region and credentials", environment::check(shared()).then(|()| future::pending()).boxed()),
+        background("closes readers that nobody uses", evict_readers(shared()).boxed()),
+    ];
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
     let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, &context, &stop);
     let cluster_stores = run_stores(watches.cluster_stores, cluster_stores, StoreKey::cluster, &context, &stop);
     let stores = run_stores(watches.stores, stores, StoreKey::namespaced, &context, &stop);
     // One future, so that all are polled when one is woken: of several that wait for a cache, kube wakes only one.
-    let controllers = async { tokio::join!(announce_caches(&context), objects, cluster_stores, stores) };
-    let (health, metrics) = (context.health.clone(), context.metrics.clone());
-    let server = serve(listener, health, metrics, update_gauges(&context), stop.clone().cancelled_owned());
-    tokio::join!(controllers, server).1
+    let controllers = async {
+        tokio::join!(
+            announce_caches(&context),
+            until_stopped("reconciles SecureParameters", objects, &context, &stop),
+            until_stopped("reconciles ClusterParameterStores", cluster_stores, &context, &stop),
+            until_stopped("reconciles ParameterStores", stores, &context, &stop),
+        )
+    };
+    // A server that failed ends the process at once, and not only at the stop.
+    tokio::try_join!(controllers.map(Ok), server).map(drop)
 }
 
-/// Waits for `work`, but after `stop` not for long: reads may wait much longer for AWS or for the rate limit, and the
-/// next start repeats what was not finished. In any case waits for the AWS calls in flight.
-async fn finish(
-    mut work: impl Future<Output = io::Result<()>> + Unpin,
+/// Serves the pages in a thread of its own. The future yields its end.
+fn serve(
+    listener: TcpListener,
+    heartbeat: Arc<Heartbeat>,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) -> Result<impl Future<Output = Result<(), RunError>> + use<>, RunError> {
+    let (health, metrics) = (context.health.clone(), context.metrics.clone());
+    let pages = Pages { heartbeat, health, metrics, refresh: update_gauges(context) };
+    let stop = stop.clone().cancelled_owned();
+    let ended = server::start(listener.into_std()?, Limits::default(), pages, stop)?;
+    Ok(async move {
+        let panicked = |_| Err(io::Error::other("it panicked"));
+        ended.await.unwrap_or_else(panicked).map_err(RunError::Server)
+    })
+}
+
+/// Runs a controller. Raises the alarm if it ends before `stop`.
+async fn until_stopped(
+    name: &'static str,
+    controller: impl Future<Output = ()>,
     context: &Context,
     stop: &CancellationToken,
-) -> io::Result<()> {
-    let finished = tokio::select! {
-        result = &mut work => Some(result),
-        () = async { stop.cancelled().await; sleep(FINISH).await } => None,
-    };
-    let mut last_calls = pin!(timeout(LAST_CALLS, context.quotas.close()));
-    if let Some(result) = finished {
-        let _ = last_calls.await;
-        return result;
+) {
+    controller.await;
+    if !stop.is_cancelled() {
+        context.alarm.raise(name);
     }
-    tracing::warn!("stopped before all reconciles had finished; the next start repeats them");
-    // `work` runs on, since it records the calls.
-    let result = tokio::select! {
-        result = work => result,
-        _ = &mut last_calls => return Ok(()),
-    };
-    let _ = last_calls.await;
-    result
 }
 
 /// Returns a function that updates the gauges, which are computed only when they are requested.

@@ -38,7 +38,8 @@ pub(crate) fn on_object(
         context.queues.add_object(ObjectRef::from_obj(object));
     }
     let effects = context.index.lock().apply(event);
-    for (uid, namespace, _) in effects.deleted {
+    for (uid, namespace, name) in effects.deleted {
+        context.set_aside.forget("SecureParameter", Some(&namespace), &name);
         context.object_states.remove(&uid);
         context.subscriptions.end(&uid);
         // Whoever follows nothing is never refused.

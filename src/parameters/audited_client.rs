@@ -24,6 +24,7 @@ use crate::domain::{
     schedule::decide::Purpose,
 };
 use crate::parameters::{
+    audit_room::wait_for_room,
     key_states::KeyStates,
     outcome::failed,
     port::{Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, ParameterApi, Plaintext},
@@ -75,6 +76,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         if let Some(described) = self.key_states.lock().recent(key, failure, Instant::now()) {
             return described.state.clone();
         }
+        wait_for_room(&*self.audit_sink).await;
         let permit = self.rate_limits.kms.acquire(Claim::of_objects(Priority::Sweep, objects)).await;
         let objects: Vec<_> = objects.iter().map(|object| object.with_purpose(Purpose::KeyState)).collect();
         let (client, key_id) = (Arc::clone(self), key.to_owned());
@@ -131,6 +133,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         next_token: Option<&str>,
         objects: Vec<ObjectRef>,
     ) -> Result<DescribeParametersPage, AwsError> {
+        wait_for_room(&*self.audit_sink).await;
         let permit = self.rate_limits.descriptions.acquire(Claim::of_objects(Priority::Sweep, &objects)).await;
         let (client, names, next_token) = (Arc::clone(self), names.to_vec(), next_token.map(str::to_owned));
         run_to_end(async move {
@@ -153,6 +156,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         claims: BTreeSet<Claim>,
         objects: Vec<ObjectRef>,
     ) -> (Result<GetParametersByPathPage, AwsError>, Access) {
+        wait_for_room(&*self.audit_sink).await;
         let permit = self.rate_limits.parameters.acquire(claims).await;
         let (client, query, next_token) = (Arc::clone(self), query.clone(), next_token.map(str::to_owned));
         run_to_end(async move {
@@ -202,6 +206,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         ciphertext: Ciphertext<'_>,
         objects: &[ObjectRef],
     ) -> (Result<Plaintext, AwsError>, Access) {
+        wait_for_room(&*self.audit_sink).await;
         let permit = self.rate_limits.kms.acquire(Claim::of_objects(Priority::New, objects)).await;
         let Attempt { mut call, result } = self.api.decrypt(ciphertext).await;
         let key = match &result {

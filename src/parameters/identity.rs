@@ -6,6 +6,7 @@ use crate::domain::{
     schedule::decide::Purpose,
 };
 use crate::parameters::{
+    audit_room::wait_for_room,
     port::{Attempt, ParameterApi},
     random,
 };
@@ -31,6 +32,7 @@ async fn attempt(
     audit_sink: &dyn AuditSink,
     object: &ObjectRef,
 ) -> Result<Principal, AwsError> {
+    wait_for_room(audit_sink).await;
     let Attempt { call, result } = api.get_caller_identity().await;
     let objects = vec![object.with_purpose(Purpose::Identity)];
     audit_sink.record_call(&AuditRecord::new(random::id(), &call, result.as_ref().ok(), Vec::new(), objects));

@@ -9,6 +9,7 @@
 //! controller ── read ──────────────────── values ───────┘
 //! ```
 
+mod audit_room;
 mod audited_client;
 mod batch;
 mod cache;

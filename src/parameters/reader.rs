@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::api::Reason;
+use crate::background::Alarm;
 use crate::domain::{
     Fault,
     audit::{Access, AuditSink, ObjectRef, Principal},
@@ -63,7 +64,7 @@ impl<A> fmt::Debug for Reader<A> {
 
 impl<A: ParameterApi> Reader<A> {
     /// Opens a reader: asks STS for the identity, which also proves that the credentials work, and starts the background
-    /// tasks. Sends the objects whose parameters changed to `changed`.
+    /// tasks. Sends the objects whose parameters changed to `changed`. A background task that ends raises `alarm`.
     ///
     /// # Errors
     /// The error of the STS call.
@@ -73,16 +74,18 @@ impl<A: ParameterApi> Reader<A> {
         audit_sink: Arc<dyn AuditSink>,
         changed: UnboundedSender<Subscriber>,
         object: &ObjectRef,
+        alarm: &Alarm,
     ) -> Result<Self, AwsError> {
         let principal = identify(&api, &*audit_sink, object).await?;
         let scope = Scope::of(&principal, api.region());
         let rate_limits = quotas.rate_limits(&scope.account, &scope.region);
         let client = Arc::new(AuditedClient::new(api, principal, rate_limits, audit_sink));
-        let batcher = Arc::new(Batcher::start(Arc::clone(&client)));
+        let batcher = Arc::new(Batcher::start(Arc::clone(&client), alarm));
         // In the second half of the first period, at random: operators that start together do not sweep together, and
         // what was just read is not checked right after.
         let offset = 0.5 + random::fraction() / 2.0;
-        let informer = Informer::start(Arc::clone(&client), Arc::clone(&batcher), scope.clone(), changed, offset);
+        let informer =
+            Informer::start(Arc::clone(&client), Arc::clone(&batcher), scope.clone(), changed, offset, alarm);
         Ok(Self { client, batcher, informer, scope })
     }
 

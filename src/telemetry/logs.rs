@@ -11,6 +11,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use crate::telemetry::panics::install_hook;
+
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -33,7 +35,7 @@ const MAXIMUM_LEVELS: [(&str, LevelFilter); 7] = [
     ("tower", LevelFilter::WARN),
 ];
 
-/// Starts logging. `filter` is a level, or a list of `target=level`.
+/// Starts logging, of panics too. `filter` is a level, or a list of `target=level`.
 ///
 /// # Errors
 /// One sentence, if the filter is not valid or logging was started before.
@@ -55,7 +57,9 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
             registry.with(fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr)).try_init()
         }
     };
-    started.map_err(|error| format!("Logging cannot start: {error}."))
+    started.map_err(|error| format!("Logging cannot start: {error}."))?;
+    install_hook();
+    Ok(())
 }
 
 fn maximum_levels() -> Targets {

@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     aws_calls: Family<CallLabels, Counter>,
     decrypted: Counter,
     secret_writes: Counter,
+    panics: Family<KindLabel, Counter>,
+    audit_records_lost: Counter,
     watch_errors: Family<WatchLabel, Counter>,
     objects: Family<ReasonLabel, Gauge>,
     limits_reached: Family<LimitLabel, Gauge>,
@@ -49,6 +51,11 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WatchLabel {
     watch: &'static str,
 }
@@ -67,6 +74,9 @@ struct RegionLabels {
 /// The label `reason` of a reconcile whose status could not be written. Not a [`Reason`], since no status can show it.
 const STATUS_WRITE_FAILED: &str = "StatusWriteFailed";
 
+/// The kinds that are reconciled.
+const KINDS: [&str; 3] = ["SecureParameter", "ClusterParameterStore", "ParameterStore"];
+
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -79,6 +89,8 @@ impl Default for Metrics {
             aws_calls: Family::default(),
             decrypted: Counter::default(),
             secret_writes: Counter::default(),
+            panics: Family::default(),
+            audit_records_lost: Counter::default(),
             watch_errors: Family::default(),
             objects: Family::default(),
             limits_reached: Family::default(),
@@ -88,6 +100,10 @@ impl Default for Metrics {
             current_rate: Family::default(),
         };
         metrics.register();
+        // From the start, so that the first panic is an increase.
+        for kind in KINDS {
+            drop(metrics.panics.get_or_create(&KindLabel { kind }));
+        }
         metrics
     }
 }
@@ -109,6 +125,10 @@ impl Metrics {
         registry.register("aws_calls", help, self.aws_calls.clone());
         registry.register("decrypted_values", "Parameters that AWS returned decrypted", self.decrypted.clone());
         registry.register("secret_writes", "Writes of Secrets", self.secret_writes.clone());
+        let help = "Panics in the work of one object or store, which is then left alone until it changes";
+        registry.register("panics", help, self.panics.clone());
+        let help = "Audit records that could not be written to standard output";
+        registry.register("audit_records_lost", help, self.audit_records_lost.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
         let help = "Namespaces of which something is refused because of a limit for each namespace";
@@ -149,6 +169,16 @@ impl Metrics {
     /// Counts a write of a Secret.
     pub(crate) fn secret_written(&self) {
         self.secret_writes.inc();
+    }
+
+    /// Counts a panic in the work of an object of `kind`.
+    pub(crate) fn panicked(&self, kind: &'static str) {
+        self.panics.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Counts an audit record that was lost.
+    pub(crate) fn audit_record_lost(&self) {
+        self.audit_records_lost.inc();
     }
 
     /// Counts an error of a watch.

@@ -1,9 +1,13 @@
 //! What the process reports about itself: logs, metrics, the audit stream, health.
 
+mod audit_queue;
 pub(crate) mod audit_stream;
+pub(crate) mod connections;
 pub(crate) mod health;
+pub(crate) mod heartbeat;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+pub(crate) mod panics;
 pub(crate) mod server;
 
 pub use logs::{LogFormat, start as start_logging};

@@ -14,13 +14,14 @@ use self::{imports::Imports, source::SourceFile};
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["aws_sdk", "aws_config", "aws_smithy", "tokio", "tracing", "secrecy"]),
     ("domain", &["api"], &["aws_sdk", "aws_config", "aws_smithy", "tokio", "tracing", "futures", "axum"]),
-    ("parameters", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
-    ("aws", &["api", "domain", "parameters"], &["kube", "axum"]),
+    ("background", &[], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
+    ("parameters", &["api", "background", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
+    ("aws", &["api", "background", "domain", "parameters"], &["kube", "axum"]),
     ("kubernetes", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
     ("telemetry", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube"]),
     (
         "controller",
-        &["api", "domain", "parameters", "aws", "kubernetes", "telemetry"],
+        &["api", "background", "domain", "parameters", "aws", "kubernetes", "telemetry"],
         &["aws_sdk", "aws_config", "aws_smithy", "axum", "kube::Api", "kube::Client", "kube::client"],
     ),
 ];

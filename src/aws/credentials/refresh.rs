@@ -9,9 +9,10 @@ use aws_credential_types::provider::{self, future};
 use aws_sdk_ssm::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use tokio::{
     sync::{Mutex, Notify},
-    task::JoinHandle,
     time::{Instant, sleep_until},
 };
+
+use crate::background::{Alarm, BackgroundTask};
 
 /// The fraction of their lifetime after which credentials are renewed.
 const RENEW_AFTER: f64 = 0.8;
@@ -24,7 +25,7 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct RefreshingCredentials {
     shared: Arc<Shared>,
-    renewal: JoinHandle<()>,
+    _renewal: BackgroundTask,
 }
 
 #[derive(Debug)]
@@ -42,17 +43,11 @@ struct CachedCredentials {
 }
 
 impl RefreshingCredentials {
-    /// Starts the renewal. Loads nothing before the first request for credentials.
-    pub(crate) fn new(source: SharedCredentialsProvider) -> Self {
+    /// Starts the renewal, which raises `alarm` if it ends. Loads nothing before the first request for credentials.
+    pub(crate) fn new(source: SharedCredentialsProvider, alarm: &Alarm) -> Self {
         let shared = Arc::new(Shared { source, cached: Mutex::default(), loaded: Notify::new() });
-        let renewal = tokio::spawn(Arc::clone(&shared).renew());
-        Self { shared, renewal }
-    }
-}
-
-impl Drop for RefreshingCredentials {
-    fn drop(&mut self) {
-        self.renewal.abort();
+        let renewal = BackgroundTask::spawn("renews the AWS credentials", alarm, Arc::clone(&shared).renew());
+        Self { shared, _renewal: renewal }
     }
 }
 
@@ -154,7 +149,7 @@ mod tests {
 
     fn renewing(lifetime: Option<u64>) -> (Source, RefreshingCredentials) {
         let source = Source(Arc::new(State { lifetime, ..State::default() }));
-        (source.clone(), RefreshingCredentials::new(SharedCredentialsProvider::new(source)))
+        (source.clone(), RefreshingCredentials::new(SharedCredentialsProvider::new(source), &Alarm::default()))
     }
 
     async fn id(provider: &RefreshingCredentials) -> Result<String, CredentialsError> {

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::runtime::controller::Action;
 
 use crate::controller::secure_parameter::{
     apply::write_secret,
@@ -33,8 +33,10 @@ use crate::{
     controller::{
         context::Context,
         observed::{Reconciled, observed},
+        set_aside::Subject,
     },
     domain::{
+        Fault,
         access::read_authority::ReadAuthority,
         plan::{from_spec::plan, types::Plan},
         report::{
@@ -51,11 +53,19 @@ use crate::{
 /// # Errors
 /// The error of the API server if the status cannot be written.
 pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
-    let (namespace, name) = (object.namespace(), object.name_any());
+    let subject = Subject::new("SecureParameter", &object.metadata);
     // Before anything is allocated for the object, since many may wait here.
-    let _slot = context.slots.acquire(namespace.as_deref().unwrap_or_default()).await;
+    let _slot = context.slots.acquire(subject.namespace.as_deref().unwrap_or_default()).await;
     let pipeline = Box::pin(reconcile_object(&object, &context));
-    observed(&context, "SecureParameter", namespace.as_deref(), &name, pipeline).await
+    observed(&context, &subject, pipeline, |fault| fail(&object, &context, fault)).await
+}
+
+/// Shows a fault that ended the pipeline. The object watches nothing any more.
+async fn fail(object: &SecureParameter, context: &Context, fault: Fault) -> Result<Reconciled, kube::Error> {
+    let inputs = Inputs::gather(object, context);
+    context.subscriptions.end(&inputs.uid);
+    let conclusion = conclude(&inputs.subject(context), &inputs.state, None, fault.into());
+    publish(&inputs, conclusion, context).await
 }
 
 /// The whole pipeline, from inputs to publish.

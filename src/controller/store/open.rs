@@ -71,7 +71,7 @@ async fn open_reader(
 ) -> Result<Reader<AwsApi>, Fault> {
     let api = context.aws.api(identity, region);
     let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
-    let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref()).await;
+    let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref(), &context.alarm).await;
     opened.map_err(|error| not_identified(&error, region))
 }
 

@@ -29,6 +29,19 @@ pub(crate) async fn reconcile(store: &StoreObject, context: &Context) -> Result<
     context.foreign_secrets.follow(&store.uid, credentials);
     let previous = context.store_connections.get(&store.key);
     let connection = open(store, context, previous.as_ref().and_then(|previous| previous.as_deref().ok())).await;
+    connect(store, context, connection).await
+}
+
+/// Disconnects a store because of a fault, and shows it.
+///
+/// # Errors
+/// If the status could not be written.
+pub(crate) async fn fail(store: &StoreObject, context: &Context, fault: Fault) -> Result<Reconciled, kube::Error> {
+    connect(store, context, Err(fault)).await
+}
+
+async fn connect(store: &StoreObject, context: &Context, connection: Connected) -> Result<Reconciled, kube::Error> {
+    let previous = context.store_connections.get(&store.key);
     context.store_connections.set(&store.key, connection.clone());
     if is_change(previous.as_ref(), &connection) {
         log(&store.key, &connection);
@@ -98,6 +111,7 @@ pub(crate) fn disconnect(key: &StoreKey, uid: Option<&str>, context: &Context) {
     if let Some(uid) = uid {
         context.foreign_secrets.follow(uid, None);
     }
+    context.set_aside.forget(key.kind.as_str(), key.namespace.as_deref(), &key.name);
     context.quotas.forget(&key.path());
     context.store_connections.remove(key);
     queue_subscribers(key, context);

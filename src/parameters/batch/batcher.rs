@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{sync::oneshot, time::Instant};
 
+use crate::background::{Alarm, BackgroundTask};
 use crate::parameters::{
     audited_client::AuditedClient,
     batch::{
@@ -17,21 +18,15 @@ use crate::parameters::{
 /// Makes the reads of one identity. Stops when dropped.
 pub(crate) struct Batcher<A> {
     shared: Arc<Shared<A>>,
-    scheduler: JoinHandle<()>,
-}
-
-impl<A> Drop for Batcher<A> {
-    fn drop(&mut self) {
-        self.scheduler.abort();
-    }
+    _scheduler: BackgroundTask,
 }
 
 impl<A: ParameterApi> Batcher<A> {
-    /// Starts the scheduler.
-    pub(crate) fn start(client: Arc<AuditedClient<A>>) -> Self {
+    /// Starts the scheduler. Raises `alarm` if it ends.
+    pub(crate) fn start(client: Arc<AuditedClient<A>>, alarm: &Alarm) -> Self {
         let shared = Arc::new(Shared::new(client));
-        let scheduler = tokio::spawn(wait_for_call::run(Arc::clone(&shared)));
-        Self { shared, scheduler }
+        let scheduler = wait_for_call::run(Arc::clone(&shared));
+        Self { _scheduler: BackgroundTask::spawn("makes the reads of parameters", alarm, scheduler), shared }
     }
 
     /// Requests a name. The reply comes through the receiver; dropping it cancels the request.

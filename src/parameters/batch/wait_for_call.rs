@@ -5,6 +5,7 @@ use std::{future, sync::Arc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::parameters::{
+    audit_room::wait_for_room,
     batch::{
         dispatch::{ScheduledCall, dispatch},
         shared::Shared,
@@ -25,6 +26,7 @@ pub(crate) async fn run<A: ParameterApi>(shared: Arc<Shared<A>>) {
         }
         // A slot first, then its turn, then the names: which names are in a call is decided as late as possible.
         let Ok(slot) = Arc::clone(&shared.slots).acquire_owned().await else { return };
+        wait_for_room(&*shared.client.audit_sink).await;
         let turn = wait_for_turn(&shared).await;
         let Some(call) = turn.and_then(|(claim, permit)| scheduled_call(&shared, claim, permit)) else { continue };
         tokio::spawn(dispatch(Arc::clone(&shared), call, slot));

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc::UnboundedSender, task::JoinHandle, time::Instant};
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
+use crate::background::{Alarm, BackgroundTask};
 use crate::domain::{
     audit::ObjectRef,
     parameter::{
@@ -39,29 +40,28 @@ const RECENT: Duration = Duration::from_secs(5);
 /// Watches the names and paths of one identity. Stops when dropped.
 pub(crate) struct Informer<A> {
     shared: Arc<Shared<A>>,
-    tasks: [JoinHandle<()>; 2],
-}
-
-impl<A> Drop for Informer<A> {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
+    _tasks: [BackgroundTask; 2],
 }
 
 impl<A: ParameterApi> Informer<A> {
     /// Starts polling. Sends the objects whose parameters changed to `changed`. `offset`, from 0 to 1, is where within
-    /// their period the first polls are made.
+    /// their period the first polls are made. Raises `alarm` if polling ends.
     pub(crate) fn start(
         client: Arc<AuditedClient<A>>,
         batcher: Arc<Batcher<A>>,
         scope: Scope,
         changed: UnboundedSender<Subscriber>,
         offset: f64,
+        alarm: &Alarm,
     ) -> Self {
         let shared = Arc::new(Shared::new(client, batcher, scope, changed, offset));
-        let tasks =
-            [tokio::spawn(poll::run(Arc::clone(&shared))), tokio::spawn(key_discovery::run(Arc::clone(&shared)))];
-        Self { shared, tasks }
+        let polls = poll::run(Arc::clone(&shared));
+        let discovery = key_discovery::run(Arc::clone(&shared));
+        let tasks = [
+            BackgroundTask::spawn("checks parameters for changes", alarm, polls),
+            BackgroundTask::spawn("watches the state of KMS keys", alarm, discovery),
+        ];
+        Self { shared, _tasks: tasks }
     }
 
     /// Makes an object watch exactly this. With `check_now`, what was never seen is checked as soon as possible.

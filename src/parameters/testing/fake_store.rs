@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) decrypted: Vec<String>,
     /// Paths that were listed, a page each.
     pub(crate) listed: Vec<String>,
+    /// Whether the audit stream asks calls to wait.
+    pub(crate) is_audit_congested: bool,
     audited: usize,
     values: Vec<Weak<SecretString>>,
 }
@@ -249,6 +251,10 @@ impl AuditSink for FakeStore {
     }
 
     fn record_write(&self, _: &SecretWrite) {}
+
+    fn is_congested(&self) -> bool {
+        self.state().is_audit_congested
+    }
 }
 
 fn selector(requested: &str) -> Option<&str> {

@@ -7,6 +7,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+use crate::background::Alarm;
 use crate::domain::{
     parameter::name::ParameterRef,
     plan::{
@@ -94,6 +95,14 @@ pub(crate) fn plan(names: &[ParameterRef]) -> Plan {
 
 async fn open(store: &FakeStore, quotas: &Quotas) -> (Arc<Reader<FakeStore>>, UnboundedReceiver<Subscriber>) {
     let (sender, changed) = unbounded_channel();
-    let opened = Reader::open(store.clone(), quotas, Arc::new(store.clone()), sender, &object("shop", "store")).await;
+    let opened = Reader::open(
+        store.clone(),
+        quotas,
+        Arc::new(store.clone()),
+        sender,
+        &object("shop", "store"),
+        &Alarm::default(),
+    )
+    .await;
     (Arc::new(opened.expect("STS responds")), changed)
 }

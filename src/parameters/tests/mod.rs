@@ -1,5 +1,6 @@
 //! Tests of the whole reader, against an in-memory Parameter Store and under a paused clock.
 
+mod audit_room;
 mod batching;
 mod direct_kms;
 mod failures;

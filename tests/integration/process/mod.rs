@@ -1,5 +1,8 @@
 //! The operator as a process: start, environment, HTTP pages, restart and end.
 
+mod audit_pipe;
+mod bulkheads;
+mod connections;
 mod environment;
 mod open_metrics;
 mod pages;

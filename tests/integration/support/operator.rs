@@ -56,6 +56,11 @@ impl Operator {
         &self.process
     }
 
+    /// Where the HTTP pages are served: host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// All audit records so far: the lines of standard output.
     pub fn audit(&self) -> Result<Vec<Value>> {
         let text = fs::read_to_string(self.folder.join(format!("audit-{}", self.run)))?;
