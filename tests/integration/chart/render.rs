@@ -37,7 +37,17 @@ async fn lint_finds_nothing() -> Result<()> {
 #[tokio::test]
 async fn values_become_arguments_and_environment() -> Result<()> {
     let objects = rendered(&[]).await?;
-    let expected = ["run", "--listen=0.0.0.0:8080", "--log-format=json", "--log-filter=info", "--concurrency=256"];
+    let expected = [
+        "run",
+        "--listen=0.0.0.0:8080",
+        "--log-format=json",
+        "--log-filter=info",
+        "--concurrency=256",
+        "--max-parameters-per-namespace=10000",
+        "--max-paths-per-namespace=500",
+        "--max-foreign-secrets-per-namespace=500",
+        "--max-stores-per-namespace=50",
+    ];
     assert_eq!(operator_arguments(&objects)?, expected);
     assert_eq!(container(&objects)?["env"], Value::Null);
 
@@ -57,8 +67,10 @@ async fn values_become_arguments_and_environment() -> Result<()> {
             "--log-format=text",
             "--log-filter=info,secure_parameter_operator=debug",
             "--concurrency=3",
+            "--max-parameters-per-namespace=1000000",
+            "--max-paths-per-namespace=500",
             "--max-foreign-secrets-per-namespace=7",
-            "--max-parameters-per-namespace=1000000"
+            "--max-stores-per-namespace=50"
         ]
     );
     let environment = json!([
