@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain};
+use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache};
 use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
 use crate::aws::{
     convert_error::root_cause,
-    credentials::{refresh::RefreshingCredentials, static_credentials::StaticCredentials},
+    credentials::{
+        refresh::RefreshingCredentials,
+        static_credentials::StaticCredentials,
+    },
     sts_recorder::http_client,
 };
 use crate::domain::audit::AuditSink;
@@ -25,6 +28,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
     config: SdkConfig,
+    credentials: Option<RefreshingCredentials>,
 }
 
 /// The identity that calls AWS.
@@ -48,18 +52,18 @@ impl Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
+            // `RefreshingCredentials` is the cache. The SDK's own would keep credentials that AWS refuses.
+            .identity_cache(IdentityCache::no_cache())
             .http_client(http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default()))
             .region(region);
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
         let config = loader.load().await;
-        let credentials = config
-            .credentials_provider()
-            .map(|source| SharedCredentialsProvider::new(RefreshingCredentials::new(source)));
+        let credentials = config.credentials_provider().map(RefreshingCredentials::new);
         let mut config = config.into_builder();
-        config.set_credentials_provider(credentials);
-        Self { config: config.build() }
+        config.set_credentials_provider(credentials.clone().map(SharedCredentialsProvider::new));
+        Self { config: config.build(), credentials }
     }
 
     /// Returns the region of the environment, if it names one.
@@ -82,15 +86,20 @@ impl Aws {
     /// Creates the clients of an identity in a region.
     pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
         let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
-        if let Identity::Static(credentials) = identity {
-            config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
-        }
+        let credentials = match identity {
+            Identity::Ambient => self.credentials.clone(),
+            Identity::Static(credentials) => {
+                config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
+                None
+            }
+        };
         let config = config.build();
         AwsApi {
             ssm: aws_sdk_ssm::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             region: region.to_owned(),
+            credentials,
         }
     }
 }
@@ -102,4 +111,6 @@ pub(crate) struct AwsApi {
     pub(crate) kms: aws_sdk_kms::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) region: String,
+    /// The cache of the credentials, which can load others. `None` for the credentials of a store.
+    pub(crate) credentials: Option<RefreshingCredentials>,
 }
