@@ -10,6 +10,7 @@ use aws_sdk_ssm::config::{
 use crate::aws::{
     convert_error::root_cause,
     credentials::{
+        digest::{CredentialDigest, CredentialDigests},
         refresh::RefreshingCredentials,
         static_credentials::StaticCredentials,
     },
@@ -29,6 +30,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct Aws {
     config: SdkConfig,
     credentials: Option<RefreshingCredentials>,
+    digests: CredentialDigests,
 }
 
 /// The identity that calls AWS.
@@ -63,7 +65,7 @@ impl Aws {
         let credentials = config.credentials_provider().map(RefreshingCredentials::new);
         let mut config = config.into_builder();
         config.set_credentials_provider(credentials.clone().map(SharedCredentialsProvider::new));
-        Self { config: config.build(), credentials }
+        Self { config: config.build(), credentials, digests: CredentialDigests::new() }
     }
 
     /// Returns the region of the environment, if it names one.
@@ -81,6 +83,15 @@ impl Aws {
             return Err("no provider is configured".to_owned());
         };
         provider.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
+    }
+
+    /// Returns what tells this identity in this region from others.
+    pub(crate) fn key(&self, identity: &Identity, region: &str) -> ApiKey {
+        let credentials = match identity {
+            Identity::Ambient => None,
+            Identity::Static(credentials) => Some(self.digests.digest(credentials)),
+        };
+        ApiKey { region: region.to_owned(), credentials }
     }
 
     /// Creates the clients of an identity in a region.
@@ -102,6 +113,14 @@ impl Aws {
             credentials,
         }
     }
+}
+
+/// Identifies an identity in a region, within this process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ApiKey {
+    region: String,
+    /// `None` for the operator's own identity.
+    credentials: Option<CredentialDigest>,
 }
 
 /// Clients of SSM, KMS and STS for one identity in one region.

@@ -18,7 +18,7 @@ use crate::controller::{
     store::{connections::StoreConnections, readers::Readers},
 };
 use crate::{
-    aws::client::Aws,
+    aws::client::{ApiKey, Aws, AwsApi},
     domain::{
         Fault,
         access::namespace_usage::{NamespaceLimit, NamespaceUsage},
@@ -28,7 +28,7 @@ use crate::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
         secrets::read::Secrets, status::Statuses,
     },
-    parameters::{Quotas, Subscriber},
+    parameters::{Quotas, Reader, Subscriber},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -73,7 +73,7 @@ pub(crate) struct Context {
     /// The stores: connected, or the fault that prevents it.
     pub(crate) store_connections: StoreConnections,
     /// Readers, shared by stores with the same identity and region.
-    pub(crate) readers: Readers,
+    pub(crate) readers: Readers<ApiKey, Reader<AwsApi>>,
     /// Receives the subscribers whose parameters changed. Readers send to it.
     pub(crate) changed_parameters: UnboundedSender<Subscriber>,
     /// Quotas of all accounts and regions.

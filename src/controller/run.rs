@@ -49,8 +49,8 @@ const FINISH: Duration = Duration::from_secs(8);
 /// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.
 const LAST_CALLS: Duration = Duration::from_secs(6);
 
-/// Interval at which unused readers are closed.
-const EVICTION: Duration = Duration::from_secs(60);
+/// Interval at which what is kept of former stores is removed.
+const PRUNING: Duration = Duration::from_secs(60);
 
 /// How the operator runs.
 pub struct Settings {
@@ -167,7 +167,7 @@ async fn start(
     background.spawn(triggers::on_parameters(receivers.changed_parameters, context.clone()));
     background.spawn(triggers::on_subscriber_changes(subscriber_changes_receiver, context.clone()));
     background.spawn(environment::check(context.clone()));
-    background.spawn(evict_readers(context.clone()));
+    background.spawn(prune(context.clone()));
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
     let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, &context, &stop);
     let cluster_stores = run_stores(watches.cluster_stores, cluster_stores, StoreKey::cluster, &context, &stop);
@@ -225,10 +225,11 @@ async fn announce_caches(context: &Context) {
     }
 }
 
-async fn evict_readers(context: Arc<Context>) {
+async fn prune(context: Arc<Context>) {
     loop {
-        sleep(EVICTION).await;
-        context.readers.evict();
+        sleep(PRUNING).await;
+        context.readers.prune();
+        context.quotas.prune();
     }
 }
 

@@ -3,6 +3,7 @@
 mod conclude;
 pub(crate) mod connections;
 mod credential_health;
+mod fault;
 pub(crate) mod object;
 mod open;
 pub(crate) mod readers;
