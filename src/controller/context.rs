@@ -15,7 +15,7 @@ use crate::controller::{
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, readers::Readers},
+    store::{connections::StoreConnections, pace::Pace, readers::Readers},
 };
 use crate::{
     aws::client::{ApiKey, Aws, AwsApi},
@@ -74,6 +74,8 @@ pub(crate) struct Context {
     pub(crate) store_connections: StoreConnections,
     /// Readers, shared by stores with the same identity and region.
     pub(crate) readers: Readers<ApiKey, Reader<AwsApi>>,
+    /// How often stores are reconciled.
+    pub(crate) store_pace: Pace,
     /// Receives the subscribers whose parameters changed. Readers send to it.
     pub(crate) changed_parameters: UnboundedSender<Subscriber>,
     /// Quotas of all accounts and regions.

@@ -14,7 +14,10 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
@@ -70,6 +73,9 @@ pub(crate) async fn run_stores<K>(
     let reconcile = |store: Arc<K>, context: Arc<Context>| {
         let store = StoreObject::from(&store);
         async move {
+            if let Err(wait) = context.store_pace.admit(&store.key, Instant::now()) {
+                return Ok(Action::requeue(wait));
+            }
             let (kind, namespace) = (store.key.kind.as_str(), store.key.namespace.as_deref());
             let reconcile = Box::pin(reconcile::reconcile(&store, &context));
             observed(&context, kind, namespace, &store.key.name, reconcile).await

@@ -22,7 +22,7 @@ use crate::controller::{
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, readers::Readers},
+    store::{connections::StoreConnections, pace::Pace, readers::Readers},
     triggers,
 };
 use crate::{
@@ -128,6 +128,7 @@ async fn context(
         started: Instant::now(),
         store_connections: StoreConnections::default(),
         readers: Readers::default(),
+        store_pace: Pace::default(),
         changed_parameters,
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
@@ -230,6 +231,7 @@ async fn prune(context: Arc<Context>) {
         sleep(PRUNING).await;
         context.readers.prune();
         context.quotas.prune();
+        context.store_pace.prune(Instant::now());
     }
 }
 

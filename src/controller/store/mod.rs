@@ -6,5 +6,6 @@ mod credential_health;
 mod fault;
 pub(crate) mod object;
 mod open;
+pub(crate) mod pace;
 pub(crate) mod readers;
 pub(crate) mod reconcile;
