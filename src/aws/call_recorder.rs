@@ -72,6 +72,11 @@ impl CallRecorder {
         recorded.date = headers.get("date").and_then(|date| rfc2822::parse(date).ok()).map(|date| date.timestamp());
     }
 
+    /// Returns the access key id that the request was signed with.
+    pub(crate) fn access_key_id(&self) -> Option<String> {
+        self.0.lock().access_key_id.clone()
+    }
+
     /// Returns the request id, if a response arrived.
     pub(crate) fn request_id(&self) -> Option<String> {
         self.0.lock().request_id.clone()

@@ -1,6 +1,6 @@
 //! Makes the AWS calls, one attempt each.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use aws_sdk_kms::types::KeyMetadata;
 use aws_sdk_ssm::{
@@ -34,6 +34,11 @@ const DECRYPT: (&str, &str) = ("kms.amazonaws.com", "Decrypt");
 const DESCRIBE_KEY: (&str, &str) = ("kms.amazonaws.com", "DescribeKey");
 const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdentity");
 
+/// Age from which credentials that AWS refuses are replaced.
+const REFUSED_AGE: Duration = Duration::from_secs(10);
+/// Age from which credentials are replaced if a policy of their role denies a call. Most such denials are not about the
+/// session, so new credentials seldom help.
+const DENIED_AGE: Duration = Duration::from_secs(300);
 /// Most names in a call of `DescribeParameters`, and most results on a page (Systems Manager API reference).
 const DESCRIBE_PAGE_SIZE: i32 = 50;
 /// Most results on a page of `GetParametersByPath` (Systems Manager API reference).
@@ -184,8 +189,24 @@ impl AwsApi {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let result = result.map_err(|error| convert(&error, recorder));
+        if let Err(error) = &result {
+            self.replace_refused_credentials(error, recorder);
+        }
         let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
         Attempt { call, result }
+    }
+
+    /// Has the next call load new credentials, if AWS refuses those of this one.
+    fn replace_refused_credentials(&self, error: &AwsError, recorder: &CallRecorder) {
+        let youngest = match error.kind {
+            AwsErrorKind::CredentialsInvalid if !error.is_clock_skew() => REFUSED_AGE,
+            // IAM revokes the sessions of a role by a deny for all that are older. New sessions are not denied.
+            AwsErrorKind::AccessDenied | AwsErrorKind::DecryptDenied if error.is_denied_by_own_policy() => DENIED_AGE,
+            _ => return,
+        };
+        if let Some((credentials, access_key_id)) = self.credentials.as_ref().zip(recorder.access_key_id()) {
+            credentials.refused(&access_key_id, youngest);
+        }
     }
 }
 

@@ -2,14 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain};
+use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache};
 use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
 use crate::aws::{
     convert_error::root_cause,
-    credentials::{refresh::RefreshingCredentials, static_credentials::StaticCredentials},
+    credentials::{
+        digest::{CredentialDigest, CredentialDigests},
+        refresh::RefreshingCredentials,
+        static_credentials::StaticCredentials,
+    },
     sts_recorder::http_client,
 };
 use crate::{background::Alarm, domain::audit::AuditSink};
@@ -25,6 +29,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
     config: SdkConfig,
+    credentials: Option<RefreshingCredentials>,
+    digests: CredentialDigests,
 }
 
 /// The identity that calls AWS.
@@ -49,18 +55,18 @@ impl Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
+            // `RefreshingCredentials` is the cache. The SDK's own would keep credentials that AWS refuses.
+            .identity_cache(IdentityCache::no_cache())
             .http_client(http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default()))
             .region(region);
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
         let config = loader.load().await;
-        let credentials = config
-            .credentials_provider()
-            .map(|source| SharedCredentialsProvider::new(RefreshingCredentials::new(source, alarm)));
+        let credentials = config.credentials_provider().map(|source| RefreshingCredentials::new(source, alarm));
         let mut config = config.into_builder();
-        config.set_credentials_provider(credentials);
-        Self { config: config.build() }
+        config.set_credentials_provider(credentials.clone().map(SharedCredentialsProvider::new));
+        Self { config: config.build(), credentials, digests: CredentialDigests::new() }
     }
 
     /// Returns the region of the environment, if it names one.
@@ -80,20 +86,42 @@ impl Aws {
         provider.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
     }
 
+    /// Returns what tells this identity in this region from others.
+    pub(crate) fn key(&self, identity: &Identity, region: &str) -> ApiKey {
+        let credentials = match identity {
+            Identity::Ambient => None,
+            Identity::Static(credentials) => Some(self.digests.digest(credentials)),
+        };
+        ApiKey { region: region.to_owned(), credentials }
+    }
+
     /// Creates the clients of an identity in a region.
     pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
         let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
-        if let Identity::Static(credentials) = identity {
-            config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
-        }
+        let credentials = match identity {
+            Identity::Ambient => self.credentials.clone(),
+            Identity::Static(credentials) => {
+                config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
+                None
+            }
+        };
         let config = config.build();
         AwsApi {
             ssm: aws_sdk_ssm::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             region: region.to_owned(),
+            credentials,
         }
     }
+}
+
+/// Identifies an identity in a region, within this process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ApiKey {
+    region: String,
+    /// `None` for the operator's own identity.
+    credentials: Option<CredentialDigest>,
 }
 
 /// Clients of SSM, KMS and STS for one identity in one region.
@@ -103,4 +131,6 @@ pub(crate) struct AwsApi {
     pub(crate) kms: aws_sdk_kms::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) region: String,
+    /// The cache of the credentials, which can load others. `None` for the credentials of a store.
+    pub(crate) credentials: Option<RefreshingCredentials>,
 }

@@ -16,10 +16,10 @@ use crate::controller::{
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, readers::Readers},
+    store::{connections::StoreConnections, pace::Pace, readers::Readers},
 };
 use crate::{
-    aws::client::Aws,
+    aws::client::{ApiKey, Aws, AwsApi},
     background::Alarm,
     domain::{
         Fault,
@@ -30,7 +30,7 @@ use crate::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
         secrets::read::Secrets, status::Statuses,
     },
-    parameters::{Quotas, Subscriber},
+    parameters::{Quotas, Reader, Subscriber},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -77,7 +77,9 @@ pub(crate) struct Context {
     /// The stores: connected, or the fault that prevents it.
     pub(crate) store_connections: StoreConnections,
     /// Readers, shared by stores with the same identity and region.
-    pub(crate) readers: Readers,
+    pub(crate) readers: Readers<ApiKey, Reader<AwsApi>>,
+    /// How often stores are reconciled.
+    pub(crate) store_pace: Pace,
     /// Receives the subscribers whose parameters changed. Readers send to it.
     pub(crate) changed_parameters: UnboundedSender<Subscriber>,
     /// Quotas of all accounts and regions.

@@ -14,7 +14,10 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
@@ -69,6 +72,9 @@ pub(crate) async fn run_stores<K>(
     let trigger_context = context.clone();
     let events = watched.events.inspect(move |event| triggers::on_store(event, &trigger_context, key)).boxed();
     let reconcile = move |store: Arc<K>, context: Arc<Context>| async move {
+        if let Err(wait) = context.store_pace.admit(&key(&store), Instant::now()) {
+            return Ok(Action::requeue(wait));
+        }
         let subject = Subject::new(key(&store).kind.as_str(), store.meta());
         let pipeline = async { reconcile::reconcile(&StoreObject::from(&*store), &context).await };
         let report = async |fault| reconcile::fail(&StoreObject::from(&*store), &context, fault).await;

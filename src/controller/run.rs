@@ -31,7 +31,7 @@ use crate::controller::{
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, readers::Readers},
+    store::{connections::StoreConnections, pace::Pace, readers::Readers},
     triggers,
 };
 use crate::{
@@ -62,8 +62,8 @@ use crate::{
 /// How long the last audit records may take after everything else has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
 
-/// Interval at which unused readers are closed.
-const EVICTION: Duration = Duration::from_secs(60);
+/// Interval at which what is kept of former stores is removed.
+const PRUNING: Duration = Duration::from_secs(60);
 
 /// How the operator runs.
 pub struct Settings {
@@ -154,6 +154,7 @@ async fn context(
         started: Instant::now(),
         store_connections: StoreConnections::default(),
         readers: Readers::default(),
+        store_pace: Pace::default(),
         changed_parameters,
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
@@ -205,7 +206,7 @@ async fn start(
             triggers::on_subscriber_changes(subscriber_changes_receiver, shared()).boxed(),
         ),
         background("checks region and credentials", environment::check(shared()).then(|()| future::pending()).boxed()),
-        background("closes readers that nobody uses", evict_readers(shared()).boxed()),
+        background("forgets what nobody uses", prune(shared()).boxed()),
     ];
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
     let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, &context, &stop);
@@ -274,10 +275,12 @@ async fn announce_caches(context: &Context) {
     }
 }
 
-async fn evict_readers(context: Arc<Context>) {
+async fn prune(context: Arc<Context>) {
     loop {
-        sleep(EVICTION).await;
-        context.readers.evict();
+        sleep(PRUNING).await;
+        context.readers.prune();
+        context.quotas.prune();
+        context.store_pace.prune(Instant::now());
     }
 }
 

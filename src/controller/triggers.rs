@@ -143,7 +143,9 @@ pub(crate) async fn on_namespaces(mut namespaces: Watched<PartialObjectMeta<Name
 /// Disconnects stores that were deleted. Other events are handled by the controller.
 pub(crate) fn on_store<K: Resource<DynamicType = ()>>(event: &Event<K>, context: &Context, key: fn(&K) -> StoreKey) {
     match event {
-        Event::Delete(store) => reconcile::disconnect(&key(store), store.meta().uid.as_deref(), context),
+        Event::Delete(store) => {
+            reconcile::disconnect(&key(store), store.meta().uid.as_deref().unwrap_or_default(), context);
+        }
         // A deletion that happened while the watch was interrupted has no event of its own.
         Event::InitDone => reconcile::disconnect_deleted(context),
         Event::Apply(_) | Event::InitApply(_) | Event::Init => {}

@@ -173,6 +173,11 @@ impl AwsError {
         self.message.split_once(" (Service: AWSKMS").map_or(&self.message, |(message, _)| message)
     }
 
+    /// Reports whether a policy of the caller's own role or user denies the call explicitly.
+    pub(crate) fn is_denied_by_own_policy(&self) -> bool {
+        Denial::parse(&self.message).explicit_deny.is_some_and(|policy| policy.contains("identity-based policy"))
+    }
+
     /// Reports whether AWS rejected the signature because of its time. The message then names both times, which differ
     /// with each attempt.
     pub(crate) fn is_clock_skew(&self) -> bool {
@@ -229,6 +234,19 @@ pub(crate) mod tests {
         assert_eq!(denial.action, Some("ssm:GetParameters"));
         assert_eq!(denial.resource, Some("arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a"));
         assert_eq!(Denial::parse("no such words"), Denial::default());
+    }
+
+    #[test]
+    fn an_explicit_deny_of_the_callers_own_policy_is_recognized() {
+        let (begin, _) = DENIED.split_once(" because ").expect("a reason");
+        for (policy, expected) in [("an identity-based policy", true), ("a service control policy", false)] {
+            let message = format!("{begin} with an explicit deny in {policy}");
+            let error = AwsError { kind: AwsErrorKind::AccessDenied, code: None, message, request_id: None };
+            assert_eq!(error.is_denied_by_own_policy(), expected, "{policy}");
+        }
+        let implicit =
+            AwsError { kind: AwsErrorKind::AccessDenied, code: None, message: DENIED.to_owned(), request_id: None };
+        assert!(!implicit.is_denied_by_own_policy());
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::domain::parameter::key::KeyState;
 
 /// How long a response of `DescribeKey` is reused.
 const MAX_AGE: Duration = Duration::from_secs(300);
+/// Most names of keys that are kept. Keys in use are described again and again, so the oldest responses are of keys that
+/// nobody uses any more.
+const MAX_NAMES: usize = 2_000;
 
 /// The last response of `DescribeKey` for each key.
 #[derive(Debug, Default)]
@@ -38,6 +41,10 @@ impl KeyStates {
             let described = Described { at: now, failure: failure.to_owned(), state: state.cloned() };
             self.0.insert(name.to_owned(), described);
         }
+        while self.0.len() > MAX_NAMES {
+            let oldest = self.0.iter().min_by_key(|(_, described)| described.at).map(|(name, _)| name.clone());
+            oldest.map(|name| self.0.remove(&name));
+        }
     }
 
     /// Reports whether a call of `DescribeKey` was made for a key.
@@ -55,5 +62,24 @@ impl KeyStates {
         if let Some(state) = self.0.remove(key).and_then(|described| described.state) {
             self.0.remove(&state.arn);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_responses_give_way_to_new_ones() {
+        let (mut states, start) = (KeyStates::default(), Instant::now());
+        let at = |second: usize| start + Duration::from_secs(second as u64);
+        for number in 0..MAX_NAMES {
+            states.insert(&number.to_string(), "", None, at(number));
+        }
+        states.insert("0", "", None, at(MAX_NAMES));
+        states.insert("new", "", None, at(MAX_NAMES));
+        assert_eq!(states.0.len(), MAX_NAMES);
+        let described = ["0", "1", "2", "new"].map(|key| states.is_described(key));
+        assert_eq!(described, [true, false, true, true]);
     }
 }

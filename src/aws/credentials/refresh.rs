@@ -5,14 +5,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::provider::{self, future};
+use aws_credential_types::provider::{self, error::CredentialsError, future};
 use aws_sdk_ssm::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use parking_lot::Mutex;
 use tokio::{
-    sync::{Mutex, Notify},
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 
-use crate::background::{Alarm, BackgroundTask};
+use crate::{
+    aws::credentials::static_credentials::check,
+    background::{Alarm, BackgroundTask},
+};
 
 /// The fraction of their lifetime after which credentials are renewed.
 const RENEW_AFTER: f64 = 0.8;
@@ -20,34 +24,58 @@ const RENEW_AFTER: f64 = 0.8;
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 /// Credentials that expire sooner than this are not used any more.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
+/// How long credentials without an expiry are cached, as the SDK does it. Their source may replace them at any time.
+const UNLIMITED_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Caches the temporary credentials of another provider and renews them in the background until it is dropped.
+/// Caches the credentials of another provider. Renews temporary ones in the background until all clones are dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct RefreshingCredentials(Arc<Renewal>);
+
 #[derive(Debug)]
-pub(crate) struct RefreshingCredentials {
+struct Renewal {
     shared: Arc<Shared>,
-    _renewal: BackgroundTask,
+    _task: BackgroundTask,
 }
 
 #[derive(Debug)]
 struct Shared {
     source: SharedCredentialsProvider,
     cached: Mutex<Option<CachedCredentials>>,
+    /// Held while credentials are loaded: of several calls that need them, the first asks the source.
+    loading: tokio::sync::Mutex<()>,
     loaded: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct CachedCredentials {
     credentials: Credentials,
-    renew_at: Instant,
+    loaded_at: Instant,
+    /// `None` for credentials without an expiry, which are loaded when they are needed.
+    renew_at: Option<Instant>,
     expires_at: Instant,
 }
 
 impl RefreshingCredentials {
     /// Starts the renewal, which raises `alarm` if it ends. Loads nothing before the first request for credentials.
     pub(crate) fn new(source: SharedCredentialsProvider, alarm: &Alarm) -> Self {
-        let shared = Arc::new(Shared { source, cached: Mutex::default(), loaded: Notify::new() });
-        let renewal = BackgroundTask::spawn("renews the AWS credentials", alarm, Arc::clone(&shared).renew());
-        Self { shared, _renewal: renewal }
+        let shared =
+            Shared { source, cached: Mutex::default(), loading: tokio::sync::Mutex::default(), loaded: Notify::new() };
+        let shared = Arc::new(shared);
+        let task = BackgroundTask::spawn("renews the AWS credentials", alarm, Arc::clone(&shared).renew());
+        Self(Arc::new(Renewal { shared, _task: task }))
+    }
+
+    /// Drops the cached credentials with this access key id, which AWS refused, so that the next call loads new ones. Keeps
+    /// them if they were loaded less than `youngest` ago: where new credentials are refused too, STS is not asked for others
+    /// at every call.
+    pub(crate) fn refused(&self, access_key_id: &str, youngest: Duration) {
+        let mut cached = self.0.shared.cached.lock();
+        if cached.as_ref().is_some_and(|cached| {
+            cached.credentials.access_key_id() == access_key_id && cached.loaded_at.elapsed() >= youngest
+        }) {
+            tracing::info!("AWS refuses the operator's credentials; loading new ones");
+            *cached = None;
+        }
     }
 }
 
@@ -56,26 +84,41 @@ impl ProvideCredentials for RefreshingCredentials {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.shared.provide())
+        future::ProvideCredentials::new(self.0.shared.provide())
     }
 }
 
 impl Shared {
     async fn provide(&self) -> provider::Result {
-        let mut cached = self.cached.lock().await;
-        let now = Instant::now();
-        if let Some(cached) = cached.as_ref().filter(|cached| now + EXPIRY_MARGIN < cached.expires_at) {
-            return Ok(cached.credentials.clone());
+        if let Some(credentials) = self.usable() {
+            return Ok(credentials);
         }
-        let credentials = self.source.provide_credentials().await?;
-        *cached = CachedCredentials::new(&credentials);
+        let _only_one = self.loading.lock().await;
+        if let Some(credentials) = self.usable() {
+            return Ok(credentials);
+        }
+        let credentials = self.load().await?;
+        *self.cached.lock() = Some(CachedCredentials::new(&credentials));
         self.loaded.notify_one();
         Ok(credentials)
     }
 
+    /// Asks the source. Refuses what the SDK could not put into headers, where it panics.
+    async fn load(&self) -> provider::Result {
+        let credentials = self.source.provide_credentials().await?;
+        check(&credentials).map_err(CredentialsError::invalid_configuration)?;
+        Ok(credentials)
+    }
+
+    fn usable(&self) -> Option<Credentials> {
+        let cached = self.cached.lock();
+        let usable = cached.as_ref().filter(|cached| Instant::now() + EXPIRY_MARGIN < cached.expires_at);
+        usable.map(|cached| cached.credentials.clone())
+    }
+
     async fn renew(self: Arc<Self>) {
         loop {
-            let renew_at = self.cached.lock().await.as_ref().map(|cached| cached.renew_at);
+            let renew_at = self.cached.lock().as_ref().and_then(|cached| cached.renew_at);
             let Some(renew_at) = renew_at else {
                 self.loaded.notified().await;
                 continue;
@@ -84,14 +127,14 @@ impl Shared {
                 () = self.loaded.notified() => continue,
                 () = sleep_until(renew_at) => {}
             }
-            // Loaded without the lock, so that calls can use the cached credentials meanwhile.
-            let loaded = self.source.provide_credentials().await;
-            let mut cached = self.cached.lock().await;
+            // Calls can use the cached credentials meanwhile.
+            let loaded = self.load().await;
+            let mut cached = self.cached.lock();
             match (loaded, &mut *cached) {
-                (Ok(credentials), _) => *cached = CachedCredentials::new(&credentials),
+                (Ok(credentials), _) => *cached = Some(CachedCredentials::new(&credentials)),
                 (Err(error), Some(cached)) => {
                     tracing::warn!(%error, "could not renew the AWS credentials; retrying while the present ones are valid");
-                    cached.renew_at = Instant::now() + RETRY_DELAY;
+                    cached.renew_at = Some(Instant::now() + RETRY_DELAY);
                 }
                 (Err(_), None) => {}
             }
@@ -100,13 +143,15 @@ impl Shared {
 }
 
 impl CachedCredentials {
-    /// Returns `None` for credentials that do not expire: their source may replace them at any time, so they are not
-    /// cached.
-    fn new(credentials: &Credentials) -> Option<Self> {
-        let lifetime = credentials.expiry()?.duration_since(SystemTime::now()).unwrap_or_default();
-        let now = Instant::now();
-        let (renew_at, expires_at) = (now + lifetime.mul_f64(RENEW_AFTER), now + lifetime);
-        Some(Self { credentials: credentials.clone(), renew_at, expires_at })
+    fn new(credentials: &Credentials) -> Self {
+        let loaded_at = Instant::now();
+        let lifetime = credentials.expiry().map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        Self {
+            credentials: credentials.clone(),
+            loaded_at,
+            renew_at: lifetime.map(|lifetime| loaded_at + lifetime.mul_f64(RENEW_AFTER)),
+            expires_at: loaded_at + lifetime.unwrap_or(UNLIMITED_LIFETIME),
+        }
     }
 }
 
@@ -114,7 +159,6 @@ impl CachedCredentials {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use aws_credential_types::provider::error::CredentialsError;
     use tokio::time::sleep;
 
     use super::*;
@@ -183,9 +227,45 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn credentials_without_expiry_are_not_cached() {
-        let (_, provider) = renewing(None);
+    async fn credentials_without_expiry_are_loaded_again_when_they_are_needed() {
+        let (source, provider) = renewing(None);
         assert_eq!(id(&provider).await.expect("credentials"), "AKID0");
+        sleep(800 * SECOND).await;
+        assert_eq!(id(&provider).await.expect("credentials"), "AKID0");
+        sleep(3_600 * SECOND).await;
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 1, "loaded without a request");
         assert_eq!(id(&provider).await.expect("credentials"), "AKID1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_credentials_are_loaded_anew_once() {
+        let (source, provider) = renewing(Some(1_000));
+        id(&provider).await.expect("credentials");
+        sleep(10 * SECOND).await;
+        // Ten calls that were made with the same credentials report the refusal.
+        for _ in 0..10 {
+            provider.refused("AKID0", 10 * SECOND);
+            assert_eq!(id(&provider).await.expect("credentials"), "AKID1");
+        }
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 2);
+        sleep(801 * SECOND).await;
+        assert_eq!(id(&provider).await.expect("renewed"), "AKID2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_identity_that_is_refused_for_good_asks_for_credentials_once_in_ten_seconds() {
+        let (source, provider) = renewing(Some(1_000));
+        for _ in 0..100 {
+            let used = id(&provider).await.expect("credentials");
+            provider.refused(&used, 10 * SECOND);
+            sleep(SECOND / 10).await;
+        }
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 1);
+        for _ in 0..100 {
+            let used = id(&provider).await.expect("credentials");
+            provider.refused(&used, 10 * SECOND);
+            sleep(SECOND / 10).await;
+        }
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 2);
     }
 }

@@ -16,7 +16,11 @@ use crate::{
         names::{FIELD_MANAGER, OWNER_UID_LABEL, SYNC_ANNOTATION, merge_manager},
         status::ResolvedStore,
     },
-    controller::{context::Context, index::StoreKey, store::connections::StoreConnection},
+    controller::{
+        context::Context,
+        index::StoreKey,
+        store::connections::{Connected, StoreConnection},
+    },
     domain::{
         Fault,
         access::{grant::Grant, namespace::Namespace, read_authority::ReadAuthority},
@@ -52,7 +56,7 @@ pub(super) struct Inputs<'a> {
     /// Whether the store is in the cache.
     store_exists: bool,
     /// The open store, or why it is not open; `None` if it was not reconciled yet.
-    opened: Option<Result<Arc<StoreConnection>, Fault>>,
+    opened: Option<Connected>,
     /// The field manager that the Secret is written as.
     pub(super) manager: Cow<'static, str>,
     /// Resource version of the recorded Secret in the cache, if it carries the object's mark there.
@@ -94,11 +98,7 @@ impl<'a> Inputs<'a> {
     pub(super) fn connection(&self) -> Result<Arc<StoreConnection>, Attempt> {
         match &self.opened {
             Some(Ok(connection)) => Ok(Arc::clone(connection)),
-            Some(Err(fault)) if fault.reason.is_outage() => Err(fault.clone().into()),
-            Some(Err(fault)) => {
-                let message = format!("{} is not ready: {}", self.store_key, fault.message);
-                Err(Fault::new(Reason::StoreNotReady, message).into())
-            }
+            Some(Err(fault)) => Err(fault.for_objects(&self.store_key).into()),
             None if self.store_exists => Err(Attempt::waiting(RESYNC_WAITING, Reason::Progressing)),
             None => {
                 let message =

@@ -4,14 +4,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-use crate::controller::{index::StoreKey, store::credential_health::CredentialHealth};
+use crate::controller::{
+    index::StoreKey,
+    store::{credential_health::CredentialHealth, fault::StoreFault},
+};
 use crate::{
     api::AccessRule,
     aws::client::AwsApi,
-    domain::{
-        Fault,
-        access::{grant::Grant, namespace::Namespace},
-    },
+    domain::access::{grant::Grant, namespace::Namespace},
     parameters::{ReadMode, Reader},
 };
 
@@ -25,8 +25,6 @@ pub(crate) struct StoreConnection {
     pub(crate) access: Option<Vec<AccessRule>>,
     /// Store, account, region and credentials, for revisions. When it changes, everything is read again.
     pub(crate) source: String,
-    /// Identity and region that the reader was opened with. The reader is replaced when they change.
-    pub(crate) reader_key: String,
     /// How values are decrypted.
     pub(crate) mode: ReadMode,
     /// Interval at which unchanged values are decrypted again, to notice that access was withdrawn.
@@ -53,32 +51,94 @@ impl StoreConnection {
 }
 
 /// A store's connection, or the fault that prevents it.
-pub(crate) type Connected = Result<Arc<StoreConnection>, Fault>;
+pub(crate) type Connected = Result<Arc<StoreConnection>, StoreFault>;
 
-/// All stores that were reconciled and still exist.
-#[derive(Default)]
-pub(crate) struct StoreConnections {
-    connections: Mutex<HashMap<StoreKey, Connected>>,
+/// All stores that were reconciled and still exist, each with its connection. Generic in the connection for tests.
+pub(crate) struct StoreConnections<C = Connected> {
+    stores: Mutex<HashMap<StoreKey, Store<C>>>,
 }
 
-impl StoreConnections {
+/// A store, as it was when its connection was opened.
+struct Store<C> {
+    uid: String,
+    connection: C,
+}
+
+impl<C> Default for StoreConnections<C> {
+    fn default() -> Self {
+        Self { stores: Mutex::default() }
+    }
+}
+
+impl<C: Clone> StoreConnections<C> {
     /// Returns the connection of a store, or `None` if the store does not exist or was not reconciled yet.
-    pub(crate) fn get(&self, store: &StoreKey) -> Option<Connected> {
-        self.connections.lock().get(store).cloned()
+    pub(crate) fn get(&self, store: &StoreKey) -> Option<C> {
+        self.stores.lock().get(store).map(|store| store.connection.clone())
     }
 
-    /// Sets the connection of a store.
-    pub(crate) fn set(&self, store: &StoreKey, connection: Connected) {
-        self.connections.lock().insert(store.clone(), connection);
+    /// Sets the connection of a store, if `is_current` says that the store still exists as it was when the connection was
+    /// opened: AWS may have taken its time. Returns whether it did.
+    ///
+    /// No store is removed while `is_current` runs. A store that leaves the cache is removed afterwards, so that nothing is
+    /// left of it, whichever comes first.
+    pub(crate) fn set(&self, store: &StoreKey, uid: &str, connection: C, is_current: impl FnOnce() -> bool) -> bool {
+        let mut stores = self.stores.lock();
+        let is_current = is_current();
+        if is_current {
+            stores.insert(store.clone(), Store { uid: uid.to_owned(), connection });
+        }
+        is_current
     }
 
-    /// Removes a store that was deleted.
-    pub(crate) fn remove(&self, store: &StoreKey) {
-        self.connections.lock().remove(store);
+    /// Removes a store that was deleted. Leaves another one alone that has its name by now. Returns whether it removed one.
+    pub(crate) fn remove(&self, store: &StoreKey, uid: &str) -> bool {
+        let mut stores = self.stores.lock();
+        let is_this_one = stores.get(store).is_some_and(|store| store.uid == uid);
+        if is_this_one {
+            stores.remove(store);
+        }
+        is_this_one
     }
 
-    /// Returns the keys of all stores.
-    pub(crate) fn keys(&self) -> Vec<StoreKey> {
-        self.connections.lock().keys().cloned().collect()
+    /// Returns the uid of the store with this key.
+    pub(crate) fn uid(&self, store: &StoreKey) -> Option<String> {
+        self.stores.lock().get(store).map(|store| store.uid.clone())
+    }
+
+    /// Returns the keys and uids of all stores.
+    pub(crate) fn all(&self) -> Vec<(StoreKey, String)> {
+        self.stores.lock().iter().map(|(key, store)| (key.clone(), store.uid.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::StoreKind;
+
+    fn key() -> StoreKey {
+        StoreKey { kind: StoreKind::ClusterParameterStore, namespace: None, name: "default".to_owned() }
+    }
+
+    #[test]
+    fn a_connection_that_opens_after_its_store_was_deleted_is_not_kept() {
+        let (stores, key) = (StoreConnections::<u8>::default(), key());
+        assert!(!stores.remove(&key, "one"));
+        assert!(!stores.set(&key, "one", 1, || false));
+        assert_eq!(stores.get(&key), None);
+        assert!(stores.set(&key, "two", 2, || true));
+        assert_eq!((stores.get(&key), stores.uid(&key).as_deref()), (Some(2), Some("two")));
+        assert!(!stores.set(&key, "one", 1, || false), "the predecessor of that name");
+        assert_eq!(stores.get(&key), Some(2));
+    }
+
+    #[test]
+    fn a_deletion_that_arrives_late_leaves_the_successor_alone() {
+        let (stores, key) = (StoreConnections::<u8>::default(), key());
+        stores.set(&key, "two", 2, || true);
+        assert!(!stores.remove(&key, "one"));
+        assert_eq!(stores.all(), [(key.clone(), "two".to_owned())]);
+        assert!(stores.remove(&key, "two"));
+        assert!(stores.all().is_empty());
     }
 }

@@ -3,7 +3,9 @@
 mod conclude;
 pub(crate) mod connections;
 mod credential_health;
+mod fault;
 pub(crate) mod object;
 mod open;
+pub(crate) mod pace;
 pub(crate) mod readers;
 pub(crate) mod reconcile;

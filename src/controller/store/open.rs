@@ -1,11 +1,13 @@
 //! Opens the connection of a store: validates its spec, loads its credentials and asks AWS whose they are.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::controller::{
     context::Context,
     store::{
         connections::{Connected, StoreConnection},
+        credential_health::CredentialHealth,
+        fault::StoreFault,
         object::StoreObject,
     },
 };
@@ -26,29 +28,23 @@ use crate::{
 /// The fault that the store's conditions show.
 pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Option<&StoreConnection>) -> Connected {
     grant::validate(store.access.as_deref().unwrap_or_default())
-        .map_err(|problem| Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}.")))?;
+        .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
     let region = region(store, context)?;
-    let (identity, identity_name) = identity(store, context).await?;
-    let reader_key = format!("{region}/{identity_name}");
+    let identity = identity(store, context).await?;
+    let key = context.aws.key(&identity, region);
+    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, region)).await?;
     let credential_health = previous
-        .filter(|previous| previous.reader_key == reader_key)
+        .filter(|previous| Arc::ptr_eq(&previous.reader, &reader))
         .map(|previous| previous.credential_health.clone())
         .unwrap_or_default();
-    let reader = context.readers.get_or_open(&reader_key, open_reader(store, context, &identity, region)).await?;
-    if credential_health.check_due_in() == Some(Duration::ZERO) {
-        reader.verify(&store.audit_ref()).await.map_err(|error| {
-            context.readers.remove(&reader_key);
-            not_identified(&error, region)
-        })?;
-        credential_health.mark_accepted();
+    if let Err(error) = check_credentials(&reader, &credential_health, store).await {
+        context.readers.remove(&key);
+        return Err(not_identified(&error, region));
     }
-    let scope = reader.scope();
-    context.quotas.set(&store.key.path(), &scope.account, &scope.region, store.quota);
     Ok(Arc::new(StoreConnection {
         prefix: store.prefix.clone(),
         access: store.access.clone(),
-        source: source(store, region, &scope.account),
-        reader_key,
+        source: source(store, region, &reader.scope().account),
         mode: store.mode,
         revalidate: store.revalidate,
         credential_health,
@@ -56,11 +52,36 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
     }))
 }
 
-fn region<'a>(store: &'a StoreObject, context: &'a Context) -> Result<&'a str, Fault> {
-    store.region.as_deref().or_else(|| context.aws.region()).ok_or_else(|| {
-        let message = "No AWS region is configured; set spec.region of the store, or AWS_REGION of the operator.";
-        Fault::new(Reason::StoreNotReady, message.to_owned())
-    })
+/// Asks STS whether AWS accepts the credentials, if it refused them and a check is due.
+async fn check_credentials(
+    reader: &Reader<AwsApi>,
+    health: &CredentialHealth,
+    store: &StoreObject,
+) -> Result<(), AwsError> {
+    if health.check_due_in().is_some_and(|due_in| due_in.is_zero()) {
+        reader.verify(&store.audit_ref()).await?;
+        health.mark_accepted();
+    }
+    Ok(())
+}
+
+/// Returns the region of a store, which becomes part of host names and headers.
+fn region<'a>(store: &'a StoreObject, context: &'a Context) -> Result<&'a str, StoreFault> {
+    let not_ready = |message| StoreFault::of_spec(Fault::new(Reason::StoreNotReady, message));
+    let region = store.region.as_deref().or_else(|| context.aws.region()).ok_or_else(|| {
+        not_ready("No AWS region is configured; set spec.region of the store, or AWS_REGION of the operator.")
+    })?;
+    if !is_region(region) {
+        let message = "The AWS region is not written like eu-central-1; correct spec.region of the store, or AWS_REGION \
+                       of the operator.";
+        return Err(not_ready(message));
+    }
+    Ok(region)
+}
+
+/// Reports whether a text may be a region. The schema says more of `spec.region`, but nothing of the environment.
+fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 async fn open_reader(
@@ -68,7 +89,7 @@ async fn open_reader(
     context: &Context,
     identity: &Identity,
     region: &str,
-) -> Result<Reader<AwsApi>, Fault> {
+) -> Result<Reader<AwsApi>, StoreFault> {
     let api = context.aws.api(identity, region);
     let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
     let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref(), &context.alarm).await;
@@ -76,29 +97,32 @@ async fn open_reader(
 }
 
 /// Returns the fault for an error of `sts:GetCallerIdentity`, which leaves the account unknown.
-fn not_identified(error: &AwsError, region: &str) -> Fault {
+fn not_identified(error: &AwsError, region: &str) -> StoreFault {
     let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
-    error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None)
+    StoreFault::of_aws(error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None))
 }
 
-/// Returns the identity of a store, and a name for it that changes with its credentials.
-async fn identity(store: &StoreObject, context: &Context) -> Result<(Identity, String), Fault> {
-    let Some((namespace, name)) = &store.credentials else {
-        return Ok((Identity::Ambient, "ambient".to_owned()));
-    };
-    let not_ready = |problem: String| {
+/// Returns the identity of a store.
+///
+/// # Errors
+/// `StoreNotReady` while the Secret cannot be read, `CredentialsInvalid` if it holds no credentials.
+async fn identity(store: &StoreObject, context: &Context) -> Result<Identity, StoreFault> {
+    let Some((namespace, name)) = &store.credentials else { return Ok(Identity::Ambient) };
+    let fault = |reason, problem: String| {
         let message = format!("Secret {namespace}/{name} with the store's credentials {problem}.");
-        Fault::new(Reason::StoreNotReady, message)
+        StoreFault::of_credentials_secret(Fault::new(reason, message))
     };
     let secret = context.secrets.credentials(namespace, name).await.map_err(|error| {
-        not_ready(format!("could not be read ({error}); allow the operator to get, list and watch it"))
+        let problem = format!("could not be read ({error}); allow the operator to get, list and watch it");
+        fault(Reason::StoreNotReady, problem)
     })?;
-    let keys = format!("{ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}");
-    let secret = secret.ok_or_else(|| not_ready(format!("does not exist; create it with the keys {keys}")))?;
-    let credentials = StaticCredentials::from_secret_data(&secret.data.unwrap_or_default())
-        .map_err(|problem| not_ready(format!("is not valid ({problem}); set its keys {keys}")))?;
-    let version = secret.metadata.resource_version.unwrap_or_default();
-    Ok((Identity::Static(credentials), format!("{namespace}/{name}@{version}")))
+    let secret = secret.ok_or_else(|| {
+        let problem = format!("does not exist; create it with the keys {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}");
+        fault(Reason::StoreNotReady, problem)
+    })?;
+    StaticCredentials::from_secret_data(&secret.data.unwrap_or_default())
+        .map(Identity::Static)
+        .map_err(|problem| fault(Reason::CredentialsInvalid, format!("is not valid: {problem}")))
 }
 
 /// Returns what a revision is valid for: store, account, region and the Secret with the credentials.
@@ -106,4 +130,18 @@ fn source(store: &StoreObject, region: &str, account: &str) -> String {
     let secret = store.credentials.as_ref();
     let secret = secret.map_or_else(|| "ambient".to_owned(), |(namespace, name)| format!("{namespace}/{name}"));
     format!("{}/{region}/{account}/{secret}", store.key.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_fits_into_host_names_and_headers() {
+        for (text, expected) in
+            [("eu-central-1", true), ("us-gov-west-1", true), ("", false), ("eu-central-1\n", false), ("a.b/c", false)]
+        {
+            assert_eq!(is_region(text), expected, "{text:?}");
+        }
+    }
 }

@@ -1,56 +1,102 @@
 //! The readers. Stores with the same identity and region share one, so that it sees all their parameters.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Weak},
+};
 
 use parking_lot::Mutex;
-use tokio::{sync::OnceCell, time::Instant};
 
-use crate::{aws::client::AwsApi, parameters::Reader};
-
-/// How long a reader is kept that no store uses.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-
-type ReaderCell = Arc<OnceCell<Arc<Reader<AwsApi>>>>;
-
-/// Readers by identity and region.
-#[derive(Default)]
-pub(crate) struct Readers {
-    cells: Mutex<HashMap<String, (ReaderCell, Instant)>>,
+/// Readers of type `R` by identity and region. A reader lives as long as somebody holds it: it is closed when the last
+/// store ceases to use it.
+pub(crate) struct Readers<K, R> {
+    slots: Mutex<HashMap<K, Slot<R>>>,
 }
 
-impl Readers {
-    /// Returns the reader with this key. Opens it with `open` if there is none; concurrent calls share one attempt.
+/// The place of one reader. Locked while the reader is opened.
+type Slot<R> = Arc<tokio::sync::Mutex<Weak<R>>>;
+
+impl<K, R> Default for Readers<K, R> {
+    fn default() -> Self {
+        Self { slots: Mutex::default() }
+    }
+}
+
+impl<K: Eq + Hash + Clone, R> Readers<K, R> {
+    /// Returns the reader with this key. Opens it with `open` if there is none; of concurrent calls only one opens it.
     ///
     /// # Errors
     /// The error of `open`.
-    pub(crate) async fn get_or_open<E>(
-        &self,
-        key: &str,
-        open: impl Future<Output = Result<Reader<AwsApi>, E>>,
-    ) -> Result<Arc<Reader<AwsApi>>, E> {
-        let cell = {
-            let mut cells = self.cells.lock();
-            let (cell, used_at) =
-                cells.entry(key.to_owned()).or_insert_with(|| (ReaderCell::default(), Instant::now()));
-            *used_at = Instant::now();
-            Arc::clone(cell)
-        };
-        cell.get_or_try_init(|| async { open.await.map(Arc::new) }).await.cloned()
+    pub(crate) async fn get_or_open<E>(&self, key: &K, open: impl Future<Output = Result<R, E>>) -> Result<Arc<R>, E> {
+        let slot = Arc::clone(self.slots.lock().entry(key.clone()).or_default());
+        let mut current = slot.lock().await;
+        if let Some(reader) = current.upgrade() {
+            return Ok(reader);
+        }
+        let reader = Arc::new(open.await?);
+        *current = Arc::downgrade(&reader);
+        Ok(reader)
     }
 
-    /// Removes a reader whose credentials AWS does not accept any more.
-    pub(crate) fn remove(&self, key: &str) {
-        self.cells.lock().remove(key);
+    /// Removes a reader whose credentials AWS does not accept any more, so that the next call opens another one.
+    pub(crate) fn remove(&self, key: &K) {
+        self.slots.lock().remove(key);
     }
 
-    /// Removes the readers that no store has used for fifteen minutes.
-    pub(crate) fn evict(&self) {
-        let now = Instant::now();
-        self.cells.lock().retain(|_, (cell, used_at)| {
-            if cell.get().is_some_and(|reader| Arc::strong_count(reader) > 1) {
-                *used_at = now;
-            }
-            now.duration_since(*used_at) < IDLE_TIMEOUT
+    /// Removes the places of readers that were closed.
+    pub(crate) fn prune(&self) {
+        self.slots.lock().retain(|_, slot| {
+            // Whoever opens a reader holds its place.
+            Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|reader| reader.strong_count() > 0)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_is_shared_and_closed_with_its_last_store() {
+        let (readers, opened) = (Readers::<u8, usize>::default(), AtomicUsize::new(0));
+        let open = async || Ok::<_, Infallible>(opened.fetch_add(1, Ordering::Relaxed));
+        let (one, two) = tokio::join!(readers.get_or_open(&1, open()), readers.get_or_open(&1, open()));
+        let (Ok(one), Ok(two)) = (one, two);
+        assert!(Arc::ptr_eq(&one, &two));
+        assert_eq!(opened.load(Ordering::Relaxed), 1);
+        let closed = Arc::downgrade(&one);
+        drop((one, two));
+        assert!(closed.upgrade().is_none(), "kept without a store");
+        let Ok(again) = readers.get_or_open(&1, open()).await;
+        assert_eq!(*again, 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_closed_and_failed_readers() {
+        let readers = Readers::<u8, ()>::default();
+        let used = readers.get_or_open(&1, async { Ok::<_, &str>(()) }).await.expect("a reader");
+        drop(readers.get_or_open(&2, async { Ok::<_, &str>(()) }).await);
+        assert_eq!(readers.get_or_open(&3, async { Err("refused") }).await, Err("refused"));
+        let (answer, answered) = oneshot::channel::<()>();
+        let opening = readers.get_or_open(&4, async { answered.await.map_err(|_| "gone") });
+        let check = async {
+            readers.prune();
+            let mut kept: Vec<_> = readers.slots.lock().keys().copied().collect();
+            kept.sort_unstable();
+            assert_eq!(kept, [1, 4]);
+            answer.send(()).expect("somebody waits");
+        };
+        let (opened, ()) = tokio::join!(opening, check);
+        drop((used, opened));
+        readers.prune();
+        assert!(readers.slots.lock().is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! Reconciles a store: opens its connection, wakes its subscribers if that changed how they are served, and writes its
 //! status.
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use kube::runtime::{controller::Action, reflector::ObjectRef};
 
 use crate::controller::{
@@ -11,13 +11,14 @@ use crate::controller::{
     store::{
         conclude::{ConnectionFacts, Inputs, conclude},
         connections::{Connected, StoreConnection},
+        fault::StoreFault,
         object::StoreObject,
         open::open,
     },
 };
 use crate::{
-    api::{StoreKind, StoreStatus},
-    domain::Fault,
+    api::{Reason, StoreKind, StoreStatus},
+    domain::{Fault, access::namespace_usage::NamespaceLimit},
 };
 
 /// Reconciles one store of either kind.
@@ -25,11 +26,33 @@ use crate::{
 /// # Errors
 /// If the status could not be written.
 pub(crate) async fn reconcile(store: &StoreObject, context: &Context) -> Result<Reconciled, kube::Error> {
-    let credentials = store.credentials.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-    context.foreign_secrets.follow(&store.uid, credentials);
+    // A store of the same name was deleted, and the watch did not say so.
+    if let Some(former) = context.store_connections.uid(&store.key).filter(|uid| *uid != store.uid) {
+        disconnect(&store.key, &former, context);
+    }
     let previous = context.store_connections.get(&store.key);
-    let connection = open(store, context, previous.as_ref().and_then(|previous| previous.as_deref().ok())).await;
-    connect(store, context, connection).await
+    let connection = match claim(store, context) {
+        Ok(()) => open(store, context, previous.as_ref().and_then(|previous| previous.as_deref().ok())).await,
+        Err(fault) => Err(StoreFault::of_spec(fault)),
+    };
+    report(store, context, previous, connection).await
+}
+
+/// Counts a namespaced store and its credentials as usage of its namespace, and watches the credentials.
+///
+/// # Errors
+/// `NamespaceLimitReached` if the namespace has too many of either.
+fn claim(store: &StoreObject, context: &Context) -> Result<(), Fault> {
+    let credentials = store.credentials.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+    let Some(namespace) = &store.key.namespace else {
+        // Cluster stores are the platform team's, and not counted.
+        context.foreign_secrets.follow(&store.uid, credentials);
+        return Ok(());
+    };
+    let claimed =
+        context.usage.lock().claim(namespace, &store.uid, NamespaceLimit::Stores, std::iter::once(&store.uid));
+    let secret = context.follow_secret(namespace, &store.uid, credentials.filter(|_| claimed.is_ok()));
+    claimed.and(secret)
 }
 
 /// Disconnects a store because of a fault, and shows it.
@@ -37,20 +60,60 @@ pub(crate) async fn reconcile(store: &StoreObject, context: &Context) -> Result<
 /// # Errors
 /// If the status could not be written.
 pub(crate) async fn fail(store: &StoreObject, context: &Context, fault: Fault) -> Result<Reconciled, kube::Error> {
-    connect(store, context, Err(fault)).await
+    let previous = context.store_connections.get(&store.key);
+    report(store, context, previous, Err(StoreFault::of_spec(fault))).await
 }
 
-async fn connect(store: &StoreObject, context: &Context, connection: Connected) -> Result<Reconciled, kube::Error> {
-    let previous = context.store_connections.get(&store.key);
-    context.store_connections.set(&store.key, connection.clone());
+/// Connects a store, or disconnects it, and shows that.
+async fn report(
+    store: &StoreObject,
+    context: &Context,
+    previous: Option<Connected>,
+    connection: Connected,
+) -> Result<Reconciled, kube::Error> {
+    if !connect(store, &connection, context) {
+        if cached_version(&store.key, context).is_none_or(|(uid, _)| uid != store.uid) {
+            disconnect(&store.key, &store.uid, context);
+        }
+        // A store that changed meanwhile is queued already.
+        return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
+    }
     if is_change(previous.as_ref(), &connection) {
         log(&store.key, &connection);
         queue_subscribers(&store.key, context);
     }
+    // Closes the former reader, if no store uses it any more.
+    drop(previous);
     let conclusion = conclude(&inputs(store, context, connection.as_deref()));
     publish(store, context, &conclusion.status).await?;
     let action = conclusion.requeue_after.map_or_else(Action::await_change, Action::requeue);
     Ok(Reconciled { reason: conclusion.reason, action })
+}
+
+/// Sets the connection and the quota of a store, unless the store was deleted or changed while the connection was opened.
+/// Returns whether it did.
+fn connect(store: &StoreObject, connection: &Connected, context: &Context) -> bool {
+    let is_current = || {
+        let is_current = cached_version(&store.key, context) == Some((store.uid.clone(), store.generation));
+        if is_current && let Ok(connection) = connection {
+            let scope = connection.reader.scope();
+            context.quotas.set(&store.key.path(), &scope.account, &scope.region, store.quota);
+        }
+        is_current
+    };
+    context.store_connections.set(&store.key, &store.uid, connection.clone(), is_current)
+}
+
+/// Returns uid and generation of a store in the cache.
+fn cached_version(key: &StoreKey, context: &Context) -> Option<(String, Option<i64>)> {
+    let version = |meta: &ObjectMeta| (meta.uid.clone().unwrap_or_default(), meta.generation);
+    match (&key.kind, &key.namespace) {
+        (StoreKind::ParameterStore, Some(namespace)) => {
+            let store = context.caches.stores.get(&ObjectRef::new(&key.name).within(namespace))?;
+            Some(version(&store.metadata))
+        }
+        _ => Some(version(&context.caches.cluster_stores.get(&ObjectRef::new(&key.name))?.metadata)),
+    }
 }
 
 /// Reports whether objects are served differently from before.
@@ -65,14 +128,14 @@ fn is_change(previous: Option<&Connected>, current: &Connected) -> bool {
 fn log(store: &StoreKey, connection: &Connected) {
     match connection {
         Ok(connection) => tracing::info!(%store, region = connection.reader.scope().region, "connected"),
-        Err(fault) => tracing::warn!(%store, reason = %fault.reason, "{}", fault.message),
+        Err(StoreFault { fault, .. }) => tracing::warn!(%store, reason = %fault.reason, "{}", fault.message),
     }
 }
 
 fn inputs<'a>(
     store: &'a StoreObject,
     context: &Context,
-    connection: Result<&'a StoreConnection, &'a Fault>,
+    connection: Result<&'a StoreConnection, &'a StoreFault>,
 ) -> Inputs<'a> {
     let facts = connection.map(|connection| {
         let reader = &connection.reader;
@@ -91,7 +154,7 @@ fn inputs<'a>(
         generation: store.generation,
         status: &store.status,
         subscribers: context.index.lock().subscriber_count(&store.key),
-        connection: facts,
+        connection: facts.map_err(|fault| &fault.fault),
         now: Timestamp::now(),
     }
 }
@@ -107,27 +170,26 @@ async fn publish(store: &StoreObject, context: &Context, status: &StoreStatus) -
 }
 
 /// Removes everything that is kept of a store that was deleted, and queues its subscribers.
-pub(crate) fn disconnect(key: &StoreKey, uid: Option<&str>, context: &Context) {
-    if let Some(uid) = uid {
+pub(crate) fn disconnect(key: &StoreKey, uid: &str, context: &Context) {
+    if let Some(namespace) = &key.namespace {
+        // Whoever follows nothing is never refused.
+        let _ = context.follow_secret(namespace, uid, None);
+        context.usage.lock().release(namespace, uid, NamespaceLimit::Stores);
+    } else {
         context.foreign_secrets.follow(uid, None);
     }
+    if context.store_connections.remove(key, uid) {
+        context.quotas.forget(&key.path());
+    }
     context.set_aside.forget(key.kind.as_str(), key.namespace.as_deref(), &key.name);
-    context.quotas.forget(&key.path());
-    context.store_connections.remove(key);
     queue_subscribers(key, context);
 }
 
 /// Disconnects all stores that are not in the caches any more.
 pub(crate) fn disconnect_deleted(context: &Context) {
-    for key in context.store_connections.keys() {
-        let exists = match (&key.kind, &key.namespace) {
-            (StoreKind::ParameterStore, Some(namespace)) => {
-                context.caches.stores.get(&ObjectRef::new(&key.name).within(namespace)).is_some()
-            }
-            _ => context.caches.cluster_stores.get(&ObjectRef::new(&key.name)).is_some(),
-        };
-        if !exists {
-            disconnect(&key, None, context);
+    for (key, uid) in context.store_connections.all() {
+        if cached_version(&key, context).is_none_or(|(current, _)| current != uid) {
+            disconnect(&key, &uid, context);
         }
     }
 }

@@ -74,7 +74,14 @@ impl Quotas {
         remove(&mut self.regions.lock(), store);
     }
 
-    /// Returns account, region and rate limits of every account and region that was ever used.
+    /// Removes the accounts and regions that no reader uses and no store limits.
+    pub(crate) fn prune(&self) {
+        self.regions
+            .lock()
+            .retain(|_, quota| !quota.requests_per_second.is_empty() || Arc::strong_count(&quota.limits) > 1);
+    }
+
+    /// Returns account, region and rate limits of every account and region in use.
     pub(crate) fn all(&self) -> Vec<(String, String, Arc<RateLimits>)> {
         let regions = self.regions.lock();
         regions
@@ -131,6 +138,21 @@ mod tests {
         assert!(poll!(pin!(there.parameters.acquire(claim()))).is_pending());
         drop(in_flight);
         assert!(poll!(closed).is_ready());
+    }
+
+    #[test]
+    fn accounts_that_nobody_uses_are_removed() {
+        let quotas = Quotas::default();
+        let used = quotas.rate_limits("used", "r");
+        quotas.rate_limits("unused", "r");
+        quotas.set("store", "limited", "r", Some(5));
+        let accounts = || quotas.all().into_iter().map(|(account, ..)| account).collect::<Vec<_>>();
+        quotas.prune();
+        assert_eq!(accounts(), ["limited", "used"]);
+        quotas.forget("store");
+        drop(used);
+        quotas.prune();
+        assert!(accounts().is_empty());
     }
 
     #[test]

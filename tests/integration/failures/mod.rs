@@ -7,4 +7,5 @@ mod keys;
 mod missing;
 mod outage;
 mod rechecks;
+mod sessions;
 mod status_writes;

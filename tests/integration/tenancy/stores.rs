@@ -65,12 +65,12 @@ async fn a_cluster_store_reads_with_the_credentials_in_its_secret() -> Result<()
     let stores = cluster_stores(world);
     let missing = ["cluster-credentials/tenant-keys", "does not exist", "access-key-id", "secret-access-key"];
     store_is(&stores, "tenant", "False", "StoreNotReady", &missing).await?;
-    let parts = ["ClusterParameterStore tenant", "cluster-credentials/tenant-keys"];
+    let parts = ["ClusterParameterStore tenant", "credentials"];
     fails(world, "tenant", "StoreNotReady", "Reconciling", &parts).await?;
 
     let identity = tenant(world);
     world.apply(&secret(world, "tenant-keys", &json!({"access-key-id": identity.access_key_id}))).await?;
-    store_is(&stores, "tenant", "False", "StoreNotReady", &["key secret-access-key is missing"]).await?;
+    store_is(&stores, "tenant", "False", "CredentialsInvalid", &["key secret-access-key is missing"]).await?;
     world.apply(&secret_of(world, "tenant-keys", &identity)).await?;
     store_is(&stores, "tenant", "True", "Synced", &[TENANT, &identity.arn]).await?;
     world.synced("tenant").await?;
@@ -99,7 +99,7 @@ async fn a_namespaced_store_says_which_credentials_it_lacks() -> Result<()> {
     let identity = tenant(world);
     let data = json!({"access-key-id": identity.access_key_id, "secret-access-key": ""});
     world.apply(&secret(world, "lacking-keys", &data)).await?;
-    store_is(&stores, "lacking", "False", "StoreNotReady", &["key secret-access-key is empty"]).await?;
+    store_is(&stores, "lacking", "False", "CredentialsInvalid", &["key secret-access-key is empty"]).await?;
     world.apply(&secret_of(world, "lacking-keys", &identity)).await?;
     store_is(&stores, "lacking", "True", "Synced", &[TENANT, &identity.arn]).await?;
     Ok(())

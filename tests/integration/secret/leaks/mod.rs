@@ -26,7 +26,7 @@ async fn planted_values_appear_only_in_secrets() -> Result<()> {
     for (name, status, reason) in ENDS {
         world.wait_for(name, status, reason).await?;
     }
-    for (store, reason) in [("mistaken", "CredentialsInvalid"), ("unusable", "StoreNotReady")] {
+    for (store, reason) in [("mistaken", "CredentialsInvalid"), ("unusable", "CredentialsInvalid")] {
         world.wait_for_store(store, reason).await?;
     }
     let before = metadata(&world).await?;
