@@ -15,7 +15,7 @@ use crate::controller::{
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, readers::Readers},
+    store::{connections::StoreConnections, readers::Readers, written_status::WrittenStatuses},
 };
 use crate::{
     aws::client::Aws,
@@ -82,6 +82,8 @@ pub(crate) struct Context {
     pub(crate) secret_locks: SecretLocks,
     /// Queues reconciles.
     pub(crate) queues: Queues,
+    /// The statuses of stores as last written.
+    pub(crate) store_statuses: WrittenStatuses,
     /// Counts failed status writes.
     pub(crate) status_retries: StatusRetries,
 }

@@ -46,6 +46,16 @@ pub(crate) async fn observed(
     }
 }
 
+/// Logs that somebody else keeps changing a status.
+pub(crate) fn log_contest(kind: &str, namespace: Option<&str>, name: &str) {
+    tracing::warn!(
+        namespace,
+        name,
+        "somebody else keeps changing the status of a {kind}, and the operator corrects it less and less often; check \
+         whether a second operator runs"
+    );
+}
+
 /// A reconcile that is in progress. Logs it if it is dropped before its end, as happens when the process stops.
 struct Attempt<'a> {
     kind: &'static str,

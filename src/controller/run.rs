@@ -22,7 +22,7 @@ use crate::controller::{
     secret_locks::SecretLocks,
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, readers::Readers},
+    store::{connections::StoreConnections, readers::Readers, written_status::WrittenStatuses},
     triggers,
 };
 use crate::{
@@ -132,6 +132,7 @@ async fn context(
         quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
         queues,
+        store_statuses: WrittenStatuses::default(),
         status_retries: StatusRetries::default(),
     };
     (Arc::new(context), receivers)

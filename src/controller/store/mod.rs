@@ -7,3 +7,4 @@ pub(crate) mod object;
 mod open;
 pub(crate) mod readers;
 pub(crate) mod reconcile;
+pub(crate) mod written_status;

@@ -1,23 +1,26 @@
 //! Reconciles a store: opens its connection, wakes its subscribers if that changed how they are served, and writes its
 //! status.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::{controller::Action, reflector::ObjectRef};
+use kube::runtime::controller::Action;
 
 use crate::controller::{
     context::Context,
     index::StoreKey,
-    observed::Reconciled,
+    observed::{Reconciled, log_contest},
     store::{
         conclude::{ConnectionFacts, Inputs, conclude},
         connections::{Connected, StoreConnection},
         object::StoreObject,
         open::open,
+        written_status::Shown,
     },
 };
 use crate::{
-    api::{StoreKind, StoreStatus},
-    domain::Fault,
+    api::StoreStatus,
+    domain::{Fault, schedule::correction_limit::Correction},
 };
 
 /// Reconciles one store of either kind.
@@ -34,9 +37,11 @@ pub(crate) async fn reconcile(store: &StoreObject, context: &Context) -> Result<
         log(&store.key, &connection);
         queue_subscribers(&store.key, context);
     }
-    let conclusion = conclude(&inputs(store, context, connection.as_deref()));
-    publish(store, context, &conclusion.status).await?;
-    let action = conclusion.requeue_after.map_or_else(Action::await_change, Action::requeue);
+    let status = context.store_statuses.get(&store.uid).unwrap_or_else(|| store.status.clone());
+    let conclusion = conclude(&inputs(store, &status, context, connection.as_deref()));
+    let correct_in = publish(store, context, conclusion.status).await?;
+    let requeue_after = [conclusion.requeue_after, correct_in].into_iter().flatten().min();
+    let action = requeue_after.map_or_else(Action::await_change, Action::requeue);
     Ok(Reconciled { reason: conclusion.reason, action })
 }
 
@@ -58,6 +63,7 @@ fn log(store: &StoreKey, connection: &Connected) {
 
 fn inputs<'a>(
     store: &'a StoreObject,
+    status: &'a StoreStatus,
     context: &Context,
     connection: Result<&'a StoreConnection, &'a Fault>,
 ) -> Inputs<'a> {
@@ -76,20 +82,42 @@ fn inputs<'a>(
     Inputs {
         uid: &store.uid,
         generation: store.generation,
-        status: &store.status,
+        status,
         subscribers: context.index.lock().subscriber_count(&store.key),
         connection: facts,
         now: Timestamp::now(),
     }
 }
 
-async fn publish(store: &StoreObject, context: &Context, status: &StoreStatus) -> Result<(), kube::Error> {
-    if *status == store.status {
-        return Ok(());
+/// Writes the status if it is news, or if somebody else changed it. Returns when to correct it, if that has to wait.
+async fn publish(store: &StoreObject, context: &Context, status: StoreStatus) -> Result<Option<Duration>, kube::Error> {
+    let shown = Shown { status: &store.status, resource_version: store.resource_version.as_deref() };
+    let (namespace, name) = (store.key.namespace.as_deref(), &store.key.name);
+    let write = context.store_statuses.decide(&store.uid, &status, shown, context.uptime());
+    match write {
+        Some(Correction::Now) => {
+            let resource_version = match namespace {
+                None => context.statuses.cluster_store(name, &status).await?,
+                Some(namespace) => context.statuses.store(namespace, name, &status).await?,
+            };
+            remember(store, context, status, resource_version);
+        }
+        Some(later @ Correction::Later { .. }) if later.is_to_be_reported() => {
+            log_contest(store.key.kind.as_str(), namespace, name);
+        }
+        // So that a later change by somebody else is noticed.
+        None if context.store_statuses.get(&store.uid).is_none() => {
+            remember(store, context, status, store.resource_version.clone());
+        }
+        Some(Correction::Later { .. }) | None => {}
     }
-    match &store.key.namespace {
-        None => context.statuses.cluster_store(&store.key.name, status).await,
-        Some(namespace) => context.statuses.store(namespace, &store.key.name, status).await,
+    Ok(write.and_then(Correction::wait))
+}
+
+/// Remembers the status that a store shows, unless the store was deleted meanwhile.
+fn remember(store: &StoreObject, context: &Context, status: StoreStatus, resource_version: Option<String>) {
+    if context.caches.store_uid(&store.key).as_ref() == Some(&store.uid) {
+        context.store_statuses.set(&store.uid, status, resource_version);
     }
 }
 
@@ -97,6 +125,7 @@ async fn publish(store: &StoreObject, context: &Context, status: &StoreStatus) -
 pub(crate) fn disconnect(key: &StoreKey, uid: Option<&str>, context: &Context) {
     if let Some(uid) = uid {
         context.foreign_secrets.follow(uid, None);
+        context.store_statuses.remove(uid);
     }
     context.quotas.forget(&key.path());
     context.store_connections.remove(key);
@@ -106,13 +135,7 @@ pub(crate) fn disconnect(key: &StoreKey, uid: Option<&str>, context: &Context) {
 /// Disconnects all stores that are not in the caches any more.
 pub(crate) fn disconnect_deleted(context: &Context) {
     for key in context.store_connections.keys() {
-        let exists = match (&key.kind, &key.namespace) {
-            (StoreKind::ParameterStore, Some(namespace)) => {
-                context.caches.stores.get(&ObjectRef::new(&key.name).within(namespace)).is_some()
-            }
-            _ => context.caches.cluster_stores.get(&ObjectRef::new(&key.name)).is_some(),
-        };
-        if !exists {
+        if context.caches.store_uid(&key).is_none() {
             disconnect(&key, None, context);
         }
     }
