@@ -33,7 +33,7 @@ pub(crate) async fn observed(
     match result {
         Ok(Reconciled { reason, action }) => {
             context.metrics.reconciled(kind, Some(reason), duration);
-            context.status_retries.succeeded(kind, namespace, name);
+            context.status_retries.forget(kind, namespace, name);
             tracing::debug!(kind, namespace, name, reason = reason.as_str(), ?duration, "reconciled");
             Ok(action)
         }

@@ -1,6 +1,7 @@
 //! Everything that talks to the Kubernetes API: watches, writes of Secrets and status, Events, finalizers, restarts of
 //! workloads.
 
+pub(crate) mod cached;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod finalizer;
