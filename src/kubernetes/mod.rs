@@ -5,6 +5,7 @@ pub(crate) mod cached;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod finalizer;
+pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;
 pub(crate) mod rollout;
 pub(crate) mod secrets;

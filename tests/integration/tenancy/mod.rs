@@ -1,5 +1,6 @@
 //! What a namespace may read, and with which identity.
 
+mod foreign_secrets;
 mod limits;
 mod namespaces;
 mod policy;
