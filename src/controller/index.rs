@@ -208,6 +208,11 @@ impl Index {
         self.by_store.get(store).map_or(0, BTreeSet::len)
     }
 
+    /// Returns the objects whose uid is selected.
+    pub(crate) fn select(&self, is_selected: impl Fn(&str) -> bool) -> Vec<ObjectRef<SecureParameter>> {
+        self.objects.iter().filter(|(uid, _)| is_selected(uid)).map(|(_, entry)| entry.reference()).collect()
+    }
+
     /// Returns all objects.
     pub(crate) fn all(&self) -> Vec<ObjectRef<SecureParameter>> {
         self.objects.values().map(Entry::reference).collect()

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
     caches::Caches,
+    comparisons,
     context::Context,
     controllers::{run_objects, run_stores},
     environment,
@@ -167,6 +168,7 @@ async fn start(
     background.spawn(triggers::on_foreign_secrets(receivers.foreign_secrets, context.clone()));
     background.spawn(triggers::on_parameters(receivers.changed_parameters, context.clone()));
     background.spawn(triggers::on_subscriber_changes(subscriber_changes_receiver, context.clone()));
+    background.spawn(comparisons::run(context.clone()));
     background.spawn(environment::check(context.clone()));
     background.spawn(evict_readers(context.clone()));
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;

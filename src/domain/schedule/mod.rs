@@ -3,6 +3,7 @@
 pub(crate) mod absence;
 pub(crate) mod backoff;
 pub(crate) mod compare;
+pub(crate) mod comparison;
 pub(crate) mod correction_limit;
 pub(crate) mod decide;
 pub(crate) mod hold;
