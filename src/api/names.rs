@@ -39,6 +39,15 @@ pub fn merge_manager(uid: &str) -> String {
 /// Annotation on a `SecureParameter`: a new value forces a sync; it is echoed as `status.lastHandledSync`.
 pub const SYNC_ANNOTATION: &str = "secureparameter.io/sync";
 
+/// Longest prefix of [`SYNC_ANNOTATION`]'s value that is compared and echoed, in characters, to bound the status.
+const SYNC_LENGTH: usize = 256;
+
+/// Returns the part of [`SYNC_ANNOTATION`]'s value that is compared and echoed.
+pub fn sync_token(value: &str) -> &str {
+    let end = value.char_indices().nth(SYNC_LENGTH).map_or(value.len(), |(end, _)| end);
+    &value[..end]
+}
+
 /// Label on a Secret by the Kubernetes convention for the managing program.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 

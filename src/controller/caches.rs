@@ -2,12 +2,14 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
+    ResourceExt,
     api::PartialObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
 
 use crate::{
     api::{ClusterParameterStore, ParameterStore},
+    controller::index::StoreKey,
     domain::access::namespace,
     kubernetes::watches::{SecretMeta, Watches},
 };
@@ -48,6 +50,14 @@ impl Caches {
             self.secrets.wait_until_ready(),
         );
         matches!(ready, (Ok(()), Ok(()), Ok(()), Ok(())))
+    }
+
+    /// Returns the uid of a store, or `None` if it does not exist.
+    pub(crate) fn store_uid(&self, key: &StoreKey) -> Option<String> {
+        match &key.namespace {
+            Some(namespace) => self.stores.get(&ObjectRef::new(&key.name).within(namespace))?.uid(),
+            None => self.cluster_stores.get(&ObjectRef::new(&key.name))?.uid(),
+        }
     }
 
     /// Returns a namespace as access rules see it, or `None` if it does not exist or is being deleted.

@@ -16,7 +16,7 @@ use crate::controller::{
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, pace::Pace, readers::Readers},
+    store::{connections::StoreConnections, pace::Pace, readers::Readers, written_status::WrittenStatuses},
 };
 use crate::{
     aws::client::{ApiKey, Aws, AwsApi},
@@ -90,6 +90,8 @@ pub(crate) struct Context {
     pub(crate) queues: Queues,
     /// What is not reconciled until it changes, because its reconcile panicked.
     pub(crate) set_aside: SetAside,
+    /// The statuses of stores as last written.
+    pub(crate) store_statuses: WrittenStatuses,
     /// Counts failed status writes.
     pub(crate) status_retries: StatusRetries,
 }

@@ -1,41 +1,33 @@
 //! The controllers, one for each kind: what triggers a reconcile, and what follows an error.
 
-use std::{future, hash::Hash, sync::Arc};
+use std::{future, sync::Arc};
 
-use futures::{FutureExt, Stream, StreamExt, stream::BoxStream};
+use futures::{FutureExt, StreamExt, stream};
 use kube::{
     Resource,
-    runtime::{
-        Controller, Predicate, PredicateConfig, WatchStreamExt,
-        controller::Action,
-        predicates,
-        reflector::{ObjectRef, Store},
-        watcher::{self, Event},
-    },
+    runtime::{Controller, controller::Action, reflector::Store},
 };
 use serde::de::DeserializeOwned;
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender},
-    time::Instant,
-};
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
     context::Context,
     index::StoreKey,
     observed::observed,
+    queues::Queued,
     secure_parameter,
     set_aside::Subject,
     store::{object::StoreObject, reconcile},
     triggers,
 };
-use crate::{api::SecureParameter, kubernetes::watches::Watched};
+use crate::{api::SecureParameter, kubernetes::cached::Watched};
 
 /// Reconciles `SecureParameter`s until `stop` is cancelled and the reconciles in progress have ended. Sends each store
 /// whose number of subscribers changed to `subscriber_changes`.
 pub(crate) async fn run_objects(
     watched: Watched<SecureParameter>,
-    queue: UnboundedReceiver<ObjectRef<SecureParameter>>,
+    queue: Queued<SecureParameter>,
     subscriber_changes: UnboundedSender<StoreKey>,
     context: &Arc<Context>,
     stop: &CancellationToken,
@@ -47,21 +39,22 @@ pub(crate) async fn run_objects(
         () = context.caches_ready.cancelled() => {}
     }
     let (trigger_context, cache) = (context.clone(), watched.store);
-    let events = watched.events.inspect(move |event| triggers::on_object(event, &trigger_context, &subscriber_changes));
-    // Users change spec and annotations. A change of the status alone, which the operator writes, triggers nothing.
-    let changes = changes(events.boxed(), predicates::generation.combine(predicates::annotations));
-    let controller = Controller::for_stream(changes, cache.clone())
-        .reconcile_on(stream(queue))
+    let changed = watched.changes.flat_map(move |change| {
+        triggers::on_object(&change, &trigger_context, &subscriber_changes);
+        stream::iter(triggers::to_reconcile(&change))
+    });
+    let controller = Controller::for_shared_stream(changed, cache.clone())
+        .reconcile_on(queue)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(secure_parameter::reconcile, retry, context.clone())
-        .for_each(|_| future::ready(()));
+        .for_each(finished);
     run_until_stopped(controller, &cache, stop).await;
 }
 
 /// Reconciles stores of one kind until `stop` is cancelled and the reconciles in progress have ended.
 pub(crate) async fn run_stores<K>(
     watched: Watched<K>,
-    queue: UnboundedReceiver<ObjectRef<K>>,
+    queue: Queued<K>,
     key: fn(&K) -> StoreKey,
     context: &Arc<Context>,
     stop: &CancellationToken,
@@ -70,7 +63,10 @@ pub(crate) async fn run_stores<K>(
     for<'a> StoreObject: From<&'a K>,
 {
     let trigger_context = context.clone();
-    let events = watched.events.inspect(move |event| triggers::on_store(event, &trigger_context, key)).boxed();
+    let changed = watched.changes.flat_map(move |change| {
+        triggers::on_store(&change, &trigger_context, key);
+        stream::iter(triggers::to_reconcile(&change))
+    });
     let reconcile = move |store: Arc<K>, context: Arc<Context>| async move {
         if let Err(wait) = context.store_pace.admit(&key(&store), Instant::now()) {
             return Ok(Action::requeue(wait));
@@ -80,13 +76,11 @@ pub(crate) async fn run_stores<K>(
         let report = async |fault| reconcile::fail(&StoreObject::from(&*store), &context, fault).await;
         observed(&context, &subject, Box::pin(pipeline), report).await
     };
-    // A store that was set aside is tried again when its annotations change, as objects are.
-    let changes = changes(events, predicates::generation.combine(predicates::annotations));
-    let controller = Controller::for_stream(changes, watched.store.clone())
-        .reconcile_on(stream(queue))
+    let controller = Controller::for_shared_stream(changed, watched.store.clone())
+        .reconcile_on(queue)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(reconcile, retry, context.clone())
-        .for_each(|_| future::ready(()));
+        .for_each(finished);
     run_until_stopped(controller, &watched.store, stop).await;
 }
 
@@ -108,26 +102,10 @@ where
     }
 }
 
-/// Returns the objects that were created, or changed in what the predicate compares.
-fn changes<K>(
-    events: BoxStream<'static, Event<K>>,
-    predicate: impl Predicate<K> + Send + 'static,
-) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
-where
-    K: Resource<DynamicType = ()> + Send + 'static,
-    K::DynamicType: Eq + Hash,
-{
-    let objects = events.filter_map(|event| {
-        future::ready(match event {
-            Event::Apply(object) | Event::InitApply(object) => Some(Ok(object)),
-            Event::Delete(_) | Event::Init | Event::InitDone => None,
-        })
-    });
-    objects.predicate_filter(predicate, PredicateConfig::default())
-}
-
-fn stream<T: Send + 'static>(mut receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> + Send + 'static {
-    futures::stream::poll_fn(move |context| receiver.poll_recv(context))
+/// Drops the result of a reconcile: what failed was reported, and [`retry`] has queued it again. An object that was queued
+/// but is not in the cache is reconciled when it appears there.
+fn finished<T>(_: T) -> future::Ready<()> {
+    future::ready(())
 }
 
 /// Retries an object whose status could not be written, the only error that a reconcile returns.

@@ -1,14 +1,14 @@
 //! The `SecureParameter`s by uid, by target Secret and by store. A synchronous index that the watch feeds.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::{
-    ResourceExt,
-    runtime::{reflector::ObjectRef, watcher::Event},
-};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
-use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, StoreKind};
+use crate::{
+    api::{ClusterParameterStore, ParameterStore, SecureParameter, StoreKind},
+    kubernetes::cached::Change,
+};
 
 /// Identifies a store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,8 +61,6 @@ pub(crate) struct Index {
     /// The objects with this target, by age.
     by_secret: HashMap<SecretKey, BTreeSet<(Timestamp, String)>>,
     by_store: HashMap<StoreKey, BTreeSet<String>>,
-    /// The uids that a list in progress has shown so far.
-    listed: Option<BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,28 +110,24 @@ pub(crate) struct Effects {
 }
 
 impl Index {
-    /// Applies a watch event.
-    pub(crate) fn apply(&mut self, event: &Event<SecureParameter>) -> Effects {
+    /// Applies a change of the cache.
+    pub(crate) fn apply(&mut self, change: &Change<SecureParameter>) -> Effects {
         let mut effects = Effects::default();
-        match event {
-            Event::Init => self.listed = Some(BTreeSet::new()),
-            Event::InitApply(object) => {
-                if let (Some(listed), Some(uid)) = (&mut self.listed, &object.metadata.uid) {
-                    listed.insert(uid.clone());
+        match change {
+            Change::Applied { object, .. } => self.put(object, &mut effects),
+            Change::Deleted(object) => {
+                if let Some(uid) = &object.metadata.uid {
+                    self.remove(uid, &mut effects);
                 }
-                self.put(object, &mut effects);
             }
-            Event::InitDone => {
-                let listed = self.listed.take().unwrap_or_default();
-                let deleted: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
+            Change::Listed { objects, .. } => {
+                let listed: HashSet<_> = objects.iter().filter_map(|object| object.metadata.uid.as_ref()).collect();
+                let deleted: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(uid)).cloned().collect();
                 for uid in deleted {
                     self.remove(&uid, &mut effects);
                 }
-            }
-            Event::Apply(object) => self.put(object, &mut effects),
-            Event::Delete(object) => {
-                if let Some(uid) = &object.metadata.uid {
-                    self.remove(uid, &mut effects);
+                for object in objects {
+                    self.put(object, &mut effects);
                 }
             }
         }
@@ -214,6 +208,11 @@ impl Index {
         self.by_store.get(store).map_or(0, BTreeSet::len)
     }
 
+    /// Returns the objects whose uid is selected.
+    pub(crate) fn select(&self, is_selected: impl Fn(&str) -> bool) -> Vec<ObjectRef<SecureParameter>> {
+        self.objects.iter().filter(|(uid, _)| is_selected(uid)).map(|(_, entry)| entry.reference()).collect()
+    }
+
     /// Returns all objects.
     pub(crate) fn all(&self) -> Vec<ObjectRef<SecureParameter>> {
         self.objects.values().map(Entry::reference).collect()
@@ -227,6 +226,8 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
     use super::*;
@@ -250,6 +251,10 @@ mod tests {
         }
     }
 
+    fn applied(object: SecureParameter) -> Change<SecureParameter> {
+        Change::Applied { object: Arc::new(object), before: None }
+    }
+
     fn store(name: &str) -> StoreKey {
         StoreKey { kind: StoreKind::ClusterParameterStore, namespace: None, name: name.into() }
     }
@@ -257,11 +262,11 @@ mod tests {
     #[test]
     fn the_oldest_object_claims_a_secret() {
         let mut index = Index::default();
-        index.apply(&Event::Apply(object("young", 20, "s", "default")));
-        index.apply(&Event::Apply(object("old", 10, "s", "default")));
+        index.apply(&applied(object("young", 20, "s", "default")));
+        index.apply(&applied(object("old", 10, "s", "default")));
         assert_eq!(index.older_claimant("shop", "s", "uid-young"), Some("old".into()));
         assert_eq!(index.older_claimant("shop", "s", "uid-old"), None);
-        let effects = index.apply(&Event::Delete(object("old", 10, "s", "default")));
+        let effects = index.apply(&Change::Deleted(Arc::new(object("old", 10, "s", "default"))));
         assert_eq!(effects.objects, [("shop".to_owned(), "young".to_owned())].into());
         assert_eq!(effects.deleted, [("uid-old".to_owned(), "shop".to_owned(), "old".to_owned())]);
         assert_eq!(index.older_claimant("shop", "s", "uid-young"), None);
@@ -270,24 +275,23 @@ mod tests {
     #[test]
     fn a_changed_store_and_target_leave_no_old_entry() {
         let mut index = Index::default();
-        index.apply(&Event::Apply(object("a", 1, "s", "one")));
-        let effects = index.apply(&Event::Apply(object("a", 1, "t", "two")));
+        index.apply(&applied(object("a", 1, "s", "one")));
+        let effects = index.apply(&applied(object("a", 1, "t", "two")));
         assert_eq!(effects.stores, [store("one"), store("two")].into());
         assert_eq!((index.subscriber_count(&store("one")), index.subscriber_count(&store("two"))), (0, 1));
         assert!(index.targeting("shop", "s").is_empty());
         assert_eq!(index.targeting("shop", "t").len(), 1);
-        assert_eq!(index.apply(&Event::Apply(object("a", 1, "t", "two"))), Effects::default(), "nothing changed");
+        assert_eq!(index.apply(&applied(object("a", 1, "t", "two"))), Effects::default(), "nothing changed");
     }
 
     #[test]
     fn a_new_list_removes_what_it_does_not_show() {
         let mut index = Index::default();
-        index.apply(&Event::Apply(object("a", 1, "s", "one")));
-        index.apply(&Event::Apply(object("b", 1, "t", "one")));
-        index.apply(&Event::Init);
-        index.apply(&Event::InitApply(object("b", 1, "t", "one")));
-        let effects = index.apply(&Event::InitDone);
+        index.apply(&applied(object("a", 1, "s", "one")));
+        index.apply(&applied(object("b", 1, "t", "one")));
+        let objects = vec![Arc::new(object("b", 1, "t", "one")), Arc::new(object("c", 1, "u", "one"))];
+        let effects = index.apply(&Change::Listed { objects, gone: Vec::new() });
         assert_eq!(effects.deleted, [("uid-a".to_owned(), "shop".to_owned(), "a".to_owned())]);
-        assert!(!index.contains("uid-a") && index.contains("uid-b"));
+        assert!(!index.contains("uid-a") && index.contains("uid-b") && index.contains("uid-c"));
     }
 }

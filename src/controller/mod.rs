@@ -1,6 +1,7 @@
 //! Connects the layers: watches feed queues, controllers reconcile what is queued, and everything ends together.
 
 mod caches;
+mod comparisons;
 mod context;
 mod controllers;
 mod environment;

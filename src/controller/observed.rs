@@ -33,7 +33,7 @@ where
         Ok(None) => Ok(Action::await_change()),
         Ok(Some(Reconciled { reason, action })) => {
             context.metrics.reconciled(kind, Some(reason), duration);
-            context.status_retries.succeeded(kind, namespace, name);
+            context.status_retries.forget(kind, namespace, name);
             tracing::debug!(kind, namespace, name, reason = reason.as_str(), ?duration, "reconciled");
             Ok(action)
         }
@@ -44,6 +44,16 @@ where
             Err(error)
         }
     }
+}
+
+/// Logs that somebody else keeps changing a status.
+pub(crate) fn log_contest(kind: &str, namespace: Option<&str>, name: &str) {
+    tracing::warn!(
+        namespace,
+        name,
+        "somebody else keeps changing the status of a {kind}, and the operator corrects it less and less often; check \
+         whether a second operator runs"
+    );
 }
 
 /// A reconcile that is in progress. Logs it if it is dropped before its end, as happens when the process stops.

@@ -1,8 +1,12 @@
 //! The queues through which reconciles are requested, besides changes of the objects themselves. There is one for each
-//! kind. Adding an object that is queued already has no effect: kube's scheduler keeps one entry for each object.
+//! kind. Adding an object that is queued already has no effect, so that a queue is never longer than there are objects.
 
-use kube::runtime::reflector::ObjectRef;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use std::{collections::HashSet, sync::Arc};
+
+use futures::stream::{self, BoxStream, StreamExt};
+use kube::{Resource, runtime::reflector::ObjectRef};
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
@@ -12,40 +16,94 @@ use crate::{
 /// The sending ends.
 #[derive(Clone)]
 pub(crate) struct Queues {
-    objects: UnboundedSender<ObjectRef<SecureParameter>>,
-    cluster_stores: UnboundedSender<ObjectRef<ClusterParameterStore>>,
-    stores: UnboundedSender<ObjectRef<ParameterStore>>,
+    objects: Queue<SecureParameter>,
+    cluster_stores: Queue<ClusterParameterStore>,
+    stores: Queue<ParameterStore>,
 }
+
+/// The objects that a queue yields.
+pub(crate) type Queued<K> = BoxStream<'static, ObjectRef<K>>;
 
 /// The receiving ends, one for each controller.
 pub(crate) struct QueueReceivers {
-    pub(crate) objects: UnboundedReceiver<ObjectRef<SecureParameter>>,
-    pub(crate) cluster_stores: UnboundedReceiver<ObjectRef<ClusterParameterStore>>,
-    pub(crate) stores: UnboundedReceiver<ObjectRef<ParameterStore>>,
+    pub(crate) objects: Queued<SecureParameter>,
+    pub(crate) cluster_stores: Queued<ClusterParameterStore>,
+    pub(crate) stores: Queued<ParameterStore>,
 }
 
 impl Queues {
     /// Creates empty queues.
     pub(crate) fn new() -> (Self, QueueReceivers) {
-        let (objects, object_receiver) = unbounded_channel();
-        let (cluster_stores, cluster_store_receiver) = unbounded_channel();
-        let (stores, store_receiver) = unbounded_channel();
+        let (objects, queued_objects) = Queue::new();
+        let (cluster_stores, queued_cluster_stores) = Queue::new();
+        let (stores, queued_stores) = Queue::new();
         let receivers =
-            QueueReceivers { objects: object_receiver, cluster_stores: cluster_store_receiver, stores: store_receiver };
+            QueueReceivers { objects: queued_objects, cluster_stores: queued_cluster_stores, stores: queued_stores };
         (Self { objects, cluster_stores, stores }, receivers)
     }
 
     /// Queues an object.
     pub(crate) fn add_object(&self, object: ObjectRef<SecureParameter>) {
-        // Fails only when the process ends, since the receivers live until then.
-        let _ = self.objects.send(object);
+        self.objects.add(object);
     }
 
     /// Queues a store.
     pub(crate) fn add_store(&self, store: StoreKey) {
         match store.namespace {
-            None => drop(self.cluster_stores.send(ObjectRef::new(&store.name))),
-            Some(namespace) => drop(self.stores.send(ObjectRef::new(&store.name).within(&namespace))),
+            None => self.cluster_stores.add(ObjectRef::new(&store.name)),
+            Some(namespace) => self.stores.add(ObjectRef::new(&store.name).within(&namespace)),
         }
+    }
+}
+
+/// The sending end of one queue.
+struct Queue<K: Resource<DynamicType = ()>> {
+    sender: UnboundedSender<ObjectRef<K>>,
+    waiting: Arc<Mutex<HashSet<ObjectRef<K>>>>,
+}
+
+impl<K: Resource<DynamicType = ()>> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), waiting: self.waiting.clone() }
+    }
+}
+
+impl<K: Resource<DynamicType = ()> + 'static> Queue<K> {
+    fn new() -> (Self, Queued<K>) {
+        let (sender, mut receiver) = unbounded_channel::<ObjectRef<K>>();
+        let waiting = Arc::new(Mutex::new(HashSet::new()));
+        let left = waiting.clone();
+        let queued = stream::poll_fn(move |context| receiver.poll_recv(context)).inspect(move |object| {
+            left.lock().remove(object);
+        });
+        (Self { sender, waiting }, queued.boxed())
+    }
+
+    fn add(&self, object: ObjectRef<K>) {
+        if self.waiting.lock().insert(object.clone()) {
+            // Fails only when the process ends, since the receivers live until then.
+            let _ = self.sender.send(object);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn an_object_waits_once_and_can_be_queued_again_when_it_has_left() {
+        let (queues, mut receivers) = Queues::new();
+        let mut received = || -> Vec<String> {
+            std::iter::from_fn(|| receivers.objects.next().now_or_never().flatten()).map(|object| object.name).collect()
+        };
+        for name in ["a", "b", "a", "a", "b"] {
+            queues.add_object(ObjectRef::new(name).within("shop"));
+        }
+        assert_eq!(received(), ["a", "b"]);
+        queues.add_object(ObjectRef::new("a").within("shop"));
+        assert_eq!(received(), ["a"]);
     }
 }

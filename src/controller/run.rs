@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
     caches::Caches,
+    comparisons,
     context::Context,
     controllers::{run_objects, run_stores},
     environment,
@@ -31,7 +32,7 @@ use crate::controller::{
     secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, pace::Pace, readers::Readers},
+    store::{connections::StoreConnections, pace::Pace, readers::Readers, written_status::WrittenStatuses},
     triggers,
 };
 use crate::{
@@ -160,6 +161,7 @@ async fn context(
         secret_locks: SecretLocks::default(),
         queues,
         set_aside: SetAside::default(),
+        store_statuses: WrittenStatuses::default(),
         status_retries: StatusRetries::default(),
     };
     (Arc::new(context), receivers)
@@ -205,6 +207,7 @@ async fn start(
             "counts the objects of stores",
             triggers::on_subscriber_changes(subscriber_changes_receiver, shared()).boxed(),
         ),
+        background("compares all objects now and then", comparisons::run(shared()).boxed()),
         background("checks region and credentials", environment::check(shared()).then(|()| future::pending()).boxed()),
         background("forgets what nobody uses", prune(shared()).boxed()),
     ];

@@ -13,15 +13,15 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// Kind, namespace and name of an object.
 type Key = (String, Option<String>, String);
 
-/// Failures in a row by object. Holds only objects whose last status write failed.
+/// Failures in a row by object. Holds only objects that exist and whose last status write failed.
 #[derive(Debug, Default)]
 pub(crate) struct StatusRetries {
     failures: Mutex<HashMap<Key, u32>>,
 }
 
 impl StatusRetries {
-    /// Forgets the failures of an object whose status was written.
-    pub(crate) fn succeeded(&self, kind: &str, namespace: Option<&str>, name: &str) {
+    /// Forgets the failures of an object whose status was written, or that was deleted.
+    pub(crate) fn forget(&self, kind: &str, namespace: Option<&str>, name: &str) {
         let mut failures = self.failures.lock();
         if !failures.is_empty() {
             failures.remove(&key(kind, namespace, name));
@@ -62,7 +62,7 @@ mod tests {
             .collect();
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(retries.delay("SecureParameter", Some("shop"), "other"), FIRST_DELAY);
-        retries.succeeded("SecureParameter", Some("shop"), "db");
+        retries.forget("SecureParameter", Some("shop"), "db");
         retries.failed("SecureParameter", Some("shop"), "db");
         assert_eq!(retries.delay("SecureParameter", Some("shop"), "db"), FIRST_DELAY);
     }

@@ -1,54 +1,75 @@
-//! Turns watch events and changes of parameters into queued reconciles.
+//! Turns changes of the caches and of parameters into queued reconciles. Each change is acted on after the cache shows it.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Resource, ResourceExt,
-    api::PartialObjectMeta,
-    runtime::{reflector::ObjectRef, watcher::Event},
-};
+use kube::{Resource, ResourceExt, api::PartialObjectMeta, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use crate::controller::{context::Context, index::StoreKey, store::reconcile};
+use crate::controller::{
+    context::Context,
+    index::{Effects, StoreKey},
+    store::reconcile,
+};
 use crate::{
     api::{SecureParameter, names},
-    kubernetes::watches::{SecretMeta, Watched},
+    kubernetes::{
+        cached::{Change, Watched},
+        watches::SecretMeta,
+    },
     parameters::Subscriber,
 };
 
 /// How long changes of a store's subscribers are collected before the store is queued.
 const COLLECT: Duration = Duration::from_secs(1);
 
-/// Applies an event to the index, and queues the objects that it affects. Sends each store whose number of subscribers
-/// changed to `subscriber_changes`.
+/// Returns the objects that a change gives reason to reconcile. After a list these are all: what happened to one before
+/// the list, or to what it depends on, may have had no event of its own.
+///
+/// Users change specs and annotations, of which caches keep only ours. A change of the status alone, which the operator
+/// writes, is no reason. An object that appears in the cache always is, so nothing is lost when one is queued that is not
+/// there yet.
+pub(crate) fn to_reconcile<K: Resource>(change: &Change<K>) -> Vec<Arc<K>> {
+    match change {
+        Change::Applied { object, before } if before.as_ref().is_none_or(|before| differs(&**before, &**object)) => {
+            vec![object.clone()]
+        }
+        Change::Listed { objects, .. } => objects.clone(),
+        Change::Applied { .. } | Change::Deleted(_) => Vec::new(),
+    }
+}
+
+fn differs<K: Resource>(before: &K, object: &K) -> bool {
+    let (before, object) = (before.meta(), object.meta());
+    (&before.uid, before.generation, &before.annotations) != (&object.uid, object.generation, &object.annotations)
+}
+
+/// Applies a change to the index, and queues the objects that it affects besides the one that changed. Sends each store
+/// whose number of subscribers changed to `subscriber_changes`.
 pub(crate) fn on_object(
-    event: &Event<SecureParameter>,
+    change: &Change<SecureParameter>,
     context: &Context,
     subscriber_changes: &UnboundedSender<StoreKey>,
 ) {
-    if let Event::Apply(object) = event
+    if let Change::Applied { object, .. } = change
         && context.object_states.contradicts(object)
     {
-        context.queues.add_object(ObjectRef::from_obj(object));
+        context.queues.add_object(ObjectRef::from_obj(&**object));
     }
-    let effects = context.index.lock().apply(event);
-    for (uid, namespace, name) in effects.deleted {
+    let Effects { objects, stores, deleted } = context.index.lock().apply(change);
+    for (uid, namespace, name) in deleted {
         context.set_aside.forget("SecureParameter", Some(&namespace), &name);
         context.object_states.remove(&uid);
         context.subscriptions.end(&uid);
         // Whoever follows nothing is never refused.
         let _ = context.follow_secret(&namespace, &uid, None);
+        context.status_retries.forget(&SecureParameter::kind(&()), Some(&namespace), &name);
     }
-    for (namespace, name) in effects.objects {
+    for (namespace, name) in objects {
         context.queues.add_object(ObjectRef::new(&name).within(&namespace));
     }
-    for store in effects.stores {
+    for store in stores {
         // Fails only when the process ends.
         let _ = subscriber_changes.send(store);
     }
@@ -77,17 +98,14 @@ pub(crate) async fn on_parameters(mut changed: UnboundedReceiver<Subscriber>, co
 
 /// Queues the objects that a change of a Secret of the operator affects: its owner, and all objects with this target.
 pub(crate) async fn on_secrets(mut secrets: Watched<SecretMeta>, context: Arc<Context>) {
-    while let Some(event) = secrets.events.next().await {
-        let secret = match &event {
-            Event::Apply(secret) | Event::Delete(secret) => secret,
-            // A change or deletion that happened while the watch was interrupted has no event of its own.
-            Event::InitDone => {
-                for object in context.index.lock().all() {
-                    context.queues.add_object(object);
-                }
+    while let Some(change) = secrets.changes.next().await {
+        let secret = match change {
+            Change::Applied { object, .. } => object,
+            Change::Deleted(secret) => secret,
+            Change::Listed { .. } => {
+                queue_all(&context);
                 continue;
             }
-            Event::Init | Event::InitApply(_) => continue,
         };
         let namespace = secret.namespace().unwrap_or_default();
         for object in context.index.lock().targeting(&namespace, &secret.name_any()) {
@@ -120,34 +138,116 @@ pub(crate) async fn on_foreign_secrets(mut changed: UnboundedReceiver<(String, S
     }
 }
 
-/// Queues the objects of a namespace that is new or whose labels changed, since access rules select by labels.
+/// Queues the objects of a namespace that is new or whose labels changed, since access rules select by labels. After a
+/// list these are the objects of all namespaces.
 pub(crate) async fn on_namespaces(mut namespaces: Watched<PartialObjectMeta<Namespace>>, context: Arc<Context>) {
-    let mut labels = HashMap::new();
-    while let Some(event) = namespaces.events.next().await {
-        match &event {
-            Event::Apply(namespace) | Event::InitApply(namespace) => {
-                let (name, current) = (namespace.name_any(), namespace.labels().clone());
-                if labels.get(&name) != Some(&current) {
-                    for object in context.index.lock().in_namespace(&name) {
+    while let Some(change) = namespaces.changes.next().await {
+        match change {
+            Change::Applied { object: namespace, before } => {
+                if before.is_none_or(|before| before.labels() != namespace.labels()) {
+                    for object in context.index.lock().in_namespace(&namespace.name_any()) {
                         context.queues.add_object(object);
                     }
-                    labels.insert(name, current);
                 }
             }
-            Event::Delete(namespace) => drop(labels.remove(&namespace.name_any())),
-            Event::Init | Event::InitDone => {}
+            Change::Listed { .. } => queue_all(&context),
+            Change::Deleted(_) => {}
         }
     }
 }
 
-/// Disconnects stores that were deleted. Other events are handled by the controller.
-pub(crate) fn on_store<K: Resource<DynamicType = ()>>(event: &Event<K>, context: &Context, key: fn(&K) -> StoreKey) {
-    match event {
-        Event::Delete(store) => {
-            reconcile::disconnect(&key(store), store.meta().uid.as_deref().unwrap_or_default(), context);
+fn queue_all(context: &Context) {
+    for object in context.index.lock().all() {
+        context.queues.add_object(object);
+    }
+}
+
+/// Disconnects stores that were deleted. Other changes are handled by the controller.
+pub(crate) fn on_store<K: Resource<DynamicType = ()>>(change: &Change<K>, context: &Context, key: fn(&K) -> StoreKey) {
+    let disconnect = |store: &K| {
+        let key = key(store);
+        reconcile::disconnect(&key, store.meta().uid.as_deref().unwrap_or_default(), context);
+        context.status_retries.forget(key.kind.as_str(), key.namespace.as_deref(), &key.name);
+    };
+    match change {
+        Change::Deleted(store) => disconnect(store),
+        Change::Listed { gone, .. } => {
+            for store in gone {
+                disconnect(store);
+            }
+            reconcile::disconnect_deleted(context);
         }
-        // A deletion that happened while the watch was interrupted has no event of its own.
-        Event::InitDone => reconcile::disconnect_deleted(context),
-        Event::Apply(_) | Event::InitApply(_) | Event::Init => {}
+        Change::Applied { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{executor::block_on, stream};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use kube::runtime::watcher::Event;
+
+    use super::*;
+    use crate::api::SecureParameterSpec;
+
+    /// An object at this generation.
+    fn object(name: &str, uid: &str, generation: i64) -> SecureParameter {
+        let metadata = ObjectMeta {
+            name: Some(name.into()),
+            namespace: Some("shop".into()),
+            uid: Some(uid.into()),
+            generation: Some(generation),
+            ..ObjectMeta::default()
+        };
+        SecureParameter { metadata, spec: SecureParameterSpec::default(), status: None }
+    }
+
+    fn synced(object: SecureParameter, token: &str) -> SecureParameter {
+        let annotations = Some([(names::SYNC_ANNOTATION.to_owned(), token.to_owned())].into());
+        SecureParameter { metadata: ObjectMeta { annotations, ..object.metadata }, ..object }
+    }
+
+    /// What is reconciled after these events: names, and the generations that the cache shows at that time.
+    fn reconciled(events: Vec<Event<SecureParameter>>) -> Vec<(String, Option<i64>)> {
+        let Watched { store, changes } = Watched::new(stream::iter(events));
+        let reconciled = changes.flat_map(|change| stream::iter(to_reconcile(&change))).map(|object| {
+            let cached = store.get(&ObjectRef::from_obj(&*object));
+            (object.name_any(), cached.and_then(|cached| cached.metadata.generation))
+        });
+        block_on(reconciled.collect())
+    }
+
+    fn listed(objects: impl IntoIterator<Item = SecureParameter>) -> Vec<Event<SecureParameter>> {
+        let objects = objects.into_iter().map(Event::InitApply);
+        std::iter::once(Event::Init).chain(objects).chain([Event::InitDone]).collect()
+    }
+
+    #[test]
+    fn changes_that_come_with_a_list_of_many_pages_are_reconciled_as_the_list_shows_them() {
+        let objects = |generation| (0..1_001).map(move |n| object(&format!("o{n}"), &format!("u{n}"), generation));
+        let mut events = listed(objects(1));
+        events.extend(listed(objects(2)));
+        let reconciled = reconciled(events);
+        assert_eq!(reconciled.len(), 2_002, "each object once for each list");
+        assert!(reconciled[..1_001].iter().all(|(_, generation)| *generation == Some(1)));
+        assert!(reconciled[1_001..].iter().all(|(_, generation)| *generation == Some(2)));
+    }
+
+    #[test]
+    fn an_object_is_reconciled_when_it_appears_and_when_its_spec_or_annotation_changes() {
+        let first = || object("a", "1", 1);
+        let mut events = listed([]);
+        events.extend([
+            Event::Apply(first()),
+            // Only the status changed.
+            Event::Apply(first()),
+            Event::Apply(object("a", "1", 2)),
+            Event::Apply(synced(object("a", "1", 2), "now")),
+            Event::Apply(synced(object("a", "1", 2), "now")),
+            Event::Delete(object("a", "1", 2)),
+            Event::Apply(object("a", "2", 1)),
+        ]);
+        let expected = [1, 2, 2, 1].map(|generation| ("a".to_owned(), Some(generation)));
+        assert_eq!(reconciled(events), expected);
     }
 }

@@ -1,82 +1,287 @@
-//! Watches single Secrets that the operator does not own: credentials of stores, and Secrets that consent to keys or
-//! stand in the way of a target. Each has a watch of its own, since a watch of all Secrets would use memory for every
-//! Secret of the cluster.
+//! Watches Secrets that the operator does not own: credentials of stores, and Secrets that consent to keys or stand in the
+//! way of a target. One watch of all Secrets' metadata serves all of them. It is open only while somebody refers to such
+//! a Secret, and nothing is kept of those that nobody refers to.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream::BoxStream};
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::watcher::{self, Event},
 };
-
-use futures::StreamExt;
-use kube::{Api, Client, runtime::watcher};
 use parking_lot::Mutex;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::AbortHandle,
+    time::{Instant, interval_at},
 };
 
-use crate::kubernetes::watches::{SecretMeta, WatchObserver, WatchReporter, stream};
+use crate::kubernetes::{
+    followed_secrets::{FollowedSecrets, SecretKey},
+    watches::{FOREIGN_SECRETS, SecretMeta, WatchObserver, WatchReporter, stream},
+};
 
-/// Namespace and name of a Secret.
-type SecretKey = (String, String);
+/// How long the watch at least stays open after the last subscriber has left, since another one may come soon.
+const LINGER: Duration = Duration::from_secs(60);
 
-/// The watches, one for each Secret that somebody subscribed to.
+type Events = BoxStream<'static, Event<SecretMeta>>;
+
+/// The Secrets that somebody subscribed to, and the watch that serves them.
 pub(crate) struct ForeignSecrets {
-    client: Client,
-    reporter: WatchReporter,
-    watches: Mutex<BTreeMap<SecretKey, Watch>>,
+    open: Box<dyn Fn() -> Events + Send + Sync>,
+    shared: Arc<Shared>,
+}
+
+/// Shared with the task of the watch.
+struct Shared {
+    state: Mutex<State>,
     changed: UnboundedSender<SecretKey>,
 }
 
-/// A running watch. Ends when it is dropped.
-struct Watch {
-    subscribers: BTreeSet<String>,
-    task: AbortHandle,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+#[derive(Default)]
+struct State {
+    followed: FollowedSecrets,
+    /// The task of the watch, while it is open.
+    watch: Option<AbortHandle>,
+    /// Whether the watch has received its first list.
+    is_listed: bool,
+    /// Whether nobody subscribed to a Secret when the task looked last.
+    was_idle: bool,
 }
 
 impl ForeignSecrets {
-    /// Creates an empty set of watches. The receiver yields namespace and name of each Secret that changed.
+    /// Creates an empty set. The receiver yields namespace and name of each Secret that changed.
     pub(crate) fn new(client: Client, observer: Arc<dyn WatchObserver>) -> (Self, UnboundedReceiver<SecretKey>) {
+        let reporter = WatchReporter { watch: FOREIGN_SECRETS, observer };
+        Self::with(move || stream(Api::all(client.clone()), watcher::Config::default(), reporter.clone()).boxed())
+    }
+
+    fn with(open: impl Fn() -> Events + Send + Sync + 'static) -> (Self, UnboundedReceiver<SecretKey>) {
         let (changed, receiver) = unbounded_channel();
-        let reporter = WatchReporter { watch: "foreign-secrets", observer };
-        (Self { client, reporter, watches: Mutex::default(), changed }, receiver)
+        let shared = Arc::new(Shared { state: Mutex::default(), changed });
+        (Self { open: Box::new(open), shared }, receiver)
     }
 
     /// Subscribes `subscriber` to this Secret and to no other, or to none.
     pub(crate) fn follow(&self, subscriber: &str, secret: Option<(&str, &str)>) {
         let secret = secret.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
-        let mut watches = self.watches.lock();
-        watches.retain(|key, watch| {
-            if Some(key) != secret.as_ref() {
-                watch.subscribers.remove(subscriber);
+        let mut state = self.shared.state.lock();
+        let newly_followed = state.followed.set(subscriber, secret.clone());
+        if secret.is_none() {
+            return;
+        }
+        state.was_idle = false;
+        if state.watch.as_ref().is_none_or(AbortHandle::is_finished) {
+            state.is_listed = false;
+            let task = tokio::spawn(run(self.shared.clone(), (self.open)()));
+            state.watch = Some(task.abort_handle());
+        } else if let Some(key) = newly_followed.filter(|_| state.is_listed) {
+            // It may have changed before it was followed.
+            self.shared.announce(key);
+        }
+    }
+}
+
+impl Drop for ForeignSecrets {
+    fn drop(&mut self) {
+        if let Some(watch) = self.shared.state.lock().watch.take() {
+            watch.abort();
+        }
+    }
+}
+
+/// Runs the watch until nobody has subscribed to a Secret for a while.
+async fn run(shared: Arc<Shared>, mut events: Events) {
+    let mut looks = interval_at(Instant::now() + LINGER, LINGER);
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => shared.on_event(&event),
+                None => return,
+            },
+            _ = looks.tick() => if shared.ends() {
+                return;
             }
-            !watch.subscribers.is_empty()
-        });
-        if let Some(key) = secret {
-            let watch = watches.entry(key).or_insert_with_key(|key| self.start(key));
-            watch.subscribers.insert(subscriber.to_owned());
+        }
+    }
+}
+
+impl Shared {
+    fn on_event(&self, event: &Event<SecretMeta>) {
+        let mut state = self.state.lock();
+        match event {
+            Event::Init => state.is_listed = false,
+            Event::InitApply(_) => {}
+            // What happened to a Secret before the list has no event of its own.
+            Event::InitDone => {
+                state.is_listed = true;
+                state.followed.secrets().for_each(|key| self.announce(key.clone()));
+            }
+            Event::Apply(secret) | Event::Delete(secret) => {
+                let key = (secret.namespace().unwrap_or_default(), secret.name_any());
+                if state.followed.contains(&key) {
+                    self.announce(key);
+                }
+            }
         }
     }
 
-    fn start(&self, (namespace, name): &SecretKey) -> Watch {
-        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
-        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let (key, changed) = ((namespace.clone(), name.clone()), self.changed.clone());
-        let mut events = stream(api, config, self.reporter.clone()).boxed();
-        let task = tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                // The end of the first list counts as a change: the Secret may have been deleted before the watch began.
-                if !matches!(event, watcher::Event::Init) && changed.send(key.clone()).is_err() {
-                    return;
-                }
+    fn announce(&self, key: SecretKey) {
+        // Fails only when the process ends.
+        let _ = self.changed.send(key);
+    }
+
+    /// Reports whether the watch is to end: nobody has subscribed to a Secret since the look before.
+    fn ends(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_idle = state.followed.is_empty();
+        if is_idle && state.was_idle {
+            state.watch = None;
+        }
+        let ends = is_idle && state.was_idle;
+        state.was_idle = is_idle;
+        ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::ObjectMeta;
+    use tokio::{task::yield_now, time::advance};
+
+    use super::*;
+
+    const CREDENTIALS: Option<(&str, &str)> = Some(("shop", "credentials"));
+
+    /// Hands out the events of each watch that is opened.
+    struct Watches {
+        secrets: ForeignSecrets,
+        changed: UnboundedReceiver<SecretKey>,
+        opened: Arc<Mutex<Vec<UnboundedSender<Event<SecretMeta>>>>>,
+    }
+
+    impl Watches {
+        fn new() -> Self {
+            let opened = Arc::new(Mutex::new(Vec::new()));
+            let senders = opened.clone();
+            let (secrets, changed) = ForeignSecrets::with(move || {
+                let (sender, mut receiver) = unbounded_channel();
+                senders.lock().push(sender);
+                futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
+            });
+            Self { secrets, changed, opened }
+        }
+
+        /// Sends events to the newest watch. Returns the names of the Secrets that are announced.
+        async fn after(&mut self, events: impl IntoIterator<Item = Event<SecretMeta>>) -> Vec<String> {
+            let sender = self.opened.lock().last().cloned();
+            for event in events {
+                sender.as_ref().expect("a watch").send(event).expect("an open watch");
             }
-        });
-        Watch { subscribers: BTreeSet::new(), task: task.abort_handle() }
+            settle().await;
+            let mut names = Vec::new();
+            while let Ok((namespace, name)) = self.changed.try_recv() {
+                names.push(format!("{namespace}/{name}"));
+            }
+            names.sort();
+            names
+        }
+
+        /// How many watches were opened, and how many of them are still open.
+        fn count(&self) -> (usize, usize) {
+            let opened = self.opened.lock();
+            (opened.len(), opened.iter().filter(|sender| !sender.is_closed()).count())
+        }
+    }
+
+    async fn settle() {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+    }
+
+    async fn pass(time: Duration) {
+        // In steps, so that each look takes place.
+        for _ in 0..time.as_secs() {
+            advance(Duration::from_secs(1)).await;
+            settle().await;
+        }
+    }
+
+    fn secret(namespace: &str, name: &str) -> SecretMeta {
+        let metadata =
+            ObjectMeta { namespace: Some(namespace.into()), name: Some(name.into()), ..ObjectMeta::default() };
+        SecretMeta { metadata, ..SecretMeta::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_watch_serves_all_and_what_nobody_follows_is_dropped() {
+        let mut watches = Watches::new();
+        assert_eq!(watches.count(), (0, 0), "nobody refers to a Secret");
+        watches.secrets.follow("store", CREDENTIALS);
+        watches.secrets.follow("object", Some(("shop", "merged")));
+        let listed = [
+            Event::Init,
+            Event::InitApply(secret("shop", "credentials")),
+            Event::InitApply(secret("shop", "other")),
+            Event::InitDone,
+        ];
+        assert_eq!(watches.after(listed).await, ["shop/credentials", "shop/merged"]);
+        let events = [
+            Event::Apply(secret("shop", "merged")),
+            Event::Apply(secret("shop", "other")),
+            Event::Delete(secret("billing", "credentials")),
+            Event::Delete(secret("shop", "credentials")),
+        ];
+        assert_eq!(watches.after(events).await, ["shop/credentials", "shop/merged"]);
+        assert_eq!(watches.count(), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_that_is_followed_later_is_announced_once() {
+        let mut watches = Watches::new();
+        watches.secrets.follow("store", CREDENTIALS);
+        watches.after([Event::Init]).await;
+        watches.secrets.follow("early", Some(("shop", "early")));
+        assert!(watches.after([]).await.is_empty(), "the end of the list announces it");
+        assert_eq!(watches.after([Event::InitDone]).await, ["shop/credentials", "shop/early"]);
+        watches.secrets.follow("late", Some(("shop", "late")));
+        assert_eq!(watches.after([]).await, ["shop/late"]);
+        watches.secrets.follow("late", Some(("shop", "late")));
+        watches.secrets.follow("another", Some(("shop", "late")));
+        assert!(watches.after([]).await.is_empty(), "every change of it is announced already");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_starts_over_announces_every_secret_that_is_followed() {
+        let mut watches = Watches::new();
+        watches.secrets.follow("store", CREDENTIALS);
+        watches.after([Event::Init, Event::InitDone]).await;
+        assert_eq!(watches.after([Event::Init, Event::InitDone]).await, ["shop/credentials"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watch_ends_a_while_after_the_last_subscriber_has_left() {
+        let mut watches = Watches::new();
+        watches.secrets.follow("store", CREDENTIALS);
+        watches.after([Event::Init, Event::InitDone]).await;
+        for _ in 0..10 {
+            pass(LINGER / 2).await;
+            watches.secrets.follow("store", None);
+            pass(LINGER / 2).await;
+            watches.secrets.follow("store", CREDENTIALS);
+        }
+        assert_eq!(watches.count(), (1, 1), "it does not flap");
+        assert_eq!(watches.after([]).await.len(), 10, "once for each time that it was followed again");
+        pass(LINGER * 3).await;
+        assert_eq!(watches.count(), (1, 1), "somebody refers to a Secret");
+        watches.secrets.follow("store", None);
+        pass(LINGER / 2).await;
+        assert_eq!(watches.count(), (1, 1));
+        pass(LINGER * 3 / 2).await;
+        assert_eq!(watches.count(), (1, 0));
+        watches.secrets.follow("store", CREDENTIALS);
+        assert_eq!(watches.count(), (2, 1));
+        assert_eq!(watches.after([Event::Init, Event::InitDone]).await, ["shop/credentials"]);
     }
 }

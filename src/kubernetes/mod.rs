@@ -1,9 +1,11 @@
 //! Everything that talks to the Kubernetes API: watches, writes of Secrets and status, Events, finalizers, restarts of
 //! workloads.
 
+pub(crate) mod cached;
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod finalizer;
+pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;
 pub(crate) mod rollout;
 pub(crate) mod secrets;

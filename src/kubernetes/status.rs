@@ -22,8 +22,8 @@ impl Statuses {
         Self { client }
     }
 
-    /// Writes the status of a `SecureParameter`. Returns the object's new resource version, or `None` if the object no
-    /// longer exists.
+    /// Writes the status of a `SecureParameter`. Returns the object's new resource version, or `None` if it no longer
+    /// exists.
     ///
     /// # Errors
     /// If the API server refuses or cannot be reached.
@@ -33,24 +33,28 @@ impl Statuses {
         name: &str,
         status: &SecureParameterStatus,
     ) -> Result<Option<String>, kube::Error> {
-        let patched = patch(&self.namespaced::<SecureParameter>(namespace), name, status).await?;
-        Ok(patched.and_then(|object| object.metadata.resource_version))
+        patch(&self.namespaced::<SecureParameter>(namespace), name, status).await
     }
 
-    /// Writes the status of a `ClusterParameterStore`.
+    /// Writes the status of a `ClusterParameterStore`. Returns the same.
     ///
     /// # Errors
     /// If the API server refuses or cannot be reached.
-    pub(crate) async fn cluster_store(&self, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
-        patch(&Api::<ClusterParameterStore>::all(self.client.clone()), name, status).await.map(drop)
+    pub(crate) async fn cluster_store(&self, name: &str, status: &StoreStatus) -> Result<Option<String>, kube::Error> {
+        patch(&Api::<ClusterParameterStore>::all(self.client.clone()), name, status).await
     }
 
-    /// Writes the status of a `ParameterStore`.
+    /// Writes the status of a `ParameterStore`. Returns the same.
     ///
     /// # Errors
     /// If the API server refuses or cannot be reached.
-    pub(crate) async fn store(&self, namespace: &str, name: &str, status: &StoreStatus) -> Result<(), kube::Error> {
-        patch(&self.namespaced::<ParameterStore>(namespace), name, status).await.map(drop)
+    pub(crate) async fn store(
+        &self,
+        namespace: &str,
+        name: &str,
+        status: &StoreStatus,
+    ) -> Result<Option<String>, kube::Error> {
+        patch(&self.namespaced::<ParameterStore>(namespace), name, status).await
     }
 
     fn namespaced<K>(&self, namespace: &str) -> Api<K>
@@ -61,7 +65,7 @@ impl Statuses {
     }
 }
 
-async fn patch<K, S>(api: &Api<K>, name: &str, status: &S) -> Result<Option<K>, kube::Error>
+async fn patch<K, S>(api: &Api<K>, name: &str, status: &S) -> Result<Option<String>, kube::Error>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     S: Serialize + Sync,
@@ -71,6 +75,6 @@ where
     match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
         // The object was deleted in the meantime.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        other => other.map(Some),
+        other => Ok(other?.meta().resource_version.clone()),
     }
 }

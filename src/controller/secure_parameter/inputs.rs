@@ -13,7 +13,7 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef as Ref};
 use crate::{
     api::{
         Reason, SecureParameter, StoreKind,
-        names::{FIELD_MANAGER, OWNER_UID_LABEL, SYNC_ANNOTATION, merge_manager},
+        names::{FIELD_MANAGER, OWNER_UID_LABEL, SYNC_ANNOTATION, merge_manager, sync_token},
         status::ResolvedStore,
     },
     controller::{
@@ -36,9 +36,6 @@ use crate::{
     },
     parameters::WatchOptions,
 };
-
-/// Longest prefix of the sync annotation that is compared and echoed, in characters, to bound the status.
-const SYNC_LENGTH: usize = 256;
 
 /// Safety resync for an object that waits for its store or the informer; normally they trigger it earlier.
 pub(super) const RESYNC_WAITING: Duration = Duration::from_secs(300);
@@ -163,9 +160,7 @@ impl<'a> Inputs<'a> {
 
     /// The beginning of the sync annotation.
     pub(super) fn sync_token(&self) -> Option<&str> {
-        let token = self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION)?;
-        let end = token.char_indices().nth(SYNC_LENGTH).map_or(token.len(), |(end, _)| end);
-        Some(&token[..end])
+        self.object.metadata.annotations.as_ref()?.get(SYNC_ANNOTATION).map(|value| sync_token(value))
     }
 
     /// The object, as it claims its Secret.

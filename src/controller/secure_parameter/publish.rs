@@ -5,7 +5,10 @@ use kube::{Resource, runtime::controller::Action};
 
 use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
-    controller::{context::Context, observed::Reconciled},
+    controller::{
+        context::Context,
+        observed::{Reconciled, log_contest},
+    },
     domain::{
         report::{
             conclude::{Conclusion, News},
@@ -24,7 +27,8 @@ pub(super) async fn publish(
     conclusion: Conclusion,
     context: &Context,
 ) -> Result<Reconciled, kube::Error> {
-    let Conclusion { mut state, writes_status, events, wake, reason, news, credentials_refused } = conclusion;
+    let Conclusion { mut state, writes_status, reports_contest, events, wake, reason, news, credentials_refused } =
+        conclusion;
     let written = if writes_status { write_status(inputs, context, &mut state).await } else { Ok(()) };
     if context.index.lock().contains(&inputs.uid) {
         context.object_states.set(&inputs.uid, state);
@@ -33,6 +37,9 @@ pub(super) async fn publish(
         create_event(inputs, context, event, time).await;
     }
     log_news(inputs, news);
+    if reports_contest {
+        log_contest("SecureParameter", Some(&inputs.namespace), &inputs.name);
+    }
     if credentials_refused {
         recheck_credentials(inputs, context);
     }

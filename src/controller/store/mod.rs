@@ -9,3 +9,4 @@ mod open;
 pub(crate) mod pace;
 pub(crate) mod readers;
 pub(crate) mod reconcile;
+pub(crate) mod written_status;

@@ -23,6 +23,8 @@ pub(crate) struct StoreObject {
     pub(crate) uid: String,
     /// `metadata.generation`.
     pub(crate) generation: Option<i64>,
+    /// `metadata.resourceVersion`.
+    pub(crate) resource_version: Option<String>,
     /// `spec.region`.
     pub(crate) region: Option<String>,
     /// Namespace and name of the Secret with the credentials. `None` stands for the operator's own identity.
@@ -62,6 +64,7 @@ impl From<&ClusterParameterStore> for StoreObject {
             key: StoreKey::cluster(store),
             uid: store.uid().unwrap_or_default(),
             generation: store.metadata.generation,
+            resource_version: store.resource_version(),
             region: store.spec.region.clone(),
             credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
             prefix: store.spec.prefix.clone().unwrap_or_default(),
@@ -82,6 +85,7 @@ impl From<&ParameterStore> for StoreObject {
             key: StoreKey::namespaced(store),
             uid: store.uid().unwrap_or_default(),
             generation: store.metadata.generation,
+            resource_version: store.resource_version(),
             region: store.spec.region.clone(),
             credentials: Some((namespace, secret)),
             prefix: store.spec.prefix.clone().unwrap_or_default(),

@@ -1,24 +1,27 @@
 //! Reconciles a store: opens its connection, wakes its subscribers if that changed how they are served, and writes its
 //! status.
 
+use std::time::Duration;
+
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use kube::runtime::{controller::Action, reflector::ObjectRef};
 
 use crate::controller::{
     context::Context,
     index::StoreKey,
-    observed::Reconciled,
+    observed::{Reconciled, log_contest},
     store::{
         conclude::{ConnectionFacts, Inputs, conclude},
         connections::{Connected, StoreConnection},
         fault::StoreFault,
         object::StoreObject,
         open::open,
+        written_status::Shown,
     },
 };
 use crate::{
     api::{Reason, StoreKind, StoreStatus},
-    domain::{Fault, access::namespace_usage::NamespaceLimit},
+    domain::{Fault, access::namespace_usage::NamespaceLimit, schedule::correction_limit::Correction},
 };
 
 /// Reconciles one store of either kind.
@@ -84,9 +87,11 @@ async fn report(
     }
     // Closes the former reader, if no store uses it any more.
     drop(previous);
-    let conclusion = conclude(&inputs(store, context, connection.as_deref()));
-    publish(store, context, &conclusion.status).await?;
-    let action = conclusion.requeue_after.map_or_else(Action::await_change, Action::requeue);
+    let status = context.store_statuses.get(&store.uid).unwrap_or_else(|| store.status.clone());
+    let conclusion = conclude(&inputs(store, &status, context, connection.as_deref()));
+    let correct_in = publish(store, context, conclusion.status).await?;
+    let requeue_after = [conclusion.requeue_after, correct_in].into_iter().flatten().min();
+    let action = requeue_after.map_or_else(Action::await_change, Action::requeue);
     Ok(Reconciled { reason: conclusion.reason, action })
 }
 
@@ -134,6 +139,7 @@ fn log(store: &StoreKey, connection: &Connected) {
 
 fn inputs<'a>(
     store: &'a StoreObject,
+    status: &'a StoreStatus,
     context: &Context,
     connection: Result<&'a StoreConnection, &'a StoreFault>,
 ) -> Inputs<'a> {
@@ -152,20 +158,42 @@ fn inputs<'a>(
     Inputs {
         uid: &store.uid,
         generation: store.generation,
-        status: &store.status,
+        status,
         subscribers: context.index.lock().subscriber_count(&store.key),
         connection: facts.map_err(|fault| &fault.fault),
         now: Timestamp::now(),
     }
 }
 
-async fn publish(store: &StoreObject, context: &Context, status: &StoreStatus) -> Result<(), kube::Error> {
-    if *status == store.status {
-        return Ok(());
+/// Writes the status if it is news, or if somebody else changed it. Returns when to correct it, if that has to wait.
+async fn publish(store: &StoreObject, context: &Context, status: StoreStatus) -> Result<Option<Duration>, kube::Error> {
+    let shown = Shown { status: &store.status, resource_version: store.resource_version.as_deref() };
+    let (namespace, name) = (store.key.namespace.as_deref(), &store.key.name);
+    let write = context.store_statuses.decide(&store.uid, &status, shown, context.uptime());
+    match write {
+        Some(Correction::Now) => {
+            let resource_version = match namespace {
+                None => context.statuses.cluster_store(name, &status).await?,
+                Some(namespace) => context.statuses.store(namespace, name, &status).await?,
+            };
+            remember(store, context, status, resource_version);
+        }
+        Some(later @ Correction::Later { .. }) if later.is_to_be_reported() => {
+            log_contest(store.key.kind.as_str(), namespace, name);
+        }
+        // So that a later change by somebody else is noticed.
+        None if context.store_statuses.get(&store.uid).is_none() => {
+            remember(store, context, status, store.resource_version.clone());
+        }
+        Some(Correction::Later { .. }) | None => {}
     }
-    match &store.key.namespace {
-        None => context.statuses.cluster_store(&store.key.name, status).await,
-        Some(namespace) => context.statuses.store(namespace, &store.key.name, status).await,
+    Ok(write.and_then(Correction::wait))
+}
+
+/// Remembers the status that a store shows, unless the store was deleted meanwhile.
+fn remember(store: &StoreObject, context: &Context, status: StoreStatus, resource_version: Option<String>) {
+    if context.caches.store_uid(&store.key).as_ref() == Some(&store.uid) {
+        context.store_statuses.set(&store.uid, status, resource_version);
     }
 }
 
@@ -178,6 +206,7 @@ pub(crate) fn disconnect(key: &StoreKey, uid: &str, context: &Context) {
     } else {
         context.foreign_secrets.follow(uid, None);
     }
+    context.store_statuses.remove(uid);
     if context.store_connections.remove(key, uid) {
         context.quotas.forget(&key.path());
     }

@@ -23,6 +23,7 @@ use crate::{
         schedule::{
             absence::Absence,
             backoff,
+            correction_limit::Correction,
             hold::Hold,
             object_state::{ObjectState, Shape, StatusWrite},
             restart::SecretChange,
@@ -40,6 +41,8 @@ pub(crate) struct Conclusion {
     pub state: ObjectState,
     /// Whether that status has to be written.
     pub writes_status: bool,
+    /// Whether to report that somebody else keeps changing the status.
+    pub reports_contest: bool,
     /// Events to create, each with its time.
     pub events: Vec<TimedEvent>,
     /// When to reconcile again; `None`: only on a change.
@@ -94,19 +97,26 @@ pub(crate) fn conclude(
     let ending = conclude_outcome(subject, &mut next, &before, outcome, &accesses);
     let status = with_restart(subject, &next, ending.status, &before);
     let is_unwritten = matches!(next.status_write, StatusWrite::Failed);
-    let writes_status = status != *before || subject.is_status_contradicted || is_unwritten;
+    let has_news = status != *before || is_unwritten;
+    let correction = correction(subject, &mut next, has_news);
     next.status = Arc::new(status);
     let restart_due = next.restart.pending.filter(|_| !is_suspended);
     let restart_in = restart_due.map(|pending| pending.due.saturating_sub(subject.uptime));
     Conclusion {
-        writes_status,
+        writes_status: has_news || correction == Some(Correction::Now),
+        reports_contest: correction.is_some_and(Correction::is_to_be_reported),
         events: restart_event.into_iter().chain(ending.events).collect(),
-        wake: [ending.wake, restart_in].into_iter().flatten().min(),
+        wake: [ending.wake, restart_in, correction.and_then(Correction::wait)].into_iter().flatten().min(),
         reason: ending.reason,
         news: ending.news,
         credentials_refused,
         state: next,
     }
+}
+
+/// What to do about a status that somebody else changed. News are written in any case, and correct it on the way.
+fn correction(subject: &Subject<'_>, next: &mut ObjectState, has_news: bool) -> Option<Correction> {
+    (subject.is_status_contradicted && !has_news).then(|| next.corrections.decide(subject.uptime))
 }
 
 fn conclude_outcome(

@@ -3,6 +3,8 @@
 pub(crate) mod absence;
 pub(crate) mod backoff;
 pub(crate) mod compare;
+pub(crate) mod comparison;
+pub(crate) mod correction_limit;
 pub(crate) mod decide;
 pub(crate) mod hold;
 pub(crate) mod object_state;

@@ -9,7 +9,10 @@ use crate::{
     domain::{
         ownership::drift::SecretSnapshot,
         parameter::name::ParameterRef,
-        schedule::{absence::Absence, hold::Hold, repair_limit::RepairLimit, restart::RestartState, uptime::Uptime},
+        schedule::{
+            absence::Absence, correction_limit::CorrectionLimit, hold::Hold, repair_limit::RepairLimit,
+            restart::RestartState, uptime::Uptime,
+        },
     },
 };
 
@@ -23,6 +26,8 @@ pub(crate) struct ObjectState {
     pub status: Arc<SecureParameterStatus>,
     /// The last write of that status.
     pub status_write: StatusWrite,
+    /// The corrections of a status that somebody else changed.
+    pub corrections: CorrectionLimit,
     /// The Secret as last written or last found intact.
     pub secret: Option<SecretSnapshot>,
     /// Digests of what the spec made of the parameters at the last sync; `None` after a restart.
@@ -95,12 +100,15 @@ impl ObjectState {
     /// Reports whether the object shows, after our last write, another status than the one written: somebody changed it.
     pub(crate) fn is_contradicted_by(&self, object: &SecureParameter) -> bool {
         let StatusWrite::Written(Some(written)) = &self.status_write else { return false };
-        let shown = object.metadata.resource_version.as_deref();
-        // Resource versions of one kind can be compared as numbers (Kubernetes API concepts, since 1.35).
-        let is_newer = match (written.parse::<u64>(), shown.map(str::parse::<u64>)) {
-            (Ok(written), Some(Ok(shown))) => shown > written,
-            _ => false,
-        };
-        is_newer && object.status.as_ref() != Some(&*self.status)
+        is_newer(object.metadata.resource_version.as_deref(), written) && object.status.as_ref() != Some(&*self.status)
+    }
+}
+
+/// Reports whether the resource version that an object shows is newer than the one that was written.
+pub(crate) fn is_newer(shown: Option<&str>, written: &str) -> bool {
+    // Resource versions of one kind can be compared as numbers (Kubernetes API concepts, since 1.35).
+    match (written.parse::<u64>(), shown.map(str::parse::<u64>)) {
+        (Ok(written), Some(Ok(shown))) => shown > written,
+        _ => false,
     }
 }

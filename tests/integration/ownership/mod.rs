@@ -4,3 +4,4 @@ mod drift;
 mod merge;
 mod owner;
 mod suspend;
+mod two_operators;

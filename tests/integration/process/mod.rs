@@ -7,6 +7,7 @@ mod environment;
 mod open_metrics;
 mod pages;
 mod readiness;
+mod relist;
 mod restart;
 mod shutdown;
 mod startup_errors;

@@ -4,6 +4,7 @@ mod expect;
 mod kstatus;
 mod manifests;
 mod operator;
+mod proxy;
 mod records;
 mod shared;
 pub mod tenant;
@@ -13,6 +14,7 @@ pub use expect::{annotate, contains, echoed, fails, force, handled_sync, says, s
 pub use kstatus::check_kstatus;
 pub use manifests::{has_ready, message, object, ready, store};
 pub use operator::Operator;
+pub use proxy::Proxy;
 pub use records::{calls, decrypting, joins, outcomes, reads, recorded};
 pub use shared::Group;
 pub use world::{PATIENCE, World, definitions};

@@ -131,6 +131,31 @@ fn a_status_that_is_not_shown_is_written_again() {
 }
 
 #[test]
+fn a_status_that_somebody_else_keeps_changing_is_corrected_less_and_less_often_and_news_are_not_delayed() {
+    let (store, second) = (store(), Duration::from_secs(1));
+    let unchanged = || Attempt::new(Outcome::Unchanged { wake: None });
+    let mut state = conclude_for(&ready_state(), unchanged()).state;
+    for (name, at, has_news, expected) in [
+        ("first", 1_000, false, (true, None, false)),
+        ("second", 1_001, false, (true, None, false)),
+        ("third", 1_002, false, (true, None, false)),
+        ("withheld", 1_003, false, (false, Some(59), true)),
+        ("news", 1_004, true, (true, None, false)),
+        ("withheld after news", 1_005, false, (false, Some(57), false)),
+        ("when it is due", 1_062, false, (true, None, false)),
+        ("withheld for longer", 1_063, false, (false, Some(119), false)),
+    ] {
+        let is_status_contradicted = true;
+        let subject = Subject { is_status_contradicted, uptime: second * at, ..subject(&store) };
+        let attempt = if has_news { written("6", Purpose::ForcedSync) } else { unchanged() };
+        let conclusion = conclude(&subject, &state, None, attempt);
+        let wake = conclusion.wake.map(|wake| wake.as_secs());
+        assert_eq!((conclusion.writes_status, wake, conclusion.reports_contest), expected, "{name}");
+        state = conclusion.state;
+    }
+}
+
+#[test]
 fn each_version_of_a_parameter_keeps_its_own_keys() {
     let pinned = ParameterRef { selector: Some(Selector::Version(3)), ..parameter() };
     let observed = || {

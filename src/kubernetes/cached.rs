@@ -1,0 +1,211 @@
+//! Watched objects in a cache. A change is announced only once the cache shows it, so that whoever acts on it acts on the
+//! state that it announces. A watch that starts over receives its list in pages; the cache replaces the former list when
+//! the last page has arrived, and the changes that came with the list are announced then, all at once.
+
+use std::{collections::HashSet, future, hash::Hash, sync::Arc};
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+use kube::{
+    Resource,
+    runtime::{
+        reflector::{self, ObjectRef, Store, store::Writer},
+        watcher::Event,
+    },
+};
+
+/// A change of a cache, which shows it already.
+#[derive(Debug)]
+pub(crate) enum Change<K> {
+    /// An object was created or changed.
+    Applied {
+        /// The object.
+        object: Arc<K>,
+        /// What the cache held under its name before.
+        before: Option<Arc<K>>,
+    },
+    /// An object was deleted.
+    Deleted(Arc<K>),
+    /// The watch began or started over. The cache holds a complete list. What happened to an object since the former list
+    /// has no event of its own, except in `gone`.
+    Listed {
+        /// All objects of the list.
+        objects: Vec<Arc<K>>,
+        /// The objects that the cache held before and that do not exist any more. One that was created again under the
+        /// same name is in both.
+        gone: Vec<Arc<K>>,
+    },
+}
+
+/// A cache and the changes that fill it. The cache is filled only while the changes are polled.
+pub(crate) struct Watched<K: Resource<DynamicType = ()> + 'static> {
+    /// The cache.
+    pub(crate) store: Store<K>,
+    /// Every change, after it was applied to the cache.
+    pub(crate) changes: BoxStream<'static, Change<K>>,
+}
+
+impl<K> Watched<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    /// Creates a cache that these events fill.
+    pub(crate) fn new(events: impl Stream<Item = Event<K>> + Send + 'static) -> Self {
+        let (store, writer) = reflector::store();
+        let mut cache = Cache { store: store.clone(), writer };
+        let changes = events.filter_map(move |event| future::ready(cache.apply(&event))).boxed();
+        Self { store, changes }
+    }
+}
+
+struct Cache<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store: Store<K>,
+    writer: Writer<K>,
+}
+
+impl<K> Cache<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    /// Applies an event. Returns the change of the cache; `None` while a list is incomplete.
+    fn apply(&mut self, event: &Event<K>) -> Option<Change<K>> {
+        match event {
+            Event::Init | Event::InitApply(_) => {
+                self.writer.apply_watcher_event(event);
+                None
+            }
+            Event::InitDone => {
+                let before = self.store.state();
+                self.writer.apply_watcher_event(event);
+                let objects = self.store.state();
+                let uids: HashSet<_> = objects.iter().map(|object| &object.meta().uid).collect();
+                let gone = before.into_iter().filter(|object| !uids.contains(&object.meta().uid)).collect();
+                Some(Change::Listed { objects, gone })
+            }
+            Event::Apply(object) => {
+                let key = ObjectRef::from_obj(object);
+                let before = self.store.get(&key);
+                self.writer.apply_watcher_event(event);
+                self.store.get(&key).map(|object| Change::Applied { object, before })
+            }
+            Event::Delete(object) => {
+                self.writer.apply_watcher_event(event);
+                Some(Change::Deleted(Arc::new(object.clone())))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{executor::block_on, stream};
+    use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+
+    use super::*;
+
+    fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
+        let text = |text: &str| Some(text.to_owned());
+        let metadata = ObjectMeta {
+            name: text(name),
+            namespace: text("shop"),
+            uid: text(uid),
+            resource_version: text(version),
+            ..ObjectMeta::default()
+        };
+        ConfigMap { metadata, ..ConfigMap::default() }
+    }
+
+    fn show(object: &ConfigMap) -> String {
+        let meta = &object.metadata;
+        let [name, uid, version] =
+            [&meta.name, &meta.uid, &meta.resource_version].map(|text| text.as_deref().expect("a text"));
+        format!("{name}/{uid}@{version}")
+    }
+
+    fn show_all(objects: &[Arc<ConfigMap>]) -> String {
+        let mut shown: Vec<_> = objects.iter().map(|object| show(object)).collect();
+        shown.sort();
+        shown.join(" ")
+    }
+
+    /// The changes that events make, each with what the cache holds when it is announced.
+    fn changes(events: Vec<Event<ConfigMap>>) -> Vec<(String, String)> {
+        let Watched { store, changes } = Watched::new(stream::iter(events));
+        let shown = changes.map(|change| {
+            let change = match change {
+                Change::Applied { object, before } => {
+                    format!(
+                        "applied {}, before {}",
+                        show(&object),
+                        before.map_or_else(|| "nothing".into(), |b| show(&b))
+                    )
+                }
+                Change::Deleted(object) => format!("deleted {}", show(&object)),
+                Change::Listed { objects, gone } => format!("listed {}, gone {}", show_all(&objects), show_all(&gone)),
+            };
+            (change, show_all(&store.state()))
+        });
+        block_on(shown.collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(change, cache)| ((*change).to_owned(), (*cache).to_owned())).collect()
+    }
+
+    #[test]
+    fn changes_that_come_with_a_list_are_announced_once_the_cache_holds_all_of_it() {
+        let events = vec![
+            Event::Init,
+            Event::InitApply(object("a", "1", "10")),
+            Event::InitApply(object("b", "2", "10")),
+            Event::InitApply(object("c", "3", "10")),
+            Event::InitDone,
+            // The watch expires. Meanwhile a changed, b was deleted and c was created again.
+            Event::Init,
+            Event::InitApply(object("a", "1", "20")),
+            Event::InitApply(object("c", "4", "20")),
+            Event::InitDone,
+        ];
+        let (first, second) = ("a/1@10 b/2@10 c/3@10", "a/1@20 c/4@20");
+        let listed = [format!("listed {first}, gone "), format!("listed {second}, gone b/2@10 c/3@10")];
+        assert_eq!(changes(events), pairs(&[(&listed[0], first), (&listed[1], second)]));
+    }
+
+    #[test]
+    fn a_list_that_is_not_completed_changes_nothing() {
+        let events = vec![
+            Event::Init,
+            Event::InitApply(object("a", "1", "10")),
+            Event::InitDone,
+            Event::Init,
+            Event::InitApply(object("b", "2", "20")),
+            // A page failed, and the list begins again.
+            Event::Init,
+            Event::InitApply(object("a", "1", "20")),
+            Event::InitDone,
+        ];
+        let expected = [("listed a/1@10, gone ", "a/1@10"), ("listed a/1@20, gone ", "a/1@20")];
+        assert_eq!(changes(events), pairs(&expected));
+    }
+
+    #[test]
+    fn single_changes_are_announced_after_the_cache_shows_them() {
+        let events = vec![
+            Event::Init,
+            Event::InitDone,
+            Event::Apply(object("a", "1", "10")),
+            Event::Apply(object("a", "1", "11")),
+            Event::Delete(object("a", "1", "12")),
+        ];
+        let expected = [
+            ("listed , gone ", ""),
+            ("applied a/1@10, before nothing", "a/1@10"),
+            ("applied a/1@11, before a/1@10", "a/1@11"),
+            ("deleted a/1@12", ""),
+        ];
+        assert_eq!(changes(events), pairs(&expected));
+    }
+}
