@@ -20,7 +20,7 @@
 //! | `background` | tasks that nobody awaits | |
 //! | `parameters` | the reader of Parameter Store and its port to AWS | `background`, `domain`, `api` |
 //! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `background`, `domain`, `api` |
-//! | [`kubernetes`] | the only folder that calls the Kubernetes API | `domain`, `api` |
+//! | [`kubernetes`] | the only folder that calls the Kubernetes API | `background`, `domain`, `api` |
 //! | [`telemetry`] | logs, metrics, audit stream, health | `domain`, `api` |
 //! | [`controller`] | the reconciles, which connect all of these | all but `cli` and `config` |
 

@@ -131,7 +131,7 @@ async fn context(
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
     let alarm = Alarm::default();
-    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer);
+    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer, &alarm);
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
@@ -167,9 +167,9 @@ async fn context(
     (Arc::new(context), receivers)
 }
 
-fn channels(clients: &Clients, observer: Arc<dyn WatchObserver>) -> (Senders, Receivers) {
+fn channels(clients: &Clients, observer: Arc<dyn WatchObserver>, alarm: &Alarm) -> (Senders, Receivers) {
     let (queues, queue_receivers) = Queues::new();
-    let (foreign_secrets, foreign_receiver) = ForeignSecrets::new(clients.watches.clone(), observer);
+    let (foreign_secrets, foreign_receiver) = ForeignSecrets::new(clients.watches.clone(), observer, alarm.clone());
     let (changed_parameters, parameter_receiver) = unbounded_channel();
     let senders = Senders { queues, foreign_secrets, changed_parameters };
     let receivers = Receivers {

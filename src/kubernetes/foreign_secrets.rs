@@ -2,7 +2,7 @@
 //! way of a target. One watch of all Secrets' metadata serves all of them. It is open only while somebody refers to such
 //! a Secret, and nothing is kept of those that nobody refers to.
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::BoxStream};
 use kube::{
@@ -12,10 +12,10 @@ use kube::{
 use parking_lot::Mutex;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::AbortHandle,
     time::{Instant, interval_at},
 };
 
+use crate::background::{Alarm, BackgroundTask};
 use crate::kubernetes::{
     followed_secrets::{FollowedSecrets, SecretKey},
     watches::{FOREIGN_SECRETS, SecretMeta, WatchObserver, WatchReporter, stream},
@@ -29,6 +29,7 @@ type Events = BoxStream<'static, Event<SecretMeta>>;
 /// The Secrets that somebody subscribed to, and the watch that serves them.
 pub(crate) struct ForeignSecrets {
     open: Box<dyn Fn() -> Events + Send + Sync>,
+    alarm: Alarm,
     shared: Arc<Shared>,
 }
 
@@ -42,7 +43,7 @@ struct Shared {
 struct State {
     followed: FollowedSecrets,
     /// The task of the watch, while it is open.
-    watch: Option<AbortHandle>,
+    watch: Option<BackgroundTask>,
     /// Whether the watch has received its first list.
     is_listed: bool,
     /// Whether nobody subscribed to a Secret when the task looked last.
@@ -50,16 +51,22 @@ struct State {
 }
 
 impl ForeignSecrets {
-    /// Creates an empty set. The receiver yields namespace and name of each Secret that changed.
-    pub(crate) fn new(client: Client, observer: Arc<dyn WatchObserver>) -> (Self, UnboundedReceiver<SecretKey>) {
+    /// Creates an empty set. The receiver yields namespace and name of each Secret that changed. A watch that ends while it
+    /// is needed raises `alarm`.
+    pub(crate) fn new(
+        client: Client,
+        observer: Arc<dyn WatchObserver>,
+        alarm: Alarm,
+    ) -> (Self, UnboundedReceiver<SecretKey>) {
         let reporter = WatchReporter { watch: FOREIGN_SECRETS, observer };
-        Self::with(move || stream(Api::all(client.clone()), watcher::Config::default(), reporter.clone()).boxed())
+        let open = move || stream(Api::all(client.clone()), watcher::Config::default(), reporter.clone()).boxed();
+        Self::with(open, alarm)
     }
 
-    fn with(open: impl Fn() -> Events + Send + Sync + 'static) -> (Self, UnboundedReceiver<SecretKey>) {
+    fn with(open: impl Fn() -> Events + Send + Sync + 'static, alarm: Alarm) -> (Self, UnboundedReceiver<SecretKey>) {
         let (changed, receiver) = unbounded_channel();
         let shared = Arc::new(Shared { state: Mutex::default(), changed });
-        (Self { open: Box::new(open), shared }, receiver)
+        (Self { open: Box::new(open), alarm, shared }, receiver)
     }
 
     /// Subscribes `subscriber` to this Secret and to no other, or to none.
@@ -71,10 +78,10 @@ impl ForeignSecrets {
             return;
         }
         state.was_idle = false;
-        if state.watch.as_ref().is_none_or(AbortHandle::is_finished) {
+        if state.watch.is_none() {
             state.is_listed = false;
-            let task = tokio::spawn(run(self.shared.clone(), (self.open)()));
-            state.watch = Some(task.abort_handle());
+            let task = run(self.shared.clone(), (self.open)());
+            state.watch = Some(BackgroundTask::spawn("follows Secrets of others", &self.alarm, task));
         } else if let Some(key) = newly_followed.filter(|_| state.is_listed) {
             // It may have changed before it was followed.
             self.shared.announce(key);
@@ -84,9 +91,8 @@ impl ForeignSecrets {
 
 impl Drop for ForeignSecrets {
     fn drop(&mut self) {
-        if let Some(watch) = self.shared.state.lock().watch.take() {
-            watch.abort();
-        }
+        // The task keeps the state alive that holds it.
+        drop(self.shared.state.lock().watch.take());
     }
 }
 
@@ -99,8 +105,9 @@ async fn run(shared: Arc<Shared>, mut events: Events) {
                 Some(event) => shared.on_event(&event),
                 None => return,
             },
-            _ = looks.tick() => if shared.ends() {
-                return;
+            _ = looks.tick() => if shared.end_if_idle() {
+                // It was aborted.
+                future::pending::<()>().await;
             }
         }
     }
@@ -131,8 +138,8 @@ impl Shared {
         let _ = self.changed.send(key);
     }
 
-    /// Reports whether the watch is to end: nobody has subscribed to a Secret since the look before.
-    fn ends(&self) -> bool {
+    /// Ends the watch if nobody has subscribed to a Secret since the look before. Reports whether it did.
+    fn end_if_idle(&self) -> bool {
         let mut state = self.state.lock();
         let is_idle = state.followed.is_empty();
         if is_idle && state.was_idle {
@@ -164,11 +171,14 @@ mod tests {
         fn new() -> Self {
             let opened = Arc::new(Mutex::new(Vec::new()));
             let senders = opened.clone();
-            let (secrets, changed) = ForeignSecrets::with(move || {
-                let (sender, mut receiver) = unbounded_channel();
-                senders.lock().push(sender);
-                futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
-            });
+            let (secrets, changed) = ForeignSecrets::with(
+                move || {
+                    let (sender, mut receiver) = unbounded_channel();
+                    senders.lock().push(sender);
+                    futures::stream::poll_fn(move |context| receiver.poll_recv(context)).boxed()
+                },
+                Alarm::default(),
+            );
             Self { secrets, changed, opened }
         }
 

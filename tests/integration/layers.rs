@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("background", &[], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
     ("parameters", &["api", "background", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
     ("aws", &["api", "background", "domain", "parameters"], &["kube", "axum"]),
-    ("kubernetes", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
+    ("kubernetes", &["api", "background", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
     ("telemetry", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube"]),
     (
         "controller",
