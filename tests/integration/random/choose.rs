@@ -46,7 +46,7 @@ fn candidate(model: &Model, rng: &mut Rng, number: usize) -> Option<Step> {
     Some(match rng.below(100) {
         0..=19 => {
             let name = rng.pick(OBJECTS)?;
-            Step::Apply(name.to_owned(), next_object(model, rng, name))
+            Step::Apply(name.to_owned(), next_object(model, rng, name, number))
         }
         20..=27 => Step::Delete(rng.pick(model.objects.keys())?.clone()),
         28..=35 => Step::Recreate(rng.pick(model.objects.keys())?.clone()),
@@ -73,22 +73,36 @@ fn value(number: usize) -> String {
     format!("value-{number}")
 }
 
-/// A new object of this name, or the present one with another target or other parameters.
-fn next_object(model: &Model, rng: &mut Rng, name: &str) -> Object {
+/// A new object of this name, or the present one with a change.
+fn next_object(model: &Model, rng: &mut Rng, name: &str, number: usize) -> Object {
     let target = format!("{name}-{}", rng.below(3));
-    match model.objects.get(name) {
-        Some(object) if rng.one_in(2) => Object { target, ..object.clone() },
-        Some(object) => Object { damages: object.damages, could_sync: object.could_sync, ..any_object(rng, target) },
-        None => any_object(rng, target),
+    let Some(object) = model.objects.get(name).cloned() else { return any_object(rng, target, number) };
+    match rng.below(8) {
+        0..=2 => Object { target, ..object },
+        3 => Object { retains: !object.retains, ..object },
+        4 => Object { is_suspended: !object.is_suspended, ..object },
+        _ => Object { damages: object.damages, could_sync: object.could_sync, ..any_object(rng, target, number) },
     }
 }
 
-fn any_object(rng: &mut Rng, target: String) -> Object {
+fn any_object(rng: &mut Rng, target: String, number: usize) -> Object {
     let store = if rng.one_in(4) { SECOND } else { DEFAULT };
     let has_path = store == DEFAULT && rng.one_in(3);
     let of_store = |name: &&str| !is_below_tree(name) && name.starts_with("/shop/s") == (store == SECOND);
     let pool: Vec<_> = PARAMETERS.into_iter().filter(of_store).collect();
-    let names: BTreeMap<_, _> =
+    let mut names: BTreeMap<_, _> =
         (0..=rng.below(3)).filter_map(|_| Some((rng.pick(pool.iter().copied())?.to_owned(), rng.one_in(2)))).collect();
-    Object { store, names, has_path, target, damages: 0, could_sync: false }
+    // No other spec has this name, so that it is missed if it is watched for longer than this one.
+    let only = if store == SECOND { "second" } else { "only" };
+    names.insert(format!("/shop/{only}-{number}"), true);
+    Object {
+        store,
+        names,
+        has_path,
+        target,
+        retains: rng.one_in(4),
+        is_suspended: false,
+        damages: 0,
+        could_sync: false,
+    }
 }

@@ -57,14 +57,23 @@ impl Made {
             let Some(meant) = model.objects.get(&object.name_any()) else { continue };
             let problems = match model.expected(meant) {
                 Expected::Synced { data, parameters } => self.check_synced(object, meant, &data, &parameters),
-                Expected::Failing(reasons) => self.check_failing(object, meant, &reasons, model),
+                Expected::Failing(reasons) => {
+                    let mut wrong = check_ready(object, "False", &reasons);
+                    wrong.extend(self.check_kept(object, meant, model));
+                    wrong
+                }
+                Expected::Suspended => {
+                    let mut wrong = check_suspended(object);
+                    wrong.extend(self.check_kept(object, meant, model));
+                    wrong
+                }
             };
             wrong.extend(problems.into_iter().map(|problem| format!("object {}: {problem}", object.name_any())));
         }
         let uids: BTreeSet<_> = self.objects.iter().filter_map(ResourceExt::uid).collect();
         for (name, (secret, _)) in &self.secrets {
             let owner = secret.labels().get(names::OWNER_UID_LABEL);
-            if !owner.is_some_and(|owner| uids.contains(owner)) {
+            if !owner.is_some_and(|owner| uids.contains(owner)) && !model.retained.contains(name) {
                 wrong.push(format!("Secret {name} belongs to no object: {:?}", secret.metadata));
             }
         }
@@ -101,19 +110,18 @@ impl Made {
                 wrong.push(format!("Secret {} holds {held:?} instead of {data:?}", meant.target));
             }
             wrong.extend(check_metadata(object, secret));
+            let owners: Vec<_> = secret.owner_references().iter().map(|owner| owner.uid.clone()).collect();
+            let meant_owners: Vec<_> = object.uid().filter(|_| !meant.retains).into_iter().collect();
+            if owners != meant_owners {
+                wrong.push(format!("its Secret has owners {owners:?} instead of {meant_owners:?}"));
+            }
         }
         wrong
     }
 
-    /// A failing object keeps at most the Secret that its status names, with values that once were true.
-    fn check_failing(
-        &self,
-        object: &SecureParameter,
-        meant: &Object,
-        reasons: &BTreeSet<&'static str>,
-        model: &Model,
-    ) -> Vec<String> {
-        let mut wrong = check_ready(object, "False", reasons);
+    /// An object that is not synced keeps at most the Secret that its status names, with values that once were true.
+    fn check_kept(&self, object: &SecureParameter, meant: &Object, model: &Model) -> Vec<String> {
+        let mut wrong = Vec::new();
         let owned = self.owned_by(object);
         let named = object.status.as_ref().and_then(|status| Some(status.secret.as_ref()?.name.clone()));
         if owned.keys().any(|name| named.as_deref() != Some(*name)) {
@@ -152,19 +160,25 @@ fn check_ready(object: &SecureParameter, status: &str, reasons: &BTreeSet<&'stat
     wrong
 }
 
-/// Checks who owns a Secret, and that nothing else is on it.
+fn check_suspended(object: &SecureParameter) -> Vec<String> {
+    let status = object.status.clone().unwrap_or_default();
+    let mut wrong: Vec<_> = check_kstatus(&status.conditions, object.metadata.generation)
+        .err()
+        .map(|error| error.to_string())
+        .into_iter()
+        .collect();
+    if !status.conditions.iter().any(|condition| condition.type_ == "Suspended") {
+        wrong.push(format!("it is not suspended: {:?}", status.conditions));
+    }
+    wrong
+}
+
+/// Checks whose a Secret is, and that nothing else is on it.
 fn check_metadata(object: &SecureParameter, secret: &Secret) -> Vec<String> {
     let uid = object.uid().unwrap_or_default();
-    let seen = json!([secret.labels(), secret.annotations(), secret.owner_references(), secret.type_]);
-    let owner = json!({
-        "apiVersion": "secureparameter.io/v1alpha1",
-        "kind": "SecureParameter",
-        "name": object.name_any(),
-        "uid": uid,
-        "controller": true,
-    });
+    let seen = json!([secret.labels(), secret.annotations(), secret.type_]);
     let labels = json!({names::OWNER_UID_LABEL: uid, names::MANAGED_BY_LABEL: names::FIELD_MANAGER});
-    let meant = json!([labels, {names::OWNER_ANNOTATION: object.name_any()}, [owner], "Opaque"]);
+    let meant = json!([labels, {names::OWNER_ANNOTATION: object.name_any()}, "Opaque"]);
     if seen == meant { Vec::new() } else { vec![format!("its Secret has metadata {seen} instead of {meant}")] }
 }
 

@@ -36,8 +36,10 @@ use self::{
     rng::Rng,
 };
 
-/// Steps of a run.
-const STEPS: usize = 500;
+/// Steps until the world is compared.
+const STEPS: usize = 450;
+/// Further steps, in the midst of which everything is deleted.
+const LAST_STEPS: usize = 50;
 /// Longest pause between two steps, in milliseconds.
 const PAUSE: u32 = 120;
 /// Latency of AWS, so that steps fall into calls.
@@ -64,46 +66,61 @@ async fn chosen() -> Result<()> {
 async fn run(seed: u64) -> Result<()> {
     let (mut hands, mut model, mut steps) = (Hands::new().await?, Model::default(), Vec::new());
     hands.world.aws.set_latency(LATENCY);
-    let checked = match make_steps(seed, &mut hands, &mut model, &mut steps).await {
-        Ok(()) => check(&mut hands.world, &model).await,
-        failed => failed,
-    };
+    let mut rng = Rng::new(seed);
+    let checked = run_steps(&mut rng, &mut hands, &mut model, &mut steps).await;
     checked.map_err(|error| anyhow!("seed {seed}: {error:#}\nsteps:\n{}", steps.join("\n")))
 }
 
-async fn make_steps(seed: u64, hands: &mut Hands, model: &mut Model, steps: &mut Vec<String>) -> Result<()> {
-    let mut rng = Rng::new(seed);
+/// Makes all steps, and checks the world in between and at the end.
+async fn run_steps(rng: &mut Rng, hands: &mut Hands, model: &mut Model, steps: &mut Vec<String>) -> Result<()> {
     for number in 0..STEPS {
-        let step = choose::choose(model, &mut rng, number);
-        model.apply(&step);
-        steps.push(format!("{number}: {step:?}"));
-        hands.perform(&step, model).await.with_context(|| format!("step {number}"))?;
-        // Some steps meet the operator at work, and some find it at rest.
-        tokio::time::sleep(Duration::from_millis(rng.below(PAUSE).into())).await;
+        let step = choose::choose(model, rng, number);
+        make(step, hands, model, steps).await?;
+        pause(rng).await;
     }
     if !model.is_running {
-        model.apply(&Step::Start);
-        hands.perform(&Step::Start, model).await?;
+        make(Step::Start, hands, model, steps).await?;
     }
+    check(&mut hands.world, model).await?;
+    for number in STEPS..STEPS + LAST_STEPS {
+        let step = choose::choose(model, rng, number);
+        if !matches!(step, Step::Stop { .. }) {
+            make(step, hands, model, steps).await?;
+            pause(rng).await;
+        }
+    }
+    delete_all(&hands.world, model).await?;
+    watched::check_silence(&hands.world).await?;
+    let log = hands.world.operator().log()?;
+    ensure!(!log.contains("panicked"), "the operator panicked:\n{log}");
     Ok(())
 }
 
-/// Checks the end of a run: the world is as the model says, a fresh operator leaves it so, and nothing remains watched.
+/// Makes a step in the model and in the real world.
+async fn make(step: Step, hands: &mut Hands, model: &mut Model, steps: &mut Vec<String>) -> Result<()> {
+    model.apply(&step);
+    steps.push(format!("{}: {step:?}", steps.len()));
+    hands.perform(&step, model).await.with_context(|| format!("{step:?}"))
+}
+
+/// Some steps meet the operator at work, and some find it at rest.
+async fn pause(rng: &mut Rng) {
+    tokio::time::sleep(Duration::from_millis(rng.below(PAUSE).into())).await;
+}
+
+/// Checks that the world is as the model says, that a fresh operator leaves it so, and that nothing else is watched.
 async fn check(world: &mut World, model: &Model) -> Result<()> {
     let before = settled(world, model).await?;
-    watched::check_watched(world, model).await.context("the operator of the last steps")?;
+    watched::check_watched(world, model).await.context("the operator of all steps")?;
     world.stop_operator()?;
     world.start_operator().await?;
     watched::check_watched(world, model).await.context("a fresh operator")?;
-    let after = settled(world, model).await?;
+    let mut after = settled(world, model).await?.lasting();
     for (what, before) in before.lasting() {
-        let after = after.lasting().remove(&what);
+        let after = after.remove(&what);
         ensure!(after.as_ref() == Some(&before), "a fresh operator changed {what} from {before} to {after:?}");
     }
-    delete_all(world).await?;
-    watched::check_silence(world).await?;
-    let log = world.operator().log()?;
-    ensure!(!log.contains("panicked"), "the operator panicked:\n{log}");
+    ensure!(after.is_empty(), "a fresh operator added {after:?}");
     Ok(())
 }
 
@@ -119,9 +136,9 @@ async fn settled(world: &World, model: &Model) -> Result<Made> {
 }
 
 /// Deletes all objects and waits until they are gone, and their Secrets.
-async fn delete_all(world: &World) -> Result<()> {
+async fn delete_all(world: &World, model: &mut Model) -> Result<()> {
     let objects = world.api::<SecureParameter>();
     objects.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
-    let nothing = Model::default();
-    settled(world, &nothing).await.map(drop)
+    model.objects.clear();
+    settled(world, model).await.map(drop)
 }

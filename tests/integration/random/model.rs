@@ -29,6 +29,10 @@ pub struct Object {
     pub has_path: bool,
     /// Name of its Secret.
     pub target: String,
+    /// Whether its Secret outlives it.
+    pub retains: bool,
+    /// Whether nothing is done for it.
+    pub is_suspended: bool,
     /// How often its Secret was deleted by others. Too often would be a fight.
     pub damages: u32,
     /// Whether a running operator could ever write its Secret.
@@ -47,6 +51,8 @@ pub enum Expected {
     },
     /// Not `Ready` for one of these reasons. A Secret that was written before is kept.
     Failing(BTreeSet<&'static str>),
+    /// Suspended: everything stays as it was.
+    Suspended,
 }
 
 /// One change of the world.
@@ -94,6 +100,8 @@ pub struct Model {
     pub denied: BTreeSet<String>,
     /// Objects by name.
     pub objects: BTreeMap<String, Object>,
+    /// Names of Secrets that may have outlived an object.
+    pub retained: BTreeSet<String>,
     /// Whether the store `default` grants the namespace's own parameters.
     pub grants_own: bool,
     /// Whether the store `default` grants common parameters to namespaces with the label.
@@ -113,6 +121,7 @@ impl Default for Model {
             values: BTreeMap::new(),
             denied: BTreeSet::new(),
             objects: BTreeMap::new(),
+            retained: BTreeSet::new(),
             grants_own: true,
             grants_common: true,
             is_labelled: true,
@@ -155,6 +164,8 @@ impl Model {
             Step::Stop { .. } => self.is_running = false,
             Step::Start => self.is_running = true,
         }
+        let retaining = self.objects.values().filter(|object| object.retains);
+        self.retained.extend(retaining.map(|object| object.target.clone()));
         if self.is_running {
             let syncable = |(name, object)| self.is_syncable(object).then(|| String::clone(name));
             let syncable: Vec<_> = self.objects.iter().filter_map(syncable).collect();
@@ -176,6 +187,9 @@ impl Model {
 
     /// What an operator has to make of an object.
     pub fn expected(&self, object: &Object) -> Expected {
+        if object.is_suspended {
+            return Expected::Suspended;
+        }
         if let Some(reason) = self.refusal(object) {
             return Expected::Failing([reason].into());
         }
@@ -226,7 +240,8 @@ impl Model {
 
     /// Names and paths that somebody wants. Nothing else may be watched.
     pub fn wanted(&self) -> (BTreeSet<String>, BTreeSet<String>) {
-        let readable: Vec<_> = self.objects.values().filter(|object| self.refusal(object).is_none()).collect();
+        let is_read = |object: &&Object| !object.is_suspended && self.refusal(object).is_none();
+        let readable: Vec<_> = self.objects.values().filter(is_read).collect();
         let names = readable.iter().flat_map(|object| self.reads(object).into_keys()).collect();
         let paths = readable.iter().filter(|object| object.has_path).map(|_| TREE.to_owned()).collect();
         (names, paths)

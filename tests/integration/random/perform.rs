@@ -79,8 +79,14 @@ impl Hands {
         let entry = |(parameter, optional): (&String, &bool)| json!({"key": key(parameter), "parameter": parameter, "optional": optional});
         let data: Vec<_> = object.names.iter().map(entry).collect();
         let paths: Vec<_> = object.has_path.then(|| json!({"path": TREE})).into_iter().collect();
-        let store = json!({"name": object.store});
-        let spec = json!({"storeRef": store, "data": data, "dataFrom": paths, "target": {"name": object.target}});
+        let reclaim = if object.retains { "Retain" } else { "Delete" };
+        let spec = json!({
+            "storeRef": {"name": object.store},
+            "suspend": object.is_suspended,
+            "data": data,
+            "dataFrom": paths,
+            "target": {"name": object.target, "reclaimPolicy": reclaim},
+        });
         let manifest = self.world.object(name, &[], &spec);
         self.world.api::<SecureParameter>().patch(name, &as_user(), &Patch::Apply(manifest)).await?;
         Ok(())
