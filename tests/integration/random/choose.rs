@@ -32,6 +32,9 @@ pub const PARAMETERS: [&str; 16] = [
 /// How often the Secret of an object may be deleted. The operator repairs it three times a minute before it waits.
 const DAMAGES: u32 = 2;
 
+/// Longest life of an object that is deleted at once, in milliseconds.
+const FLASH: u32 = 150;
+
 /// The next step; `number` makes values distinct.
 pub fn choose(model: &Model, rng: &mut Rng, number: usize) -> Step {
     loop {
@@ -44,7 +47,12 @@ pub fn choose(model: &Model, rng: &mut Rng, number: usize) -> Step {
 /// A step, or `None` if this kind of step is impossible now.
 fn candidate(model: &Model, rng: &mut Rng, number: usize) -> Option<Step> {
     Some(match rng.below(100) {
-        0..=19 => {
+        0..=3 => {
+            let name = format!("flash-{number}");
+            let object = Object { retains: false, ..any_object(rng, name.clone(), number) };
+            Step::Flash(name, object, rng.below(FLASH))
+        }
+        4..=19 => {
             let name = rng.pick(OBJECTS)?;
             Step::Apply(name.to_owned(), next_object(model, rng, name, number))
         }

@@ -97,6 +97,10 @@ impl Made {
         if seen != *parameters {
             wrong.push(format!("its status has parameters {seen:?} instead of {parameters:?}"));
         }
+        // Found when the operator has nothing else to do.
+        if status.parameters.iter().any(|parameter| parameter.key_arn.is_none()) {
+            wrong.push("its status lacks keys of parameters".to_owned());
+        }
         let named = status.secret.map(|secret| secret.name);
         if named.as_ref() != Some(&meant.target) {
             wrong.push(format!("its status has Secret {named:?} instead of {}", meant.target));

@@ -60,6 +60,8 @@ pub enum Expected {
 pub enum Step {
     /// Creates an object or changes its spec.
     Apply(String, Object),
+    /// Creates an object and deletes it after this number of milliseconds, perhaps during its first sync.
+    Flash(String, Object, u32),
     /// Deletes an object.
     Delete(String),
     /// Deletes an object and creates it again at once.
@@ -141,6 +143,7 @@ impl Model {
     pub fn apply(&mut self, step: &Step) {
         match step {
             Step::Apply(name, object) => drop(self.objects.insert(name.clone(), object.clone())),
+            Step::Flash(..) => {}
             Step::Delete(name) => drop(self.objects.remove(name)),
             Step::Recreate(name) => {
                 self.objects.entry(name.clone()).and_modify(|object| {

@@ -1,6 +1,6 @@
 //! Makes each step in the real control plane and in the fake AWS.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -38,6 +38,11 @@ impl Hands {
         let objects = self.world.api::<SecureParameter>();
         match step {
             Step::Apply(name, object) => self.apply(name, object).await?,
+            Step::Flash(name, object, life) => {
+                self.apply(name, object).await?;
+                tokio::time::sleep(Duration::from_millis((*life).into())).await;
+                objects.delete(name, &DeleteParams::default()).await?;
+            }
             Step::Delete(name) => drop(objects.delete(name, &DeleteParams::default()).await?),
             Step::Recreate(name) => {
                 objects.delete(name, &DeleteParams::default()).await?;
