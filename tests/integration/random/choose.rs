@@ -47,11 +47,7 @@ pub fn choose(model: &Model, rng: &mut Rng, number: usize) -> Step {
 /// A step, or `None` if this kind of step is impossible now.
 fn candidate(model: &Model, rng: &mut Rng, number: usize) -> Option<Step> {
     Some(match rng.below(100) {
-        0..=3 => {
-            let name = format!("flash-{number}");
-            let object = Object { retains: false, ..any_object(rng, name.clone(), number) };
-            Step::Flash(name, object, rng.below(FLASH))
-        }
+        0..=3 => flash(rng, number),
         4..=19 => {
             let name = rng.pick(OBJECTS)?;
             Step::Apply(name.to_owned(), next_object(model, rng, name, number))
@@ -75,6 +71,13 @@ fn candidate(model: &Model, rng: &mut Rng, number: usize) -> Option<Step> {
         95.. if !model.is_running => Step::Start,
         _ => return None,
     })
+}
+
+/// An object that is deleted at once.
+pub fn flash(rng: &mut Rng, number: usize) -> Step {
+    let name = format!("flash-{number}");
+    let object = Object { retains: false, ..any_object(rng, name.clone(), number) };
+    Step::Flash(name, object, rng.below(FLASH))
 }
 
 fn value(number: usize) -> String {

@@ -40,6 +40,8 @@ use self::{
 const STEPS: usize = 450;
 /// Further steps, in the midst of which everything is deleted.
 const LAST_STEPS: usize = 50;
+/// Objects that are then created and deleted during their first sync, or nearly so.
+const LAST_FLASHES: usize = 20;
 /// Longest pause between two steps, in milliseconds.
 const PAUSE: u32 = 120;
 /// Latency of AWS, so that steps fall into calls.
@@ -88,6 +90,9 @@ async fn run_steps(rng: &mut Rng, hands: &mut Hands, model: &mut Model, steps: &
             make(step, hands, model, steps).await?;
             pause(rng).await;
         }
+    }
+    for number in STEPS + LAST_STEPS..STEPS + LAST_STEPS + LAST_FLASHES {
+        make(choose::flash(rng, number), hands, model, steps).await?;
     }
     delete_all(&hands.world, model).await?;
     watched::check_silence(&hands.world).await?;

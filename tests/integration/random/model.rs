@@ -55,6 +55,17 @@ pub enum Expected {
     Suspended,
 }
 
+/// What the objects that are read want from AWS.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Names in specs.
+    pub names: BTreeSet<String>,
+    /// Names below a path. The listing of the path shows their versions too.
+    pub listed: BTreeSet<String>,
+    /// Paths.
+    pub paths: BTreeSet<String>,
+}
+
 /// One change of the world.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -241,13 +252,14 @@ impl Model {
         reads
     }
 
-    /// Names and paths that somebody wants. Nothing else may be watched.
-    pub fn wanted(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+    /// What somebody wants. Nothing else may be watched.
+    pub fn wanted(&self) -> Wanted {
         let is_read = |object: &&Object| !object.is_suspended && self.refusal(object).is_none();
         let readable: Vec<_> = self.objects.values().filter(is_read).collect();
-        let names = readable.iter().flat_map(|object| self.reads(object).into_keys()).collect();
+        let (listed, names) =
+            readable.iter().flat_map(|object| self.reads(object).into_keys()).partition(|name| is_below_tree(name));
         let paths = readable.iter().filter(|object| object.has_path).map(|_| TREE.to_owned()).collect();
-        (names, paths)
+        Wanted { names, listed, paths }
     }
 }
 

@@ -7,7 +7,7 @@ use testbed::wait::eventually;
 
 use crate::support::{PATIENCE, World};
 
-use super::model::Model;
+use super::model::{Model, Wanted};
 
 /// Whether the operator counts what it watches, in the gauges that [`gauge`] reads.
 const HAS_GAUGES: bool = false;
@@ -16,16 +16,17 @@ const QUIET: Duration = Duration::from_secs(12);
 
 /// Checks that exactly the names and paths that the model wants are watched.
 pub async fn check_watched(world: &World, model: &Model) -> Result<()> {
-    let (names, paths) = model.wanted();
+    let Wanted { names, listed, paths } = model.wanted();
     if HAS_GAUGES {
+        let meant = (names.len() + listed.len(), paths.len());
         eventually("the gauges to count what is wanted", PATIENCE, async || {
             let seen = (gauge(world, "watched_parameters").await?, gauge(world, "watched_paths").await?);
-            ensure!(seen == (names.len(), paths.len()), "{seen:?} names and paths, but {names:?} and {paths:?}");
+            ensure!(seen == meant, "{seen:?} names and paths instead of {meant:?}: {:?}", model.wanted());
             Ok(Some(()))
         })
         .await?;
     }
-    // Each name is asked for twice: whatever has the same interval is asked for in between.
+    // Each is asked for twice: whatever else has the same interval is asked for in between.
     world.aws.clear_records();
     let mut lacking = Vec::new();
     let waited = eventually("all names and paths to be asked for twice", PATIENCE, async || {
@@ -35,7 +36,7 @@ pub async fn check_watched(world: &World, model: &Model) -> Result<()> {
         Ok(lacking.is_empty().then_some(()))
     });
     waited.await.with_context(|| format!("{lacking:?} are wanted in {:?}, but not asked for", model.objects))?;
-    let wanted: BTreeSet<_> = names.union(&paths).cloned().collect();
+    let wanted: BTreeSet<_> = names.iter().chain(&listed).chain(&paths).cloned().collect();
     let unwanted: BTreeSet<_> = asked(world).into_iter().filter(|name| !wanted.contains(name)).collect();
     ensure!(unwanted.is_empty(), "the operator asks for {unwanted:?}, which nobody wants; wanted: {wanted:?}");
     Ok(())
