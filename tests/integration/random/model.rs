@@ -20,6 +20,7 @@ pub struct Parameter {
 
 /// A `SecureParameter`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each named")]
 pub struct Object {
     /// Name of its store.
     pub store: &'static str,
@@ -104,6 +105,7 @@ pub enum Step {
 
 /// The whole world.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each named")]
 pub struct Model {
     /// Parameters that exist, by name.
     pub parameters: BTreeMap<String, Parameter>,

@@ -29,16 +29,16 @@ pub async fn check_watched(world: &World, model: &Model) -> Result<()> {
     // Each is asked for twice: whatever else has the same interval is asked for in between.
     world.aws.clear_records();
     let mut lacking = Vec::new();
-    let waited = eventually("all names and paths to be asked for twice", PATIENCE, async || {
+    let asking = eventually("all names and paths to be asked for twice", PATIENCE, async || {
         let seen = asked(world);
         let count = |name: &String| seen.iter().filter(|asked| *asked == name).count();
         lacking = names.iter().chain(&paths).filter(|name| count(name) < 2).cloned().collect();
         Ok(lacking.is_empty().then_some(()))
     });
-    waited.await.with_context(|| format!("{lacking:?} are wanted in {:?}, but not asked for", model.objects))?;
-    let wanted: BTreeSet<_> = names.iter().chain(&listed).chain(&paths).cloned().collect();
-    let unwanted: BTreeSet<_> = asked(world).into_iter().filter(|name| !wanted.contains(name)).collect();
-    ensure!(unwanted.is_empty(), "the operator asks for {unwanted:?}, which nobody wants; wanted: {wanted:?}");
+    asking.await.with_context(|| format!("{lacking:?} are wanted in {:?}, but not asked for", model.objects))?;
+    let allowed: BTreeSet<_> = names.iter().chain(&listed).chain(&paths).cloned().collect();
+    let unwanted: BTreeSet<_> = asked(world).into_iter().filter(|name| !allowed.contains(name)).collect();
+    ensure!(unwanted.is_empty(), "the operator asks for {unwanted:?}, which nobody wants; wanted: {allowed:?}");
     Ok(())
 }
 
