@@ -10,8 +10,13 @@ use kube::Client;
 pub type Requests = BTreeMap<String, u64>;
 
 /// Resources and subresources that only the operator writes during a measurement.
-const OURS: [(&str, &str); 4] =
-    [("secrets", ""), ("events", ""), ("secureparameters", "status"), ("clusterparameterstores", "status")];
+const OURS: [(&str, &str); 5] = [
+    ("secrets", ""),
+    ("events", ""),
+    ("secureparameters", "status"),
+    ("clusterparameterstores", "status"),
+    ("parameterstores", "status"),
+];
 /// Verbs for single objects. Lists and watches are excluded, because not only the operator makes them.
 const VERBS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "APPLY", "DELETE"];
 

@@ -21,7 +21,7 @@ use crate::{
 /// A quota, in requests a second, that no scenario reaches.
 pub const OPEN_QUOTA: i32 = 1000;
 /// Latency of the fake AWS.
-const LATENCY: Duration = Duration::from_millis(20);
+pub const LATENCY: Duration = Duration::from_millis(20);
 /// Longest time until the operator reaches an expected state.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// Number of objects that are created at a time.

@@ -40,6 +40,37 @@ pub fn show(rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
+/// A figure and its target, in the same unit.
+pub struct Judged {
+    what: String,
+    measured: f64,
+    most: f64,
+    unit: &'static str,
+}
+
+impl Judged {
+    /// A figure that must not exceed `most`.
+    pub fn new(what: &str, measured: f64, most: f64, unit: &'static str) -> Self {
+        Self { what: what.to_owned(), measured, most, unit }
+    }
+}
+
+/// Prints figures beside their targets.
+pub fn judge(figures: &[Judged]) -> Result<()> {
+    print("| Figure | Measured | At most | |\n| --- | --: | --: | --- |\n")?;
+    for Judged { what, measured, most, unit } in figures {
+        let verdict = if measured <= most { "met" } else { "missed" };
+        let digits = if unit.is_empty() { 0 } else { 2 };
+        print(&format!("| {what} | {measured:.digits$} {unit} | {most:.0} {unit} | {verdict} |\n"))?;
+    }
+    Ok(())
+}
+
+/// Prints a line below a table.
+pub fn note(text: &str) -> anyhow::Result<()> {
+    Ok(print(&format!("   {text}\n"))?)
+}
+
 /// Prints all measurements again, as a table and as JSON.
 pub fn finish(rows: &[Row]) -> anyhow::Result<()> {
     print("\n== all\n")?;

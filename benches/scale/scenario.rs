@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Names and descriptions of all scenarios, in the order in which they run.
-pub const SCENARIOS: [(&str, &str); 11] = [
+pub const SCENARIOS: [(&str, &str); 12] = [
     ("raw", "no operator: one Secret, status and Event for 1,000 objects by a plain client, 64 at a time"),
     ("cold-start", "1,000 objects with one key each, quota opened"),
     ("ten-keys", "100 objects with ten keys each, quota opened"),
@@ -26,6 +26,10 @@ pub const SCENARIOS: [(&str, &str); 11] = [
     ("broken", "5 % of 1,000 objects are denied or missing; then two minutes of that state"),
     ("quota", "1,000 objects with one key in an account that throttles at 40/s, store allows 40/s"),
     ("overrun", "the same where others leave 5/s of it and the store allows 1,000/s"),
+    (
+        "adversary",
+        "one namespace takes all that it can get for two minutes, while another creates ten objects and rotates",
+    ),
 ];
 /// Number of new objects.
 const NEW_OBJECTS: usize = 20;

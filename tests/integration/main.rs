@@ -10,6 +10,7 @@ mod main_job;
 mod moto;
 mod ownership;
 mod process;
+mod random;
 mod repo;
 mod rollout;
 mod schema;

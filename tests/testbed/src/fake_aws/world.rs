@@ -141,7 +141,7 @@ impl World {
             body.truncate(half);
         }
         if fault == Some(Fault::Empty) {
-            body = "{}".to_owned();
+            "{}".clone_into(&mut body);
         }
         Answer { status, content_type, body, request_id, now_ms }
     }
