@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long changes of a store's subscribers are collected before the store is queued.
-const COLLECT: Duration = Duration::from_secs(1);
+const COLLECT: Duration = Duration::from_secs(10);
 
 /// Returns the objects that a change gives reason to reconcile. After a list these are all: what happened to one before
 /// the list, or to what it depends on, may have had no event of its own.
@@ -75,7 +75,7 @@ pub(crate) fn on_object(
     }
 }
 
-/// Queues stores whose number of subscribers changed, once for all changes within a second.
+/// Queues stores whose number of subscribers changed, once for all changes within ten seconds.
 pub(crate) async fn on_subscriber_changes(mut changes: UnboundedReceiver<StoreKey>, context: Arc<Context>) {
     while let Some(first) = changes.recv().await {
         tokio::time::sleep(COLLECT).await;

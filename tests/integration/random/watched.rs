@@ -9,23 +9,19 @@ use crate::support::{PATIENCE, World};
 
 use super::model::{Model, Wanted};
 
-/// Whether the operator counts what it watches, in the gauges that [`gauge`] reads.
-const HAS_GAUGES: bool = false;
 /// More than the `refreshInterval` of the objects, so that a name or path that is still watched would be asked for.
 const QUIET: Duration = Duration::from_secs(12);
 
 /// Checks that exactly the names and paths that the model wants are watched.
 pub async fn check_watched(world: &World, model: &Model) -> Result<()> {
     let Wanted { names, listed, paths } = model.wanted();
-    if HAS_GAUGES {
-        let meant = (names.len() + listed.len(), paths.len());
-        eventually("the gauges to count what is wanted", PATIENCE, async || {
-            let seen = (gauge(world, "watched_parameters").await?, gauge(world, "watched_paths").await?);
-            ensure!(seen == meant, "{seen:?} names and paths instead of {meant:?}: {:?}", model.wanted());
-            Ok(Some(()))
-        })
-        .await?;
-    }
+    let meant = (names.len() + listed.len(), paths.len());
+    eventually("the gauges to count what is wanted", PATIENCE, async || {
+        let seen = (gauge(world, "watched_parameters").await?, gauge(world, "watched_paths").await?);
+        ensure!(seen == meant, "{seen:?} names and paths instead of {meant:?}: {:?}", model.wanted());
+        Ok(Some(()))
+    })
+    .await?;
     // Each is asked for twice: whatever else has the same interval is asked for in between.
     world.aws.clear_records();
     let mut lacking = Vec::new();
@@ -44,10 +40,8 @@ pub async fn check_watched(world: &World, model: &Model) -> Result<()> {
 
 /// Checks that nothing is watched, and that no call is made for longer than a refresh interval.
 pub async fn check_silence(world: &World) -> Result<()> {
-    if HAS_GAUGES {
-        for what in ["watched_parameters", "watched_paths"] {
-            eventually(what, PATIENCE, async || Ok((gauge(world, what).await? == 0).then_some(()))).await?;
-        }
+    for what in ["watched_parameters", "watched_paths"] {
+        eventually(what, PATIENCE, async || Ok((gauge(world, what).await? == 0).then_some(()))).await?;
     }
     let mut last = Vec::new();
     let silent = eventually("the operator to ask for nothing", QUIET * 3, async || {
