@@ -1,5 +1,6 @@
 //! What does the Secret hold? Values become its data.
 
+pub(crate) mod base64;
 pub(crate) mod content;
 pub(crate) mod dotenv;
 pub(crate) mod fields;
