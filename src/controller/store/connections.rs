@@ -144,7 +144,7 @@ impl<C: Clone> StoreConnections<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::StoreKind;
+    use crate::api::{NamespaceMatch, NamespacesFrom, StoreKind};
 
     fn key() -> StoreKey {
         StoreKey { kind: StoreKind::ClusterParameterStore, namespace: None, name: "default".to_owned() }
@@ -171,12 +171,6 @@ mod tests {
         assert!(stores.remove(&key, "two"));
         assert!(stores.all().is_empty());
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{NamespaceMatch, NamespacesFrom};
 
     #[test]
     fn a_grant_is_compiled_once_for_a_namespace_and_its_labels() {
