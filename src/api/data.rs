@@ -167,11 +167,7 @@ pub struct ValueOptions {
     /// indices, for example `$.db['pass-word'][0]`. Text is used as it is, everything else as JSON. Default: the whole value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(
-        validation = rules::json_path_root(),
-        validation = rules::json_path_hyphen(),
-        validation = rules::json_path()
-    )]
+    #[x_kube(validation = rules::json_path_root(), validation = rules::json_path())]
     pub json_path: Option<String>,
 
     /// The encoding of the value, or of the node that `jsonPath` found. It is decoded; the result may be binary. Default: no

@@ -7,10 +7,10 @@ use kube::core::Rule;
 const ARN_START: &str = "(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?";
 /// The name of a parameter, or its ARN. A reference to Secrets Manager holds what the name of a secret may hold.
 const PARAMETER: &str = "^((arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*|/aws/reference/secretsmanager/[a-zA-Z0-9/_+=.@-]+)$";
-/// One step of an RFC 9535 singular query: a name or an index. `\x27` and `\x22` are the two kinds of quotes.
-const STEP: &str = r"(\.[a-zA-Z_\x80-\x{10FFFF}][a-zA-Z0-9_\x80-\x{10FFFF}]*|\[(0|-?[1-9][0-9]*|\x27([^\x27\\]|\\.)*\x27|\x22([^\x22\\]|\\.)*\x22)\])";
-/// A name with a hyphen after a dot.
-const HYPHEN: &str = r"\.[a-zA-Z0-9_\x80-\x{10FFFF}]*-";
+/// One step of an RFC 9535 singular query: a name or an index. `\x27` and `\x22` are the two kinds of quotes. A name after a
+/// dot may also lack the quotes that it needs: the object then shows the right spelling of the whole path.
+const STEP: &str =
+    r"(\.[a-zA-Z0-9_\x80-\x{10FFFF}/@:$+#%-]+|\[(0|-?[1-9][0-9]*|\x27([^\x27\\]|\\.)*\x27|\x22([^\x22\\]|\\.)*\x22)\])";
 /// A key or alias of KMS, in the four forms that KMS takes.
 const KMS_KEY: &str = "^((arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?alias/[a-zA-Z0-9/_-]{1,250}|(arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/)?([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}))$";
 /// Hours, minutes and seconds.
@@ -22,8 +22,9 @@ const QUALIFIED_NAME: &str = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-
 const TRACKING: &str = "k in ['argocd.argoproj.io/tracking-id', 'argocd.argoproj.io/instance', \
     'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by', 'kustomize.toolkit.fluxcd.io/name', \
     'kustomize.toolkit.fluxcd.io/namespace', 'helm.toolkit.fluxcd.io/name', 'helm.toolkit.fluxcd.io/namespace', \
-    'kubectl.kubernetes.io/last-applied-configuration', 'kubernetes.io/service-account.name'] \
-    || k.startsWith('meta.helm.sh/') || k.startsWith('secureparameter.io/')";
+    'kubectl.kubernetes.io/last-applied-configuration', 'kubernetes.io/service-account.name', \
+    'applyset.kubernetes.io/part-of', 'config.k8s.io/owning-inventory', 'kapp.k14s.io/app'] \
+    || k.startsWith('meta.helm.sh/') || k.startsWith('objectset.rio.cattle.io/') || k.startsWith('secureparameter.io/')";
 
 fn rule(rule: impl Into<String>, message: &str) -> Rule {
     Rule::new(rule).message(message)
@@ -146,18 +147,10 @@ pub(super) fn json_path_root() -> Rule {
     rule("self.startsWith('$')", "a path begins with $, which stands for the whole value: $.db.password")
 }
 
-/// A name with a hyphen stands in brackets.
-pub(super) fn json_path_hyphen() -> Rule {
-    rule(
-        format!(r"!self.matches(r'^\${STEP}*{HYPHEN}')"),
-        "a name with a hyphen stands in brackets and quotes: $['hyphen-key'] instead of $.hyphen-key",
-    )
-}
-
 /// A JSONPath leads to exactly one value. Silent about what another rule says more clearly.
 pub(super) fn json_path() -> Rule {
     rule(
-        format!(r"!self.startsWith('$') || self.matches(r'^\${STEP}*($|{HYPHEN})')"),
+        format!(r"!self.startsWith('$') || self.matches(r'^\${STEP}*$')"),
         "a path leads to one value by names and indices, for example $.a[0]['key-with-hyphen']; filters, slices, wildcards, \
          .. and functions are not supported",
     )
@@ -215,9 +208,20 @@ pub(super) fn relative_glob() -> Rule {
     )
 }
 
-/// A glob without braces.
-pub(super) fn no_braces() -> Rule {
-    rule("!self.matches('[{}]')", "braces have no meaning in this glob; write an entry for each alternative")
+/// A glob without alternatives.
+pub(super) fn no_alternatives() -> Rule {
+    rule(
+        r"!self.matches(r'[{}\[\]]')",
+        "braces and brackets have no meaning in this glob; write an entry for each alternative, or ? for any one character",
+    )
+}
+
+/// A glob whose braces are those of the placeholder.
+pub(super) fn placeholder() -> Rule {
+    matches(
+        r"^([^{}/]*|\{namespace\})(/([^{}/]*|\{namespace\}))*$",
+        "braces only hold the word namespace, as a whole segment between slashes, for example /{namespace}/**",
+    )
 }
 
 /// A glob on the names or ARNs of parameters.

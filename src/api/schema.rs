@@ -41,11 +41,11 @@ macro_rules! texts {
 
 texts! {
     /// A glob on names of fields, or on names relative to a path.
-    RelativeGlob = 1..=256, [rules::relative_glob(), rules::no_braces()];
+    RelativeGlob = 1..=256, [rules::relative_glob(), rules::no_alternatives()];
     /// A glob on names or ARNs of parameters.
-    AccessGlob = 1..=256, [rules::access_glob()];
+    AccessGlob = 1..=256, [rules::access_glob(), rules::placeholder()];
     /// A glob on KMS keys.
-    KmsKeyGlob = 1..=256, [rules::kms_key_glob()];
+    KmsKeyGlob = 1..=256, [rules::kms_key_glob(), rules::placeholder()];
     /// The name of a namespace.
     NamespaceName = 1..=63, [rules::label_name()];
     /// The value of a label.

@@ -13,7 +13,7 @@ use crate::controller::{
     namespace_slots::NamespaceSlots,
     queues::Queues,
     secret_locks::SecretLocks,
-    secure_parameter::{state::ObjectStates, subscriptions::Subscriptions},
+    secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, pace::Pace, readers::Readers, written_status::WrittenStatuses},
@@ -66,6 +66,8 @@ pub(crate) struct Context {
     pub(crate) index: Mutex<Index>,
     /// The state of each `SecureParameter` between reconciles.
     pub(crate) object_states: ObjectStates,
+    /// What of the specs is compiled.
+    pub(crate) compiled_specs: CompiledSpecs,
     /// The reader that watches the parameters of each `SecureParameter`.
     pub(crate) subscriptions: Subscriptions,
     /// What each namespace uses in total.

@@ -61,6 +61,7 @@ pub(crate) fn on_object(
     for (uid, namespace, name) in deleted {
         context.set_aside.forget("SecureParameter", Some(&namespace), &name);
         context.object_states.remove(&uid);
+        context.compiled_specs.remove(&uid);
         context.subscriptions.end(&uid);
         // Whoever follows nothing is never refused.
         let _ = context.follow_secret(&namespace, &uid, None);

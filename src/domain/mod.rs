@@ -32,6 +32,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod schedule;
 pub(crate) mod secret;
+mod steps;
 
 pub use report::fault::Fault;
 

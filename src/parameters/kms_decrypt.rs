@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use futures::future::join_all;
 use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
 
@@ -19,7 +18,7 @@ use crate::{
         aws_error::{AwsError, AwsErrorKind},
         parameter::{name::ParameterRef, revision::Metadata, scope::Scope},
         plan::types::Plan,
-        secret::content::KmsPlaintexts,
+        secret::{base64, content::KmsPlaintexts},
     },
 };
 
@@ -101,11 +100,9 @@ async fn decrypt<A: ParameterApi>(
     (Err(fault), Some(access))
 }
 
-/// Returns the ciphertext that a value holds as Base64, line breaks allowed. The decoder's own error is dropped, since
-/// it may quote a byte of the value.
-fn ciphertext(value: &SecretString) -> Option<Vec<u8>> {
-    let compact = Zeroizing::new(value.expose_secret().split_ascii_whitespace().collect::<String>());
-    BASE64.decode(compact.as_bytes()).ok().filter(|blob| (1..=MAX_CIPHERTEXT).contains(&blob.len()))
+/// Returns the ciphertext that a value holds as Base64, line breaks allowed.
+fn ciphertext(value: &SecretString) -> Option<Zeroizing<Vec<u8>>> {
+    base64::decode(value.expose_secret()).filter(|blob| (1..=MAX_CIPHERTEXT).contains(&blob.len()))
 }
 
 fn key_unavailable(parameter_ref: &ParameterRef, error: &AwsError) -> Fault {

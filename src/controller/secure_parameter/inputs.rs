@@ -26,7 +26,7 @@ use crate::{
         access::{grant::Grant, namespace::Namespace, read_authority::ReadAuthority},
         audit::ObjectRef,
         ownership::types::Claimant,
-        plan::types::Plan,
+        plan::{compiled::CompiledSpec, types::Plan},
         report::{attempt::Attempt, subject::Subject},
         schedule::{
             decide::{Facts, SecretState},
@@ -109,9 +109,18 @@ impl<'a> Inputs<'a> {
     ///
     /// # Errors
     /// `StoreNotReady` for a rule that cannot be read.
-    pub(super) fn grant(&self, connection: &StoreConnection) -> Result<Option<Grant>, Fault> {
+    pub(super) fn grant(&self, connection: &StoreConnection) -> Result<Option<Arc<Grant>>, Fault> {
         let namespace = self.policy_namespace.clone().unwrap_or_default();
         connection.grant(&namespace).map_err(|problem| Fault::new(Reason::StoreNotReady, problem))
+    }
+
+    /// The spec, compiled. `grant` is kept beside it.
+    ///
+    /// # Errors
+    /// `InvalidSpec` and `TemplateError`.
+    pub(super) fn compiled(&self, grant: Option<&Arc<Grant>>, context: &Context) -> Result<Arc<CompiledSpec>, Fault> {
+        let exists = context.index.lock().name_of(&self.namespace, &self.uid).is_some();
+        context.compiled_specs.get(self.object, grant, exists)
     }
 
     /// What decides whether anything has to be read.

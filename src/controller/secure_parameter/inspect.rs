@@ -39,7 +39,7 @@ pub(super) async fn inspect_secret(
     } else {
         metadata.owner_uid.as_deref() == Some(&inputs.uid)
     };
-    let required_keys: Vec<_> = plan.required_keys().map(String::as_str).collect();
+    let required_keys: Vec<_> = plan.required_keys().collect();
     let expected = Expected {
         uid: &recorded.uid,
         resource_version: &recorded.resource_version,

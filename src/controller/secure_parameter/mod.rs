@@ -3,6 +3,7 @@
 #![expect(clippy::result_large_err, reason = "an attempt ends once in a reconcile, so its size costs nothing")]
 
 mod apply;
+pub(crate) mod compiled;
 mod fetch;
 mod finalize;
 mod finalizer;

@@ -103,7 +103,8 @@ async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
     let alternative = if inputs.object.spec.merges() {
         "remove the disputed keys from the spec"
     } else {
-        "use creationPolicy Merge if both are meant to write"
+        "set spec.target.creationPolicy to Merge if both are meant to write: the other then makes the Secret, with the \
+         annotation secureparameter.io/allow, and each keeps its own keys"
     };
     let message = format!(
         "{who} keeps changing or deleting Secret {name}, and the operator restores it at most three times a minute; stop \

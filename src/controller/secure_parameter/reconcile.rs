@@ -101,11 +101,13 @@ async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt
     let authority = ReadAuthority {
         scope,
         prefix: &connection.prefix,
-        grant: grant.as_ref(),
+        grant: grant.as_deref(),
         namespace: &inputs.namespace,
         store: &store,
     };
-    let plan = plan(&inputs.object.spec, &authority).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
+    let compiled = inputs.compiled(grant.as_ref(), context);
+    let plan = compiled.and_then(|compiled| plan(&inputs.object.spec, &compiled, &authority));
+    let plan = plan.inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
     let read = ReadContext { inputs, context, connection: &connection, authority: &authority };
     let (secret, intact) = inspect_secret(inputs, &plan, context).await?;
     let ended = sync_plan(read, &plan, secret).await.inspect_err(|ended| {

@@ -1,6 +1,10 @@
 //! The stores, each with its connection to AWS or with the fault that prevents it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
@@ -23,6 +27,8 @@ pub(crate) struct StoreConnection {
     pub(crate) prefix: String,
     /// The access rules. `None` for a namespaced store, where the identity of the store is the limit.
     pub(crate) access: Option<Vec<AccessRule>>,
+    /// What the rules grant, compiled.
+    pub(crate) grants: Grants,
     /// Store, account, region and credentials, for revisions. When it changes, everything is read again.
     pub(crate) source: String,
     /// How values are decrypted.
@@ -45,8 +51,32 @@ impl StoreConnection {
     ///
     /// # Errors
     /// The problem of a glob that is not valid, as a sentence.
-    pub(crate) fn grant(&self, namespace: &Namespace) -> Result<Option<Grant>, String> {
-        self.access.as_ref().map(|rules| Grant::new(rules, namespace)).transpose()
+    pub(crate) fn grant(&self, namespace: &Namespace) -> Result<Option<Arc<Grant>>, String> {
+        self.access.as_ref().map(|rules| self.grants.get(rules, namespace)).transpose()
+    }
+}
+
+/// What the rules of one store grant to each namespace, compiled, for as long as an object uses it.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    by_namespace: Mutex<HashMap<String, (Namespace, Weak<Grant>)>>,
+}
+
+impl Grants {
+    /// Returns what the rules grant to a namespace with its present labels.
+    fn get(&self, rules: &[AccessRule], namespace: &Namespace) -> Result<Arc<Grant>, String> {
+        let mut grants = self.by_namespace.lock();
+        let known = grants.get(&namespace.name).filter(|(known, _)| known == namespace);
+        if let Some(grant) = known.and_then(|(_, grant)| grant.upgrade()) {
+            return Ok(grant);
+        }
+        let grant = Arc::new(Grant::new(rules, namespace)?);
+        if grants.len() == grants.capacity() {
+            // Before the map grows; so this costs no more than the growth does.
+            grants.retain(|_, (_, grant)| grant.strong_count() > 0);
+        }
+        grants.insert(namespace.name.clone(), (namespace.clone(), Arc::downgrade(&grant)));
+        Ok(grant)
     }
 }
 
@@ -114,7 +144,7 @@ impl<C: Clone> StoreConnections<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::StoreKind;
+    use crate::api::{NamespaceMatch, NamespacesFrom, StoreKind};
 
     fn key() -> StoreKey {
         StoreKey { kind: StoreKind::ClusterParameterStore, namespace: None, name: "default".to_owned() }
@@ -140,5 +170,22 @@ mod tests {
         assert_eq!(stores.all(), [(key.clone(), "two".to_owned())]);
         assert!(stores.remove(&key, "two"));
         assert!(stores.all().is_empty());
+    }
+
+    #[test]
+    fn a_grant_is_compiled_once_for_a_namespace_and_its_labels() {
+        let namespaces = NamespaceMatch { from: NamespacesFrom::All, ..NamespaceMatch::default() };
+        let rules = [AccessRule { namespaces, parameters: vec!["/**".into()], ..AccessRule::default() }];
+        let namespace = |number: usize| Namespace { name: number.to_string(), ..Namespace::default() };
+        let grants = Grants::default();
+        let get = |namespace: &Namespace| grants.get(&rules, namespace).expect("valid globs");
+        let first = get(&namespace(0));
+        assert!(Arc::ptr_eq(&first, &get(&namespace(0))));
+        let labelled = Namespace { labels: [("a".to_owned(), "b".to_owned())].into(), ..namespace(0) };
+        assert!(!Arc::ptr_eq(&first, &get(&labelled)));
+        for number in 1..1_000 {
+            drop(get(&namespace(number)));
+        }
+        assert!(grants.by_namespace.lock().len() < 10, "what no object uses is forgotten");
     }
 }

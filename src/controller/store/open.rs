@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::controller::{
     context::Context,
     store::{
-        connections::{Connected, StoreConnection},
+        connections::{Connected, Grants, StoreConnection},
         credential_health::CredentialHealth,
         fault::StoreFault,
         object::StoreObject,
@@ -44,6 +44,7 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
     Ok(Arc::new(StoreConnection {
         prefix: store.prefix.clone(),
         access: store.access.clone(),
+        grants: Grants::default(),
         source: source(store, region, &reader.scope().account),
         mode: store.mode,
         revalidate: store.revalidate,

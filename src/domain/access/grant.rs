@@ -1,11 +1,9 @@
 //! What the access rules of a cluster store grant to one namespace. What no rule grants is denied.
 
-use globset::GlobMatcher;
-
 use crate::api::{AccessRule, NamespacesFrom};
 use crate::domain::{
     access::{
-        glob,
+        glob::{self, Glob},
         namespace::{Namespace, selects},
     },
     parameter::{name::MOST_LEVELS, path_query::PathQuery, scope::Scope},
@@ -16,9 +14,9 @@ use crate::domain::{
 pub struct Grant {
     /// Names of the rules that are for this namespace alone, so that a change of them concerns nobody else.
     rules: Vec<String>,
-    names: Vec<GlobMatcher>,
-    arns: Vec<GlobMatcher>,
-    kms_keys: Vec<GlobMatcher>,
+    names: Vec<Glob>,
+    arns: Vec<Glob>,
+    kms_keys: Vec<Glob>,
     any_kms_key: bool,
 }
 
@@ -88,9 +86,8 @@ impl Grant {
 
     /// Reports whether one glob matches all these ARNs.
     fn one_glob_allows(&self, arns: &[&str], scope: &Scope) -> bool {
-        let by_name =
-            |glob: &GlobMatcher| arns.iter().all(|arn| scope.own_name(arn).is_some_and(|name| glob.is_match(name)));
-        let by_arn = |glob: &GlobMatcher| arns.iter().all(|arn| glob.is_match(arn));
+        let by_name = |glob: &Glob| arns.iter().all(|arn| scope.own_name(arn).is_some_and(|name| glob.is_match(name)));
+        let by_arn = |glob: &Glob| arns.iter().all(|arn| glob.is_match(arn));
         self.names.iter().any(by_name) || self.arns.iter().any(by_arn)
     }
 }
@@ -106,7 +103,7 @@ pub fn validate(rules: &[AccessRule]) -> Result<(), String> {
     })
 }
 
-fn compile(rule: &AccessRule, glob: &str, namespace: &str) -> Result<GlobMatcher, String> {
+fn compile(rule: &AccessRule, glob: &str, namespace: &str) -> Result<Glob, String> {
     // The placeholder must be a whole segment: "/{namespace}*" would also grant the namespace "shop" what belongs to
     // "shop-internal".
     let segments: Option<Vec<_>> = glob

@@ -62,7 +62,7 @@ pub(crate) fn must_force<'a>(
 ) -> Result<bool, Fault> {
     let foreign_keys = now.foreign_keys();
     let contested: BTreeSet<_> = keys.filter(|key| foreign_keys.contains(key)).collect();
-    let (lost, never_ours): (Vec<_>, Vec<_>) =
+    let (lost, never_ours): (BTreeSet<_>, BTreeSet<_>) =
         contested.into_iter().partition(|key| before.is_some_and(|before| before.owns_key(key)));
     if never_ours.is_empty() {
         return Ok(!lost.is_empty());
@@ -75,7 +75,7 @@ pub(crate) fn must_force<'a>(
         .collect();
     let message = format!(
         "Secret {secret} already has {}, set by {}; rename the key in the spec, or remove it from the Secret.",
-        list(&never_ours),
+        list(&never_ours.iter().collect::<Vec<_>>()),
         list(&managers.into_iter().collect::<Vec<_>>())
     );
     Err(Fault::new(Reason::SecretConflict, message))

@@ -52,8 +52,8 @@ fn refuse_foreign(claimant: Claimant<'_>, secret: &SecretMetadata) -> Verdict {
         (None, None) => format!("was created by {}", list(&secret.fields.managers.iter().collect::<Vec<_>>())),
     };
     let message = format!(
-        "Secret {} already exists and {origin}; choose another spec.target.name, delete the Secret, or hand it over by \
-         setting the annotation {} on it.",
+        "Secret {} already exists and {origin}; choose another spec.target.name, delete the Secret, or set the annotation \
+         {} on it: the Secret is then handed over, or only gets keys of this object if spec.target.creationPolicy is Merge.",
         claimant.secret,
         claimant.consent()
     );
@@ -119,7 +119,7 @@ mod tests {
         let Verdict::Refuse(fault) = decide_ownership(Some(&foreign), ME, |_| None, None) else {
             unreachable!("a refusal")
         };
-        for part in ["created by helm", "secureparameter.io/allow=shop/checkout"] {
+        for part in ["created by helm", "secureparameter.io/allow=shop/checkout", "creationPolicy is Merge"] {
             assert!(fault.message.contains(part), "{}", fault.message);
         }
     }

@@ -51,13 +51,21 @@ impl ParameterKey {
 }
 
 impl KeyState {
-    /// Returns a sentence about a key that cannot be used, with the next step. `None` for a key that can be used.
-    pub fn warning(&self) -> Option<String> {
-        if self.state == "Enabled" {
+    /// Reports whether the key can be used.
+    pub fn is_usable(&self) -> bool {
+        self.state == "Enabled"
+    }
+
+    /// Returns a sentence about a key that cannot be used and the parameters that it encrypts, with the next step. `None`
+    /// for a key that can be used.
+    pub fn warning(&self, parameters: &str) -> Option<String> {
+        if self.is_usable() {
             return None;
         }
         let until = self.deletion_date.as_ref().map(|date| format!(", to be deleted on {date}")).unwrap_or_default();
-        Some(format!("KMS key {} is {}{until}, so the next read will fail: {}.", self.arn, self.state, self.remedy()))
+        let Self { arn, state, .. } = self;
+        let remedy = self.remedy();
+        Some(format!("KMS key {arn} of {parameters} is {state}{until}, so the next read will fail: {remedy}."))
     }
 
     /// Returns the next step for a key that cannot be used.
@@ -102,9 +110,11 @@ mod tests {
             state: state.into(),
             deletion_date: date.map(str::to_owned),
         };
-        assert_eq!(state("Enabled", None).warning(), None);
-        let pending = state("PendingDeletion", Some("2026-12-01T00:00:00Z")).warning().expect("a warning");
-        assert!(pending.contains("to be deleted on 2026-12-01") && pending.contains("cancel"), "{pending}");
-        assert!(state("Unavailable", None).warning().is_some());
+        assert_eq!(state("Enabled", None).warning("/shop/a"), None);
+        let pending = state("PendingDeletion", Some("2026-12-01T00:00:00Z")).warning("/shop/a").expect("a warning");
+        for part in ["of /shop/a is PendingDeletion", "to be deleted on 2026-12-01", "cancel"] {
+            assert!(pending.contains(part), "{pending} lacks {part}");
+        }
+        assert!(state("Unavailable", None).warning("/shop/a").is_some());
     }
 }

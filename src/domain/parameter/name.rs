@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::domain::parameter::{scope::Scope, selector::Selector};
+use crate::domain::{
+    parameter::{scope::Scope, selector::Selector},
+    steps,
+};
 
 /// The start of names that are references to Secrets Manager.
 const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
@@ -33,12 +36,14 @@ pub(crate) fn is_too_long(name: &str) -> bool {
 }
 
 /// One version of one parameter. Two are equal if AWS would give the same answer, however the spec spells them: `x`, `/x`
-/// and the ARN in the store's own account are one parameter.
+/// and the ARN in the store's own account are one parameter. Whoever asks first must not decide how AWS is asked, so equal
+/// references have the same name.
 #[derive(Clone, Debug)]
 pub struct ParameterRef {
     /// ARN, without a selector.
     pub arn: String,
-    /// Full name or ARN, as AWS is asked for it, without a selector.
+    /// What AWS is asked for, without a selector: the full name with its leading slash, or the ARN of a parameter of
+    /// another account or region.
     pub name: String,
     /// The version or label asked for; the newest version if none.
     pub selector: Option<Selector>,
@@ -48,7 +53,9 @@ impl ParameterRef {
     /// Returns what `name`, a name or an ARN, refers to within `scope`.
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
-        Self { arn, name: name.to_owned(), selector }
+        // `X` and `/X` are one parameter (Systems Manager User Guide, "Working with parameter hierarchies").
+        let name = scope.own_name(&arn).unwrap_or(&arn).to_owned();
+        Self { arn, name, selector }
     }
 
     /// Reports whether this is a secret of Secrets Manager that Parameter Store passes on. It has no versions of its own, and
@@ -63,6 +70,7 @@ impl ParameterRef {
     }
 
     fn key(&self) -> (&str, Option<&Selector>) {
+        steps::count(1);
         (&self.arn, self.selector.as_ref())
     }
 }
@@ -123,11 +131,28 @@ mod tests {
         );
     }
 
+    /// Otherwise the spelling of one object would reach the calls of another, which AWS may refuse.
+    #[test]
+    fn equal_references_ask_aws_in_the_same_words() {
+        let own = "arn:aws:ssm:eu-central-1:111122223333:parameter";
+        for (spellings, expected) in [
+            (&["x".to_owned(), "/x".to_owned(), format!("{own}/x")][..], "/x"),
+            (&["shop/db".to_owned(), "/shop/db".to_owned(), format!("{own}/shop/db")], "/shop/db"),
+        ] {
+            for spelling in spellings {
+                assert_eq!(ParameterRef::new(spelling, None, &scope()).request_name(), expected, "{spelling}");
+            }
+        }
+        let shared = "arn:aws:ssm:eu-central-1:999999999999:parameter/x";
+        assert_eq!(ParameterRef::new(shared, None, &scope()).request_name(), shared);
+    }
+
     #[test]
     fn request_names_carry_the_selector() {
         assert_eq!(ParameterRef::new("/a", Some(Selector::Version(3)), &scope()).request_name(), "/a:3");
         assert_eq!(ParameterRef::new("/a", Some(Selector::Label("prod".into())), &scope()).request_name(), "/a:prod");
     }
+
     #[test]
     fn a_prefix_comes_before_names_but_not_before_arns_and_names_of_aws() {
         let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/x";

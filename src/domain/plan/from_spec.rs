@@ -1,11 +1,6 @@
 //! From a spec and the rules of its store to a plan, or to a refusal.
 
-use std::{
-    collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
-};
-
-use crate::api::{DataFromEntry, MergePolicy, Reason, SecureParameterSpec, ValueOptions};
+use crate::api::{DataFromEntry, Reason, SecureParameterSpec, ValueOptions};
 use crate::domain::{
     access::read_authority::ReadAuthority,
     parameter::{
@@ -16,68 +11,76 @@ use crate::domain::{
         selector::Selector,
     },
     plan::{
+        compiled::CompiledSpec,
         name_filter::NameFilter,
         types::{FieldSource, KeySource, Lookups, PathSource, Place, Plan, PlannedSource, Source},
     },
     report::{fault::Fault, text::shortened},
-    secret::{json_path, secret_type, template},
+    secret::json_path::JsonPath,
+    steps,
 };
 
-/// Plans the reads of an object.
+/// Plans the reads of an object. `compiled` is made of this spec.
 ///
 /// # Errors
-/// `PolicyDenied` with everything that no rule grants; `InvalidSpec` for what the schema cannot refuse; `TemplateError`.
-pub(crate) fn plan(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Plan, Fault> {
-    let sources = sources(spec, authority)?;
-    let template = spec.target.as_ref().and_then(|target| target.template.as_ref());
-    let templates = template.map(|template| template.data.clone()).unwrap_or_default();
-    let (shape, data_shape) = shapes(spec);
+/// `PolicyDenied` with everything that no rule grants; `InvalidSpec` for what depends on the store.
+pub(crate) fn plan(
+    spec: &SecureParameterSpec,
+    compiled: &CompiledSpec,
+    authority: &ReadAuthority<'_>,
+) -> Result<Plan, Fault> {
+    let sources = sources(spec, compiled, authority)?;
     let plan = Plan {
         lookups: Lookups::of(&sources),
         sources,
         key_conflicts: spec.key_conflicts.unwrap_or_default(),
-        templates,
+        templates: compiled.templates.clone(),
         merge_policy: spec.merge_policy(),
         secret_type: spec.secret_type().to_owned(),
-        shape,
-        data_shape,
+        shape: compiled.shape,
+        data_shape: compiled.data_shape,
     };
     check_access(&plan, authority)?;
-    template::check(&plan.templates)?;
-    secret_type::check_keys(&plan.secret_type, |key| may_have(&plan, key))?;
     Ok(plan)
 }
 
 /// Returns all sources in the order in which later ones override earlier ones.
-fn sources(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Vec<PlannedSource>, Fault> {
-    let mut sources = Vec::new();
-    for (index, entry) in spec.data_from.iter().enumerate() {
-        sources.push(data_from_source(Place::DataFrom(index), entry, authority)?);
-    }
-    let mut keys = BTreeSet::new();
-    for entry in &spec.data {
-        if !keys.insert(&entry.key) {
-            return Err(invalid(format!("spec.data names the key {} twice; remove one of the entries.", entry.key)));
-        }
-        let source = source(Place::Data(entry.key.clone()), &entry.parameter, &entry.value, authority)?;
-        sources.push(PlannedSource::Key(KeySource { key: entry.key.clone(), source }));
-    }
-    Ok(sources)
+fn sources(
+    spec: &SecureParameterSpec,
+    compiled: &CompiledSpec,
+    authority: &ReadAuthority<'_>,
+) -> Result<Vec<PlannedSource>, Fault> {
+    debug_assert_eq!(
+        (spec.data.len(), spec.data_from.len()),
+        (compiled.data_paths.len(), compiled.filters.len()),
+        "compiled of another spec"
+    );
+    let compiled_from = compiled.filters.iter().zip(&compiled.data_from_paths);
+    let data_from =
+        spec.data_from.iter().zip(compiled_from).enumerate().map(|(index, (entry, (filter, json_path)))| {
+            data_from_source(Place::DataFrom(index), entry, filter.clone(), json_path.clone(), authority)
+        });
+    let data = spec.data.iter().zip(&compiled.data_paths).map(|(entry, json_path)| {
+        let place = Place::Data(entry.key.clone());
+        let source = source(place, &entry.parameter, &entry.value, json_path.clone(), authority)?;
+        Ok(PlannedSource::Key(KeySource { key: entry.key.clone(), source }))
+    });
+    data_from.chain(data).collect()
 }
 
 /// Plans one entry of `spec.dataFrom`.
 fn data_from_source(
     place: Place,
     entry: &DataFromEntry,
+    filter: NameFilter,
+    json_path: Option<JsonPath>,
     authority: &ReadAuthority<'_>,
 ) -> Result<PlannedSource, Fault> {
-    let filter = NameFilter::new(&entry.include, &entry.exclude)
-        .map_err(|problem| invalid(format!("{place}: {problem}; correct it.")))?;
     let mapping = entry.keys.clone();
     match (&entry.parameter, &entry.path) {
         (Some(parameter), None) => {
             let format = entry.format.ok_or_else(|| invalid(format!("{place} needs a format: JSON or Dotenv.")))?;
-            let source = source(place, parameter, &entry.value, authority)?;
+            let source = source(place, parameter, &entry.value, json_path, authority)?;
             Ok(PlannedSource::Fields(FieldSource { source, format, filter, mapping }))
         }
         (None, Some(path)) => {
@@ -94,12 +97,14 @@ fn data_from_source(
 }
 
 /// Plans the options of a value that `data` and `dataFrom` share.
-fn source(place: Place, parameter: &str, value: &ValueOptions, authority: &ReadAuthority<'_>) -> Result<Source, Fault> {
-    let json_path = value.json_path.as_ref().map(|path| {
-        let wrong = |problem| invalid(format!("{place}.jsonPath: {} {problem}.", shortened(path)));
-        json_path::parse(path).map_err(wrong)
-    });
-    let json_path = json_path.transpose()?;
+fn source(
+    place: Place,
+    parameter: &str,
+    value: &ValueOptions,
+    json_path: Option<JsonPath>,
+    authority: &ReadAuthority<'_>,
+) -> Result<Source, Fault> {
+    steps::count(parameter.len());
     let name = checked_name(&place, parameter, authority)?;
     let parameter_ref = parameter_ref(&place, &name, selector(&place, value)?, authority.scope)?;
     let previous = value.previous.unwrap_or_default();
@@ -157,8 +162,7 @@ fn parameter_ref(place: &Place, name: &str, selector: Option<Selector>, scope: &
         (_, Some(Selector::Version(_))) => Err(invalid(format!(
             "{place}: secret {name} of Secrets Manager has no version numbers; use label for one of its stages."
         ))),
-        // AWS accepts the name of a reference, but not its ARN.
-        (Some(own), selector) => Ok(ParameterRef::new(own, selector.clone(), scope)),
+        (Some(_), _) => Ok(parameter_ref),
         (None, _) => Err(invalid(format!(
             "{place}: {name} is a secret of Secrets Manager in another account, which cannot be read through Parameter \
              Store; use a store of that account."
@@ -174,32 +178,14 @@ fn check_access(plan: &Plan, authority: &ReadAuthority<'_>) -> Result<(), Fault>
     kms_decrypt.try_for_each(|kms_decrypt| authority.check_kms_key(kms_decrypt.key_id.as_deref()))
 }
 
-/// Reports whether the Secret may have a key.
-fn may_have(plan: &Plan, key: &str) -> bool {
-    let may_give = |source: &PlannedSource| match source {
-        PlannedSource::Key(source) => source.key == key,
-        PlannedSource::Fields(_) | PlannedSource::Path(_) => true,
-    };
-    let is_templated = plan.templates.contains_key(key);
-    is_templated || plan.merge_policy == MergePolicy::Merge && plan.sources.iter().any(may_give)
-}
-
-/// Returns digests of what shapes the Secret, and of what shapes its data.
-fn shapes(spec: &SecureParameterSpec) -> (u64, u64) {
-    let digest = |shape: String| {
-        let mut hasher = DefaultHasher::new();
-        shape.hash(&mut hasher);
-        hasher.finish()
-    };
-    let (target, store, conflicts) = (spec.target.as_ref(), spec.store(), spec.key_conflicts);
-    let template = target.and_then(|target| target.template.as_ref());
-    // Debug forms of plain data are stable within a process, which is enough.
-    let data = format!("{:?}{:?}{conflicts:?}{template:?}{store:?}", spec.data, spec.data_from);
-    (digest(format!("{data}{target:?}")), digest(data))
-}
-
 fn invalid(message: String) -> Fault {
     Fault::new(Reason::InvalidSpec, message)
+}
+
+/// Plans the reads of a spec that is compiled for that, for tests.
+#[cfg(test)]
+pub(crate) fn plan_of(spec: &SecureParameterSpec, authority: &ReadAuthority<'_>) -> Result<Plan, Fault> {
+    plan(spec, &CompiledSpec::new(spec)?, authority)
 }
 
 /// Plans the reads of the named parameters alone, for tests of later stages.
@@ -214,7 +200,8 @@ mod tests {
     use super::*;
     use crate::{
         api::{
-            AccessRule, DataEntry, Format, KeyConflicts, KmsDecrypt, NamespaceMatch, NamespacesFrom, Target, Template,
+            AccessRule, DataEntry, Format, KeyConflicts, KmsDecrypt, MergePolicy, NamespaceMatch, NamespacesFrom,
+            Target, Template,
         },
         domain::access::{grant::Grant, namespace::Namespace},
     };
@@ -230,7 +217,7 @@ mod tests {
     fn plan_with(spec: &SecureParameterSpec, grant: Option<&Grant>, prefix: &str) -> Result<Plan, Fault> {
         let scope = scope();
         let store = "ClusterParameterStore default";
-        super::plan(spec, &ReadAuthority { scope: &scope, prefix, grant, namespace: "shop", store })
+        super::plan_of(spec, &ReadAuthority { scope: &scope, prefix, grant, namespace: "shop", store })
     }
 
     fn plan(spec: &SecureParameterSpec, grant: Option<&Grant>) -> Result<Plan, Fault> {

@@ -1,23 +1,14 @@
 //! The choice of names by `include` and `exclude`.
 
-use globset::GlobMatcher;
+use std::sync::Arc;
 
-use crate::domain::access::glob;
+use crate::domain::access::glob::{self, Glob};
 
-/// Globs that choose among names of fields, or names relative to a path.
-#[derive(Clone, Debug, Default)]
+/// Globs that choose among names of fields, or names relative to a path. Copies share the compiled globs.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NameFilter {
-    include: Vec<GlobMatcher>,
-    exclude: Vec<GlobMatcher>,
-}
-
-impl PartialEq for NameFilter {
-    fn eq(&self, other: &Self) -> bool {
-        let same = |one: &[GlobMatcher], other: &[GlobMatcher]| {
-            one.iter().map(GlobMatcher::glob).eq(other.iter().map(GlobMatcher::glob))
-        };
-        same(&self.include, &other.include) && same(&self.exclude, &other.exclude)
-    }
+    include: Arc<[Glob]>,
+    exclude: Arc<[Glob]>,
 }
 
 impl NameFilter {
@@ -26,7 +17,7 @@ impl NameFilter {
     /// # Errors
     /// Says which glob is not valid and why, without a full stop.
     pub(crate) fn new(include: &[String], exclude: &[String]) -> Result<Self, String> {
-        let compile = |globs: &[String]| globs.iter().map(|glob| glob::compile(glob)).collect::<Result<Vec<_>, _>>();
+        let compile = |globs: &[String]| globs.iter().map(|glob| glob::compile(glob)).collect::<Result<_, _>>();
         Ok(Self { include: compile(include)?, exclude: compile(exclude)? })
     }
 
@@ -51,11 +42,12 @@ mod tests {
             (&["DB_*", "PORT"], &[], "PORT", true),
             (&["DB_*"], &["*_OLD"], "DB_USER_OLD", false),
             (&[], &["*-old"], "token", true),
+            (&["stra?e"], &[], "straße", true),
         ] {
             let globs = |globs: &[&str]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
             let filter = NameFilter::new(&globs(include), &globs(exclude)).expect("valid globs");
             assert_eq!(filter.admits(name), expected, "{include:?} {exclude:?} {name}");
         }
-        assert!(NameFilter::new(&["[x".into()], &[]).expect_err("an invalid glob").contains("[x is not valid"));
+        assert!(NameFilter::new(&["[x".into()], &[]).expect_err("an invalid glob").contains("[x has brackets"));
     }
 }

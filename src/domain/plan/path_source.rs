@@ -140,6 +140,12 @@ mod tests {
                 Reason::KeyCollision,
                 &["Key A_B", "/shop/a-b, /shop/a.b", "spec.dataFrom[0].keys"],
             ),
+            (
+                path(&[], &[], env()),
+                &["/shop/1a", "/shop/_1a"],
+                Reason::KeyCollision,
+                &["Key _1A", "/shop/1a, /shop/_1a"],
+            ),
         ] {
             let fault = keys(&path, names).expect_err("a refusal");
             assert_eq!(fault.reason, reason, "{}", fault.message);

@@ -43,10 +43,8 @@ impl Plan {
         if !first_versions.is_empty() {
             return Err(no_previous(&first_versions.into_iter().collect::<Vec<_>>()));
         }
-        let plan = Self { sources, ..self.clone() };
-        authority.check(plan.values().map(|source| &source.parameter_ref))?;
-        let sources = conflict::settle(plan.sources, plan.key_conflicts)?;
-        Ok(Cow::Owned(Self { sources, ..self.clone() }))
+        authority.check(sources.iter().filter_map(PlannedSource::value).map(|source| &source.parameter_ref))?;
+        Ok(Cow::Owned(self.with_sources(conflict::settle(sources, self.key_conflicts)?)))
     }
 }
 
@@ -98,7 +96,7 @@ mod tests {
                 revision::Metadata,
                 scope::Scope,
             },
-            plan::from_spec::plan,
+            plan::from_spec::plan_of,
         },
     };
 
@@ -134,7 +132,7 @@ mod tests {
         let scope = scope();
         let authority =
             ReadAuthority { scope: &scope, prefix: "", grant: grant.as_ref(), namespace: "shop", store: "store" };
-        Ok(plan(spec, &authority)?.resolve(found, &authority)?.into_owned())
+        Ok(plan_of(spec, &authority)?.resolve(found, &authority)?.into_owned())
     }
 
     fn newest(versions: &[(&str, i64)]) -> LookupResult {
@@ -234,13 +232,14 @@ mod tests {
         let fault = resolve(&spec(&[], &[path("/shop")]), &found, Some("/shop/a")).expect_err("a refusal");
         assert_eq!(fault.reason, Reason::PolicyDenied);
         assert!(fault.message.contains("all of /shop/**"), "{}", fault.message);
-        // A glob that seems to match every name that may exist below the path, but does not match this one.
-        let query = PathQuery { path: "/shop".into(), recursive: false, label: None };
-        let children = found.listings.into_values().next().expect("a listing");
+        // Whatever an answer calls it, the parameter of another account is not below the path.
+        let shared = "arn:aws:ssm:r:9:parameter/shop/a".to_owned();
+        let foreign = ParameterRef { arn: shared, ..parameter_ref("/shop/a") };
+        let query = PathQuery { path: "/shop".into(), recursive: true, label: None };
+        let children = Children::new([(foreign, Metadata::default())].into());
         let found = LookupResult { listings: [(query, children)].into(), ..LookupResult::default() };
-        let spec = spec(&[], &[DataFromEntry { path: Some("/shop".into()), ..DataFromEntry::default() }]);
-        let fault = resolve(&spec, &found, Some("/shop/[!a]*")).expect_err("a refusal");
+        let fault = resolve(&spec(&[], &[path("/shop")]), &found, Some("/shop/**")).expect_err("a refusal");
         assert_eq!(fault.reason, Reason::PolicyDenied);
-        assert!(fault.message.contains("read /shop/a:"), "{}", fault.message);
+        assert!(fault.message.contains("read arn:aws:ssm:r:9:parameter/shop/a:"), "{}", fault.message);
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
         path_query::{Children, PathQuery},
     },
     plan::name_filter::NameFilter,
-    secret::json_path::JsonPath,
+    secret::{json_path::JsonPath, template::Templates},
 };
 
 /// What one object reads, and which keys of the Secret it becomes.
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     /// What happens if two sources give the same key.
     pub key_conflicts: KeyConflicts,
     /// Keys that are composed of others.
-    pub templates: BTreeMap<String, String>,
+    pub templates: Templates,
     /// What happens to the keys that templates are composed of.
     pub merge_policy: MergePolicy,
     /// Type of the Secret.
@@ -45,6 +45,17 @@ pub(crate) enum PlannedSource {
     Fields(FieldSource),
     /// A path: each parameter below it becomes a key, once it is known which parameters exist.
     Path(PathSource),
+}
+
+impl PlannedSource {
+    /// Returns the source of the value, if it is known which parameter that is.
+    pub(crate) const fn value(&self) -> Option<&Source> {
+        match self {
+            Self::Key(key) => Some(&key.source),
+            Self::Fields(fields) => Some(&fields.source),
+            Self::Path(_) => None,
+        }
+    }
 }
 
 /// One parameter that becomes one key.
@@ -194,13 +205,23 @@ pub(crate) struct LookupResult {
 }
 
 impl Plan {
+    /// Returns the same plan with other sources.
+    pub(crate) fn with_sources(&self, sources: Vec<PlannedSource>) -> Self {
+        Self {
+            sources,
+            lookups: self.lookups.clone(),
+            key_conflicts: self.key_conflicts,
+            templates: self.templates.clone(),
+            merge_policy: self.merge_policy,
+            secret_type: self.secret_type.clone(),
+            shape: self.shape,
+            data_shape: self.data_shape,
+        }
+    }
+
     /// Returns the sources of values, as far as it is known which parameters exist.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Source> {
-        self.sources.iter().filter_map(|source| match source {
-            PlannedSource::Key(key) => Some(&key.source),
-            PlannedSource::Fields(fields) => Some(&fields.source),
-            PlannedSource::Path(_) => None,
-        })
+        self.sources.iter().filter_map(PlannedSource::value)
     }
 
     /// Returns the paths that are not resolved yet.
@@ -234,10 +255,10 @@ impl Plan {
     }
 
     /// Returns the keys that the Secret has in any case, as far as they can be known without values.
-    pub(crate) fn required_keys(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn required_keys(&self) -> impl Iterator<Item = &str> {
         let writes_sources = self.merge_policy == MergePolicy::Merge;
         let keys = self.sources.iter().filter_map(move |source| match source {
-            PlannedSource::Key(key) if writes_sources && !key.source.optional => Some(&key.key),
+            PlannedSource::Key(key) if writes_sources && !key.source.optional => Some(key.key.as_str()),
             _ => None,
         });
         keys.chain(self.templates.keys())

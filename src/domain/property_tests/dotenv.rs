@@ -34,7 +34,8 @@ pub(super) fn quoted(value: &str, style: u8) -> String {
     if style.is_multiple_of(3) && is_plain && !value.contains(" #") && !value.contains("\t#") {
         return value.to_owned();
     }
-    if style % 3 <= 1 && !value.contains('\'') {
+    // After a backslash, a closing quote is one only if the line has no other.
+    if style % 3 <= 1 && !value.contains('\'') && !value.ends_with('\\') {
         return format!("'{value}'");
     }
     let mut escaped = value.replace('\\', "\\\\").replace('"', "\\\"");

@@ -10,6 +10,7 @@ mod mapping;
 mod policy;
 mod render;
 mod template;
+mod work;
 
 use proptest::{
     collection::vec,

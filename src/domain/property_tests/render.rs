@@ -29,6 +29,7 @@ use crate::{
             content::{KmsPlaintexts, Values},
             json_path, key_name,
             render::render,
+            template::Templates,
         },
     },
 };
@@ -114,7 +115,7 @@ impl Case {
         let (mut written, mut names) = (Vec::new(), BTreeSet::new());
         for (field, text) in fields {
             let is_duplicate = !names.insert(field);
-            if format == Format::Json && is_duplicate || format == Format::Dotenv && field.contains(' ') {
+            if is_duplicate || format == Format::Dotenv && field.contains(' ') {
                 self.faults.insert(Reason::ValueError);
             }
             written.push(match format {
@@ -141,8 +142,9 @@ impl Case {
         if only {
             self.data.clear();
         }
+        let mut sources_of_templates = BTreeMap::new();
         for (key, used) in templates {
-            self.plan.templates.insert(key.to_owned(), format!("<{{{{ data['{used}'] }}}}>"));
+            sources_of_templates.insert(key.to_owned(), format!("<{{{{ data['{used}'] }}}}>"));
             let Some(content) = sources.get(used) else {
                 self.faults.insert(Reason::TemplateError);
                 continue;
@@ -152,6 +154,7 @@ impl Case {
                 self.faults.insert(Reason::KeyCollision);
             }
         }
+        self.plan.templates = Templates::compile(&sources_of_templates).expect("templates");
     }
 }
 

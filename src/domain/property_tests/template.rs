@@ -17,7 +17,7 @@ use crate::{
         report::fault::Fault,
         secret::{
             content::{Content, Data},
-            template::{check as check_templates, render},
+            template::Templates,
         },
     },
 };
@@ -107,8 +107,7 @@ fn rendered(source: &str, values: &[(&str, SecretString)], bytes: &[u8]) -> Resu
     let mut data: Data<'_> = values.iter().map(|(key, value)| (Cow::Borrowed(*key), Content::Value(value))).collect();
     data.insert(Cow::Borrowed("B"), Content::Bytes(bytes.to_vec().into()));
     let templates = BTreeMap::from([("T".to_owned(), source.to_owned())]);
-    check_templates(&templates)?;
-    render(&templates, &data).map(|rendered| rendered["T"].expose_secret().to_vec())
+    Templates::compile(&templates)?.render(&data).map(|rendered| rendered["T"].expose_secret().to_vec())
 }
 
 /// Renders a template over one text.

@@ -10,7 +10,7 @@ use crate::{
         parameter::key::ParameterKeys,
         report::{
             event_format::{self, Event},
-            key_warning::key_warnings,
+            key_warning::{key_warnings, shows},
             subject::Subject,
         },
         schedule::{decide::Purpose, object_state::ObjectState},
@@ -57,8 +57,9 @@ pub(crate) fn key_events(
     before: &SecureParameterStatus,
     keys: &ParameterKeys,
 ) -> Vec<TimedEvent> {
-    let is_shown = |warning: &str| before.conditions.iter().any(|condition| condition.message.contains(warning));
-    let warnings = key_warnings(keys).filter(|(_, warning)| !is_shown(warning));
+    let is_shown =
+        |key: &_, warning: &str| before.conditions.iter().any(|condition| shows(&condition.message, key, warning));
+    let warnings = key_warnings(keys).filter(|(key, warning)| !is_shown(key, warning));
     let since = subject.now.as_second();
     let event = |(key, warning): (_, String)| event_format::of_key(subject.name, subject.uid, since, key, &warning);
     warnings.map(|warning| (event(warning), subject.now)).collect()

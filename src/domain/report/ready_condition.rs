@@ -33,7 +33,8 @@ pub(super) fn synced(secret: &str, keys: i32, parameters: &ObservedParameters, r
         return previous.message.clone();
     }
     let warnings: String = key_warnings(&parameters.keys).flat_map(|(_, text)| [" ".to_owned(), text]).collect();
-    [summary, not_encrypted(parameters), warnings, fallbacks(parameters, previous)].concat()
+    // What is urgent comes first, since a long message is cut.
+    [summary, warnings, not_encrypted(parameters), fallbacks(parameters, previous)].concat()
 }
 
 /// Returns the message of a failure. `secret` is the Secret that was written before.

@@ -1,18 +1,17 @@
 //! Values that are lines of `NAME=value`. Libraries for this format replace `$NAME` by variables of the process, and a
 //! parameter must not reach into the operator's environment; so this is our own code. All work is linear in the text.
 
-use std::str::Chars;
-
 use secrecy::SecretString;
+
+use crate::domain::steps;
 
 const UNTERMINATED: &str = "opens a quote that is never closed";
 
 /// Returns the fields in the order of the text. Names may repeat.
 ///
 /// A line is empty, a comment that begins with `#`, or a name, `=` and a value, with an optional `export` before the
-/// name. A value in single quotes is taken as it is; in double quotes, `\n`, `\r`, `\t`, `\\`, `\"` and `\$` are
-/// escapes; both may span several lines. A value without quotes ends with the line or at ` #`, and white space around
-/// it is dropped. Nothing is substituted.
+/// name. A value without quotes ends with the line or at ` #`, and white space around it is dropped. Values in quotes may
+/// span several lines; see [`single_quoted`] and [`double_quoted`]. Nothing is substituted.
 ///
 /// # Errors
 /// The number, from 1, of the first line that is none of this, and what is wrong with it.
@@ -29,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(&str, SecretString)>, (usize, &'s
             fields.push((name, value));
             after
         };
-        line += rest[..rest.len() - after.len()].matches('\n').count();
+        line += count_lines(&rest[..rest.len() - after.len()]);
         rest = after;
     }
     Ok(fields)
@@ -55,10 +54,7 @@ fn field<'a>(first_line: &'a str, text: &'a str) -> Result<(&'a str, SecretStrin
 fn value(text: &str) -> Result<(SecretString, &str), &'static str> {
     let start = text.trim_start_matches([' ', '\t']);
     match start.chars().next() {
-        Some('\'') => {
-            let (value, after) = start[1..].split_once('\'').ok_or(UNTERMINATED)?;
-            Ok((value.to_owned().into(), end_of_line(after)?))
-        }
+        Some('\'') => single_quoted(&start[1..]),
         Some('"') => double_quoted(&start[1..]),
         _ => {
             let (line, after) = split_line(start);
@@ -69,37 +65,79 @@ fn value(text: &str) -> Result<(SecretString, &str), &'static str> {
     }
 }
 
-/// Returns the value whose opening quote was just read, and what follows its last line.
-fn double_quoted(text: &str) -> Result<(SecretString, &str), &'static str> {
-    let mut length = 0;
-    let mut characters = text.chars();
-    // Measured first: a string that grew would leave copies of the value in memory that is not wiped.
-    while let Some(character) = unescaped(&mut characters)? {
-        length += character.len_utf8();
+/// Returns the value whose opening single quote was just read, and what follows its last line.
+///
+/// Everything stands for itself but a quote within, which shells write as `'\''` or `'"'"'` and other tools as `\'`. A
+/// quote after a backslash closes the value if nothing but a comment follows it.
+fn single_quoted(text: &str) -> Result<(SecretString, &str), &'static str> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    loop {
+        let (piece, after) = rest.split_once('\'').ok_or(UNTERMINATED)?;
+        steps::count(piece.len() + 1);
+        let quote = ["\\''", "\"'\"'"].iter().find_map(|quote| after.strip_prefix(quote));
+        match (piece.strip_suffix('\\'), quote) {
+            (Some(piece), _) if !is_closed(after) => {
+                pieces.extend([piece, "'"]);
+                rest = after;
+            }
+            (None, Some(after)) => {
+                pieces.extend([piece, "'"]);
+                rest = after;
+            }
+            _ => {
+                pieces.push(piece);
+                // One allocation, since a string that grew would leave copies of the value in memory that is not wiped.
+                return Ok((pieces.concat().into(), end_of_line(after)?));
+            }
+        }
     }
-    let after = characters.as_str();
-    let mut value = String::with_capacity(length);
-    let mut characters = text.chars();
-    while let Some(character) = unescaped(&mut characters)? {
-        value.push(character);
-    }
-    Ok((value.into(), end_of_line(after)?))
 }
 
-/// Returns the next character of a value in double quotes, or `None` at its closing quote.
-fn unescaped(characters: &mut Chars<'_>) -> Result<Option<char>, &'static str> {
-    match characters.next() {
-        None => Err(UNTERMINATED),
-        Some('"') => Ok(None),
-        Some('\\') => match characters.next() {
-            Some('n') => Ok(Some('\n')),
-            Some('r') => Ok(Some('\r')),
-            Some('t') => Ok(Some('\t')),
-            Some(other @ ('\\' | '"' | '$')) => Ok(Some(other)),
-            _ => Err(r#"has an unknown escape in double quotes (known are \n, \r, \t, \\, \" and \$)"#),
-        },
-        Some(other) => Ok(Some(other)),
+/// Reports whether nothing but a comment follows in the line, in which there is no further single quote either.
+fn is_closed(text: &str) -> bool {
+    let end = text.find(['\'', '\n']).unwrap_or(text.len());
+    steps::count(end + 1);
+    let (rest, next) = text.split_at(end);
+    !next.starts_with('\'') && matches!(rest.trim_start().chars().next(), None | Some('#'))
+}
+
+/// Returns the value whose opening double quote was just read, and what follows its last line.
+///
+/// `\n`, `\r` and `\t` are control characters. A backslash before another letter or a digit stays, as in shells, Node and
+/// Python; before anything else it is dropped, as exporters write `\\`, `\"`, `\$`, `\!` and `` \` ``.
+fn double_quoted(text: &str) -> Result<(SecretString, &str), &'static str> {
+    let end = closing_quote(text).ok_or(UNTERMINATED)?;
+    // Escapes only make it shorter, so it does not grow and leaves no copies in memory that is not wiped.
+    let mut value = String::with_capacity(end);
+    let mut characters = text[..end].chars().peekable();
+    while let Some(character) = characters.next() {
+        let escaped = characters.peek().copied().filter(|_| character == '\\');
+        let meant = match escaped {
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some(other) if !other.is_ascii_alphanumeric() => other,
+            _ => {
+                value.push(character);
+                continue;
+            }
+        };
+        characters.next();
+        value.push(meant);
     }
+    Ok((value.into(), end_of_line(&text[end + 1..])?))
+}
+
+/// Returns where the first double quote is that no backslash escapes.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let is_end = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        is_end
+    });
+    steps::count(2 * end.unwrap_or(text.len()));
+    end
 }
 
 /// Returns what follows the line, which may hold nothing more than a comment.
@@ -113,7 +151,15 @@ fn end_of_line(text: &str) -> Result<&str, &'static str> {
 }
 
 fn split_line(text: &str) -> (&str, &str) {
-    text.split_once('\n').unwrap_or((text, ""))
+    let (line, after) = text.split_once('\n').unwrap_or((text, ""));
+    steps::count(line.len() + 1);
+    (line, after)
+}
+
+/// Counts the ends of lines.
+fn count_lines(text: &str) -> usize {
+    steps::count(text.len());
+    text.matches('\n').count()
 }
 
 #[cfg(test)]
@@ -139,6 +185,12 @@ mod tests {
             (r#"A="a\nb\"c\\d\$e""#, vec![("A", "a\nb\"c\\d$e")]),
             ("A=\"one\ntwo\"\nB='three\nfour'\n", vec![("A", "one\ntwo"), ("B", "three\nfour")]),
             ("export\tA=1", vec![("A", "1")]),
+            (r#"A="p\!ss\$w\`rd \"q\" back\\slash \#""#, vec![("A", r#"p!ss$w`rd "q" back\slash #"#)]),
+            (r#"A="\d+\1 C:\dir""#, vec![("A", r"\d+\1 C:\dir")]),
+            (r"A='it'\''s' # shell", vec![("A", "it's")]),
+            ("A='it'\"'\"'s'\nB=2", vec![("A", "it's"), ("B", "2")]),
+            (r"A='it\'s \'x\''", vec![("A", "it's 'x'")]),
+            ("A='C:\\dir\\' # x\nB='\\'", vec![("A", "C:\\dir\\"), ("B", "\\")]),
             ("A=x=y", vec![("A", "x=y")]),
             ("A=$HOME", vec![("A", "$HOME")]),
             ("exported=1", vec![("exported", "1")]),
@@ -157,7 +209,8 @@ mod tests {
             ("A='secret", 1),
             ("A=1\n\nB=\"secret", 3),
             ("A='a\nb'\nB='c' secret", 3),
-            ("A=\"\\secret\"", 1),
+            ("A=\"secret\\", 1),
+            ("A='it'\\''secret", 1),
         ] {
             let (found, problem) = parse(text).map(drop).expect_err(text);
             assert_eq!(found, line, "{text:?}");

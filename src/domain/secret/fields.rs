@@ -1,5 +1,7 @@
 //! The fields of a value become keys. No fault holds anything of a value, and the name of a field is a part of it.
 
+use std::collections::HashSet;
+
 use secrecy::SecretString;
 
 use crate::api::{Format, Reason};
@@ -36,13 +38,18 @@ pub(crate) fn fields(from: &FieldSource, value: Content<'_>) -> Result<Vec<(Stri
     keys.collect()
 }
 
-/// Returns all fields of a text, in its order. Names may repeat.
+/// Returns all fields of a text, in its order.
 fn parse(source: &Source, format: Format, text: &str) -> Result<Vec<(String, SecretString)>, Fault> {
     match format {
         Format::Json => json::fields(text).map_err(|problem| wrong(source, &problem)),
         Format::Dotenv => {
             let fields = dotenv::parse(text)
                 .map_err(|(line, problem)| wrong(source, &format!("is not in Dotenv format: line {line} {problem}")))?;
+            // Which of them counts differs from tool to tool.
+            let mut names = HashSet::new();
+            if let Some(index) = fields.iter().position(|(name, _)| !names.insert(*name)) {
+                return Err(wrong(source, &format!("has the same field twice (field {})", index + 1)));
+            }
             Ok(fields.into_iter().map(|(name, content)| (name.to_owned(), content)).collect())
         }
     }

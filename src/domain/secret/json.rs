@@ -4,70 +4,42 @@
 use std::collections::HashSet;
 
 use secrecy::SecretString;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+
+use crate::domain::secret::json_document::{Document, Kind, Node, string};
 
 /// Returns the fields of an object in their order: the content of strings, the text of any other value.
 ///
 /// # Errors
 /// What is wrong with the value, as the end of a sentence that begins with it.
 pub(crate) fn fields(text: &str) -> Result<Vec<(String, SecretString)>, String> {
-    let root: &RawValue = serde_json::from_str(text).map_err(|_| "is not JSON")?;
-    if !root.get().starts_with('{') {
+    let document = Document::parse(text).ok_or("is not JSON")?;
+    if document.root().kind() != Kind::Object {
         return Err("is JSON, but not an object".to_owned());
     }
-    let object: Object<'_> =
-        serde_json::from_str(root.get()).map_err(|_| "has a field name that is not valid Unicode")?;
+    let fields = document.root().fields().map(|(name, node)| Some((name?, node)));
+    let fields: Vec<_> = fields.collect::<Option<_>>().ok_or("has a field name that is not valid Unicode")?;
     let mut names = HashSet::new();
-    if let Some(index) = object.0.iter().position(|(name, _)| !names.insert(name)) {
+    if let Some(index) = fields.iter().position(|(name, _)| !names.insert(name)) {
         return Err(format!("has the same field twice (field {})", index + 1));
     }
-    let contents = object.0.into_iter().enumerate().map(|(index, (name, raw))| {
-        let content = content(raw.get()).ok_or_else(|| format!("is not valid Unicode in field {}", index + 1))?;
-        Ok((name, content))
+    let contents = fields.iter().zip(1..).map(|((name, node), number)| {
+        let content = content(*node).ok_or_else(|| format!("is not valid Unicode in field {number}"))?;
+        Ok((name.clone().into_owned(), content))
     });
     contents.collect()
 }
 
 /// Reports whether a text is JSON.
 pub(crate) fn is_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok()
+    Document::parse(text).is_some()
 }
 
 /// Returns the content of a JSON string, or the text of any other JSON value as it is; `None` for a string that no text
 /// can hold, since it has half of a surrogate pair.
-pub(super) fn content(raw: &str) -> Option<SecretString> {
-    if raw.starts_with('"') {
-        return serde_json::from_str::<String>(raw).ok().map(Into::into);
-    }
-    Some(raw.to_owned().into())
-}
-
-/// The fields of a JSON object in their order, each with the text of its value. Names may repeat.
-pub(super) struct Object<'a>(pub Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Object(fields))
-            }
-        }
-        deserializer.deserialize_map(Collect)
+pub(super) fn content(node: Node<'_, '_>) -> Option<SecretString> {
+    match node.kind() {
+        Kind::String => string(node.text()).map(|content| content.into_owned().into()),
+        Kind::Object | Kind::Array | Kind::Other => Some(node.text().to_owned().into()),
     }
 }
 

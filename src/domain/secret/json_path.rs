@@ -1,14 +1,22 @@
 //! JSONPath, restricted to the singular queries of RFC 9535 (section 2.3.5.1): names and indices only, so a path has at
 //! most one match by its form. Parsing takes time linear in the path, and a search takes time linear in the value.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+};
 
 use secrecy::SecretString;
-use serde_json::value::RawValue;
 
-use crate::domain::secret::json::{Object, content};
+use crate::domain::{
+    secret::{
+        json::content,
+        json_document::{Document, Kind, Node},
+    },
+    steps,
+};
 
-/// Most names and indices of a path. Each of them reads what its predecessor selected once more.
+/// Most names and indices of a path.
 const MAX_SEGMENTS: usize = 64;
 /// Largest magnitude of an index: the range of exact integers of I-JSON (RFC 9535, section 2.1).
 const MAX_INDEX: i64 = (1 << 53) - 1;
@@ -18,11 +26,11 @@ const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 const NEEDS_QUOTES: &str = "-/@:$+#%";
 const MATCHES_NOTHING: &str = "matches nothing";
 
-/// A parsed path.
+/// A parsed path. Copies share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JsonPath {
-    text: String,
-    segments: Vec<Segment>,
+    text: Arc<str>,
+    segments: Arc<[Segment]>,
 }
 
 /// One step from a node to a child of it.
@@ -51,7 +59,7 @@ pub(crate) fn parse(text: &str) -> Result<JsonPath, String> {
     if parser.lacks_quotes {
         return Err(format!("needs quotes around a name: write {}", Spelling(&segments)));
     }
-    Ok(JsonPath { text: text.to_owned(), segments })
+    Ok(JsonPath { text: text.into(), segments: segments.into() })
 }
 
 impl JsonPath {
@@ -60,8 +68,8 @@ impl JsonPath {
     /// # Errors
     /// Why there is no match, as the end of a sentence that begins with the path. Holds nothing of the value.
     pub(crate) fn find(&self, json: &str) -> Result<SecretString, String> {
-        let root: &RawValue = serde_json::from_str(json).map_err(|_| "needs JSON, but finds something else")?;
-        let node = self.segments.iter().try_fold(root.get(), |node, segment| segment.select(node))?;
+        let document = Document::parse(json).ok_or("needs JSON, but finds something else")?;
+        let node = self.segments.iter().try_fold(document.root(), |node, segment| segment.select(node))?;
         Ok(content(node).ok_or("finds a string that is not valid Unicode")?)
     }
 }
@@ -73,29 +81,28 @@ impl fmt::Display for JsonPath {
 }
 
 impl Segment {
-    /// Returns the text of a child of a node, which is valid JSON.
-    fn select<'a>(&self, node: &'a str) -> Result<&'a str, &'static str> {
-        match self {
-            Self::Name(name) => {
-                if !node.starts_with('{') {
-                    return Err(MATCHES_NOTHING);
-                }
-                let object: Object<'a> =
-                    serde_json::from_str(node).map_err(|_| "goes through a field name that is not valid Unicode")?;
-                let mut values = object.0.into_iter().filter(|(other, _)| other == name);
+    /// Returns a child of a node.
+    fn select<'d, 'a>(&self, node: Node<'d, 'a>) -> Result<Node<'d, 'a>, &'static str> {
+        match (self, node.kind()) {
+            (Self::Name(name), Kind::Object) => {
+                let fields = node.fields().map(|(other, value)| Some((other?, value)));
+                let fields: Vec<_> =
+                    fields.collect::<Option<_>>().ok_or("goes through a field name that is not valid Unicode")?;
+                let mut values = fields.into_iter().filter(|(other, _)| other == name);
                 match (values.next(), values.next()) {
-                    (Some((_, value)), None) => Ok(value.get()),
+                    (Some((_, value)), None) => Ok(value),
                     (None, _) => Err(MATCHES_NOTHING),
                     (Some(_), Some(_)) => Err("goes through an object that has the same field twice"),
                 }
             }
-            Self::Index(index) => {
-                let items: Vec<&'a RawValue> = serde_json::from_str(node).map_err(|_| MATCHES_NOTHING)?;
+            (Self::Index(index), Kind::Array) => {
+                let items: Vec<_> = node.items().collect();
                 let from_end =
                     usize::try_from(index.unsigned_abs()).ok().and_then(|back| items.len().checked_sub(back));
                 let place = usize::try_from(*index).ok().or(from_end);
-                place.and_then(|place| items.get(place)).map(|item| item.get()).ok_or(MATCHES_NOTHING)
+                place.and_then(|place| items.get(place)).copied().ok_or(MATCHES_NOTHING)
             }
+            _ => Err(MATCHES_NOTHING),
         }
     }
 }
@@ -134,6 +141,7 @@ impl Parser<'_> {
     /// Reads a name that is not in quotes.
     fn shorthand(&mut self) -> Result<String, String> {
         let end = self.rest.find(|character| !is_bare(character)).unwrap_or(self.rest.len());
+        steps::count(end);
         let (name, rest) = self.rest.split_at(end);
         self.rest = rest;
         if name.is_empty() || matches!(self.peek(), Some('(' | '*' | '?')) {
@@ -146,6 +154,7 @@ impl Parser<'_> {
     fn index(&mut self) -> Result<i64, String> {
         let digits = self.rest.strip_prefix('-').unwrap_or(self.rest);
         let length = digits.find(|character: char| !character.is_ascii_digit()).unwrap_or(digits.len());
+        steps::count(length);
         let (number, rest) = self.rest.split_at(self.rest.len() - digits.len() + length);
         let is_canonical = number == "0" || length > 0 && !digits.starts_with('0');
         if !is_canonical {
@@ -220,7 +229,9 @@ impl Parser<'_> {
     }
 
     fn skip_blanks(&mut self) {
-        self.rest = self.rest.trim_start_matches(BLANKS);
+        let rest = self.rest.trim_start_matches(BLANKS);
+        steps::count(self.rest.len() - rest.len() + 1);
+        self.rest = rest;
     }
 
     fn skip(&mut self, expected: char) -> bool {
@@ -234,6 +245,7 @@ impl Parser<'_> {
     }
 
     fn next(&mut self) -> Option<char> {
+        steps::count(1);
         let mut characters = self.rest.chars();
         let next = characters.next();
         self.rest = characters.as_str();

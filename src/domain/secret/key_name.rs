@@ -1,6 +1,9 @@
 //! From names of fields and parameters to keys of a Secret.
 
-use crate::api::{KeyMapping, KeyStyle};
+use crate::{
+    api::{KeyMapping, KeyStyle},
+    domain::steps,
+};
 
 /// Longest key of a Secret, in characters (validation of the Kubernetes API).
 const LONGEST: usize = 253;
@@ -8,6 +11,7 @@ const LONGEST: usize = 253;
 /// Returns the key that a name becomes; `None` if that cannot be a key of a Secret. With style `EnvVar`, the key is a name
 /// that every shell can use (POSIX, "Environment Variables": letters, digits and `_`, not beginning with a digit).
 pub(crate) fn key(name: &str, mapping: Option<&KeyMapping>) -> Option<String> {
+    steps::count(name.len());
     let style = mapping.and_then(|mapping| mapping.style).unwrap_or_default();
     let prefix = mapping.and_then(|mapping| mapping.prefix.as_deref()).unwrap_or_default();
     let key = match style {

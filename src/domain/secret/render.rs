@@ -18,7 +18,7 @@ use crate::domain::{
     secret::{
         content::{Content, Data, KmsPlaintexts, MAX_SECRET_BYTES, Values},
         fields::fields,
-        secret_type, template,
+        secret_type,
         value_part::part,
     },
 };
@@ -61,7 +61,7 @@ pub(crate) fn render<'a>(
         }
     }
     let Collected { mut data, origins, .. } = collected;
-    let composed = template::render(&plan.templates, &data)?;
+    let composed = plan.templates.render(&data)?;
     if plan.merge_policy == MergePolicy::Replace {
         data.clear();
     }
@@ -179,7 +179,10 @@ mod tests {
                 name_filter::NameFilter,
                 types::{FieldSource, KeySource, Place},
             },
-            secret::json_path::{self, JsonPath},
+            secret::{
+                json_path::{self, JsonPath},
+                template::Templates,
+            },
         },
     };
 
@@ -291,7 +294,7 @@ mod tests {
             (plan(&[], &json()), r#"{"s3cr3t b": 1}"#, Reason::ValueError, &["field 1", "cannot become a key"]),
             (plan(&[], &env()), "A=1\ns3cr3t", Reason::ValueError, &["line 2", "/a"]),
             (plan(&[], &env()), "s3cr3t!=1", Reason::ValueError, &["field 1", "cannot become a key"]),
-            (plan(&[], &env()), "A=s3cr3t\nA=2", Reason::KeyCollision, &["Key A", "twice from /a"]),
+            (plan(&[], &env()), "s3cr3t=1\ns3cr3t=2", Reason::ValueError, &["twice (field 2)", "/a"]),
             (plan(&[], &collide), r#"{"a-b": "s3cr3t", "a.b": 1}"#, Reason::KeyCollision, &["Key A_B", "twice"]),
             (plan(&[], &both), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/a, /b", "dataFrom[1].keys"]),
             (plan(&[("x", source("/b"))], &json()), r#"{"x": "s3cr3t"}"#, Reason::KeyCollision, &["Key x", "/a, /b"]),
@@ -352,15 +355,17 @@ mod tests {
 
     #[test]
     fn one_source_that_gives_a_key_twice_is_a_collision_whatever_the_rule() {
-        let fields = [fields_of("/a", Format::Dotenv, None)];
+        let fields = [fields_of("/a", Format::Dotenv, Some(KeyStyle::EnvVar))];
         let layered = Plan { key_conflicts: KeyConflicts::LastWins, ..plan(&[], &fields) };
-        let fault = rendered(&layered, &values(&[("/a", "A=1\nA=2")])).expect_err("a collision");
+        let fault = rendered(&layered, &values(&[("/a", "A-B=1\nA.B=2")])).expect_err("a collision");
         assert_eq!(fault.reason, Reason::KeyCollision);
     }
 
     #[test]
     fn templates_are_keys_beside_or_instead_of_the_others() {
-        let templates = |key: &str| BTreeMap::from([(key.to_owned(), "{{ A }}!".to_owned())]);
+        let templates = |key: &str| {
+            Templates::compile(&BTreeMap::from([(key.to_owned(), "{{ A }}!".to_owned())])).expect("a template")
+        };
         let values = values(&[("/a", "1")]);
         let plain = plan(&[("A", source("/a"))], &[]);
         let beside = Plan { templates: templates("T"), ..plain.clone() };

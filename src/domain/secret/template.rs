@@ -1,9 +1,13 @@
 //! Keys that are composed of others, by Jinja templates: strict about undefined names, with a closed list of pure filters
 //! and bounds on work and size.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Environment, Error, ErrorKind, Value};
 use secrecy::SecretSlice;
 
 use crate::api::Reason;
@@ -13,6 +17,7 @@ use crate::domain::{
         content::{Data, MAX_SECRET_BYTES},
         template_environment::{BoundedOutput, environment, filter_problem},
     },
+    steps,
 };
 
 /// The statements that templates may use.
@@ -20,20 +25,83 @@ const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 /// Name of the map of all keys.
 const ALL_KEYS: &str = "data";
 
-/// Checks the syntax of templates, and that their filters exist.
-///
-/// # Errors
-/// `TemplateError` with the first template that has a mistake, and its line.
-pub(crate) fn check(templates: &BTreeMap<String, String>) -> Result<(), Fault> {
-    let environment = environment();
-    for (key, source) in templates {
-        environment.template_from_str(source).map_err(|error| fault(key, &error, &[]))?;
-        check_bounds(source).map_err(|problem| {
-            let message = format!("spec.target.template.data[{key}] {problem}; correct the template.");
-            Fault::new(Reason::TemplateError, message)
-        })?;
+/// Templates by the key that each composes, compiled. Copies share them.
+#[derive(Clone, Default)]
+pub(crate) struct Templates {
+    /// None if there are no templates.
+    environment: Option<Arc<Environment<'static>>>,
+}
+
+impl Templates {
+    /// Compiles templates, and checks that their filters exist.
+    ///
+    /// # Errors
+    /// `TemplateError` with the first template that has a mistake, and its line.
+    pub(crate) fn compile(templates: &BTreeMap<String, String>) -> Result<Self, Fault> {
+        if templates.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut environment = environment();
+        for (key, source) in templates {
+            steps::count(source.len());
+            let compiled = environment.add_template_owned(key.clone(), source.clone());
+            compiled.map_err(|error| fault(key, &error, &[]))?;
+            check_bounds(source).map_err(|problem| {
+                let message = format!("spec.target.template.data[{key}] {problem}; correct the template.");
+                Fault::new(Reason::TemplateError, message)
+            })?;
+        }
+        Ok(Self { environment: Some(Arc::new(environment)) })
     }
-    Ok(())
+
+    /// Returns the keys that are composed, in order.
+    pub(crate) fn keys(&self) -> BTreeSet<&str> {
+        self.sources().map(|(key, _)| key).collect()
+    }
+
+    /// Renders the templates with the values of `data`.
+    ///
+    /// # Errors
+    /// `TemplateError` with the template, its line, and the names that are undefined; never with anything of a value.
+    pub(crate) fn render(&self, data: &Data<'_>) -> Result<BTreeMap<String, SecretSlice<u8>>, Fault> {
+        let Some(environment) = &self.environment else { return Ok(BTreeMap::new()) };
+        let variables = variables(data);
+        let mut rendered = BTreeMap::new();
+        for key in self.keys() {
+            let template = environment.get_template(key).map_err(|error| fault(key, &error, &[]))?;
+            let mut output = BoundedOutput::default();
+            match template.render_captured_to(variables.clone(), &mut output) {
+                Ok(captured) => {
+                    let used = captured.state().fuel_levels().map_or(0, |(used, _)| used);
+                    steps::count(usize::try_from(used).unwrap_or(usize::MAX));
+                }
+                Err(error) => {
+                    let names: BTreeSet<_> = template.undeclared_variables(false).into_iter().collect();
+                    let is_unknown = |name: &String| name != ALL_KEYS && !data.contains_key(name.as_str());
+                    return Err(fault(key, &error, &names.into_iter().filter(is_unknown).collect::<Vec<_>>()));
+                }
+            }
+            rendered.insert(key.to_owned(), output.into_bytes().into());
+        }
+        Ok(rendered)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = (&str, String)> {
+        let templates = self.environment.iter().flat_map(|environment| environment.templates());
+        templates.map(|(key, template)| (key, template.source().to_owned()))
+    }
+}
+
+impl PartialEq for Templates {
+    fn eq(&self, other: &Self) -> bool {
+        self.sources().collect::<BTreeMap<_, _>>() == other.sources().collect()
+    }
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.sources()).finish()
+    }
 }
 
 /// Refuses statements that bind names, and repetition by `*`: with them a template could build nested lists that share
@@ -58,41 +126,18 @@ fn check_bounds(source: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Renders templates with the values of `data`.
-///
-/// # Errors
-/// `TemplateError` with the template, its line, and the names that are undefined; never with anything of a value.
-pub(crate) fn render(
-    templates: &BTreeMap<String, String>,
-    data: &Data<'_>,
-) -> Result<BTreeMap<String, SecretSlice<u8>>, Fault> {
-    let environment = environment();
-    let values = variables(data);
-    let mut rendered = BTreeMap::new();
-    for (key, source) in templates {
-        let template = environment.template_from_str(source).map_err(|error| fault(key, &error, &[]))?;
-        let mut output = BoundedOutput::default();
-        if let Err(error) = template.render_captured_to(Value::from(values.clone()), &mut output) {
-            let names: BTreeSet<_> = template.undeclared_variables(false).into_iter().collect();
-            let unknown: Vec<_> = names.into_iter().filter(|name| !values.contains_key(name)).collect();
-            return Err(fault(key, &error, &unknown));
-        }
-        rendered.insert(key.clone(), output.into_bytes().into());
-    }
-    Ok(rendered)
-}
-
 /// Returns the variables of templates: each value by its key, and a map of all of them for keys that are not identifiers.
-fn variables(data: &Data<'_>) -> BTreeMap<String, Value> {
+fn variables(data: &Data<'_>) -> Value {
     let value = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => Value::from(text),
         Err(_) => Value::from_bytes(bytes.to_vec()),
     };
+    steps::count(data.len());
     let mut values: BTreeMap<_, _> =
         data.iter().map(|(key, content)| (key.as_ref().to_owned(), value(content.bytes()))).collect();
     let all = Value::from(values.clone());
     values.entry(ALL_KEYS.to_owned()).or_insert(all);
-    values
+    Value::from(values)
 }
 
 /// Says which mistake is in which line. The library's own words may quote values, so they are passed on only for mistakes
@@ -135,6 +180,8 @@ mod tests {
             ("JSON", r#"{"host": "db", "ports": [1, 2]}"#),
             ("LINES", "one\ntwo\n\nthree"),
             ("B64", "aGk="),
+            ("WRAPPED", "aGVs\r\nbG8=\r\n"),
+            ("NUMBERS", r#"{"big": 123456789012345678901234567890, "dec": 1.10, "id": 12345678, "z": -0.0}"#),
         ]
         .map(|(key, value)| (key, value.to_owned().into()))
         .into();
@@ -142,8 +189,8 @@ mod tests {
             values.iter().map(|(key, value)| (Cow::Borrowed(*key), Content::Value(value))).collect();
         data.insert(Cow::Borrowed("BINARY"), Content::Bytes(vec![0xff, 0x00].into()));
         let templates = BTreeMap::from([("KEY".to_owned(), source.to_owned())]);
-        check(&templates).map_err(|fault| fault.message)?;
-        let rendered = render(&templates, &data).map_err(|fault| fault.message)?;
+        let templates = Templates::compile(&templates).map_err(|fault| fault.message)?;
+        let rendered = templates.render(&data).map_err(|fault| fault.message)?;
         Ok(String::from_utf8_lossy(rendered["KEY"].expose_secret()).into_owned())
     }
 
@@ -155,7 +202,16 @@ mod tests {
             ("{{ PASSWORD | b64encode }}", "cEBzcy93b3JkIMOp"),
             ("{{ B64 | b64decode }}", "hi"),
             ("{{ BINARY | b64encode }}", "/wA="),
+            ("{{ WRAPPED | b64decode }}", "hello"),
             ("{{ (JSON | fromjson).host }}", "db"),
+            ("{{ (NUMBERS | fromjson).big }}", "123456789012345678901234567890"),
+            ("{{ (NUMBERS | fromjson).dec ~ '!' }}", "1.10!"),
+            ("{{ (NUMBERS | fromjson).id + 1 }}", "12345679"),
+            ("{% if (NUMBERS | fromjson).z %}yes{% else %}no{% endif %}", "no"),
+            (
+                "{{ NUMBERS | fromjson | tojson }}",
+                r#"{"big":123456789012345678901234567890,"dec":1.10,"id":12345678,"z":-0.0}"#,
+            ),
             ("{{ (JSON | fromjson).ports[1] }}", "2"),
             ("* {{ B64 }} * {{ B64 }} *", "* aGk= * aGk= *"),
             ("{{ (JSON | fromjson).ports | tojson }}", "[1,2]"),
@@ -177,6 +233,8 @@ mod tests {
             ("{{ PASSWORD | sha256 }}", &["unknown filter", "sha256"]),
             ("{{ lower(PASSWORD) }}", &["unknown function", "lower"]),
             ("{{ PASSWORD | fromjson }}", &["not JSON"]),
+            ("{{ (NUMBERS | fromjson).dec + 1 }}", &["does not support the type"]),
+            ("{{ '{\"a\": 1, \"a\": 2}' | fromjson }}", &["same field twice"]),
             ("{{ PASSWORD | b64decode }}", &["not base64"]),
             ("{{ PASSWORD + 1 }}", &["does not support the type"]),
             ("{% include 'x' %}", &["syntax error"]),

@@ -3,12 +3,16 @@
 
 use std::io::{self, Write};
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, value::Serde};
+use ::base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::zeroize::Zeroize;
 
-use crate::domain::secret::content::MAX_SECRET_BYTES;
+use crate::domain::secret::{
+    base64,
+    content::MAX_SECRET_BYTES,
+    json_value::{self, Json, NoValue},
+};
 
 /// Steps that one template may take. The library charges for data as well, 64 bytes a step, which bounds loops and
 /// concatenation; filters bound their results themselves.
@@ -22,6 +26,8 @@ const TOO_LARGE: &str = "the result of a filter is larger than a Secret may be";
 const NOT_BYTES: &str = "b64encode needs text or bytes";
 const NOT_BASE64: &str = "b64decode was given a value that is not base64";
 const NOT_JSON: &str = "fromjson was given a value that is not JSON";
+const DUPLICATE: &str = "fromjson was given JSON that has the same field twice";
+const TOO_DEEP: &str = "fromjson was given JSON that is nested more than 128 levels deep";
 const TOO_WIDE: &str = "indent allows a width of 100 at most";
 
 /// Returns the strict environment: these filters, the test `defined`, limited steps, no escaping, and an error for
@@ -45,7 +51,8 @@ pub(super) fn environment() -> Environment<'static> {
 /// Returns the problem if a filter of ours reported it; its words hold nothing of a value.
 pub(super) fn filter_problem(error: &Error) -> Option<&'static str> {
     let detail = error.detail()?;
-    [TOO_LARGE, NOT_BYTES, NOT_BASE64, NOT_JSON, TOO_WIDE].into_iter().find(|problem| *problem == detail)
+    let problems = [TOO_LARGE, NOT_BYTES, NOT_BASE64, NOT_JSON, DUPLICATE, TOO_DEEP, TOO_WIDE];
+    problems.into_iter().find(|problem| *problem == detail)
 }
 
 fn problem(text: &'static str) -> Error {
@@ -63,19 +70,25 @@ fn b64encode(value: &Value) -> Result<String, Error> {
 }
 
 fn b64decode(text: &str) -> Result<Value, Error> {
-    let bytes = BASE64.decode(text.trim()).map_err(|_| problem(NOT_BASE64))?;
-    Ok(String::from_utf8(bytes).map_or_else(|error| Value::from_bytes(error.into_bytes()), Value::from))
+    let mut bytes = base64::decode(text).ok_or_else(|| problem(NOT_BASE64))?;
+    Ok(String::from_utf8(std::mem::take(&mut *bytes))
+        .map_or_else(|error| Value::from_bytes(error.into_bytes()), Value::from))
 }
 
 fn tojson(value: &Value) -> Result<String, Error> {
     let mut output = BoundedOutput::default();
-    serde_json::to_writer(&mut output, value).map_err(|_| problem(TOO_LARGE))?;
+    serde_json::to_writer(&mut output, &Json(value.clone())).map_err(|_| problem(TOO_LARGE))?;
     String::from_utf8(output.into_bytes()).map_err(|_| problem(TOO_LARGE))
 }
 
 fn fromjson(text: &str) -> Result<Value, Error> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|_| problem(NOT_JSON))?;
-    Ok(Value::from(Serde(&json)))
+    json_value::parse(text).map_err(|reason| {
+        problem(match reason {
+            NoValue::NotJson => NOT_JSON,
+            NoValue::Duplicate => DUPLICATE,
+            NoValue::TooDeep => TOO_DEEP,
+        })
+    })
 }
 
 /// Indents all lines but the first, as YAML block scalars need it.

@@ -1,23 +1,13 @@
 //! What a source means of a value: one node of JSON, decoded. No fault holds anything of a value.
 
-use base64::{
-    Engine,
-    alphabet::URL_SAFE,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
-};
-use secrecy::{SecretString, zeroize::Zeroizing};
+use secrecy::SecretString;
 
 use crate::api::{Decode, Reason};
 use crate::domain::{
     plan::types::Source,
     report::{fault::Fault, text::shortened},
-    secret::{content::Content, json_path::JsonPath},
+    secret::{base64, content::Content, json_path::JsonPath},
 };
-
-/// Base64 for URLs, with or without padding.
-const ANY_PADDING: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 
 /// Returns what a source means of a value: all of it or one node, decoded if the spec says so.
 ///
@@ -47,14 +37,13 @@ fn node(source: &Source, path: &JsonPath, value: &Content<'_>) -> Result<SecretS
 }
 
 fn decoded<'a>(source: &Source, decode: Decode, value: &Content<'_>) -> Result<Content<'a>, Fault> {
-    let compact = Zeroizing::new(text(source, value)?.split_ascii_whitespace().collect::<String>());
+    let text = text(source, value)?;
     let bytes = match decode {
-        Decode::Base64 => STANDARD.decode(compact.as_bytes()),
-        Decode::Base64Url => URL.decode(compact.as_bytes()),
+        Decode::Base64 => base64::decode(text),
+        Decode::Base64Url => base64::decode_url(text),
     };
-    // The decoder's own message may quote a byte.
-    let bytes = bytes.map_err(|_| wrong(source, &format!("is not {}", decode.as_str())))?;
-    Ok(Content::Bytes(bytes.into()))
+    let mut bytes = bytes.ok_or_else(|| wrong(source, &format!("is not {}", decode.as_str())))?;
+    Ok(Content::Bytes(std::mem::take(&mut *bytes).into()))
 }
 
 /// Returns a value as text.

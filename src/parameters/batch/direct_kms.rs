@@ -6,15 +6,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use futures::future::join_all;
-use secrecy::{ExposeSecret, SecretSlice, SecretString, zeroize::Zeroizing};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::time::Instant;
 
 use crate::domain::{
     audit::Access,
     aws_error::{AwsError, AwsErrorKind, Denial},
     parameter::key::key_arn,
+    secret::base64,
 };
 use crate::parameters::{
     batch::{
@@ -53,7 +53,7 @@ async fn decrypt<A: ParameterApi>(
     };
     let objects = objects(std::slice::from_ref(&name));
     // Text that is not Base64 becomes an empty ciphertext, which KMS refuses like any other that it did not make.
-    let blob = BASE64.decode(ciphertext.expose_secret()).unwrap_or_default();
+    let blob = base64::decode(ciphertext.expose_secret()).unwrap_or_default();
     let context = BTreeMap::from([(PARAMETER_ARN.to_owned(), name.parameter_ref.arn.clone())]);
     let ciphertext = Ciphertext { blob: &blob, key_id: None, context: &context };
     let metadata = parameter.metadata();
@@ -106,14 +106,16 @@ fn text(value: &SecretSlice<u8>) -> Result<SecretString, AwsError> {
 
 /// Reports whether a stored value is KMS ciphertext, rather than an envelope around it.
 fn is_kms_ciphertext(value: &SecretString) -> bool {
-    let text = value.expose_secret();
     // Eight characters of Base64 are six bytes.
-    let start = text.get(..8).and_then(|start| BASE64.decode(start).ok()).map(Zeroizing::new);
+    let start: String = value.expose_secret().chars().filter(|c| !c.is_ascii_whitespace()).take(8).collect();
+    let start = base64::decode(&start);
     start.is_some_and(|bytes| KMS_PREFIXES.iter().any(|prefix| bytes.starts_with(prefix)))
 }
 
 #[cfg(test)]
 mod tests {
+    use ::base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+
     use super::*;
 
     #[test]
@@ -128,6 +130,8 @@ mod tests {
         ] {
             assert_eq!(is_kms_ciphertext(&BASE64.encode(start).into()), expected, "{start:?}");
         }
+        let wrapped = BASE64.encode([1, 2, 2, 0, 0x78, 9, 9, 9]).replace("Ag", "\nAg\r\n");
+        assert!(is_kms_ciphertext(&wrapped.into()), "line breaks do not matter");
         assert!(!is_kms_ciphertext(&"plain text".to_owned().into()));
     }
 }

@@ -97,8 +97,7 @@ impl<A: ParameterApi> Informer<A> {
         }
         // A key that decrypts is usable, whatever KMS said of it before.
         let id = table.keys.id(parameter_ref, version).cloned();
-        let has_warning =
-            |id: &Arc<str>| self.shared.client.last_key_state(id).is_some_and(|state| state.warning().is_some());
+        let has_warning = |id: &Arc<str>| self.shared.client.last_key_state(id).is_some_and(|state| !state.is_usable());
         if let Some(id) = id.filter(has_warning) {
             self.shared.client.forget_key_state(&id);
             table.keys.describe_again(id);

@@ -69,7 +69,7 @@ async fn a_changed_key_state_is_notified_within_an_hour() {
     harness.store.state().described_as = Some("PendingDeletion");
     sleep(HOUR).await;
     assert_eq!(harness.notified(), ["object"]);
-    let warning = key(&harness, "/a").and_then(|key| key.state?.warning()).expect("a warning");
+    let warning = key(&harness, "/a").and_then(|key| key.state?.warning("/a")).expect("a warning");
     assert!(warning.contains(KEY) && warning.contains("PendingDeletion"), "{warning}");
     sleep(3 * HOUR).await;
     assert_eq!(harness.notified(), Vec::<String>::new(), "once");

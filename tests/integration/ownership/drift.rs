@@ -104,7 +104,9 @@ async fn repairs_back_off_while_another_manager_keeps_writing() -> Result<()> {
         Ok(ready.filter(|ready| ready.reason == "SecretContested"))
     })
     .await?;
-    assert!(contested.message.contains("kubectl-edit"), "{}", contested.message);
+    for part in ["kubectl-edit", "spec.target.creationPolicy to Merge"] {
+        assert!(contested.message.contains(part), "{} lacks {part}", contested.message);
+    }
     // Once the other manager stops, the Secret is repaired.
     world.wait_for_secret("checkout", &[("A", "alpha"), ("B", "beta")]).await?;
     world.synced("checkout").await?;

@@ -32,6 +32,13 @@ fn schemas_have_bounds_and_no_defaults() {
 }
 
 fn check_schema(path: &str, schema: &Value) {
+    // The API server quotes a pattern, which leads nobody to what is allowed.
+    assert!(schema.get("pattern").is_none(), "{path} has a pattern instead of a rule with a message");
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        let message = rule["message"].as_str().unwrap_or_default();
+        assert!(!message.is_empty(), "{path} has a rule without a message: {rule}");
+        assert!(!message.contains("[a-z") && !message.contains(")*"), "{path}: {message} is a regular expression");
+    }
     assert!(schema.get("nullable").is_none(), "{path} has nullable");
     // Defaults of the spec are in the operator, so that the API server does not change what users wrote.
     assert_eq!(schema.get("default").is_some(), path.ends_with(".yaml.status"), "{path}: default");

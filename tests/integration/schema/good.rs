@@ -30,6 +30,8 @@ pub fn manifests() -> Vec<(Kind, Value)> {
         json!({"data": [entry(&json!({"parameter": format!("{ARN}{}", "/x".repeat(15))}))]}),
         json!({"data": [entry(&json!({"parameter": format!("{ARN}/{}", "x".repeat(1010))}))]}),
         json!({"data": paths(&["$", "$['foo.bar']", "$.a[0]", "$['']", "$.zürich", "$[-1]", "$['hyphen-key'].b_1"])}),
+        // The object shows how these are spelled right.
+        json!({"data": paths(&["$.hyphen-key", "$.a[0].hyphen-key.b", "$.2a", "$.a.tls/crt", "$.arn:x"])}),
         json!({"data": paths(&[r#"$["it's"]["q\""]"#, r"$['it\'s']", "$['a-b']['.lead']", "$[\"with space\"]", "$.a['b.c-d']"])}),
         json!({"restart": [{"group": "argoproj.io", "kind": "Rollout", "name": "web"}, {"group": "apps", "kind": "Deployment", "name": "web"}]}),
         json!({"target": {"annotations": {"argocd.argoproj.io/sync-options": "Prune=false", "argocd.argoproj.io/compare-options": "IgnoreExtraneous", "kustomize.toolkit.fluxcd.io/prune": "disabled", "kubectl.kubernetes.io/x": "y"}}}),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Bad, Kind, entries};
 
+const PLACEHOLDER: &str = "braces only hold the word namespace, as a whole segment";
 const NO_INTERVAL: &str = "revalidateInterval must be 0s (never) or between 10s and 720h";
 const NAMES: &str = "names belongs to from: Names, which needs it";
 const SELECTOR: &str = "selector belongs to from: Selector, which needs it";
@@ -133,6 +134,10 @@ fn access() -> Vec<Bad> {
                 ("none", json!([]), "spec.access[0].parameters"),
                 ("no slash first", json!(["shop/*"]), "a glob begins with /, **/ or arn:"),
                 ("a blank", json!(["/shop/a b"]), "a glob begins with /, **/ or arn: and goes on"),
+                ("brackets", json!(["/shop/[ab]"]), "a glob begins with /, **/ or arn: and goes on"),
+                ("a placeholder within a segment", json!(["/{namespace}*"]), PLACEHOLDER),
+                ("another placeholder", json!(["/{name}/**"]), PLACEHOLDER),
+                ("an open brace", json!(["/{namespace/**"]), PLACEHOLDER),
                 ("nothing", json!([""]), "spec.access[0].parameters"),
                 ("too many", vec![json!("/a"); 33].into(), "spec.access[0].parameters"),
             ],
@@ -141,6 +146,7 @@ fn access() -> Vec<Bad> {
             "spec.access[].kmsDecryptKeys",
             [
                 ("a blank", json!(["alias/a b"]), "a glob on keys holds"),
+                ("a placeholder within a segment", json!(["alias/x-{namespace}"]), PLACEHOLDER),
                 ("nothing", json!([""]), "spec.access[0].kmsDecryptKeys"),
                 ("no list", json!("alias/a"), "spec.access[0].kmsDecryptKeys"),
                 ("too many", vec![json!("alias/a"); 33].into(), "spec.access[0].kmsDecryptKeys"),

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
+use secure_parameter_operator::api::SecureParameter;
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
@@ -126,5 +127,80 @@ async fn colliding_keys_name_both_parameters() -> Result<()> {
     assert_eq!(world.aws.decrypts(), decrypts, "nothing changed, so nothing is read");
     world.apply(&fields_of_config(&json!({"style": "EnvVar"}))).await?;
     world.wait_for_secret("checkout", &[("USER", "app"), ("user", "other")]).await?;
+    Ok(())
+}
+
+/// Base64 as the command line prints it, numbers of any length, and files that exporters and shells write.
+#[tokio::test]
+async fn what_other_tools_write_is_read_to_the_letter() -> Result<()> {
+    let world = World::shared(Group::Secrets, "to-the-letter").await?;
+    let path = |name: &str| world.path(name);
+    world.aws.put(&path("lf"), "aGVs\nbG8g\nd29ybGQ=\n");
+    world.aws.put(&path("crlf"), "aGVs\r\nbG8g\r\nd29ybGQ=\r\n");
+    world.aws.put(
+        &path("numbers"),
+        r#"{"big":123456789012345678901234567890,"dec":1.10,"exp":1e3,"max":18446744073709551615}"#,
+    );
+    world
+        .aws
+        .put(&path("dotenv"), "KEY=\"p\\!ss\\$w\\`rd \\\"q\\\" back\\\\slash\"\nPEM=\"a\\nb\\n\"\nQUOTE='it'\\''s'\n");
+    let entries = json!([
+        {"key": "lf", "parameter": path("lf"), "decode": "Base64"},
+        {"key": "crlf", "parameter": path("crlf"), "decode": "Base64"},
+        {"key": "big", "parameter": path("numbers"), "jsonPath": "$.big"},
+        {"key": "LF", "parameter": path("lf")},
+        {"key": "CRLF", "parameter": path("crlf")},
+        {"key": "ALL", "parameter": path("numbers")},
+    ]);
+    let templates = json!({
+        "t.lf": "{{ LF | b64decode }}",
+        "t.crlf": "{{ CRLF | b64decode }}",
+        "t.big": "{{ (ALL | fromjson).big }}",
+        "t.dec": "{{ (ALL | fromjson).dec }}",
+        "t.all": "{{ ALL | fromjson | tojson }}",
+    });
+    let from = json!([
+        {"parameter": path("numbers"), "format": "JSON", "include": ["exp", "max"]},
+        {"parameter": path("dotenv"), "format": "Dotenv"},
+    ]);
+    let target = json!({"template": {"data": templates}});
+    world.apply(&world.object("checkout", &[], &json!({"data": entries, "dataFrom": from, "target": target}))).await?;
+    world.synced("checkout").await?;
+    let data = world.secret("checkout").await?.context("no Secret")?;
+    let all = r#"{"big":123456789012345678901234567890,"dec":1.10,"exp":1e3,"max":18446744073709551615}"#;
+    for (key, expected) in [
+        ("lf", "hello world"),
+        ("crlf", "hello world"),
+        ("t.lf", "hello world"),
+        ("t.crlf", "hello world"),
+        ("big", "123456789012345678901234567890"),
+        ("t.big", "123456789012345678901234567890"),
+        ("t.dec", "1.10"),
+        ("t.all", all),
+        ("exp", "1e3"),
+        ("max", "18446744073709551615"),
+        ("KEY", "p!ss$w`rd \"q\" back\\slash"),
+        ("PEM", "a\nb\n"),
+        ("QUOTE", "it's"),
+    ] {
+        assert_eq!(data.get(key).map(String::as_str), Some(expected), "{key}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_path_that_needs_quotes_is_shown_with_them() -> Result<()> {
+    let world = World::shared(Group::Secrets, "quotes").await?;
+    world.aws.put(&world.path("fields"), r#"{"hyphen-key": 123, "2a": 4}"#);
+    for (path, spelling) in [("$.hyphen-key", "$['hyphen-key']"), ("$.2a", "$['2a']")] {
+        let entry = |path: &str| json!([{"key": "A", "parameter": world.path("fields"), "jsonPath": path}]);
+        world.apply(&world.object("checkout", &[], &json!({"data": entry(path)}))).await?;
+        let words = format!("{path} needs quotes around a name: write {spelling}");
+        let says = |object: &SecureParameter| message(object).contains(&words);
+        world.wait_until("checkout", &words, says).await?;
+        world.wait_for("checkout", "False", "InvalidSpec").await?;
+        world.apply(&world.object("checkout", &[], &json!({"data": entry(spelling)}))).await?;
+        world.synced("checkout").await?;
+    }
     Ok(())
 }

@@ -5,3 +5,4 @@ mod layering;
 mod paths;
 mod previous_version;
 mod secrets_manager;
+mod spellings;
