@@ -3,6 +3,10 @@
 //!
 //! A glob is an automaton whose states are the bits of a few words, so that a match takes the same few operations for each
 //! character of the name, whatever the glob: shift-and, by Baeza-Yates and Gonnet.
+//!
+//! This is not left to a library because compiled globs stay in memory, those of each rule for each namespace and those that
+//! tenants write: one takes some hundred bytes here, but 13 KiB as a regular expression of `globset` (2,000 of them were
+//! measured), which also matches bytes rather than characters.
 
 use std::fmt;
 

@@ -1,6 +1,8 @@
 //! What a namespace may use in total.
 
 use anyhow::{Context, Result, ensure};
+use kube::api::DeleteParams;
+use secure_parameter_operator::api::SecureParameter;
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
@@ -68,10 +70,10 @@ async fn a_limit_that_others_leave_is_free_again() -> Result<()> {
     let parts = ["would use 2 paths", "--max-paths-per-namespace"];
     fails(&world, "second", "NamespaceLimitReached", "Stalled", &parts).await?;
     assert_eq!(metric(&world, "secureparameter_watched_paths ").await?, 1);
-    world.api::<secure_parameter_operator::api::SecureParameter>().delete("first", &Default::default()).await?;
+    world.api::<SecureParameter>().delete("first", &DeleteParams::default()).await?;
     // At its refresh interval.
     world.synced("second").await?;
-    world.api::<secure_parameter_operator::api::SecureParameter>().delete("second", &Default::default()).await?;
+    world.api::<SecureParameter>().delete("second", &DeleteParams::default()).await?;
     let nothing = async || {
         let left = metric(&world, "secureparameter_watched_paths ").await? + reached(&world, "paths").await?;
         Ok((left == 0).then_some(()))
