@@ -3,10 +3,7 @@
 //! A call holds its [`CallPermit`](crate::parameters::quota::admission::CallPermit) until it is recorded, so that
 //! [`Quotas::close`](crate::parameters::quota::quotas::Quotas::close) returns only after the last record is written.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
@@ -153,7 +150,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         self: &Arc<Self>,
         query: &PathQuery,
         next_token: Option<&str>,
-        claims: BTreeSet<Claim>,
+        claims: Vec<Claim>,
         objects: Vec<ObjectRef>,
     ) -> (Result<GetParametersByPathPage, AwsError>, Access) {
         wait_for_room(&*self.audit_sink).await;

@@ -24,7 +24,7 @@ pub(crate) fn not_found(parameter_ref: &ParameterRef) -> ParameterOutcome {
 /// Returns the outcome of a parameter in a call that failed.
 pub(crate) fn failed(parameter_ref: &ParameterRef) -> ParameterOutcome {
     ParameterOutcome {
-        arn: parameter_ref.arn.clone(),
+        arn: parameter_ref.arn.to_string(),
         selector: parameter_ref.selector.as_ref().map(ToString::to_string),
         version: None,
         type_: None,

@@ -35,7 +35,7 @@ pub(crate) fn own_accesses(accesses: Vec<Arc<Access>>, reads: &Reads<'_>) -> Vec
     let selector = |parameter_ref: &ParameterRef| parameter_ref.selector.as_ref().map(ToString::to_string);
     let requested: HashMap<_, _> = reads
         .iter()
-        .map(|(parameter_ref, read)| ((parameter_ref.arn.as_str(), selector(parameter_ref)), read.optional))
+        .map(|(parameter_ref, read)| ((&*parameter_ref.arn, selector(parameter_ref)), read.optional))
         .collect();
     let is_optional =
         |parameter: &ParameterOutcome| requested.get(&(parameter.arn.as_str(), parameter.selector.clone())).copied();

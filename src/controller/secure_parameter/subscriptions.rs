@@ -121,7 +121,7 @@ fn restore(reader: &Reader<AwsApi>, reads: &Reads<'_>, known: &[ParameterStatus]
 }
 
 fn is_selected(parameter: &ParameterRef, status: &ParameterStatus) -> bool {
-    parameter.arn == status.arn
+    *parameter.arn == *status.arn
         && match &parameter.selector {
             None => status.label.is_none(),
             Some(Selector::Label(label)) => status.label.as_ref() == Some(label),

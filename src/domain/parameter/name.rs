@@ -1,6 +1,6 @@
 //! References to parameters: what a spec names, what AWS is asked for, and the ARN that both stand for.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::domain::{
     parameter::{scope::Scope, selector::Selector},
@@ -40,11 +40,11 @@ pub(crate) fn is_too_long(name: &str) -> bool {
 /// references have the same name.
 #[derive(Clone, Debug)]
 pub struct ParameterRef {
-    /// ARN, without a selector.
-    pub arn: String,
+    /// ARN, without a selector. Shared, since a name is kept in many places.
+    pub arn: Arc<str>,
     /// What AWS is asked for, without a selector: the full name with its leading slash, or the ARN of a parameter of
     /// another account or region.
-    pub name: String,
+    pub name: Arc<str>,
     /// The version or label asked for; the newest version if none.
     pub selector: Option<Selector>,
 }
@@ -54,8 +54,8 @@ impl ParameterRef {
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
         // `X` and `/X` are one parameter (Systems Manager User Guide, "Working with parameter hierarchies").
-        let name = scope.own_name(&arn).unwrap_or(&arn).to_owned();
-        Self { arn, name, selector }
+        let name = scope.own_name(&arn).unwrap_or(&arn).into();
+        Self { arn: arn.into(), name, selector }
     }
 
     /// Reports whether this is a secret of Secrets Manager that Parameter Store passes on. It has no versions of its own, and
@@ -66,7 +66,7 @@ impl ParameterRef {
 
     /// Returns the name as `GetParameters` takes it: `name`, `name:3` or `name:label`.
     pub fn request_name(&self) -> String {
-        self.selector.as_ref().map_or_else(|| self.name.clone(), |selector| format!("{}:{selector}", self.name))
+        self.selector.as_ref().map_or_else(|| self.name.to_string(), |selector| format!("{}:{selector}", self.name))
     }
 
     fn key(&self) -> (&str, Option<&Selector>) {
@@ -122,7 +122,7 @@ mod tests {
     fn spellings_of_one_parameter_are_equal() {
         let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/x";
         for name in ["x", "/x", arn] {
-            assert_eq!(ParameterRef::new(name, None, &scope()).arn, arn);
+            assert_eq!(&*ParameterRef::new(name, None, &scope()).arn, arn);
         }
         assert_eq!(ParameterRef::new("x", None, &scope()), ParameterRef::new("/x", None, &scope()));
         assert_ne!(

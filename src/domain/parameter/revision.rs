@@ -58,7 +58,7 @@ mod tests {
         let entry = |(name, selector, version): &Entry<'_>| {
             let parameter_ref = ParameterRef::new(name, selector.clone(), &scope);
             let metadata = version.map(|(version, modified)| Metadata {
-                arn: parameter_ref.arn.clone(),
+                arn: parameter_ref.arn.to_string(),
                 version,
                 last_modified: Timestamp::from_millisecond(modified).ok(),
                 type_: "SecureString".into(),

@@ -277,7 +277,7 @@ mod tests {
         let mut spec = spec(&[entry("a", "/shop/a")]);
         spec.data_from = vec![DataFromEntry { path: Some("/shop/db/".into()), ..DataFromEntry::default() }];
         let plan = plan_with(&spec, Some(&grant("/prod/shop/**")), "/prod").expect("a plan");
-        let names: Vec<_> = plan.reads().into_keys().map(|parameter_ref| parameter_ref.name.clone()).collect();
+        let names: Vec<_> = plan.reads().into_keys().map(|parameter_ref| parameter_ref.name.to_string()).collect();
         assert_eq!(names, ["/prod/shop/a"]);
         assert_eq!(plan.paths().map(|path| path.query.path.as_str()).collect::<Vec<_>>(), ["/prod/shop/db"]);
         let fault = plan_with(&spec, Some(&grant("/shop/**")), "/prod").expect_err("a refusal");

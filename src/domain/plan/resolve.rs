@@ -234,7 +234,7 @@ mod tests {
         assert!(fault.message.contains("all of /shop/**"), "{}", fault.message);
         // Whatever an answer calls it, the parameter of another account is not below the path.
         let shared = "arn:aws:ssm:r:9:parameter/shop/a".to_owned();
-        let foreign = ParameterRef { arn: shared, ..parameter_ref("/shop/a") };
+        let foreign = ParameterRef { arn: shared.into(), ..parameter_ref("/shop/a") };
         let query = PathQuery { path: "/shop".into(), recursive: true, label: None };
         let children = Children::new([(foreign, Metadata::default())].into());
         let found = LookupResult { listings: [(query, children)].into(), ..LookupResult::default() };

@@ -54,7 +54,7 @@ async fn decrypt<A: ParameterApi>(
     let objects = objects(std::slice::from_ref(&name));
     // Text that is not Base64 becomes an empty ciphertext, which KMS refuses like any other that it did not make.
     let blob = base64::decode(ciphertext.expose_secret()).unwrap_or_default();
-    let context = BTreeMap::from([(PARAMETER_ARN.to_owned(), name.parameter_ref.arn.clone())]);
+    let context = BTreeMap::from([(PARAMETER_ARN.to_owned(), name.parameter_ref.arn.to_string())]);
     let ciphertext = Ciphertext { blob: &blob, key_id: None, context: &context };
     let metadata = parameter.metadata();
     let (result, second) = shared.client.decrypt(&name.parameter_ref, &metadata, ciphertext, &objects).await;

@@ -42,7 +42,8 @@ impl RequestQueue {
         let arrival = self.arrivals;
         if let Some((first, mut waiting)) = self.remove(&name.parameter_ref) {
             waiting.waiters.append(&mut name.waiters);
-            waiting.claims.append(&mut name.claims);
+            let new: Vec<_> = name.claims.drain(..).filter(|claim| !waiting.claims.contains(claim)).collect();
+            waiting.claims.extend(new);
             waiting.failures = waiting.failures.max(name.failures);
             waiting.since = waiting.since.min(name.since);
             return self.insert(first, waiting);

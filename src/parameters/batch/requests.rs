@@ -1,6 +1,6 @@
 //! A request for one name, those who wait for its reply, and the reply.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -25,7 +25,7 @@ pub(crate) struct ReadRequest {
     /// Whether the parameter may be absent.
     pub(crate) optional: bool,
     /// On whose behalf, and how urgently.
-    pub(crate) claims: BTreeSet<Claim>,
+    pub(crate) claims: Vec<Claim>,
     /// The objects that ask, for the audit.
     pub(crate) objects: Vec<ObjectRef>,
     /// The reply of a call in flight is recent enough if the call began at this time or later. `None`: only the reply
@@ -102,12 +102,12 @@ pub(crate) struct QueuedName {
     /// Since when the first of them waits.
     pub(crate) since: Instant,
     /// The claims of all of them.
-    pub(crate) claims: BTreeSet<Claim>,
+    pub(crate) claims: Vec<Claim>,
 }
 
 impl QueuedName {
     /// Returns a name with one waiter.
-    pub(crate) fn new(parameter_ref: ParameterRef, waiter: Waiter, claims: BTreeSet<Claim>) -> Self {
+    pub(crate) fn new(parameter_ref: ParameterRef, waiter: Waiter, claims: Vec<Claim>) -> Self {
         let since = waiter.since;
         Self { parameter_ref, waiters: vec![waiter], failures: 0, since, claims }
     }

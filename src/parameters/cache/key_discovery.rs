@@ -75,10 +75,7 @@ async fn describe<A: ParameterApi>(
     shared: &Shared<A>,
     names: &[ParameterRef],
 ) -> Result<Vec<ParameterDescription>, AwsError> {
-    let own_name = |parameter_ref: &ParameterRef| {
-        let name = shared.scope.own_name(&parameter_ref.arn)?;
-        Some(if parameter_ref.name.starts_with("arn:") { name.to_owned() } else { parameter_ref.name.clone() })
-    };
+    let own_name = |parameter_ref: &ParameterRef| Some(shared.scope.own_name(&parameter_ref.arn)?.to_owned());
     let own_names: BTreeSet<_> = names.iter().filter_map(own_name).collect();
     let own_names: Vec<_> = own_names.into_iter().collect();
     let (mut descriptions, mut next_token) = (Vec::new(), None);

@@ -110,7 +110,7 @@ pub(crate) fn key_of<'a>(
     parameter_ref: &ParameterRef,
     version: i64,
 ) -> Option<&'a str> {
-    let description = descriptions.iter().find(|description| description.arn == parameter_ref.arn)?;
+    let description = descriptions.iter().find(|description| *description.arn == *parameter_ref.arn)?;
     description.key_id.as_deref().filter(|_| description.version == version)
 }
 

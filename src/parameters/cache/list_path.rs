@@ -135,13 +135,13 @@ async fn get_page<A: ParameterApi>(
     shared: &Shared<A>,
     query: &PathQuery,
     next_token: Option<&str>,
-    claims: &BTreeSet<Claim>,
+    claims: &[Claim],
     objects: &[ObjectRef],
 ) -> Result<GetParametersByPathPage, (AwsError, Access)> {
     let mut attempts = Attempts::new(Instant::now());
     loop {
         // Each page waits for a turn of its own, so that a path with many pages does not delay others.
-        let call = shared.client.get_parameters_by_path(query, next_token, claims.clone(), objects.to_vec());
+        let call = shared.client.get_parameters_by_path(query, next_token, claims.to_vec(), objects.to_vec());
         let (error, access) = match call.await {
             (Ok(page), _) => return Ok(page),
             (Err(error), access) => (error, access),

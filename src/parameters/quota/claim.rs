@@ -35,10 +35,7 @@ impl Claim {
     }
 
     /// Returns a claim of each namespace that these objects are in. Objects of no namespace share one. At least one.
-    pub(crate) fn of_objects<'a>(
-        priority: Priority,
-        objects: impl IntoIterator<Item = &'a ObjectRef>,
-    ) -> BTreeSet<Self> {
+    pub(crate) fn of_objects<'a>(priority: Priority, objects: impl IntoIterator<Item = &'a ObjectRef>) -> Vec<Self> {
         let mut namespaces = BTreeSet::new();
         for object in objects {
             if namespaces.len() == MAX_TENANTS {

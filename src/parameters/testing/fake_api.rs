@@ -98,7 +98,11 @@ impl ParameterApi for FakeStore {
         sleep(latency).await;
         let text = std::str::from_utf8(ciphertext.blob).expect("text").trim_start_matches(KMS_PREFIX).to_owned();
         let name = text.split('#').next().unwrap_or_default().to_owned();
-        assert_eq!(ciphertext.context.get("PARAMETER_ARN"), Some(&parameter_ref(&name).arn), "bound to its parameter");
+        assert_eq!(
+            ciphertext.context.get("PARAMETER_ARN").map(String::as_str),
+            Some(&*parameter_ref(&name).arn),
+            "bound to its parameter"
+        );
         let mut state = self.state();
         state.decrypted.push(name.clone());
         let error = |kind, message: String| AwsError { kind, code: Some("Code".into()), message, request_id: None };

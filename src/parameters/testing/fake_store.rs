@@ -190,7 +190,7 @@ impl State {
         self.values.extend(value.as_ref().map(Arc::downgrade));
         let stored_size = self.sizes.get(&name).copied().unwrap_or_default();
         Some(Parameter {
-            arn: parameter_ref(&name).arn,
+            arn: parameter_ref(&name).arn.to_string(),
             name,
             version,
             type_: "SecureString".into(),

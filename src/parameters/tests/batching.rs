@@ -98,7 +98,7 @@ async fn responses_are_matched_by_name_whatever_their_order() {
     names.extend([version("/0003", 1), labelled("/0003", "prod")]);
     let reading = harness.read("shop", &names).await.expect("the read ends");
     for name in &names {
-        let version = if name.name == "/0003" && name.request_name() != "/0003:1" { 2 } else { 1 };
+        let version = if &*name.name == "/0003" && name.request_name() != "/0003:1" { 2 } else { 1 };
         assert_eq!(reading.values[name].expose_secret(), format!("{}#{version}", name.name));
     }
 }

@@ -60,7 +60,7 @@ async fn objects_that_lost_access_are_notified() {
     let Snapshot::Complete { errors, .. } = harness.reader.snapshot(&needed(&names)) else {
         unreachable!("all were read")
     };
-    assert_eq!(errors.keys().map(|parameter_ref| parameter_ref.name.as_str()).collect::<Vec<_>>(), ["/0007"]);
+    assert_eq!(errors.keys().map(|parameter_ref| &*parameter_ref.name).collect::<Vec<_>>(), ["/0007"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,7 +65,8 @@ pub fn parameter() -> ParameterRef {
 }
 
 pub fn parameters() -> ObservedParameters {
-    let metadata = Metadata { arn: parameter().arn, version: 3, type_: "SecureString".into(), ..Metadata::default() };
+    let metadata =
+        Metadata { arn: parameter().arn.to_string(), version: 3, type_: "SecureString".into(), ..Metadata::default() };
     let versions = Versions::from([(parameter(), Some(metadata))]);
     ObservedParameters { versions, fallbacks: Some(FallbackReasons::default()), ..ObservedParameters::default() }
 }
@@ -95,7 +96,7 @@ pub fn failed(reason: Reason) -> Attempt {
 
 pub fn access(id: &str, failed: bool) -> Access {
     let outcome = ParameterOutcome {
-        arn: parameter().arn,
+        arn: parameter().arn.to_string(),
         selector: None,
         version: (!failed).then_some(3),
         type_: None,
