@@ -44,20 +44,20 @@ pub struct RunArgs {
     pub concurrency: u16,
 
     /// Maximum number of distinct parameters that the SecureParameters of one namespace may read.
-    #[arg(long, default_value_t = 10_000)]
-    pub max_parameters_per_namespace: usize,
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_parameters_per_namespace: u32,
 
     /// Maximum number of distinct paths that the SecureParameters of one namespace may read.
-    #[arg(long, default_value_t = 500)]
-    pub max_paths_per_namespace: usize,
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_paths_per_namespace: u32,
 
     /// Maximum number of distinct Secrets not owned by the operator that one namespace may refer to.
-    #[arg(long, default_value_t = 500)]
-    pub max_foreign_secrets_per_namespace: usize,
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_foreign_secrets_per_namespace: u32,
 
     /// Maximum number of ParameterStores of one namespace.
-    #[arg(long, default_value_t = 50)]
-    pub max_stores_per_namespace: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_stores_per_namespace: u32,
 
     /// How many KiB of audit records wait in memory for a slow reader of standard output.
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]

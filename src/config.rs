@@ -44,13 +44,17 @@ impl Config {
             log_filter: args.log_filter,
             concurrency: args.concurrency,
             limits: NamespaceLimits {
-                parameters: args.max_parameters_per_namespace,
-                paths: args.max_paths_per_namespace,
-                foreign_secrets: args.max_foreign_secrets_per_namespace,
-                stores: args.max_stores_per_namespace,
+                parameters: count(args.max_parameters_per_namespace),
+                paths: count(args.max_paths_per_namespace),
+                foreign_secrets: count(args.max_foreign_secrets_per_namespace),
+                stores: count(args.max_stores_per_namespace),
             },
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             instance: env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned()),
         })
     }
+}
+
+fn count(argument: u32) -> usize {
+    usize::try_from(argument).unwrap_or(usize::MAX)
 }

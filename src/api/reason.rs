@@ -146,11 +146,6 @@ impl Reason {
         )
     }
 
-    /// Reports whether the object may not watch what its spec names.
-    pub const fn forbids_watching(self) -> bool {
-        matches!(self, Self::PolicyDenied)
-    }
-
     /// Reports whether the Secret itself is at fault.
     pub const fn concerns_secret(self) -> bool {
         matches!(self, Self::SecretConflict | Self::SecretContested | Self::SecretWriteFailed)

@@ -173,11 +173,15 @@ impl AwsApi {
             request_id: recorder.request_id(),
         };
         let result = result.map_err(|error| convert(&error, recorder));
+        if let Err(error) = &result {
+            self.replace_refused_credentials(error, recorder);
+        }
         let result = result.and_then(|parsed| parsed.ok_or_else(incomplete));
         let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
         Attempt { call, result }
     }
 
+    /// Describes a call whose response cannot lack anything.
     fn call<T, E>(
         &self,
         operation: (&'static str, &'static str),
@@ -188,12 +192,7 @@ impl AwsApi {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let result = result.map_err(|error| convert(&error, recorder));
-        if let Err(error) = &result {
-            self.replace_refused_credentials(error, recorder);
-        }
-        let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
-        Attempt { call, result }
+        self.complete_call(operation, request_parameters, recorder, result.map(Some))
     }
 
     /// Has the next call load new credentials, if AWS refuses those of this one.

@@ -8,7 +8,7 @@ use kube::{
 };
 
 use crate::{
-    api::{ClusterParameterStore, ParameterStore},
+    api::{ClusterParameterStore, ParameterStore, SecureParameter},
     controller::index::StoreKey,
     domain::access::namespace,
     kubernetes::watches::{SecretMeta, Watches},
@@ -17,6 +17,8 @@ use crate::{
 /// Caches of the objects that a reconcile looks up.
 #[derive(Clone)]
 pub(crate) struct Caches {
+    /// The objects.
+    pub(crate) objects: Store<SecureParameter>,
     /// Cluster stores.
     pub(crate) cluster_stores: Store<ClusterParameterStore>,
     /// Namespaced stores.
@@ -31,6 +33,7 @@ impl Caches {
     /// Returns the caches of these watches.
     pub(crate) fn of(watches: &Watches) -> Self {
         Self {
+            objects: watches.secure_parameters.store.clone(),
             cluster_stores: watches.cluster_stores.store.clone(),
             stores: watches.stores.store.clone(),
             namespaces: watches.namespaces.store.clone(),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::controller::{
+    active_slots::ActiveSlots,
     caches::Caches,
     index::Index,
     namespace_slots::NamespaceSlots,
@@ -74,6 +75,8 @@ pub(crate) struct Context {
     pub(crate) usage: Arc<Mutex<NamespaceUsage>>,
     /// How many objects of each namespace are reconciled concurrently.
     pub(crate) slots: NamespaceSlots,
+    /// How many of them are at work.
+    pub(crate) active_slots: ActiveSlots,
     /// When the operator started.
     pub(crate) started: Instant,
     /// The stores: connected, or the fault that prevents it.

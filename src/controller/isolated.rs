@@ -38,7 +38,7 @@ where
 {
     let fault = match set_aside.standing(subject) {
         Standing::SetAside => return Ok(None),
-        Standing::Untold(fault) => fault,
+        Standing::Unreported(fault) => fault,
         Standing::Free => match AssertUnwindSafe(reconcile).catch_unwind().await {
             Ok(result) => return result.map(Some),
             Err(_) => panicked(set_aside, metrics, subject),
@@ -51,7 +51,7 @@ where
         tracing::error!(kind, namespace, name, place, "the status cannot show that the object is set aside");
         Ok(Reconciled { reason: Reason::InternalError, action: Action::await_change() })
     })?;
-    set_aside.told(subject);
+    set_aside.reported(subject);
     // Whatever the report asks for: only a change of the object helps.
     Ok(Some(Reconciled { action: Action::await_change(), ..reported }))
 }
@@ -68,9 +68,8 @@ fn panicked(set_aside: &SetAside, metrics: &Metrics, subject: &Subject) -> Fault
         "a bug ended the work on an object, which is set aside until it changes"
     );
     let message = format!(
-        "A bug of the operator at {place} ended the work on this {kind}, which is left alone until its spec or an \
-         annotation changes; report the bug with this place, and change the annotation secureparameter.io/sync to try \
-         again."
+        "A bug of the operator at {place} ended the work on this {kind}, which is left alone until its spec changes; \
+         report the bug with this place, and change the annotation secureparameter.io/sync to try again."
     );
     let fault = Fault::new(Reason::InternalError, message);
     set_aside.add(subject, fault.clone());

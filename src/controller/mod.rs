@@ -1,5 +1,6 @@
 //! Connects the layers: watches feed queues, controllers reconcile what is queued, and everything ends together.
 
+mod active_slots;
 mod caches;
 mod comparisons;
 mod context;

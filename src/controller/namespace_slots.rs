@@ -1,5 +1,4 @@
-//! How many objects of a namespace are reconciled concurrently. A reconcile holds its slot while it waits, for AWS or for
-//! the lock of a Secret, so slots are those of one namespace: nobody else waits for them.
+//! Slots of namespaces: nobody waits for those of another namespace.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -19,6 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::{
+    active_slots::ActiveSlots,
     caches::Caches,
     comparisons,
     context::Context,
@@ -153,6 +154,7 @@ async fn context(
         subscriptions: Subscriptions::new(Arc::clone(&usage)),
         usage,
         slots: NamespaceSlots::new(concurrency),
+        active_slots: ActiveSlots::default(),
         started: Instant::now(),
         store_connections: StoreConnections::default(),
         readers: Readers::default(),

@@ -46,7 +46,7 @@ pub(crate) enum Standing {
     /// It may.
     Free,
     /// It is set aside, and does not show this fault yet.
-    Untold(Fault),
+    Unreported(Fault),
     /// It is set aside, and shows why.
     SetAside,
 }
@@ -54,8 +54,8 @@ pub(crate) enum Standing {
 #[derive(Debug)]
 struct Entry {
     version: u64,
-    /// The fault, until it is told.
-    untold: Option<Fault>,
+    /// The fault, until it is reported.
+    unreported: Option<Fault>,
 }
 
 /// The subjects that are set aside. Memory only: a new process tries each once.
@@ -73,7 +73,7 @@ impl SetAside {
         }
         match entries.get(&subject.key()) {
             Some(entry) if entry.version == subject.version => {
-                entry.untold.clone().map_or(Standing::SetAside, Standing::Untold)
+                entry.unreported.clone().map_or(Standing::SetAside, Standing::Unreported)
             }
             Some(_) => {
                 entries.remove(&subject.key());
@@ -85,14 +85,14 @@ impl SetAside {
 
     /// Sets a subject aside because of this fault.
     pub(crate) fn add(&self, subject: &Subject, fault: Fault) {
-        let entry = Entry { version: subject.version, untold: Some(fault) };
+        let entry = Entry { version: subject.version, unreported: Some(fault) };
         self.entries.lock().insert(subject.key(), entry);
     }
 
     /// Notes that the subject shows its fault.
-    pub(crate) fn told(&self, subject: &Subject) {
+    pub(crate) fn reported(&self, subject: &Subject) {
         if let Some(entry) = self.entries.lock().get_mut(&subject.key()) {
-            entry.untold = None;
+            entry.unreported = None;
         }
     }
 

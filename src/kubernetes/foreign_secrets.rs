@@ -81,7 +81,7 @@ impl ForeignSecrets {
         if state.watch.is_none() {
             state.is_listed = false;
             let task = run(self.shared.clone(), (self.open)());
-            state.watch = Some(BackgroundTask::spawn("follows Secrets of others", &self.alarm, task));
+            state.watch = Some(BackgroundTask::spawn("watches the Secrets of others", &self.alarm, task));
         } else if let Some(key) = newly_followed.filter(|_| state.is_listed) {
             // It may have changed before it was followed.
             self.shared.announce(key);

@@ -46,7 +46,15 @@ use crate::parameters::{
 };
 
 /// Delays before what AWS answered with an older version than before is read again.
-const STALE_DELAYS: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
+///
+/// In total more than the time after which a label that was moved back is believed.
+const STALE_DELAYS: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+];
 
 /// Reads Parameter Store as one identity in one region. Stops its background tasks when dropped.
 pub(crate) struct Reader<A> {
@@ -218,8 +226,8 @@ impl<A: ParameterApi> Reader<A> {
             return Ok(());
         }
         let message = format!(
-            "The Secret would be too large: the spec selects {} parameters with at least {} KiB of values, and an object may \
-             read {MAX_READS} parameters and a Secret hold 1024 KiB; narrow include and exclude, or split the object.",
+            "The spec selects {} parameters with {} KiB of values or more, but an object may read at most {MAX_READS} \
+             parameters, and a Secret may hold at most 1024 KiB; narrow include and exclude, or split the object.",
             reads.len(),
             size / 1_024
         );

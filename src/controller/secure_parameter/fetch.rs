@@ -97,8 +97,8 @@ async fn decrypt_again<'p>(
 ) -> Result<Fetched<'p>, Attempt> {
     let object = read.inputs.audit_reference().with_purpose(purpose);
     let reader = &read.connection.reader;
-    let KmsDecryption { plaintexts, accesses, fault } =
-        reader.kms_decrypt_all(&fetched.plan, &fetched.reading, &object).await;
+    let decrypting = reader.kms_decrypt_all(&fetched.plan, &fetched.reading, &object);
+    let KmsDecryption { plaintexts, accesses, fault } = read.slot.release_while(decrypting).await;
     fetched.accesses.extend(accesses);
     match fault {
         Some(fault) => Err(fetched.failed(fault, read.basis())),
@@ -144,12 +144,15 @@ async fn with_report<T>(
     asked: impl Future<Output = T>,
     interim: Option<InterimStatus>,
 ) -> (T, Option<InterimStatus>) {
-    let mut asked = pin!(asked);
-    if let Ok(answer) = timeout(WAIT_BEFORE_REPORT, &mut asked).await {
-        return (answer, interim);
-    }
-    let reported = report_waiting(read, interim.as_ref()).await;
-    (asked.await, reported.or(interim))
+    let waiting = async {
+        let mut asked = pin!(asked);
+        if let Ok(answer) = timeout(WAIT_BEFORE_REPORT, &mut asked).await {
+            return (answer, interim);
+        }
+        let reported = report_waiting(read, interim.as_ref()).await;
+        (asked.await, reported.or(interim))
+    };
+    read.slot.release_while(waiting).await
 }
 
 async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) -> Option<InterimStatus> {

@@ -17,6 +17,7 @@ use crate::{
         status::ResolvedStore,
     },
     controller::{
+        active_slots::ActiveSlot,
         context::Context,
         index::StoreKey,
         store::connections::{Connected, StoreConnection},
@@ -211,6 +212,8 @@ pub(super) struct ReadContext<'a> {
     pub(super) context: &'a Context,
     pub(super) connection: &'a StoreConnection,
     pub(super) authority: &'a ReadAuthority<'a>,
+    /// Held while the reconcile is at work.
+    pub(super) slot: &'a ActiveSlot<'a>,
 }
 
 impl ReadContext<'_> {
@@ -221,13 +224,39 @@ impl ReadContext<'_> {
     /// # Errors
     /// `NamespaceLimitReached` if the namespace would watch too much.
     pub(super) fn watch(&self, plan: &Plan, interval: Option<Duration>, check_now: bool) -> Result<(), Fault> {
+        self.watch_with(plan, interval, self.connection.revalidate, check_now)
+    }
+
+    /// Like [`Self::watch`], but nothing is decrypted to prove that access still stands.
+    pub(super) fn watch_versions(&self, plan: &Plan, interval: Duration) -> Result<(), Fault> {
+        self.watch_with(plan, Some(interval), None, false)
+    }
+
+    fn watch_with(
+        &self,
+        plan: &Plan,
+        interval: Option<Duration>,
+        revalidate: Option<Duration>,
+        check_now: bool,
+    ) -> Result<(), Fault> {
         if !self.is_current() {
             return Ok(());
         }
-        let options = WatchOptions { interval, revalidate: self.connection.revalidate, mode: self.connection.mode };
+        let options = WatchOptions { interval, revalidate, mode: self.connection.mode };
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
         let object = self.inputs.audit_reference();
         subscriptions.watch(&self.connection.reader, &object, plan, (options, check_now), known)
+    }
+
+    /// Reports whether the object changed or went after its reconcile began.
+    pub(super) fn is_outdated(&self) -> bool {
+        let object = self.inputs.object;
+        let cached = self.context.caches.objects.get(&Ref::from_obj(object));
+        let version = |object: &SecureParameter| {
+            let meta = &object.metadata;
+            (meta.uid.clone(), meta.generation, meta.deletion_timestamp.is_some())
+        };
+        cached.is_none_or(|cached| version(&cached) != version(object))
     }
 
     fn is_current(&self) -> bool {

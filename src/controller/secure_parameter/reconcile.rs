@@ -13,14 +13,14 @@
 
 use std::sync::Arc;
 
-use kube::runtime::controller::Action;
+use kube::runtime::{controller::Action, reflector::ObjectRef};
 
 use crate::controller::secure_parameter::{
     apply::write_secret,
     fetch::fetch,
     finalize::finalize,
     finalizer::remove_stale_finalizer,
-    inputs::{Inputs, ReadContext},
+    inputs::{Inputs, RESYNC_WAITING, ReadContext},
     inspect::inspect_secret,
     precondition::write_precondition,
     publish::publish,
@@ -31,6 +31,7 @@ use crate::controller::secure_parameter::{
 use crate::{
     api::{DEFAULT_REFRESH_INTERVAL, Reason, SecureParameter},
     controller::{
+        active_slots::ActiveSlot,
         context::Context,
         observed::{Reconciled, observed},
         set_aside::Subject,
@@ -53,10 +54,18 @@ use crate::{
 /// # Errors
 /// The error of the API server if the status cannot be written.
 pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
-    let subject = Subject::new("SecureParameter", &object.metadata);
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
     // Before anything is allocated for the object, since many may wait here.
-    let _slot = context.slots.acquire(subject.namespace.as_deref().unwrap_or_default()).await;
-    let pipeline = Box::pin(reconcile_object(&object, &context));
+    let _slot = context.slots.acquire(&namespace).await;
+    // It may have changed or gone meanwhile.
+    let Some(object) = context.caches.objects.get(&ObjectRef::from_obj(&*object)) else {
+        return Ok(Action::await_change());
+    };
+    let subject = Subject::new("SecureParameter", &object.metadata);
+    let pipeline = Box::pin(async {
+        let slot = context.active_slots.acquire(&namespace).await;
+        reconcile_object(&object, &context, &slot).await
+    });
     observed(&context, &subject, pipeline, |fault| fail(&object, &context, fault)).await
 }
 
@@ -69,7 +78,11 @@ async fn fail(object: &SecureParameter, context: &Context, fault: Fault) -> Resu
 }
 
 /// The whole pipeline, from inputs to publish.
-async fn reconcile_object(object: &SecureParameter, context: &Context) -> Result<Reconciled, kube::Error> {
+async fn reconcile_object(
+    object: &SecureParameter,
+    context: &Context,
+    slot: &ActiveSlot<'_>,
+) -> Result<Reconciled, kube::Error> {
     let inputs = Inputs::gather(object, context);
     if object.metadata.deletion_timestamp.is_some() {
         return Ok(finalize(&inputs, context).await);
@@ -85,14 +98,14 @@ async fn reconcile_object(object: &SecureParameter, context: &Context) -> Result
         context.subscriptions.end(&inputs.uid);
         Attempt::new(Outcome::Suspended)
     } else {
-        sync(&inputs, context).await.unwrap_or_else(|ended| ended)
+        sync(&inputs, context, slot).await.unwrap_or_else(|ended| ended)
     };
     let conclusion = conclude(&inputs.subject(context), &inputs.state, restart, attempt);
     publish(&inputs, conclusion, context).await
 }
 
 /// Reads the parameters if that is needed, and writes the Secret. An attempt that ends early is the error.
-async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt> {
+async fn sync(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> Result<Attempt, Attempt> {
     // What may not be read is not watched either.
     let connection = inputs.connection().inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
     let grant = inputs.grant(&connection).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
@@ -108,26 +121,29 @@ async fn sync(inputs: &Inputs<'_>, context: &Context) -> Result<Attempt, Attempt
     let compiled = inputs.compiled(grant.as_ref(), context);
     let plan = compiled.and_then(|compiled| plan(&inputs.object.spec, &compiled, &authority));
     let plan = plan.inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
-    let read = ReadContext { inputs, context, connection: &connection, authority: &authority };
-    let (secret, intact) = inspect_secret(inputs, &plan, context).await?;
-    let ended = sync_plan(read, &plan, secret).await.inspect_err(|ended| {
-        match &ended.outcome {
-            Outcome::Failed { fault, .. } if fault.reason.forbids_watching() => {
-                context.subscriptions.end(&inputs.uid);
-            }
-            // The informer also watches what failed, and triggers the object when that is over.
-            Outcome::Failed { .. } => {
-                let interval = inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
-                // It was told already if its namespace watches too much.
-                let _ = read.watch(&read.known_plan(&plan), Some(interval), false);
-            }
-            _ => {}
-        }
-    });
-    match ended {
+    let read = ReadContext { inputs, context, connection: &connection, authority: &authority, slot };
+    let (secret, intact) = match inspect_secret(inputs, &plan, context).await {
+        Ok(inspected) => inspected,
+        Err(fault) => return Err(watch_failed(read, &plan, fault.into())),
+    };
+    match sync_plan(read, &plan, secret).await {
         Ok(attempt) => Ok(Attempt { intact, ..attempt }),
-        Err(attempt) => Err(Attempt { intact, ..attempt }),
+        Err(attempt) => Err(Attempt { intact, ..watch_failed(read, &plan, attempt) }),
     }
+}
+
+/// Has the informer watch what failed too, so that it triggers the object when that is over. Returns the attempt.
+fn watch_failed(read: ReadContext<'_>, plan: &Plan, ended: Attempt) -> Attempt {
+    let Outcome::Failed { fault, .. } = &ended.outcome else { return ended };
+    let interval = read.inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
+    match fault.reason {
+        Reason::PolicyDenied => read.context.subscriptions.end(&read.inputs.uid),
+        // Whether access still stands does not matter while nothing may be read.
+        Reason::SecretTooLarge => drop(read.watch_versions(&read.known_plan(plan), interval)),
+        // A limit that is reached was reported already.
+        _ => drop(read.watch(&read.known_plan(plan), Some(interval), false)),
+    }
+    ended
 }
 
 async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> Result<Attempt, Attempt> {
@@ -138,7 +154,12 @@ async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> R
     };
     check_hold(read, plan, &absence)?;
     // Objects that own whole Secrets share one field manager, so the API server cannot tell their writes apart.
-    let _turn = read.context.secret_locks.lock(&inputs.namespace, inputs.object.secret_name()).await;
+    let lock = read.context.secret_locks.lock(&inputs.namespace, inputs.object.secret_name());
+    let _turn = read.slot.release_while(lock).await;
+    if read.is_outdated() {
+        // The change has queued the object.
+        return Err(Attempt::waiting(RESYNC_WAITING, Reason::Progressing));
+    }
     let precondition = write_precondition(inputs, purpose, secret, read.context).await?;
     let fetched = fetch(read, plan, purpose, secret, absence).await?;
     let rendered = match render(&fetched.plan, &fetched.reading.values, &fetched.plaintexts) {

@@ -83,8 +83,15 @@ impl Subscriptions {
         let (lookups, reads) = (plan.lookups(), plan.reads());
         let names = reads.keys().copied().chain(lookups.newest.keys());
         let (namespace, uid, mut usage) = (&subscriber.namespace, &subscriber.uid, self.usage.lock());
-        usage.claim(namespace, uid, NamespaceLimit::Paths, lookups.listings.iter())?;
-        usage.claim(namespace, uid, NamespaceLimit::Parameters, names)
+        let paths = usage.claim(namespace, uid, NamespaceLimit::Paths, lookups.listings.iter());
+        let names = usage.claim(namespace, uid, NamespaceLimit::Parameters, names);
+        // Who is refused one watches neither.
+        match (&paths, &names) {
+            (Ok(()), Err(_)) => usage.release(namespace, uid, NamespaceLimit::Paths),
+            (Err(_), Ok(())) => usage.release(namespace, uid, NamespaceLimit::Parameters),
+            _ => {}
+        }
+        paths.and(names)
     }
 
     /// Ends the subscription of an object.

@@ -90,7 +90,7 @@ async fn look_up_if_due(read: ReadContext<'_>, plan: &Plan, absence: &mut Absenc
     }
     absence.record_listing();
     let object = read.inputs.audit_reference();
-    Some(reader.lookup(&lookups, Purpose::VersionCheck, true, &object).await)
+    Some(read.slot.release_while(reader.lookup(&lookups, Purpose::VersionCheck, true, &object)).await)
 }
 
 /// Completes a plan with what was looked up.

@@ -18,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// exponentially from one second to the interval, at most five minutes.
 pub(crate) fn after_failure(reason: Reason, attempt: u32, interval: Option<Duration>, uid: &str) -> Duration {
     let interval = interval.unwrap_or(DEFAULT_REFRESH_INTERVAL);
+    // Room becomes free without a change of the object.
+    let interval = if reason == Reason::NamespaceLimitReached { interval.min(LONGEST) } else { interval };
     if reason.progress() == Progress::Stalled {
         return interval.mul_f64(0.9 + 0.1 * fraction(uid, attempt));
     }
@@ -60,5 +62,9 @@ mod tests {
     fn what_needs_somebody_to_act_waits_for_the_interval() {
         assert!(after_failure(Reason::AccessDenied, 1, Some(MINUTE), "a") >= MINUTE.mul_f64(0.9));
         assert!(after_failure(Reason::AccessDenied, 1, None, "a") >= DEFAULT_REFRESH_INTERVAL.mul_f64(0.9));
+        assert!(
+            after_failure(Reason::NamespaceLimitReached, 1, Some(MINUTE * 600), "a") <= LONGEST,
+            "others make room"
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! One `GetParameters` call: made, recorded, and its results handed out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
+use k8s_openapi::jiff::Timestamp;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::domain::{audit::Access, parameter::name::ParameterRef};
@@ -15,8 +17,10 @@ use crate::parameters::{
         requests::{QueuedName, Waiter},
         shared::Shared,
     },
+    outcome::failed,
     port::{Attempt, ParameterApi, ReadMode},
     quota::{admission::CallPermit, claim::Tenant},
+    random,
     read_error::{ReadError, service_failure},
 };
 
@@ -69,18 +73,38 @@ pub(crate) async fn dispatch<A: ParameterApi>(shared: Arc<Shared<A>>, call: Sche
     let requested: Vec<_> = names.iter().map(|name| name.parameter_ref.clone()).collect();
     let in_flight = CallInFlight { shared: &shared, mode, tenant, names: requested.clone(), began };
     let request: Vec<_> = requested.iter().map(ParameterRef::request_name).collect();
-    let Attempt { call, result } = shared.client.api.get_parameters(&request, mode).await;
+    // A bug that only some names bring to light must not end the work on the others.
+    let attempt = AssertUnwindSafe(shared.client.api.get_parameters(&request, mode)).catch_unwind().await;
     drop(slot);
     let mut joined = in_flight.end();
     for name in &mut names {
         name.waiters.extend(joined.remove(&name.parameter_ref).unwrap_or_default());
     }
+    let Ok(Attempt { call, result }) = attempt else {
+        let access = Arc::new(panicked_call(mode, &requested));
+        drop(permit);
+        let error = service_failure("a bug of the operator ended the call".to_owned());
+        return handle_failure(&shared, mode, names, error, &access).await;
+    };
     let result = result.map(|response| match_response(&requested, response));
     let access = Arc::new(record_call(&shared.client, mode, call, &names, &requested, result.as_ref().ok()));
     drop(permit);
     match result {
         Ok(found) => hand_out(&shared, mode, names, found, &access).await,
         Err(error) => handle_failure(&shared, mode, names, error, &access).await,
+    }
+}
+
+/// A call of which nothing is known but what it was made for. The log has the place of the panic.
+fn panicked_call(mode: ReadMode, requested: &[ParameterRef]) -> Access {
+    Access {
+        event_name: "GetParameters",
+        request_id: None,
+        audit_id: random::id(),
+        time: Timestamp::now(),
+        decrypting: mode == ReadMode::Decrypt,
+        parameters: requested.iter().map(failed).collect(),
+        failed: true,
     }
 }
 

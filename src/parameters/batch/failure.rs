@@ -32,16 +32,7 @@ pub(crate) async fn handle_failure<A: ParameterApi>(
     if error.kind == AwsErrorKind::Throttled {
         shared.client.rate_limits.parameters.throttled();
     }
-    let is_out = {
-        let mut state = shared.state();
-        if retry::concerns_service(error.kind) {
-            state.failing.failed();
-        } else {
-            state.failing.answered();
-        }
-        state.failing.is_out()
-    };
-    let was_alone = names.len() == 1;
+    let (is_out, was_alone) = (is_out(shared, mode, &names, error.kind), names.len() == 1);
     let (retried, given_up, delay) = divide(names, error.kind, Instant::now());
     if error.kind != AwsErrorKind::Throttled && !was_alone && !is_out {
         shared.requeue_parts(mode, split(given_up, &error));
@@ -49,7 +40,7 @@ pub(crate) async fn handle_failure<A: ParameterApi>(
         if was_alone && error.kind != AwsErrorKind::Throttled && !is_out {
             // It is at fault, so it is requested alone from now on.
             for name in &given_up {
-                shared.state().isolate(mode, &name.parameter_ref, Instant::now());
+                shared.state().isolate(mode, &name.parameter_ref, error.kind, Instant::now());
             }
         }
         let key = shared.client.unavailable_key(&error, &objects(&given_up)).await;
@@ -62,6 +53,19 @@ pub(crate) async fn handle_failure<A: ParameterApi>(
         sleep(delay).await;
     }
     shared.requeue(mode, retried);
+}
+
+/// Counts a failed call. Reports whether AWS fails as a whole.
+fn is_out<A>(shared: &Shared<A>, mode: ReadMode, names: &[QueuedName], kind: AwsErrorKind) -> bool {
+    let mut state = shared.state();
+    match names {
+        // What is known to be the fault of a name says nothing of AWS.
+        [name] if state.is_isolated(mode, &name.parameter_ref) => {}
+        _ if retry::concerns_service(kind) => state.failing.failed(),
+        _ => state.failing.answered(),
+    }
+    state.end_isolation_if_out();
+    state.failing.is_out()
 }
 
 /// Applies the retry policy to each waiter. Returns the names of those that wait for the next attempt, the names of

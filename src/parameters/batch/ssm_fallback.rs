@@ -26,36 +26,40 @@ impl fmt::Display for SsmFallback {
     }
 }
 
-/// The parameters that Parameter Store decrypts, by ARN, and since when. With more than the number beside, those that are
-/// too old are forgotten.
+/// The parameters that Parameter Store decrypts.
 #[derive(Debug, Default)]
-pub(crate) struct SsmFallbacks(HashMap<String, (SsmFallback, Instant)>, usize);
+pub(crate) struct SsmFallbacks {
+    /// By ARN, with the time since when.
+    by_arn: HashMap<String, (SsmFallback, Instant)>,
+    /// With more than these, those that are too old are forgotten.
+    prune_at: usize,
+}
 
 impl SsmFallbacks {
     /// Returns the fallback of a parameter. A change of the parameter ends it.
     pub(crate) fn get(&mut self, arn: &str, changed_at: Option<Instant>, now: Instant) -> Option<SsmFallback> {
-        let (fallback, since) = self.0.get(arn)?;
+        let (fallback, since) = self.by_arn.get(arn)?;
         let is_recent = now.saturating_duration_since(*since) < MAX_AGE;
         if is_recent && changed_at.is_none_or(|changed_at| changed_at <= *since) {
             return Some(*fallback);
         }
-        self.0.remove(arn);
+        self.by_arn.remove(arn);
         None
     }
 
     /// Begins a fallback.
     pub(crate) fn insert(&mut self, arn: &str, fallback: SsmFallback, now: Instant) {
-        self.0.insert(arn.to_owned(), (fallback, now));
-        if self.0.len() > self.1 {
-            self.0.retain(|_, (_, since)| now.saturating_duration_since(*since) < MAX_AGE);
-            self.1 = 2 * self.0.len();
+        self.by_arn.insert(arn.to_owned(), (fallback, now));
+        if self.by_arn.len() > self.prune_at {
+            self.by_arn.retain(|_, (_, since)| now.saturating_duration_since(*since) < MAX_AGE);
+            self.prune_at = 2 * self.by_arn.len();
         }
     }
 
     /// Notes that the fallback was used for the version that is known now, so that observing it does not end the
     /// fallback.
     pub(crate) fn confirm(&mut self, arn: &str, now: Instant) {
-        if let Some((_, since)) = self.0.get_mut(arn) {
+        if let Some((_, since)) = self.by_arn.get_mut(arn) {
             *since = now;
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::domain::parameter::name::ParameterRef;
+use crate::domain::{aws_error::AwsErrorKind, parameter::name::ParameterRef};
 use crate::parameters::{
     batch::{
         failing::Failing,
@@ -16,6 +16,7 @@ use crate::parameters::{
     },
     port::ReadMode,
     quota::claim::{Claim, Claims, Tenant},
+    retry,
 };
 
 /// How long after the last request for values the batcher still counts as busy.
@@ -95,9 +96,24 @@ impl State {
         }
     }
 
-    /// Requests a name alone from now on.
-    pub(crate) fn isolate(&mut self, mode: ReadMode, parameter_ref: &ParameterRef, now: Instant) {
+    /// Requests a name alone from now on, whose call failed with an error of this kind.
+    pub(crate) fn isolate(&mut self, mode: ReadMode, parameter_ref: &ParameterRef, kind: AwsErrorKind, now: Instant) {
         self.queue_mut(mode).isolate(parameter_ref, now);
+        if retry::concerns_service(kind) {
+            self.failing.suspect(mode, parameter_ref);
+        }
+    }
+
+    /// Requests names together again that only seemed to be at fault, if AWS is out as a whole.
+    pub(crate) fn end_isolation_if_out(&mut self) {
+        for (mode, parameter_ref) in self.failing.take_cleared() {
+            self.end_isolation(mode, &parameter_ref);
+        }
+    }
+
+    /// Reports whether a name is requested alone.
+    pub(crate) fn is_isolated(&self, mode: ReadMode, parameter_ref: &ParameterRef) -> bool {
+        self.queue(mode).isolation.contains(parameter_ref)
     }
 
     /// Requests a name together with others again.

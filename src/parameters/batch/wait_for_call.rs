@@ -12,7 +12,7 @@ use crate::parameters::{
     },
     port::ParameterApi,
     quota::{
-        admission::{CallPermit, Caller},
+        admission::{CallPermit, QueuePlace},
         claim::Claim,
     },
 };
@@ -35,9 +35,9 @@ pub(crate) async fn run<A: ParameterApi>(shared: Arc<Shared<A>>) {
 
 /// Waits until a call is admitted. `None` if nobody waits any more.
 async fn wait_for_turn<A: ParameterApi>(shared: &Shared<A>) -> Option<(Claim, CallPermit)> {
-    let caller = shared.client.rate_limits.parameters.join();
+    let place = shared.client.rate_limits.parameters.join();
     loop {
-        let next = offer(shared, &caller)?;
+        let next = offer(shared, &place)?;
         let more_is_ripe = async {
             match next {
                 Some(at) => sleep_until(at).await,
@@ -46,7 +46,7 @@ async fn wait_for_turn<A: ParameterApi>(shared: &Shared<A>) -> Option<(Claim, Ca
         };
         tokio::select! {
             biased;
-            turn = caller.turn() => return Some(turn),
+            turn = place.turn() => return Some(turn),
             () = shared.added.notified() => {}
             () = more_is_ripe => {}
         }
@@ -55,7 +55,7 @@ async fn wait_for_turn<A: ParameterApi>(shared: &Shared<A>) -> Option<(Claim, Ca
 
 /// Offers what may be called for now. Returns when there may be more, or `None` if nothing waits.
 #[expect(clippy::option_option, reason = "nothing waits, or no time is known at which more may be called for")]
-fn offer<A: ParameterApi>(shared: &Shared<A>, caller: &Caller<'_>) -> Option<Option<Instant>> {
+fn offer<A: ParameterApi>(shared: &Shared<A>, place: &QueuePlace<'_>) -> Option<Option<Instant>> {
     let (claims, next) = {
         let state = shared.state();
         if state.is_idle() {
@@ -63,7 +63,7 @@ fn offer<A: ParameterApi>(shared: &Shared<A>, caller: &Caller<'_>) -> Option<Opt
         }
         state.claims(Instant::now())
     };
-    caller.offer(claims);
+    place.offer(claims);
     Some(next)
 }
 

@@ -90,6 +90,10 @@ impl<A: ParameterApi> Informer<A> {
     /// Notes that a value was decrypted, and with which key if that is known.
     pub(crate) fn decrypted(&self, parameter_ref: &ParameterRef, version: i64, key: Option<&str>) {
         let mut table = self.shared.table();
+        // The object may have gone while its value was read.
+        if !table.is_watched(parameter_ref) {
+            return;
+        }
         table.decrypted(parameter_ref, Instant::now());
         if key.is_some() {
             table.keys.record(parameter_ref, version, key);
@@ -108,7 +112,7 @@ impl<A: ParameterApi> Informer<A> {
     /// Restores the key of a version that was known before a restart.
     pub(crate) fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
         let mut table = self.shared.table();
-        if table.keys.id(parameter_ref, version).is_none() {
+        if table.is_watched(parameter_ref) && table.keys.id(parameter_ref, version).is_none() {
             table.keys.record(parameter_ref, version, Some(key));
             self.shared.key_unknown.notify_one();
         }

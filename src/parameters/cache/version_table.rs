@@ -199,6 +199,11 @@ impl VersionTable {
         }
     }
 
+    /// Reports whether somebody watches a name.
+    pub(crate) fn is_watched(&self, name: &ParameterRef) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// Returns what was last observed of a name.
     pub(crate) fn observation(&self, name: &ParameterRef) -> Option<&Observation> {
         self.names.get(name)?.observation.as_ref()

@@ -3,9 +3,9 @@
 //!
 //! # Concurrency
 //!
-//! One mutex guards the state, for in-memory work only. Of all who wait, only the one whose turn is next sleeps until
-//! there is a token. The others sleep until they are woken: whenever the turn passes to somebody else, for whatever
-//! cause, he is woken through a `Notify` of his own, which stores the wake-up if he is not listening.
+//! One mutex guards the state, for in-memory work only. Of all places in the queue, only the one whose turn is next waits
+//! for the token. The others wait to be woken. Everything that may change whose turn is next wakes that place through a
+//! `Notify` of its own, which stores the wake-up while nobody listens.
 
 use std::{collections::BTreeMap, future, sync::Arc};
 
@@ -38,10 +38,10 @@ struct State {
     bucket: TokenBucket,
     turns: Turns,
     waiting: BTreeMap<u64, Waiting>,
-    callers: u64,
+    places: u64,
 }
 
-/// A caller who waits.
+/// What waits at a place.
 #[derive(Debug)]
 struct Waiting {
     claims: Claims,
@@ -52,7 +52,7 @@ impl Admission {
     /// Returns an admission point with a full bucket.
     pub(crate) fn new(requests_per_second: i32) -> Self {
         let bucket = TokenBucket::new(requests_per_second);
-        let state = State { bucket, turns: Turns::default(), waiting: BTreeMap::new(), callers: 0 };
+        let state = State { bucket, turns: Turns::default(), waiting: BTreeMap::new(), places: 0 };
         Self { state: Mutex::new(state), calls: TaskTracker::new() }
     }
 
@@ -74,20 +74,20 @@ impl Admission {
     }
 
     /// Joins those who wait, with nothing to call for yet.
-    pub(crate) fn join(&self) -> Caller<'_> {
+    pub(crate) fn join(&self) -> QueuePlace<'_> {
         let (mut state, turn_changed) = (self.state.lock(), Arc::new(Notify::new()));
-        state.callers += 1;
-        let caller = state.callers;
-        state.waiting.insert(caller, Waiting { claims: Claims::new(), turn_changed: turn_changed.clone() });
-        Caller { admission: self, id: caller, turn_changed }
+        state.places += 1;
+        let id = state.places;
+        state.waiting.insert(id, Waiting { claims: Claims::new(), turn_changed: turn_changed.clone() });
+        QueuePlace { admission: self, id, turn_changed }
     }
 
     /// Waits for a call that is made for these claims alone. Who stops waiting leaves the queue.
     #[must_use = "a call counts as in flight only while it holds its permit"]
     pub(crate) async fn acquire(&self, claims: impl IntoIterator<Item = Claim>) -> CallPermit {
-        let caller = self.join();
-        caller.offer(waiting_since(claims, Instant::now()));
-        let (claim, permit) = caller.turn().await;
+        let place = self.join();
+        place.offer(waiting_since(claims, Instant::now()));
+        let (claim, permit) = place.turn().await;
         self.charge(&[(claim, 1.0)]);
         permit
     }
@@ -98,6 +98,7 @@ impl Admission {
         for (claim, share) in shares {
             state.turns.charge(claim, *share);
         }
+        state.wake_next();
     }
 
     /// Returns a token that was not used.
@@ -119,15 +120,15 @@ impl Admission {
     }
 }
 
-/// One who waits for turns. Dropping this leaves the queue.
-pub(crate) struct Caller<'a> {
+/// A place in the queue. Dropping it leaves the queue.
+pub(crate) struct QueuePlace<'a> {
     admission: &'a Admission,
     id: u64,
     turn_changed: Arc<Notify>,
 }
 
-impl Caller<'_> {
-    /// Replaces what the caller has to call for.
+impl QueuePlace<'_> {
+    /// Replaces what there is to call for.
     pub(crate) fn offer(&self, claims: Claims) {
         let mut state = self.admission.state.lock();
         let Some(waiting) = state.waiting.get_mut(&self.id) else { return };
@@ -160,7 +161,7 @@ impl Caller<'_> {
     }
 }
 
-impl Drop for Caller<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         let mut state = self.admission.state.lock();
         if state.waiting.remove(&self.id).is_some_and(|waiting| !waiting.claims.is_empty()) {
@@ -169,23 +170,22 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// What a caller gets.
+/// What a place gets.
 enum Taken {
     Turn(Claim),
-    /// It is his turn, but the token will be there only then.
+    /// Its turn is next, but the token will be there only then.
     At(Instant),
-    /// It is somebody else's turn.
+    /// Another turn is next.
     NotYet,
 }
 
 impl State {
-    fn take(&mut self, caller: u64, now: Instant) -> Taken {
+    fn take(&mut self, place: u64, now: Instant) -> Taken {
         match self.next() {
-            Some((next, claim)) if next == caller => match self.bucket.take(now) {
+            Some((next, claim)) if next == place => match self.bucket.take(now) {
                 Ok(()) => {
                     self.turns.begin(&claim);
-                    // Whoever is next waits for the next token. It may be this caller again.
-                    if let Some(waiting) = self.waiting.get_mut(&caller) {
+                    if let Some(waiting) = self.waiting.get_mut(&place) {
                         waiting.claims = Claims::new();
                     }
                     self.wake_next();
@@ -193,16 +193,20 @@ impl State {
                 }
                 Err(time) => Taken::At(time),
             },
-            _ => Taken::NotYet,
+            // The turn may have passed on since somebody was woken for it.
+            _ => {
+                self.wake_next();
+                Taken::NotYet
+            }
         }
     }
 
     fn next(&self) -> Option<(u64, Claim)> {
-        self.turns.next(self.waiting.iter().map(|(caller, waiting)| (*caller, &waiting.claims)))
+        self.turns.next(self.waiting.iter().map(|(place, waiting)| (*place, &waiting.claims)))
     }
 
     fn wake_next(&self) {
-        if let Some(waiting) = self.next().and_then(|(caller, _)| self.waiting.get(&caller)) {
+        if let Some(waiting) = self.next().and_then(|(place, _)| self.waiting.get(&place)) {
             waiting.turn_changed.notify_one();
         }
     }
@@ -261,8 +265,28 @@ mod tests {
         }
     }
 
+    /// Nobody else is there to wake those who wait.
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_gives_up_takes_no_token() {
+    async fn a_turn_that_passes_on_when_a_call_is_charged_is_not_lost() {
+        let admission = Arc::new(Admission::new(1));
+        take(&admission, 1).await;
+        let call = |tenant: &'static str| {
+            let admission = admission.clone();
+            tokio::spawn(async move { drop(admission.acquire(claim(tenant)).await) })
+        };
+        let mut calls = Vec::new();
+        for tenant in ["b", "b", "c"] {
+            calls.push(call(tenant));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for call in calls {
+            let ended = tokio::time::timeout(10 * SECOND, call).await;
+            ended.expect("everybody gets a turn").expect("no panic");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_takes_no_token() {
         let admission = Admission::new(1);
         take(&admission, 1).await;
         let start = Instant::now();
@@ -273,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_without_claims_delays_nobody() {
+    async fn a_place_without_claims_delays_nobody() {
         let admission = Admission::new(1);
         let idle = admission.join();
         let mut turn = pin!(idle.turn());

@@ -25,7 +25,7 @@ pub(crate) struct Claim {
     pub(crate) tenant: Tenant,
 }
 
-/// What one caller offers to call for: its claims, and since when each waits.
+/// What there is to call for at one place in the queue: its claims, and since when each waits.
 pub(crate) type Claims = BTreeMap<Claim, Instant>;
 
 impl Claim {

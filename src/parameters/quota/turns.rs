@@ -38,14 +38,13 @@ struct Lane {
 }
 
 impl Turns {
-    /// Returns the caller whose turn is next, and its claim. `None` if nobody claims anything.
-    pub(crate) fn next<'a>(&self, callers: impl Iterator<Item = (u64, &'a Claims)>) -> Option<(u64, Claim)> {
-        let claims =
-            callers.flat_map(|(caller, claims)| claims.iter().map(move |(claim, since)| (caller, claim, *since)));
-        let (_, caller, claim) = claims
-            .map(|(caller, claim, since)| (self.rank(claim, since), caller, claim))
+    /// Returns the place in the queue whose turn is next, and its claim. `None` if nothing is claimed.
+    pub(crate) fn next<'a>(&self, places: impl Iterator<Item = (u64, &'a Claims)>) -> Option<(u64, Claim)> {
+        let claims = places.flat_map(|(place, claims)| claims.iter().map(move |(claim, since)| (place, claim, *since)));
+        let (_, place, claim) = claims
+            .map(|(place, claim, since)| (self.rank(claim, since), place, claim))
             .min_by(|(one, ..), (other, ..)| one.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal))?;
-        Some((caller, claim.clone()))
+        Some((place, claim.clone()))
     }
 
     /// The order of claims: by virtual time of the priority, then by that of the tenant, then by age.
@@ -96,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// Serves `count` calls of callers who always have something to call for. Returns the calls of each.
+    /// Serves `count` calls of tenants who always have something to call for. Returns the calls of each.
     fn serve(turns: &mut Turns, claims: &[(Priority, &str)], count: usize) -> BTreeMap<String, usize> {
         let now = Instant::now();
         let offers: Vec<Claims> =

@@ -28,6 +28,7 @@ impl ParameterApi for FakeStore {
         let parameters: BTreeSet<_> = names.iter().map(|name| name_without_selector(name)).collect();
         assert_eq!(parameters.len(), names.len(), "a parameter twice in one call: {names:?}");
         let decrypt = mode == ReadMode::Decrypt;
+        assert!(parameters.is_disjoint(&self.state().panicking), "a bug");
         let failure = {
             let mut state = self.state();
             let (index, is_throttled) = state.log(names, decrypt);

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) bad_keys: BTreeSet<String>,
     /// Names that make every call fail as if AWS were out.
     pub(crate) failing: BTreeSet<String>,
+    /// Names that bring a bug to light.
+    pub(crate) panicking: BTreeSet<String>,
     /// Names that answers leave out without saying that they do not exist.
     pub(crate) left_out: BTreeSet<String>,
     /// Names of which answers show an older version, as a replica that is behind does.

@@ -1,6 +1,9 @@
 //! Values that KMS decrypts instead of Parameter Store.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
+use tokio::time::sleep;
 
 use crate::{
     domain::{
@@ -12,7 +15,7 @@ use crate::{
         ReadMode, Reading,
         batch::ssm_fallback::SsmFallback,
         read_error::ReadError,
-        testing::{Harness, KEY, needed, object, parameter_ref},
+        testing::{Harness, KEY, needed, object, parameter_ref, subscriber},
     },
 };
 
@@ -24,6 +27,7 @@ async fn read(harness: &Harness, names: &[ParameterRef]) -> Reading {
 async fn kms_decrypts_each_value_and_names_its_key() {
     let harness = Harness::new(10).await;
     let names = harness.store.write_many(12);
+    harness.watch("object", &names, 60, false);
     let reading = read(&harness, &names).await;
     assert_eq!(reading.values[&names[11]].expose_secret(), "/0011#1");
     let calls = harness.store.calls();
@@ -76,4 +80,21 @@ async fn absent_parameters_are_reported_as_not_found() {
     let reading = read(&harness, &[parameter_ref("/a"), parameter_ref("/b")]).await;
     assert!(matches!(reading.errors[&parameter_ref("/b")], ReadError::NotFound));
     assert_eq!(reading.values.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_goes_while_kms_decrypts_leaves_no_key_behind() {
+    let harness = Harness::new(10).await;
+    let names = harness.store.write_many(1);
+    harness.store.state().kms_latency = Duration::from_secs(5);
+    harness.watch("object", &names, 60, false);
+    let (reader, watched) = (harness.reader.clone(), names.clone());
+    let reading = tokio::spawn(async move {
+        reader.read(&needed(&watched), ReadMode::Ciphertext, Purpose::FirstSync, &object("shop", "object")).await
+    });
+    sleep(Duration::from_secs(1)).await;
+    harness.reader.forget(&subscriber("object"));
+    let reading = reading.await.expect("the read ends");
+    assert_eq!(reading.values.len(), 1);
+    assert!(harness.reader.keys(&reading.versions).is_empty());
 }

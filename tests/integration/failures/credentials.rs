@@ -87,8 +87,9 @@ async fn a_wrong_clock_is_corrected_by_the_first_refusal() -> Result<()> {
     let token = force(&world, "checkout").await?;
     echoed(&world, "checkout", &token).await?;
     world.synced("checkout").await?;
-    let refused =
-        calls(&world, "checkout")?.into_iter().filter(|call| call["errorCode"] == "InvalidSignatureException");
+    let refused = calls(&world, "checkout")?
+        .into_iter()
+        .filter(|call| call["cloudtrail"]["errorCode"] == "InvalidSignatureException");
     assert_eq!(refused.count(), 1, "recorded, and not repeated");
     assert!(world.events("checkout").await?.iter().all(|event| event.reason.as_deref() != Some("CredentialsInvalid")));
     Ok(())

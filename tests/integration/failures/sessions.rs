@@ -4,9 +4,12 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use testbed::fake_aws::{DEFAULT_ACCOUNT, DEFAULT_REGION, Role};
+use testbed::{
+    fake_aws::{DEFAULT_ACCOUNT, DEFAULT_REGION, Role},
+    wait::eventually,
+};
 
-use crate::support::{World, object};
+use crate::support::{PATIENCE, World, object};
 
 const ASSUME: &str = "AssumeRoleWithWebIdentity";
 
@@ -20,11 +23,18 @@ async fn a_revoked_session_is_replaced_once() -> Result<()> {
     world.synced("checkout").await?;
     let [session] = sessions(&world)?.try_into().ok().context("more than one session")?;
 
+    // Older than credentials have to be before they are replaced.
+    let checks = world.aws.calls("GetParameters") + 2;
+    eventually("two checks", PATIENCE, async || Ok((world.aws.calls("GetParameters") >= checks).then_some(()))).await?;
+
     world.aws.expire(&session);
     world.aws.put("/shop/a", "newer");
     world.wait_for_secret("checkout", &[("A", "newer")]).await?;
     world.synced("checkout").await?;
     assert_eq!(sessions(&world)?.len(), 2, "STS is asked once more");
+    let refused = world.aws.records().into_iter().filter(|record| record["errorCode"] == "ExpiredTokenException");
+    let refused: Vec<_> = refused.map(|record| record["eventName"].clone()).collect();
+    assert_eq!(refused, ["GetParameters"], "the refused call itself leads to new credentials");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use testbed::fake_aws::Identity;
 
 use crate::support::{
-    ACCOUNT, Group, World, calls, fails, snapshot, store, store_is, sync,
+    Group, World, calls, fails, snapshot, store, store_is, sync,
     tenant::{TENANT, cluster_stores, namespaced_store, put_for_tenant, secret, secret_of, tenant},
 };
 
@@ -32,24 +32,6 @@ async fn a_store_is_used_once_it_exists_and_reported_once_it_is_deleted() -> Res
     world.apply(&store("late", &json!({}))).await?;
     world.synced("late-store").await?;
     assert_eq!(snapshot(world, "late-store").await?, before);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_store_with_an_invalid_rule_serves_nobody() -> Result<()> {
-    let world = &World::shared(Group::Failures, "broken").await?;
-    let rule = json!({"name": "own-paths", "namespaces": {"from": "All"}, "parameters": ["/{namespace}*"]});
-    world.apply(&store("broken", &json!({"access": [rule]}))).await?;
-    let parts = ["spec.access", "/{namespace}*", "whole path segment"];
-    store_is(&cluster_stores(world), "broken", "False", "InvalidSpec", &parts).await?;
-    let spec = json!({"storeRef": {"name": "broken"}});
-    world.apply(&world.object("broken-store", &[("A", "/broken/broken")], &spec)).await?;
-    let parts = ["ClusterParameterStore broken", "spec.access"];
-    fails(world, "broken-store", "StoreNotReady", "Reconciling", &parts).await?;
-    world.aws.put("/broken/broken", "alpha");
-    world.apply(&store("broken", &json!({}))).await?;
-    store_is(&cluster_stores(world), "broken", "True", "Synced", &[ACCOUNT]).await?;
-    world.synced("broken-store").await?;
     Ok(())
 }
 
