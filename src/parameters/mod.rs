@@ -21,6 +21,7 @@ mod port;
 mod quota;
 mod random;
 mod read_error;
+mod read_values;
 mod reader;
 mod reading;
 mod retry;
