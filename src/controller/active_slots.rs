@@ -12,9 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::controller::namespace_slots::{NamespaceSlots, Slot};
 
 /// Reconciles of one namespace that are at work at a time.
-const PER_NAMESPACE: u16 = 6;
+const PER_NAMESPACE: u16 = 12;
 /// Reconciles that are at work at a time. Each makes one request to the API server after the other.
-const ALL: usize = 12;
+const ALL: usize = 24;
 
 /// The slots of all namespaces.
 #[derive(Debug)]

@@ -135,6 +135,10 @@ async fn sync(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
 /// Has the informer watch what failed too, so that it triggers the object when that is over. Returns the attempt.
 fn watch_failed(read: ReadContext<'_>, plan: &Plan, ended: Attempt) -> Attempt {
     let Outcome::Failed { fault, .. } = &ended.outcome else { return ended };
+    if read.is_outdated() {
+        // The failure is not about the object as it is now, and the change has queued it.
+        return Attempt { interim: ended.interim, ..Attempt::waiting(RESYNC_WAITING, Reason::Progressing) };
+    }
     let interval = read.inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
     match fault.reason {
         Reason::PolicyDenied => read.context.subscriptions.end(&read.inputs.uid),

@@ -10,7 +10,7 @@ const AT_ONCE: u32 = 3;
 /// Delay after these. Doubles with each further correction.
 const FIRST_DELAY: Duration = Duration::from_secs(60);
 /// Longest delay.
-const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
+const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 /// The corrections of one status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,15 +90,15 @@ mod tests {
 
     #[test]
     fn three_corrections_are_made_at_once_and_then_fewer_and_fewer() {
-        assert_eq!(corrections(1, 1_000), [0, 1, 2, 62, 182, 422, 902]);
-        assert_eq!(corrections(1, 86_400).len(), 31, "one an hour in the end");
+        assert_eq!(corrections(1, 1_000), [0, 1, 2, 62, 182, 422, 722]);
+        assert_eq!(corrections(1, 86_400).len(), 292, "one in five minutes in the end");
     }
 
     #[test]
     fn a_status_that_is_changed_now_and_then_is_corrected_at_once() {
         assert_eq!(corrections(61, 610).len(), 10);
         let slow = corrections(30, 3_600);
-        assert!(slow.len() < 12, "{slow:?}");
+        assert!(slow.len() < 18, "{slow:?}");
     }
 
     #[test]

@@ -48,6 +48,8 @@ impl VersionAge {
 #[derive(Debug, Default)]
 pub(crate) struct NewestSeen {
     newest: Option<VersionAge>,
+    /// Whether only a status says so, and not AWS. Anybody may have written it.
+    is_from_status: bool,
     older: Option<(VersionAge, Instant)>,
 }
 
@@ -55,7 +57,7 @@ impl NewestSeen {
     /// Takes an answer. Reports false if it is stale.
     pub(crate) fn take(&mut self, parameter_ref: &ParameterRef, age: VersionAge, now: Instant) -> bool {
         if self.newest.is_none_or(|newest| !age.is_before(newest)) {
-            *self = Self { newest: Some(age), older: None };
+            *self = Self { newest: Some(age), is_from_status: false, older: None };
             return true;
         }
         let since = match self.older {
@@ -63,18 +65,20 @@ impl NewestSeen {
             _ => now,
         };
         self.older = Some((age, since));
-        let may_go_back = parameter_ref.selector.is_some() || parameter_ref.is_reference();
+        let may_go_back = parameter_ref.selector.is_some() || parameter_ref.is_reference() || self.is_from_status;
         if may_go_back && now.saturating_duration_since(since) >= BELIEVED_AFTER {
-            *self = Self { newest: Some(age), older: None };
+            *self = Self { newest: Some(age), is_from_status: false, older: None };
             return true;
         }
         false
     }
 
-    /// Restores what was seen before a restart.
+    /// Restores what a status says was seen before a restart. AWS is believed instead if it goes on naming an older
+    /// version, and nothing that AWS itself has said since is replaced.
     pub(crate) fn remember(&mut self, age: VersionAge) {
-        if self.newest.is_none_or(|newest| newest.is_before(age)) {
-            self.newest = Some(age);
+        let is_newer = self.newest.is_none_or(|newest| self.is_from_status && newest.is_before(age));
+        if is_newer {
+            (self.newest, self.is_from_status) = (Some(age), true);
         }
     }
 }
@@ -128,5 +132,16 @@ mod tests {
         newest.remember(age(4, 40));
         assert!(!newest.take(&name, age(4, 40), Instant::now()));
         assert!(newest.take(&name, age(5, 50), Instant::now()));
+    }
+
+    #[test]
+    fn a_wrong_status_does_not_outweigh_what_aws_goes_on_saying() {
+        let (name, now, mut newest) = (parameter_ref("/a"), Instant::now(), NewestSeen::default());
+        newest.remember(age(999, 4_000_000_000));
+        assert!(!newest.take(&name, age(2, 20), now));
+        assert!(newest.take(&name, age(2, 20), now + BELIEVED_AFTER));
+        newest.remember(age(999, 4_000_000_000));
+        assert!(newest.take(&name, age(3, 30), now + BELIEVED_AFTER), "AWS has spoken since");
+        assert!(!newest.take(&name, age(2, 20), now + 10 * BELIEVED_AFTER));
     }
 }
