@@ -137,7 +137,11 @@ fn watch_failed(read: ReadContext<'_>, plan: &Plan, ended: Attempt) -> Attempt {
     let Outcome::Failed { fault, .. } = &ended.outcome else { return ended };
     if read.is_outdated() {
         // The failure is not about the object as it is now, and the change has queued it.
-        return Attempt { interim: ended.interim, ..Attempt::waiting(RESYNC_WAITING, Reason::Progressing) };
+        return Attempt {
+            interim: ended.interim,
+            accesses: ended.accesses,
+            ..Attempt::waiting(RESYNC_WAITING, Reason::Progressing)
+        };
     }
     let interval = read.inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
     match fault.reason {

@@ -26,7 +26,7 @@ pub(crate) struct CorrectionLimit {
 pub(crate) enum Correction {
     /// Write it.
     Now,
-    /// Leave it as it is for now.
+    /// Leave it as it is until the wait is over.
     Later {
         /// How long.
         wait: Duration,

@@ -10,12 +10,16 @@ use tokio::time::Instant;
 
 use crate::domain::parameter::{name::ParameterRef, revision::Metadata};
 
-/// How soon a name is checked again whose last answer was stale.
-pub(crate) const CHECK_AGAIN: Duration = Duration::from_secs(2);
+/// The shortest and the longest time until a name is checked again whose last answer was stale.
+const CHECK_AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// How long answers must go on naming an older version before it is believed, where that is possible at all: a label can
 /// be moved back, and so can the current version of a secret.
 const BELIEVED_AFTER: Duration = Duration::from_secs(5);
+
+/// The same for all other parameters. No replica of AWS is behind for so long; rather the time of the newer version was
+/// wrong, and without this the parameter would never follow again.
+const BELIEVED_AT_LAST: Duration = Duration::from_secs(600);
 
 /// The age of a version. Later is greater. A parameter that was deleted and created again starts over at version 1, but
 /// at a later time.
@@ -66,11 +70,19 @@ impl NewestSeen {
         };
         self.older = Some((age, since));
         let may_go_back = parameter_ref.selector.is_some() || parameter_ref.is_reference() || self.is_from_status;
-        if may_go_back && now.saturating_duration_since(since) >= BELIEVED_AFTER {
+        let believed_after = if may_go_back { BELIEVED_AFTER } else { BELIEVED_AT_LAST };
+        if now.saturating_duration_since(since) >= believed_after {
             *self = Self { newest: Some(age), is_from_status: false, older: None };
             return true;
         }
         false
+    }
+
+    /// Returns how soon to check again after a stale answer: less and less often while the answers stay the same.
+    pub(crate) fn check_again_in(&self, now: Instant) -> Duration {
+        let stale_for = self.older.map(|(_, since)| now.saturating_duration_since(since));
+        let (shortest, longest) = CHECK_AGAIN;
+        stale_for.unwrap_or_default().clamp(shortest, longest)
     }
 
     /// Restores what a status says was seen before a restart. AWS is believed instead if it goes on naming an older
@@ -132,6 +144,20 @@ mod tests {
         newest.remember(age(4, 40));
         assert!(!newest.take(&name, age(4, 40), Instant::now()));
         assert!(newest.take(&name, age(5, 50), Instant::now()));
+    }
+
+    #[test]
+    fn an_older_version_that_aws_names_for_ten_minutes_is_believed_and_asked_for_less_and_less_often() {
+        let (name, start, mut newest) = (parameter_ref("/a"), Instant::now(), NewestSeen::default());
+        assert!(newest.take(&name, age(2, 4_000_000_000), start));
+        let (mut now, mut checks) = (start, 0);
+        while !newest.take(&name, age(3, 30), now) {
+            now += newest.check_again_in(now);
+            checks += 1;
+        }
+        assert!((600..=660).contains(&(now - start).as_secs()), "{:?}", now - start);
+        assert!((10..=20).contains(&checks), "{checks} checks");
+        assert!(newest.take(&name, age(4, 40), now));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::parameters::{
         revalidation_schedule::RevalidationSchedule,
         running_checks::RunningChecks,
         subscription::{Subscriber, Subscription},
-        version_order::{CHECK_AGAIN, VersionAge},
+        version_order::VersionAge,
         watched_name::WatchedName,
     },
     port::ReadMode,
@@ -170,7 +170,7 @@ impl VersionTable {
         if let Ok(metadata) = &observation.result
             && !watched.newest.take(name, VersionAge::of(metadata), now)
         {
-            self.stale.insert(name.clone(), now + CHECK_AGAIN);
+            self.stale.insert(name.clone(), now + watched.newest.check_again_in(now));
             return Recorded::Stale;
         }
         self.stale.remove(name);

@@ -152,7 +152,14 @@ async fn an_older_version_is_no_news_and_is_checked_again_soon() {
     };
     assert_eq!(versions[&names[0]].as_ref().map(|metadata| metadata.version), Some(2));
     harness.store.state().stale.clear();
+    sweeps().await;
+    harness.store.state().stale.insert("/a".into(), 1);
     harness.store.calls();
+    let asks_for_it =
+        |harness: &Harness| harness.store.calls().iter().any(|call| call.names.contains(&"/a".to_owned()));
+    while !asks_for_it(&harness) {
+        sleep(SECOND / 2).await;
+    }
     sleep(3 * SECOND).await;
-    assert!(!harness.store.calls().is_empty(), "checked again before the next sweep");
+    assert!(asks_for_it(&harness), "checked again long before the next sweep");
 }
