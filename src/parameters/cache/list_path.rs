@@ -42,18 +42,19 @@ const MAX_PAGES: usize = 2_000;
 struct RunningListing<'s, A> {
     shared: &'s Shared<A>,
     query: &'s PathQuery,
+    number: u64,
 }
 
 impl<A> Drop for RunningListing<'_, A> {
     fn drop(&mut self) {
-        self.shared.table().listings.end(self.query, Instant::now());
+        self.shared.table().listings.end(self.query, self.number, Instant::now());
     }
 }
 
 /// Lists a path and notifies the subscribers of what changed.
 pub(crate) async fn list_path<A: ParameterApi>(shared: Arc<Shared<A>>, due: DueListing) {
-    let (DueListing { query, priority }, mut began) = (due, Instant::now());
-    let _running = RunningListing { shared: &shared, query: &query };
+    let (DueListing { query, number, priority }, mut began) = (due, Instant::now());
+    let _running = RunningListing { shared: &shared, query: &query, number };
     let mut observation = list_pages(&shared, &query, priority).await;
     if lacks_children(&shared, &query, &observation) {
         // AWS is eventually consistent: a parameter is gone only if two listings in a row do not have it.

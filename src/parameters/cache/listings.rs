@@ -27,6 +27,8 @@ const AFTER_TOO_MANY: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
     paths: BTreeMap<PathQuery, WatchedPath>,
+    /// The number of listings that were started.
+    started: u64,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +44,8 @@ struct WatchedPath {
     changed_at: Option<Instant>,
     /// When to list next. `None`: not planned.
     due: Option<Instant>,
-    is_running: bool,
+    /// The number of the listing that is running.
+    running: Option<u64>,
     /// The task of the listing that is running.
     task: Option<AbortHandle>,
     /// Outages in a row.
@@ -66,6 +69,8 @@ impl WatchedPath {
 pub(crate) struct DueListing {
     /// The path.
     pub(crate) query: PathQuery,
+    /// The number of the listing. No two listings have the same.
+    pub(crate) number: u64,
     /// Priority.
     pub(crate) priority: Priority,
 }
@@ -85,7 +90,7 @@ impl Listings {
         let before = path.interval();
         path.subscribers.insert(subscriber.clone(), interval);
         match path.interval() {
-            _ if check_now && path.observation.is_none() && !path.is_running => path.due = Some(now),
+            _ if check_now && path.observation.is_none() && path.running.is_none() => path.due = Some(now),
             interval if interval == before => {}
             // The next listing was requested, so it stays planned.
             None if !path.waiting_for_next.is_empty() => {}
@@ -119,7 +124,7 @@ impl Listings {
     ) -> Option<oneshot::Receiver<()>> {
         let path = self.paths.get_mut(query)?;
         let (sender, ended) = oneshot::channel();
-        if path.is_running && !refresh {
+        if path.running.is_some() && !refresh {
             path.waiting.push(sender);
             return Some(ended);
         }
@@ -134,16 +139,17 @@ impl Listings {
         let (mut due, mut next) = (Vec::new(), None);
         for (query, path) in &mut self.paths {
             // A listing that is running asks again when it ends.
-            let Some(at) = path.due.filter(|_| !path.is_running) else { continue };
+            let Some(at) = path.due.filter(|_| path.running.is_none()) else { continue };
             if at > now {
                 next = [next, Some(at)].into_iter().flatten().min();
                 continue;
             }
-            path.is_running = true;
+            self.started += 1;
+            path.running = Some(self.started);
             path.due = None;
             let priority = path.requested.take().unwrap_or(Priority::Sweep);
             path.waiting.append(&mut path.waiting_for_next);
-            due.push(DueListing { query: query.clone(), priority });
+            due.push(DueListing { query: query.clone(), number: self.started, priority });
         }
         (due, next)
     }
@@ -157,9 +163,10 @@ impl Listings {
     }
 
     /// Ends a listing that found out nothing. It is repeated after its interval.
-    pub(crate) fn end(&mut self, query: &PathQuery, now: Instant) {
-        if let Some(path) = self.paths.get_mut(query).filter(|path| path.is_running) {
-            path.is_running = false;
+    /// Another listing of the same path goes on.
+    pub(crate) fn end(&mut self, query: &PathQuery, number: u64, now: Instant) {
+        if let Some(path) = self.paths.get_mut(query).filter(|path| path.running == Some(number)) {
+            path.running = None;
             path.waiting.clear();
             path.due = path.due.or(path.interval().map(|interval| now + interval));
         }
@@ -168,7 +175,7 @@ impl Listings {
     /// Records an observation, which ends the listing. Returns the subscribers that have to act on it.
     pub(crate) fn observe(&mut self, query: &PathQuery, observation: PathObservation, now: Instant) -> Vec<Subscriber> {
         let Some(path) = self.paths.get_mut(query) else { return Vec::new() };
-        path.is_running = false;
+        path.running = None;
         path.waiting.clear();
         let is_outage = observation.result.as_ref().is_err_and(ReadError::is_outage);
         path.failures = if is_outage { path.failures.saturating_add(1) } else { 0 };
@@ -308,6 +315,21 @@ mod tests {
         let Ok(less) = found(&[]).result else { unreachable!("found") };
         assert!(listings.lacks(&query(), &less));
         assert_eq!(listings.observe(&query(), found(&["/shop/a", "/shop/b"]), now).len(), 1);
+    }
+
+    #[test]
+    fn a_listing_that_was_stopped_does_not_end_the_one_after_it() {
+        let (mut listings, now) = (Listings::default(), Instant::now());
+        listings.subscribe(&query(), &subscriber("a"), INTERVAL, (true, 0.5), now);
+        let stopped = listings.take_due(now).0[0].number;
+        listings.unsubscribe(&query(), &subscriber("a"));
+        listings.subscribe(&query(), &subscriber("b"), INTERVAL, (true, 0.5), now);
+        let running = listings.take_due(now).0[0].number;
+        let mut waiting = listings.request(&query(), Priority::New, false, now).expect("a receiver");
+        listings.end(&query(), stopped, now);
+        assert_eq!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        listings.end(&query(), running, now);
+        assert_eq!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[test]
