@@ -162,8 +162,7 @@ impl Listings {
         }
     }
 
-    /// Ends a listing that found out nothing. It is repeated after its interval.
-    /// Another listing of the same path goes on.
+    /// Ends a listing that found out nothing. It is repeated after its interval. Another listing of the same path goes on.
     pub(crate) fn end(&mut self, query: &PathQuery, number: u64, now: Instant) {
         if let Some(path) = self.paths.get_mut(query).filter(|path| path.running == Some(number)) {
             path.running = None;
