@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use parking_lot::Mutex;
 
 use crate::{
-    api::{Reason, SecureParameter, SecureParameterStatus},
+    api::{Condition, ConditionType, Reason, SecureParameter, SecureParameterStatus},
     domain::schedule::{object_state::ObjectState, uptime::Uptime},
 };
 
@@ -44,8 +44,36 @@ impl ObjectStates {
     pub(crate) fn count_by_reason(&self) -> BTreeMap<Reason, i64> {
         let mut counts = BTreeMap::new();
         for state in self.states.lock().values() {
-            *counts.entry(state.status.ready_reason().unwrap_or(Reason::Progressing)).or_default() += 1;
+            *counts.entry(shown_reason(&state.status)).or_default() += 1;
         }
         counts
+    }
+}
+
+/// The reason that an object counts under: that of `Ready`, unless the object is suspended. Then `Ready` stays as it was.
+fn shown_reason(status: &SecureParameterStatus) -> Reason {
+    let is_suspended = |condition: &Condition| condition.type_ == ConditionType::Suspended.as_str();
+    if status.conditions.iter().any(is_suspended) {
+        return Reason::Suspended;
+    }
+    status.ready_reason().unwrap_or(Reason::Progressing)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::api::Conditions;
+
+    #[test]
+    fn a_suspended_object_counts_as_suspended_whatever_failed_before() {
+        let failed =
+            Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH).not_ready(Reason::AccessDenied, "A sentence.");
+        let status = |conditions| SecureParameterStatus { conditions, ..SecureParameterStatus::default() };
+        assert_eq!(shown_reason(&status(failed.clone())), Reason::AccessDenied);
+        let suspended = Conditions::new(&failed, Some(1), Timestamp::UNIX_EPOCH).suspended("A sentence.");
+        assert_eq!(shown_reason(&status(suspended)), Reason::Suspended);
+        assert_eq!(shown_reason(&SecureParameterStatus::default()), Reason::Progressing);
     }
 }
