@@ -59,6 +59,10 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_stores_per_namespace: u32,
 
+    /// Maximum number of namespaces for which one ClusterParameterStore may have a session each.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_sessions_per_store: u32,
+
     /// How many KiB of audit records wait in memory for a slow reader of standard output.
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub audit_queue: u32,

@@ -21,6 +21,8 @@ pub struct Config {
     pub concurrency: u16,
     /// The most that each namespace may use.
     pub limits: NamespaceLimits,
+    /// The most namespaces that one store may have sessions for.
+    pub max_sessions: usize,
     /// Most bytes of audit records that wait to be written.
     pub audit_queue: usize,
     /// Name of this process in Events: the name of the pod, if it runs in one.
@@ -49,6 +51,7 @@ impl Config {
                 foreign_secrets: count(args.max_foreign_secrets_per_namespace),
                 stores: count(args.max_stores_per_namespace),
             },
+            max_sessions: count(args.max_sessions_per_store),
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             instance: env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned()),
         })

@@ -5,6 +5,7 @@
 mod condition;
 mod crds;
 mod data;
+mod identity;
 mod interval;
 mod key_mapping;
 #[cfg(test)]
@@ -25,6 +26,10 @@ pub mod time;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use crds::{crds, to_yaml};
 pub use data::{DataEntry, DataFromEntry, Decode, Format, KmsDecrypt, ValueOptions};
+pub use identity::{
+    AssumeRole, ClusterIdentity, CredentialKeys, LocalSecretRef, LocalServiceAccountRef, NAMESPACE_PLACEHOLDER,
+    NamespacedIdentity, NamespacedSecretRef, NamespacedServiceAccountRef, SessionPolicy,
+};
 pub use interval::Interval;
 pub use key_mapping::{KeyConflicts, KeyMapping, KeyStyle};
 pub use reason::{Progress, Reason};
@@ -32,9 +37,8 @@ pub use restart::{RestartTarget, WorkloadGroup, WorkloadKind};
 pub use secure_parameter::{DEFAULT_REFRESH_INTERVAL, SecureParameter, SecureParameterSpec};
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
-    AccessRule, ClusterIdentity, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
-    DEFAULT_REVALIDATE_INTERVAL, Decryption, LocalSecretRef, NamespaceMatch, NamespacedIdentity, NamespacedSecretRef,
-    NamespacesFrom, ParameterStore, ParameterStoreSpec, Quota,
+    AccessRule, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,
+    DEFAULT_REVALIDATE_INTERVAL, Decryption, NamespaceMatch, NamespacesFrom, ParameterStore, ParameterStoreSpec, Quota,
 };
 pub use store_ref::{DEFAULT_STORE, StoreKind, StoreRef};
 pub use target::{CreationPolicy, MergePolicy, ReclaimPolicy, Target, Template};

@@ -48,6 +48,12 @@ texts! {
     KmsKeyGlob = 1..=256, [rules::kms_key_glob(), rules::placeholder()];
     /// The name of a namespace.
     NamespaceName = 1..=63, [rules::label_name()];
+    /// The audience of a token.
+    Audience = 1..=256, [rules::audience()];
+    /// The key of a session tag.
+    TagKey = 1..=128, [rules::tag_key()];
+    /// A key of a Secret.
+    SecretKeyName = 1..=253, [rules::secret_key()];
     /// The value of a label.
     LabelValue = 0..=63, [rules::label_value()];
 }
@@ -86,6 +92,27 @@ impl<const LENGTH: usize> JsonSchema for BoundedMap<LENGTH> {
             "type": "object",
             "maxProperties": 64,
             "additionalProperties": {"type": "string", "maxLength": LENGTH},
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// The tags of a session, with the lengths that STS allows (STS API reference, Tag).
+pub(super) struct SessionTags;
+
+impl JsonSchema for SessionTags {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SessionTags".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "maxProperties": 20,
+            "additionalProperties": {"type": "string", "maxLength": 256},
         })
     }
 

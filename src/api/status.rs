@@ -236,7 +236,7 @@ pub struct StoreStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 
-    /// As whom the store reads, by STS GetCallerIdentity.
+    /// As whom the store reads, as STS says it. Where each namespace has a session of its own, the role of these sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<CallerIdentityStatus>,
 
@@ -248,6 +248,10 @@ pub struct StoreStatus {
     /// How many SecureParameters read from this store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscribers: Option<i32>,
+
+    /// How many sessions are open, where each reading namespace has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<i32>,
 
     /// Requests a second that the operator allows itself in this account and region.
     #[serde(default, skip_serializing_if = "Option::is_none")]

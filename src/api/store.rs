@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
+    identity::{ClusterIdentity, NamespacedIdentity},
     interval::Interval,
     label_selector::SelectorSchema,
     rules,
@@ -156,47 +157,6 @@ pub enum Decryption {
     ViaSsm,
     /// KMS, asked by the operator.
     Direct,
-}
-
-/// The identity of a cluster store.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterIdentity {
-    /// A Secret with the keys `access-key-id`, `secret-access-key` and, for temporary credentials, `session-token`.
-    pub credentials_secret_ref: NamespacedSecretRef,
-}
-
-/// The identity of a namespaced store.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NamespacedIdentity {
-    /// A Secret in the store's namespace with the keys `access-key-id`, `secret-access-key` and, for temporary credentials,
-    /// `session-token`.
-    pub credentials_secret_ref: LocalSecretRef,
-}
-
-/// Reference to a Secret of any namespace.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NamespacedSecretRef {
-    /// The namespace of the Secret.
-    #[schemars(length(min = 1, max = 63))]
-    #[x_kube(validation = rules::label_name())]
-    pub namespace: String,
-    /// The name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = rules::object_name())]
-    pub name: String,
-}
-
-/// Reference to a Secret of the same namespace.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LocalSecretRef {
-    /// The name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = rules::object_name())]
-    pub name: String,
 }
 
 /// A rule that grants parameters to namespaces.

@@ -14,7 +14,9 @@ use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::aws::{call_recorder::CallRecorder, client::AwsApi, convert_error::convert};
+use crate::aws::{
+    call_recorder::CallRecorder, client::AwsApi, convert_error::convert, credentials::refresh::REFUSED_AGE,
+};
 use crate::{
     domain::{
         audit::{Principal, to_rfc3339},
@@ -34,8 +36,6 @@ const DECRYPT: (&str, &str) = ("kms.amazonaws.com", "Decrypt");
 const DESCRIBE_KEY: (&str, &str) = ("kms.amazonaws.com", "DescribeKey");
 const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdentity");
 
-/// Age from which credentials that AWS refuses are replaced.
-const REFUSED_AGE: Duration = Duration::from_secs(10);
 /// Age from which credentials are replaced if a policy of their role denies a call. Most such denials are not about the
 /// session, so new credentials seldom help.
 const DENIED_AGE: Duration = Duration::from_secs(300);
@@ -148,6 +148,10 @@ impl ParameterApi for AwsApi {
         self.call(GET_CALLER_IDENTITY, Value::Null, &recorder, result)
     }
 
+    async fn known_principal(&self) -> Result<Option<Principal>, AwsError> {
+        self.credentials.load().await
+    }
+
     fn region(&self) -> &str {
         &self.region
     }
@@ -203,8 +207,8 @@ impl AwsApi {
             AwsErrorKind::AccessDenied | AwsErrorKind::DecryptDenied if error.is_denied_by_own_policy() => DENIED_AGE,
             _ => return,
         };
-        if let Some((credentials, access_key_id)) = self.credentials.as_ref().zip(recorder.access_key_id()) {
-            credentials.refused(&access_key_id, youngest);
+        if let Some((cache, access_key_id)) = self.credentials.cache.as_ref().zip(recorder.access_key_id()) {
+            cache.refused(&access_key_id, youngest);
         }
     }
 }

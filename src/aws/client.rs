@@ -3,17 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache};
+use aws_credential_types::provider::{error::CredentialsError, future};
 use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
 use crate::aws::{
-    convert_error::root_cause,
-    credentials::{
-        digest::{CredentialDigest, CredentialDigests},
-        refresh::RefreshingCredentials,
-        static_credentials::StaticCredentials,
-    },
+    credentials::refresh::RefreshingCredentials,
+    identity::{Identities, Identity, IdentityCredentials, IdentityKey},
     sts_recorder::http_client,
 };
 use crate::{background::Alarm, domain::audit::AuditSink};
@@ -26,20 +23,10 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The configuration of AWS from the operator's environment: region, credentials, endpoints and proxies, found as every
 /// AWS tool finds them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Aws {
     config: SdkConfig,
-    credentials: Option<RefreshingCredentials>,
-    digests: CredentialDigests,
-}
-
-/// The identity that calls AWS.
-#[derive(Clone, Debug)]
-pub(crate) enum Identity {
-    /// The operator's own identity, from its environment.
-    Ambient,
-    /// Credentials from the Secret of a store.
-    Static(StaticCredentials),
+    identities: Identities,
 }
 
 impl Aws {
@@ -63,10 +50,9 @@ impl Aws {
             loader = loader.app_name(name);
         }
         let config = loader.load().await;
-        let credentials = config.credentials_provider().map(|source| RefreshingCredentials::new(source, alarm));
-        let mut config = config.into_builder();
-        config.set_credentials_provider(credentials.clone().map(SharedCredentialsProvider::new));
-        Self { config: config.build(), credentials, digests: CredentialDigests::new() }
+        let source = config.credentials_provider().unwrap_or_else(|| SharedCredentialsProvider::new(NoCredentials));
+        let operator = RefreshingCredentials::new(source, alarm);
+        Self { config, identities: Identities::new(operator, alarm) }
     }
 
     /// Returns the region of the environment, if it names one.
@@ -80,32 +66,24 @@ impl Aws {
     /// # Errors
     /// The cause, as part of a sentence.
     pub(crate) async fn check_credentials(&self) -> Result<(), String> {
-        let Some(provider) = self.config.credentials_provider() else {
-            return Err("no provider is configured".to_owned());
-        };
-        provider.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
+        self.identities.operator().load().await.map(drop).map_err(|error| error.text())
     }
 
     /// Returns what tells this identity in this region from others.
     pub(crate) fn key(&self, identity: &Identity, region: &str) -> ApiKey {
-        let credentials = match identity {
-            Identity::Ambient => None,
-            Identity::Static(credentials) => Some(self.digests.digest(credentials)),
-        };
-        ApiKey { region: region.to_owned(), credentials }
+        ApiKey { region: region.to_owned(), identity: self.identities.key(identity) }
+    }
+
+    /// Returns the credentials of an identity. STS is asked in this region, and no sooner than they are needed.
+    pub(crate) fn credentials(&self, identity: &Identity, region: &str) -> IdentityCredentials {
+        self.identities.credentials(identity, &self.config(region))
     }
 
     /// Creates the clients of an identity in a region.
     pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
-        let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
-        let credentials = match identity {
-            Identity::Ambient => self.credentials.clone(),
-            Identity::Static(credentials) => {
-                config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
-                None
-            }
-        };
-        let config = config.build();
+        let config = self.config(region);
+        let credentials = self.identities.credentials(identity, &config);
+        let config = config.into_builder().credentials_provider(credentials.provider.clone()).build();
         AwsApi {
             ssm: aws_sdk_ssm::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
@@ -114,14 +92,30 @@ impl Aws {
             credentials,
         }
     }
+
+    fn config(&self, region: &str) -> SdkConfig {
+        self.config.to_builder().region(Region::new(region.to_owned())).build()
+    }
+}
+
+/// Stands for an environment without a source of credentials.
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("no provider is configured")))
+    }
 }
 
 /// Identifies an identity in a region, within this process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ApiKey {
     region: String,
-    /// `None` for the operator's own identity.
-    credentials: Option<CredentialDigest>,
+    identity: IdentityKey,
 }
 
 /// Clients of SSM, KMS and STS for one identity in one region.
@@ -131,6 +125,6 @@ pub(crate) struct AwsApi {
     pub(crate) kms: aws_sdk_kms::Client,
     pub(crate) sts: aws_sdk_sts::Client,
     pub(crate) region: String,
-    /// The cache of the credentials, which can load others. `None` for the credentials of a store.
-    pub(crate) credentials: Option<RefreshingCredentials>,
+    /// The credentials of the identity.
+    pub(crate) credentials: IdentityCredentials,
 }

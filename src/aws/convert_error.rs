@@ -40,6 +40,9 @@ where
             without_code(AwsErrorKind::ServiceUnavailable, message)
         }
         other => {
+            if let Some(error) = failed_credentials(other) {
+                return error;
+            }
             let kind = if concerns_credentials(&messages(other)) {
                 AwsErrorKind::CredentialsInvalid
             } else {
@@ -48,6 +51,30 @@ where
             without_code(kind, root_cause(other))
         }
     }
+}
+
+impl AwsError {
+    /// Returns the error for credentials that could not be loaded.
+    pub(crate) fn of_credentials(error: &(dyn Error + 'static)) -> Self {
+        failed_credentials(error).unwrap_or_else(|| Self {
+            kind: AwsErrorKind::CredentialsInvalid,
+            code: None,
+            message: root_cause(error),
+            request_id: None,
+        })
+    }
+}
+
+/// Returns the error of the call of STS that should have provided the credentials of another call.
+fn failed_credentials(error: &(dyn Error + 'static)) -> Option<AwsError> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<AwsError>() {
+            return Some(error.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Returns the message of the innermost error, which holds no content. Leaves out the request id, which differs at each

@@ -7,4 +7,5 @@ mod calls;
 pub(crate) mod client;
 mod convert_error;
 pub(crate) mod credentials;
+pub(crate) mod identity;
 mod sts_recorder;

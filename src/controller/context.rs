@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::{sync::mpsc::UnboundedSender, time::Instant};
+use tokio::{
+    sync::{OnceCell, mpsc::UnboundedSender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,7 +20,9 @@ use crate::controller::{
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, pace::Pace, readers::Readers, written_status::WrittenStatuses},
+    store::{
+        connections::StoreConnections, fault::StoreFault, pace::Pace, readers::Readers, written_status::WrittenStatuses,
+    },
 };
 use crate::{
     aws::client::{ApiKey, Aws, AwsApi},
@@ -29,7 +34,7 @@ use crate::{
     },
     kubernetes::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
-        secrets::read::Secrets, status::Statuses,
+        secrets::read::Secrets, service_accounts::ServiceAccounts, status::Statuses,
     },
     parameters::{Quotas, Reader, Subscriber},
     telemetry::{health::Health, metrics::Metrics},
@@ -51,6 +56,14 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     /// Reads and writes Secrets.
     pub(crate) secrets: Secrets,
+    /// Reads ServiceAccounts and creates their tokens.
+    pub(crate) service_accounts: ServiceAccounts,
+    /// Namespace and name of the ServiceAccount that the operator runs as, if it is one.
+    pub(crate) own_service_account: OnceCell<Option<(String, String)>>,
+    /// Name of the cluster, for names and tags of sessions; empty if it is not known.
+    pub(crate) cluster: String,
+    /// The most namespaces that one store may have sessions for.
+    pub(crate) max_sessions: usize,
     /// Writes finalizers.
     pub(crate) finalizers: Finalizers,
     /// Restarts workloads.
@@ -82,7 +95,7 @@ pub(crate) struct Context {
     /// The stores: connected, or the fault that prevents it.
     pub(crate) store_connections: StoreConnections,
     /// Readers, shared by stores with the same identity and region.
-    pub(crate) readers: Readers<ApiKey, Reader<AwsApi>>,
+    pub(crate) readers: Readers<ApiKey, Reader<AwsApi>, StoreFault>,
     /// How often stores are reconciled.
     pub(crate) store_pace: Pace,
     /// Receives the subscribers whose parameters changed. Readers send to it.

@@ -13,7 +13,10 @@ use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        OnceCell,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -47,6 +50,7 @@ use crate::{
         foreign_secrets::ForeignSecrets,
         rollout::Rollouts,
         secrets::read::Secrets,
+        service_accounts::ServiceAccounts,
         status::Statuses,
         watches::{WATCHES, WatchObserver, Watches},
     },
@@ -75,6 +79,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// The most that each namespace may use.
     pub limits: NamespaceLimits,
+    /// The most namespaces that one store may have sessions for.
+    pub max_sessions: usize,
     /// Most bytes of audit records that wait to be written.
     pub audit_queue: usize,
     /// Name of this process in Events.
@@ -87,7 +93,7 @@ pub struct Settings {
 /// # Errors
 /// If the operator could not start, or cannot go on. It then ends in the same way.
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let Settings { listener, concurrency, limits, audit_queue, instance } = settings;
+    let Settings { listener, concurrency, limits, max_sessions, audit_queue, instance } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
     // Not through the buffer of the standard library, which would keep what could not be written.
@@ -95,9 +101,15 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
-    let (context, receivers) =
-        context(clients, (instance, concurrency, limits), &watches, audit_stream.clone(), (health, metrics), observer)
-            .await;
+    let (context, receivers) = context(
+        clients,
+        (instance, concurrency, limits, max_sessions),
+        &watches,
+        audit_stream.clone(),
+        (health, metrics),
+        observer,
+    )
+    .await;
     let (listen, region) = (listener.local_addr()?, context.aws.region());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
     let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
@@ -125,7 +137,7 @@ struct Receivers {
 
 async fn context(
     clients: Clients,
-    (instance, concurrency, limits): (String, u16, NamespaceLimits),
+    (instance, concurrency, limits, max_sessions): (String, u16, NamespaceLimits, usize),
     watches: &Watches,
     audit_sink: Arc<AuditStream>,
     (health, metrics): (Arc<Health>, Arc<Metrics>),
@@ -142,6 +154,10 @@ async fn context(
         health,
         metrics,
         secrets: Secrets::new(clients.requests.clone()),
+        service_accounts: ServiceAccounts::new(clients.requests.clone()),
+        own_service_account: OnceCell::new(),
+        cluster: String::new(),
+        max_sessions,
         finalizers: Finalizers::new(clients.requests.clone()),
         rollouts: Rollouts::new(clients.requests.clone()),
         statuses: Statuses::new(clients.requests.clone()),

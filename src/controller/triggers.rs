@@ -127,13 +127,14 @@ pub(crate) async fn on_foreign_secrets(mut changed: UnboundedReceiver<(String, S
         }
         let cluster_stores = context.caches.cluster_stores.state();
         let cluster_stores = cluster_stores.iter().filter(|store| {
-            let secret = store.spec.identity.as_ref().map(|identity| &identity.credentials_secret_ref);
+            let secret = store.spec.identity.as_ref().and_then(|identity| identity.credentials_secret_ref.as_ref());
             secret.is_some_and(|secret| secret.namespace == namespace && secret.name == name)
         });
         cluster_stores.for_each(|store| context.queues.add_store(StoreKey::cluster(store)));
         let stores = context.caches.stores.state();
         let stores = stores.iter().filter(|store| {
-            store.namespace().as_deref() == Some(&namespace) && store.spec.identity.credentials_secret_ref.name == name
+            let secret = store.spec.identity.credentials_secret_ref.as_ref();
+            store.namespace().as_deref() == Some(&namespace) && secret.is_some_and(|secret| secret.name == name)
         });
         stores.for_each(|store| context.queues.add_store(StoreKey::namespaced(store)));
     }

@@ -9,6 +9,7 @@ pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;
 pub(crate) mod rollout;
 pub(crate) mod secrets;
+pub(crate) mod service_accounts;
 pub(crate) mod status;
 pub(crate) mod watches;
 

@@ -13,6 +13,7 @@ mod audit_room;
 mod audited_client;
 mod batch;
 mod cache;
+mod credential_health;
 mod identity;
 mod key_states;
 mod kms_decrypt;

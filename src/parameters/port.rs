@@ -179,6 +179,14 @@ pub(crate) trait ParameterApi: Send + Sync + 'static {
     /// Calls KMS `DescribeKey`.
     fn describe_key(&self, key: &str) -> impl Future<Output = Attempt<KeyState>> + Send;
 
+    /// Returns who calls, if the credentials are those of a session that says so. Loads them.
+    ///
+    /// # Errors
+    /// The failure to load them.
+    fn known_principal(&self) -> impl Future<Output = Result<Option<Principal>, AwsError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Calls STS `GetCallerIdentity`.
     fn get_caller_identity(&self) -> impl Future<Output = Attempt<Principal>> + Send;
 

@@ -25,6 +25,7 @@ use crate::parameters::{
         subscription::{Subscriber, Subscription, WatchOptions},
         version_order::VersionAge,
     },
+    credential_health::CredentialHealth,
     identity::identify,
     kms_decrypt::{self, KmsDecryption},
     port::{MAX_READS, ParameterApi},
@@ -40,6 +41,7 @@ pub(crate) struct Reader<A> {
     pub(super) batcher: Arc<Batcher<A>>,
     pub(super) informer: Informer<A>,
     scope: Scope,
+    credential_health: CredentialHealth,
 }
 
 impl<A> fmt::Debug for Reader<A> {
@@ -49,8 +51,8 @@ impl<A> fmt::Debug for Reader<A> {
 }
 
 impl<A: ParameterApi> Reader<A> {
-    /// Opens a reader: asks STS for the identity, which also proves that the credentials work, and starts the background
-    /// tasks. Sends the objects whose parameters changed to `changed`. A background task that ends raises `alarm`.
+    /// Opens a reader: loads the credentials, asks STS whose they are unless they say so, which also proves that they work,
+    /// and starts the background tasks. Sends the objects whose parameters changed to `changed`. A background task that ends raises `alarm`.
     ///
     /// # Errors
     /// The error of the STS call.
@@ -62,7 +64,10 @@ impl<A: ParameterApi> Reader<A> {
         object: &ObjectRef,
         alarm: &Alarm,
     ) -> Result<Self, AwsError> {
-        let principal = identify(&api, &*audit_sink, object).await?;
+        let principal = match api.known_principal().await? {
+            Some(principal) => principal,
+            None => identify(&api, &*audit_sink, object).await?,
+        };
         let scope = Scope::of(&principal, api.region());
         let rate_limits = quotas.rate_limits(&scope.account, &scope.region);
         let client = Arc::new(AuditedClient::new(api, principal, rate_limits, audit_sink));
@@ -72,15 +77,24 @@ impl<A: ParameterApi> Reader<A> {
         let offset = 0.5 + random::fraction() / 2.0;
         let informer =
             Informer::start(Arc::clone(&client), Arc::clone(&batcher), scope.clone(), changed, offset, alarm);
-        Ok(Self { client, batcher, informer, scope })
+        Ok(Self { client, batcher, informer, scope, credential_health: CredentialHealth::default() })
     }
 
-    /// Asks STS for the identity again, to check that the credentials still work.
+    /// Asks STS for the identity again, if AWS refused the credentials and a check of them is due.
     ///
     /// # Errors
     /// The error of the STS call.
-    pub(crate) async fn verify(&self, object: &ObjectRef) -> Result<(), AwsError> {
-        identify(&self.client.api, &*self.client.audit_sink, object).await.map(drop)
+    pub(crate) async fn check_credentials(&self, object: &ObjectRef) -> Result<(), AwsError> {
+        if self.credential_health.check_due_in().is_some_and(|due_in| due_in.is_zero()) {
+            identify(&self.client.api, &*self.client.audit_sink, object).await?;
+            self.credential_health.mark_accepted();
+        }
+        Ok(())
+    }
+
+    /// Returns whether AWS accepts the credentials.
+    pub(crate) const fn credential_health(&self) -> &CredentialHealth {
+        &self.credential_health
     }
 
     /// Returns partition, account and region of parameters that are named without an ARN.

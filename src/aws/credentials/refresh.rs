@@ -1,7 +1,7 @@
 //! Renews temporary credentials before they expire, so that no call waits for STS.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -27,9 +27,23 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 /// How long credentials without an expiry are cached, as the SDK does it. Their source may replace them at any time.
 const UNLIMITED_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
+/// Age from which credentials that AWS refuses are replaced.
+pub(crate) const REFUSED_AGE: Duration = Duration::from_secs(10);
+
 /// Caches the credentials of another provider. Renews temporary ones in the background until all clones are dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct RefreshingCredentials(Arc<Renewal>);
+
+/// Refers to a cache without keeping it.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakRefreshingCredentials(Weak<Renewal>);
+
+impl WeakRefreshingCredentials {
+    /// Returns the cache, if somebody keeps it.
+    pub(crate) fn upgrade(&self) -> Option<RefreshingCredentials> {
+        self.0.upgrade().map(RefreshingCredentials)
+    }
+}
 
 #[derive(Debug)]
 struct Renewal {
@@ -67,15 +81,24 @@ impl RefreshingCredentials {
 
     /// Drops the cached credentials with this access key id, which AWS refused, so that the next call loads new ones. Keeps
     /// them if they were loaded less than `youngest` ago: where new credentials are refused too, STS is not asked for others
-    /// at every call.
-    pub(crate) fn refused(&self, access_key_id: &str, youngest: Duration) {
+    /// at every call. Returns whether the next call uses other credentials.
+    pub(crate) fn refused(&self, access_key_id: &str, youngest: Duration) -> bool {
         let mut cached = self.0.shared.cached.lock();
-        if cached.as_ref().is_some_and(|cached| {
-            cached.credentials.access_key_id() == access_key_id && cached.loaded_at.elapsed() >= youngest
-        }) {
-            tracing::info!("AWS refuses the operator's credentials; loading new ones");
+        let Some(present) = cached.as_ref() else { return true };
+        if present.credentials.access_key_id() != access_key_id {
+            return true;
+        }
+        let is_replaced = present.loaded_at.elapsed() >= youngest;
+        if is_replaced {
+            tracing::info!(access_key_id, "AWS refuses these credentials; loading new ones");
             *cached = None;
         }
+        is_replaced
+    }
+
+    /// Returns a reference that does not keep the cache.
+    pub(crate) fn downgrade(&self) -> WeakRefreshingCredentials {
+        WeakRefreshingCredentials(Arc::downgrade(&self.0))
     }
 }
 

@@ -5,17 +5,19 @@ use std::{collections::BTreeMap, fmt};
 use aws_sdk_ssm::config::Credentials;
 use k8s_openapi::ByteString;
 
-/// Key of the access key id.
-pub(crate) const ACCESS_KEY_ID: &str = "access-key-id";
-/// Key of the secret access key.
-pub(crate) const SECRET_ACCESS_KEY: &str = "secret-access-key";
-/// Key of the session token, which only temporary credentials have.
-pub(crate) const SESSION_TOKEN: &str = "session-token";
+use crate::api::CredentialKeys;
+
+/// Key of the access key id, where the store names no other.
+const ACCESS_KEY_ID: &str = "access-key-id";
+/// Key of the secret access key, where the store names no other.
+const SECRET_ACCESS_KEY: &str = "secret-access-key";
+/// Key of the session token, where the store names no other.
+const SESSION_TOKEN: &str = "session-token";
 
 /// What a part of credentials may hold. The SDK puts the access key id and the session token into headers, and panics if
 /// they do not fit there.
 struct Field {
-    /// Its key in the Secret.
+    /// Its usual key in a Secret.
     key: &'static str,
     /// Longest text, in bytes.
     longest: usize,
@@ -56,11 +58,26 @@ impl StaticCredentials {
     ///
     /// # Errors
     /// Names the key that is missing, empty or not what AWS issues; never its content.
-    pub(crate) fn from_secret_data(data: &BTreeMap<String, ByteString>) -> Result<Self, String> {
-        let [id, secret, token] = FIELDS.map(|field| field.read(data));
+    pub(crate) fn from_secret_data(data: &BTreeMap<String, ByteString>, keys: &CredentialKeys) -> Result<Self, String> {
+        let [id_key, secret_key, token_key] = Self::keys(keys);
+        let [id_field, secret_field, token_field] = &FIELDS;
         let required =
             |key: &str, text: Option<String>| text.ok_or_else(|| format!("its key {key} is missing; add it"));
-        Ok(Self::new(required(ACCESS_KEY_ID, id?)?, required(SECRET_ACCESS_KEY, secret?)?, token?))
+        let id = required(id_key, id_field.read(data, id_key)?)?;
+        Ok(Self::new(
+            id,
+            required(secret_key, secret_field.read(data, secret_key)?)?,
+            token_field.read(data, token_key)?,
+        ))
+    }
+
+    /// Returns the keys of access key id, secret access key and session token.
+    pub(crate) fn keys(keys: &CredentialKeys) -> [&str; 3] {
+        [
+            keys.access_key_id.as_deref().unwrap_or(ACCESS_KEY_ID),
+            keys.secret_access_key.as_deref().unwrap_or(SECRET_ACCESS_KEY),
+            keys.session_token.as_deref().unwrap_or(SESSION_TOKEN),
+        ]
     }
 
     /// Returns access key id, secret access key, and the session token if there is one.
@@ -90,9 +107,9 @@ pub(super) fn check(credentials: &Credentials) -> Result<(), String> {
 }
 
 impl Field {
-    fn read(&self, data: &BTreeMap<String, ByteString>) -> Result<Option<String>, String> {
-        let Self { key, longest, allows, consists_of } = self;
-        let Some(ByteString(bytes)) = data.get(*key) else { return Ok(None) };
+    fn read(&self, data: &BTreeMap<String, ByteString>, key: &str) -> Result<Option<String>, String> {
+        let Self { longest, allows, consists_of, .. } = self;
+        let Some(ByteString(bytes)) = data.get(key) else { return Ok(None) };
         let text = bytes.trim_ascii();
         if text.is_empty() {
             return Err(format!("its key {key} is empty; set it"));
@@ -119,7 +136,7 @@ mod tests {
 
     fn read(entries: &[(&str, &[u8])]) -> Result<StaticCredentials, String> {
         let data = entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect();
-        StaticCredentials::from_secret_data(&data)
+        StaticCredentials::from_secret_data(&data, &CredentialKeys::default())
     }
 
     #[test]
@@ -171,6 +188,19 @@ mod tests {
         let expected = "the access key id may hold only letters, digits and _, without line breaks";
         assert_eq!(checked("AKID\n", None), Err(expected.to_owned()));
         assert!(checked("AKID", Some("t0k3n\n")).is_err_and(|problem| problem.starts_with("the session token ")));
+    }
+
+    #[test]
+    fn a_store_may_name_other_keys() {
+        let keys = CredentialKeys { access_key_id: Some("AWS_ACCESS_KEY_ID".into()), ..CredentialKeys::default() };
+        let data = |id: &str| {
+            let entries = [(id, "AKID"), (SECRET_ACCESS_KEY, "s3cret")];
+            entries.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec()))).into()
+        };
+        let read = StaticCredentials::from_secret_data(&data("AWS_ACCESS_KEY_ID"), &keys).expect("credentials");
+        assert_eq!(read.parts().collect::<Vec<_>>(), ["AKID", "s3cret"]);
+        let problem = StaticCredentials::from_secret_data(&data(ACCESS_KEY_ID), &keys).expect_err("refused");
+        assert_eq!(problem, "its key AWS_ACCESS_KEY_ID is missing; add it");
     }
 
     #[test]

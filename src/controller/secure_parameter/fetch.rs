@@ -64,7 +64,7 @@ pub(super) async fn fetch<'p>(
     read.watch(&read.known_plan(plan), interval, false)?;
     let (plan, interim) = look_up(read, plan, purpose, &mut absence).await?;
     read.watch(&plan, interval, false)?;
-    let size = read.connection.reader.check_size(&plan.reads(), &plan.lookups());
+    let size = read.reader.check_size(&plan.reads(), &plan.lookups());
     size.map_err(|fault| Attempt::new(Outcome::Failed { fault, basis: Some(read.basis()) }))?;
     let counts = parameter_count(read, &plan, plan.reads().len());
     if absence.needs_second_listing(counts, read.inputs.uptime) {
@@ -83,7 +83,7 @@ async fn read_values(
     interim: Option<InterimStatus>,
 ) -> (Reading, Vec<Access>, Option<InterimStatus>) {
     let (reads, object) = (plan.reads(), read.inputs.audit_reference());
-    let asked = read.connection.reader.read(&reads, read.connection.mode, purpose, &object);
+    let asked = read.reader.read(&reads, read.connection.mode, purpose, &object);
     let (mut reading, interim) = with_report(read, asked, interim).await;
     let accesses = std::mem::take(&mut reading.accesses);
     (reading, accesses, interim)
@@ -96,7 +96,7 @@ async fn decrypt_again<'p>(
     purpose: Purpose,
 ) -> Result<Fetched<'p>, Attempt> {
     let object = read.inputs.audit_reference().with_purpose(purpose);
-    let reader = &read.connection.reader;
+    let reader = read.reader;
     let decrypting = reader.kms_decrypt_all(&fetched.plan, &fetched.reading, &object);
     let KmsDecryption { plaintexts, accesses, fault } = read.slot.release_while(decrypting).await;
     fetched.accesses.extend(accesses);
@@ -125,7 +125,7 @@ async fn look_up<'p>(
     }
     let refresh = is_due || purpose == Purpose::ForcedSync || !is_polled && purpose != Purpose::ParameterChanged;
     let object = read.inputs.audit_reference();
-    let asked = read.connection.reader.lookup(&lookups, purpose, refresh, &object);
+    let asked = read.reader.lookup(&lookups, purpose, refresh, &object);
     let (known, interim) = with_report(read, asked, None).await;
     match resolve(read, plan, known, absence) {
         Ok(plan) => Ok((plan, interim)),
@@ -156,7 +156,7 @@ async fn with_report<T>(
 }
 
 async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) -> Option<InterimStatus> {
-    let (inputs, reader) = (read.inputs, &read.connection.reader);
+    let (inputs, reader) = (read.inputs, read.reader);
     let (scope, now) = (reader.scope(), Timestamp::now());
     let message = format!(
         "The read has been waiting for its turn since {}: the operator currently sends at most {:.1} requests a second to \
@@ -184,7 +184,7 @@ impl<'p> Fetched<'p> {
     /// Ends the attempt if a parameter could not be read, if its absence has to be confirmed first, or if the object was
     /// deleted meanwhile.
     fn confirmed(mut self, read: ReadContext<'_>, secret: SecretState) -> Result<Fetched<'p>, Attempt> {
-        if let Some(fault) = read.connection.reader.fault(&self.reading.errors) {
+        if let Some(fault) = read.reader.fault(&self.reading.errors) {
             return Err(self.failed(fault, read.basis()));
         }
         let must_confirm = self.must_confirm(read.inputs, secret);
@@ -236,7 +236,7 @@ impl<'p> Fetched<'p> {
             keys_by_parameter,
             shape: shape_of(&self.plan),
             parameters: ObservedParameters {
-                keys: read.connection.reader.keys(&versions),
+                keys: read.reader.keys(&versions),
                 fallbacks: Some(fallbacks.collect()),
                 versions,
             },

@@ -20,12 +20,15 @@ use crate::{
         active_slots::ActiveSlot,
         context::Context,
         index::StoreKey,
-        store::connections::{Connected, StoreConnection},
+        store::{
+            connections::{Connected, StoreConnection},
+            sessions::StoreReader,
+        },
     },
     domain::{
         Fault,
         access::{grant::Grant, namespace::Namespace, read_authority::ReadAuthority},
-        audit::ObjectRef,
+        audit::{ObjectRef, Principal},
         ownership::types::Claimant,
         plan::{compiled::CompiledSpec, types::Plan},
         report::{attempt::Attempt, subject::Subject},
@@ -147,11 +150,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// The object, as conclusions see it.
-    pub(super) fn subject(&self, context: &Context) -> Subject<'_> {
-        let principal = match &self.opened {
-            Some(Ok(connection)) => Some(connection.reader.principal()),
-            _ => None,
-        };
+    pub(super) fn subject<'s>(&'s self, principal: Option<&'s Principal>, context: &Context) -> Subject<'s> {
         Subject {
             name: &self.name,
             uid: &self.uid,
@@ -211,6 +210,8 @@ pub(super) struct ReadContext<'a> {
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) context: &'a Context,
     pub(super) connection: &'a StoreConnection,
+    /// Reads in the session of the object's namespace.
+    pub(super) reader: &'a StoreReader,
     pub(super) authority: &'a ReadAuthority<'a>,
     /// Held while the reconcile is at work.
     pub(super) slot: &'a ActiveSlot<'a>,
@@ -245,7 +246,7 @@ impl ReadContext<'_> {
         let options = WatchOptions { interval, revalidate, mode: self.connection.mode };
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
         let object = self.inputs.audit_reference();
-        subscriptions.watch(&self.connection.reader, &object, plan, (options, check_now), known)
+        subscriptions.watch(self.reader, &object, plan, (options, check_now), known)
     }
 
     /// Reports whether the object changed or went after its reconcile began.
@@ -264,20 +265,20 @@ impl ReadContext<'_> {
         let exists = self.context.index.lock().name_of(&inputs.namespace, &inputs.uid).is_some();
         let connection = self.context.store_connections.get(&inputs.store_key);
         let is_open = connection
-            .is_some_and(|opened| opened.is_ok_and(|opened| Arc::ptr_eq(&opened.reader, &self.connection.reader)));
+            .is_some_and(|opened| opened.is_ok_and(|opened| opened.sessions.is_same(&self.connection.sessions)));
         exists && is_open
     }
 
     /// The plan, as complete as the informer's cache makes it.
     pub(super) fn known_plan<'p>(&self, plan: &'p Plan) -> Cow<'p, Plan> {
-        let known = self.connection.reader.cached_lookup(&plan.lookups());
+        let known = self.reader.cached_lookup(&plan.lookups());
         let resolved = known.and_then(|known| plan.resolve(&known.found, self.authority).ok());
         resolved.unwrap_or(Cow::Borrowed(plan))
     }
 
     /// Identifies what a read depends on: reader, generation and sync annotation.
     pub(super) fn basis(&self) -> u64 {
-        let reader = Arc::as_ptr(&self.connection.reader).addr();
+        let reader = Arc::as_ptr(self.reader).addr();
         let mut hasher = DefaultHasher::new();
         (reader, self.inputs.object.metadata.generation, self.inputs.sync_token()).hash(&mut hasher);
         hasher.finish()

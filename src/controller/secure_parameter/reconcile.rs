@@ -35,10 +35,11 @@ use crate::{
         context::Context,
         observed::{Reconciled, observed},
         set_aside::Subject,
+        store::{connections::StoreConnection, sessions::StoreReader},
     },
     domain::{
         Fault,
-        access::read_authority::ReadAuthority,
+        access::{grant::Grant, read_authority::ReadAuthority},
         plan::{from_spec::plan, types::Plan},
         report::{
             attempt::{Attempt, Outcome},
@@ -73,7 +74,7 @@ pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context
 async fn fail(object: &SecureParameter, context: &Context, fault: Fault) -> Result<Reconciled, kube::Error> {
     let inputs = Inputs::gather(object, context);
     context.subscriptions.end(&inputs.uid);
-    let conclusion = conclude(&inputs.subject(context), &inputs.state, None, fault.into());
+    let conclusion = conclude(&inputs.subject(None, context), &inputs.state, None, fault.into());
     publish(&inputs, conclusion, context).await
 }
 
@@ -94,25 +95,65 @@ async fn reconcile_object(
     }
     remove_stale_finalizer(&inputs, context).await;
     let restart = restart_if_due(&inputs, context).await;
-    let attempt = if object.spec.is_suspended() {
+    if object.spec.is_suspended() {
         context.subscriptions.end(&inputs.uid);
-        Attempt::new(Outcome::Suspended)
-    } else {
-        sync(&inputs, context, slot).await.unwrap_or_else(|ended| ended)
+        let attempt = Attempt::new(Outcome::Suspended);
+        let conclusion = conclude(&inputs.subject(None, context), &inputs.state, restart, attempt);
+        return publish(&inputs, conclusion, context).await;
+    }
+    let opened = open(&inputs, context, slot).await;
+    let principal = opened.as_ref().ok().map(|opened| opened.reader.principal().clone());
+    let attempt = match opened {
+        Ok(opened) => sync(&inputs, &opened, context, slot).await.unwrap_or_else(|ended| ended),
+        Err(ended) => {
+            // What may not be read is not watched either.
+            context.subscriptions.end(&inputs.uid);
+            ended
+        }
     };
-    let conclusion = conclude(&inputs.subject(context), &inputs.state, restart, attempt);
+    let conclusion = conclude(&inputs.subject(principal.as_ref(), context), &inputs.state, restart, attempt);
     publish(&inputs, conclusion, context).await
 }
 
+/// What an object reads with.
+struct Opened {
+    connection: Arc<StoreConnection>,
+    /// What the store grants to the object's namespace; `None` for a namespaced store.
+    grant: Option<Arc<Grant>>,
+    /// Reads in the session of the namespace.
+    reader: StoreReader,
+}
+
+/// Opens the session that the object reads in, unless it is open.
+///
+/// # Errors
+/// An attempt that waits for the store, or that failed because of it.
+async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> Result<Opened, Attempt> {
+    let connection = inputs.connection()?;
+    let grant = inputs.grant(&connection)?;
+    let object = inputs.audit_reference();
+    let reader = match connection.sessions.shared() {
+        Some(reader) => Arc::clone(reader),
+        None => {
+            let opening = connection.sessions.open(&inputs.namespace, grant.as_deref(), &object, context);
+            // STS may take its time.
+            slot.release_while(opening).await?
+        }
+    };
+    Ok(Opened { connection, grant, reader })
+}
+
 /// Reads the parameters if that is needed, and writes the Secret. An attempt that ends early is the error.
-async fn sync(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> Result<Attempt, Attempt> {
-    // What may not be read is not watched either.
-    let connection = inputs.connection().inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
-    let grant = inputs.grant(&connection).inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
+async fn sync(
+    inputs: &Inputs<'_>,
+    opened: &Opened,
+    context: &Context,
+    slot: &ActiveSlot<'_>,
+) -> Result<Attempt, Attempt> {
+    let Opened { connection, grant, reader } = opened;
     let store = inputs.store_key.to_string();
-    let scope = connection.reader.scope();
     let authority = ReadAuthority {
-        scope,
+        scope: reader.scope(),
         prefix: &connection.prefix,
         grant: grant.as_deref(),
         namespace: &inputs.namespace,
@@ -121,7 +162,7 @@ async fn sync(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
     let compiled = inputs.compiled(grant.as_ref(), context);
     let plan = compiled.and_then(|compiled| plan(&inputs.object.spec, &compiled, &authority));
     let plan = plan.inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
-    let read = ReadContext { inputs, context, connection: &connection, authority: &authority, slot };
+    let read = ReadContext { inputs, context, connection, reader, authority: &authority, slot };
     let (secret, intact) = match inspect_secret(inputs, &plan, context).await {
         Ok(inspected) => inspected,
         Err(fault) => return Err(watch_failed(read, &plan, fault.into())),

@@ -7,6 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::controller::store::sessions::StoreReader;
 use crate::{
     api::status::ParameterStatus,
     aws::client::AwsApi,
@@ -19,8 +20,6 @@ use crate::{
     },
     parameters::{Reader, Subscriber, SubscriberKey, VersionAge, WatchOptions},
 };
-
-type StoreReader = Arc<Reader<AwsApi>>;
 
 /// The subscriptions of all objects, by uid. Each ends with its object, or when the object may not read any more or reads
 /// from another store.

@@ -36,7 +36,7 @@ pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Resu
     };
     read.watch(&resolved, interval, interval.is_some())?;
     let reads = resolved.reads();
-    let known = if is_known { read.connection.reader.snapshot(&reads) } else { Snapshot::Incomplete };
+    let known = if is_known { read.reader.snapshot(&reads) } else { Snapshot::Incomplete };
     let versions = match known {
         // Without polling, what the status records stands until something else tells otherwise.
         Snapshot::Incomplete if interval.is_none() => return Err(unchanged(None, absence)),
@@ -44,7 +44,7 @@ pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Resu
             let attempt = Attempt::waiting(RESYNC_WAITING, Reason::Progressing);
             return Err(Attempt { absence: Some(absence), ..attempt });
         }
-        Snapshot::Complete { versions, errors, accesses } => match read.connection.reader.fault(&errors) {
+        Snapshot::Complete { versions, errors, accesses } => match read.reader.fault(&errors) {
             Some(fault) => return Err(Attempt { accesses, absence: Some(absence), ..Attempt::from(fault) }),
             None => versions,
         },
@@ -84,7 +84,7 @@ pub(super) fn parameter_count(read: ReadContext<'_>, plan: &Plan, current: usize
 
 /// What the informer knows of paths and newest versions; paths are listed a second time if that is due.
 async fn look_up_if_due(read: ReadContext<'_>, plan: &Plan, absence: &mut Absence) -> Option<LookupResult> {
-    let (reader, lookups) = (&read.connection.reader, plan.lookups());
+    let (reader, lookups) = (read.reader, plan.lookups());
     if !absence.is_listing_due(read.inputs.uptime) {
         return reader.cached_lookup(&lookups);
     }
@@ -108,7 +108,7 @@ pub(super) fn resolve<'p>(
         absence: Some(absence.clone()),
         ..Attempt::new(Outcome::Failed { fault, basis: Some(read.basis()) })
     };
-    if let Some(fault) = read.connection.reader.fault(&known.errors) {
+    if let Some(fault) = read.reader.fault(&known.errors) {
         absence.record_failed_listing();
         return Err(failed(fault, absence, known.accesses));
     }
@@ -123,7 +123,7 @@ fn verified(read: ReadContext<'_>, plan: &Plan, versions: Versions) -> Attempt {
     let Some(secret) = read.inputs.state.status.written_secret() else {
         return Attempt::new(Outcome::Unchanged { wake: None });
     };
-    let keys = read.connection.reader.keys(&versions);
+    let keys = read.reader.keys(&versions);
     // Where Parameter Store is to decrypt, nothing is a fallback.
     let fallbacks = (read.connection.mode != ReadMode::Ciphertext).then(Default::default);
     let parameters = ObservedParameters { versions, keys, fallbacks };
@@ -138,7 +138,7 @@ fn verified(read: ReadContext<'_>, plan: &Plan, versions: Versions) -> Attempt {
 pub(super) fn check_hold(read: ReadContext<'_>, plan: &Plan, absence: &Absence) -> Result<(), Attempt> {
     let (inputs, basis) = (read.inputs, read.basis());
     let Some(hold) = inputs.state.failures.hold.as_ref().filter(|hold| hold.is_for(basis)) else { return Ok(()) };
-    let (reader, lookups, known_plan) = (&read.connection.reader, plan.lookups(), read.known_plan(plan));
+    let (reader, lookups, known_plan) = (read.reader, plan.lookups(), read.known_plan(plan));
     let reads = known_plan.reads();
     let looked_up = reader.cached_lookup(&lookups).map(|known| (known.errors, known.accesses));
     let known = match reader.snapshot(&reads) {

@@ -13,6 +13,9 @@ use crate::{
 /// triggers the store when the cause is within the cluster.
 const BACKOFF_ATTEMPT: u32 = 5;
 
+/// Interval at which the annotations of a ServiceAccount are looked at.
+const SERVICE_ACCOUNT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What is known at the end of a reconcile.
 pub(crate) struct Inputs<'a> {
     /// uid of the store.
@@ -35,6 +38,8 @@ pub(crate) struct ConnectionFacts<'a> {
     pub(crate) scope: &'a Scope,
     /// The identity, as AWS sees it.
     pub(crate) principal: &'a Principal,
+    /// How many sessions are open, if each namespace has one of its own.
+    pub(crate) sessions: Option<usize>,
     /// Number of parameters that are polled.
     pub(crate) parameters: usize,
     /// Requests a second that polling them at the requested intervals takes.
@@ -43,6 +48,8 @@ pub(crate) struct ConnectionFacts<'a> {
     pub(crate) allowed: f64,
     /// Time until the credentials should be checked, if AWS refused them.
     pub(crate) check_due_in: Option<Duration>,
+    /// Whether the annotations of a ServiceAccount have to be looked at from time to time.
+    pub(crate) follows_service_account: bool,
 }
 
 /// What follows from a reconcile.
@@ -60,7 +67,7 @@ pub(crate) fn conclude(inputs: &Inputs<'_>) -> Conclusion {
     let conditions = Conditions::new(&inputs.status.conditions, inputs.generation, inputs.now);
     let status = StoreStatus {
         observed_generation: inputs.generation,
-        subscribers: Some(i32::try_from(inputs.subscribers).unwrap_or(i32::MAX)),
+        subscribers: Some(count(inputs.subscribers)),
         ..inputs.status.clone()
     };
     match &inputs.connection {
@@ -73,10 +80,11 @@ pub(crate) fn conclude(inputs: &Inputs<'_>) -> Conclusion {
                 }),
                 region: Some(connection.scope.region.clone()),
                 requests_per_second: Some(whole(connection.allowed)),
+                sessions: connection.sessions.map(count),
                 ..status
             },
             reason: Reason::Synced,
-            requeue_after: connection.check_due_in,
+            requeue_after: next_check(connection),
         },
         Err(fault) => Conclusion {
             status: StoreStatus { conditions: conditions.not_ready(fault.reason, &fault.message), ..status },
@@ -84,6 +92,15 @@ pub(crate) fn conclude(inputs: &Inputs<'_>) -> Conclusion {
             requeue_after: Some(backoff::after_failure(fault.reason, BACKOFF_ATTEMPT, None, inputs.uid)),
         },
     }
+}
+
+fn count(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn next_check(connection: &ConnectionFacts<'_>) -> Option<Duration> {
+    let follows = connection.follows_service_account.then_some(SERVICE_ACCOUNT_INTERVAL);
+    connection.check_due_in.into_iter().chain(follows).min()
 }
 
 fn message(connection: &ConnectionFacts<'_>) -> String {
@@ -119,8 +136,16 @@ mod tests {
         let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "1".into() };
         let principal = Principal { arn: "arn:role".into(), account: "1".into(), user_id: "id".into() };
         let (parameters, load, allowed) = facts;
-        let connection =
-            ConnectionFacts { scope: &scope, principal: &principal, parameters, load, allowed, check_due_in };
+        let connection = ConnectionFacts {
+            scope: &scope,
+            principal: &principal,
+            sessions: None,
+            parameters,
+            load,
+            allowed,
+            check_due_in,
+            follows_service_account: false,
+        };
         concluded(Ok(connection), &StoreStatus::default())
     }
 

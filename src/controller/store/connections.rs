@@ -10,19 +10,18 @@ use parking_lot::Mutex;
 
 use crate::controller::{
     index::StoreKey,
-    store::{credential_health::CredentialHealth, fault::StoreFault},
+    store::{fault::StoreFault, sessions::Sessions},
 };
 use crate::{
     api::AccessRule,
-    aws::client::AwsApi,
     domain::access::{grant::Grant, namespace::Namespace},
-    parameters::{ReadMode, Reader},
+    parameters::ReadMode,
 };
 
 /// The connection of a store to AWS.
 pub(crate) struct StoreConnection {
-    /// Reads with the identity of the store.
-    pub(crate) reader: Arc<Reader<AwsApi>>,
+    /// The sessions that it reads in.
+    pub(crate) sessions: Sessions,
     /// What the store puts before every name and path; empty for nothing.
     pub(crate) prefix: String,
     /// The access rules. `None` for a namespaced store, where the identity of the store is the limit.
@@ -35,14 +34,14 @@ pub(crate) struct StoreConnection {
     pub(crate) mode: ReadMode,
     /// Interval at which unchanged values are decrypted again, to notice that access was withdrawn.
     pub(crate) revalidate: Option<Duration>,
-    /// Whether AWS accepts the credentials.
-    pub(crate) credential_health: CredentialHealth,
+    /// Whether the annotations of a ServiceAccount say which role it reads as. Nobody watches them.
+    pub(crate) follows_service_account: bool,
 }
 
 impl StoreConnection {
     /// Reports whether objects are served in the same way by both connections.
     pub(crate) fn serves_like(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.reader, &other.reader)
+        self.sessions.is_same(&other.sessions)
             && (&self.prefix, &self.access) == (&other.prefix, &other.access)
             && (self.mode, self.revalidate) == (other.mode, other.revalidate)
     }

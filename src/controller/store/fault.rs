@@ -18,7 +18,7 @@ pub(crate) struct StoreFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     Spec,
-    CredentialsSecret,
+    Credentials,
     Aws,
 }
 
@@ -28,9 +28,9 @@ impl StoreFault {
         Self { fault, cause: Cause::Spec }
     }
 
-    /// A fault of the Secret with the store's credentials.
-    pub(crate) const fn of_credentials_secret(fault: Fault) -> Self {
-        Self { fault, cause: Cause::CredentialsSecret }
+    /// A fault of the Secret or the ServiceAccount that the store's credentials come from.
+    pub(crate) const fn of_credentials(fault: Fault) -> Self {
+        Self { fault, cause: Cause::Credentials }
     }
 
     /// A failure of AWS to tell whose the credentials are.
@@ -44,7 +44,7 @@ impl StoreFault {
         let Self { fault, cause } = self;
         let problem = match (cause, store.kind) {
             (Cause::Aws, _) if fault.reason.is_outage() => return fault.clone(),
-            (Cause::CredentialsSecret, StoreKind::ClusterParameterStore) => {
+            (Cause::Credentials, StoreKind::ClusterParameterStore) => {
                 "its credentials are missing or not valid; ask the platform team, who find the cause in its conditions."
             }
             _ => &fault.message,
@@ -62,9 +62,9 @@ mod tests {
     }
 
     #[test]
-    fn only_objects_of_the_same_namespace_learn_of_the_credentials_secret() {
+    fn only_objects_of_the_same_namespace_learn_where_the_credentials_are() {
         let fault = Fault::new(Reason::CredentialsInvalid, "Secret infra/aws is not valid.");
-        let fault = StoreFault::of_credentials_secret(fault);
+        let fault = StoreFault::of_credentials(fault);
         let told = fault.for_objects(&store(StoreKind::ClusterParameterStore));
         assert_eq!(told.reason, Reason::StoreNotReady);
         assert!(!told.message.contains("infra") && told.message.contains("ClusterParameterStore mail"), "{told:?}");

@@ -2,11 +2,12 @@
 
 mod conclude;
 pub(crate) mod connections;
-mod credential_health;
-mod fault;
+pub(crate) mod fault;
 pub(crate) mod object;
 mod open;
 pub(crate) mod pace;
 pub(crate) mod readers;
 pub(crate) mod reconcile;
+pub(crate) mod sessions;
+mod source;
 pub(crate) mod written_status;

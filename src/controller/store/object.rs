@@ -10,7 +10,7 @@ use crate::{
         AccessRule, ClusterParameterStore, DEFAULT_REVALIDATE_INTERVAL, Decryption, Interval, ParameterStore,
         StoreStatus,
     },
-    domain::audit::ObjectRef,
+    domain::{Fault, audit::ObjectRef, identity::store_identity::StoreIdentity},
     parameters::ReadMode,
 };
 
@@ -27,8 +27,11 @@ pub(crate) struct StoreObject {
     pub(crate) resource_version: Option<String>,
     /// `spec.region`.
     pub(crate) region: Option<String>,
-    /// Namespace and name of the Secret with the credentials. `None` stands for the operator's own identity.
-    pub(crate) credentials: Option<(String, String)>,
+    /// As whom it reads.
+    ///
+    /// # Errors
+    /// The fault of a spec that does not say so.
+    pub(crate) identity: Result<StoreIdentity, Fault>,
     /// What the store puts before every name and path; empty for nothing.
     pub(crate) prefix: String,
     /// The access rules. `None` for a namespaced store.
@@ -44,6 +47,11 @@ pub(crate) struct StoreObject {
 }
 
 impl StoreObject {
+    /// Returns namespace and name of the Secret with its credentials, if there is one.
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
+        self.identity.as_ref().ok()?.secret()
+    }
+
     /// Returns the store as audit records name it.
     pub(crate) fn audit_ref(&self) -> ObjectRef {
         ObjectRef {
@@ -59,14 +67,13 @@ impl StoreObject {
 
 impl From<&ClusterParameterStore> for StoreObject {
     fn from(store: &ClusterParameterStore) -> Self {
-        let secret = store.spec.identity.as_ref().map(|identity| &identity.credentials_secret_ref);
         Self {
             key: StoreKey::cluster(store),
             uid: store.uid().unwrap_or_default(),
             generation: store.metadata.generation,
             resource_version: store.resource_version(),
             region: store.spec.region.clone(),
-            credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
+            identity: Ok(StoreIdentity::of_cluster_store(store.spec.identity.as_ref())),
             prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: Some(store.spec.access.clone()),
             quota: store.spec.quota.map(|quota| quota.requests_per_second),
@@ -80,14 +87,13 @@ impl From<&ClusterParameterStore> for StoreObject {
 impl From<&ParameterStore> for StoreObject {
     fn from(store: &ParameterStore) -> Self {
         let namespace = store.namespace().unwrap_or_default();
-        let secret = store.spec.identity.credentials_secret_ref.name.clone();
         Self {
             key: StoreKey::namespaced(store),
             uid: store.uid().unwrap_or_default(),
             generation: store.metadata.generation,
             resource_version: store.resource_version(),
             region: store.spec.region.clone(),
-            credentials: Some((namespace, secret)),
+            identity: StoreIdentity::of_store(&namespace, &store.spec.identity),
             prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: None,
             quota: None,

@@ -6,22 +6,27 @@ use crate::controller::{
     context::Context,
     store::{
         connections::{Connected, Grants, StoreConnection},
-        credential_health::CredentialHealth,
         fault::StoreFault,
         object::StoreObject,
+        sessions::{Common, NamespaceSessions, Sessions},
+        source::{LoadedSource, failed_identity},
     },
 };
 use crate::{
     api::Reason,
-    aws::{
-        client::{AwsApi, Identity},
-        credentials::static_credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, StaticCredentials},
+    aws::{client::AwsApi, identity::Identity},
+    domain::{
+        Fault,
+        access::grant,
+        identity::{
+            session::SessionOwner,
+            store_identity::{CredentialSource, StoreIdentity},
+        },
     },
-    domain::{Fault, access::grant, aws_error::AwsError, parameter::scope::Scope},
     parameters::Reader,
 };
 
-/// Opens a connection. Keeps the reader of `previous` while identity and region stay the same and AWS accepts the
+/// Opens a connection. Keeps the sessions of `previous` while identity and region stay the same and AWS accepts the
 /// credentials.
 ///
 /// # Errors
@@ -29,41 +34,54 @@ use crate::{
 pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Option<&StoreConnection>) -> Connected {
     grant::validate(store.access.as_deref().unwrap_or_default())
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
-    let region = region(store, context)?;
-    let identity = identity(store, context).await?;
-    let key = context.aws.key(&identity, region);
-    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, region)).await?;
-    let credential_health = previous
-        .filter(|previous| Arc::ptr_eq(&previous.reader, &reader))
-        .map(|previous| previous.credential_health.clone())
-        .unwrap_or_default();
-    if let Err(error) = check_credentials(&reader, &credential_health, store).await {
-        context.readers.remove(&key);
-        return Err(not_identified(&error, region));
+    let identity = store.identity.as_ref().map_err(|fault| StoreFault::of_spec(fault.clone()))?;
+    if identity.is_limited {
+        return Err(StoreFault::of_spec(Fault::new(Reason::InvalidSpec, "not yet")));
     }
+    let region = region(store, context)?;
+    let source = LoadedSource::load(store, identity, context).await?;
+    let sessions = if store.key.namespace.is_none() && identity.is_per_namespace() {
+        let common = Common { store: &store.key, identity, source, region, mode: store.mode };
+        let previous = previous.map(|previous| &previous.sessions);
+        Sessions::PerNamespace(NamespaceSessions::prepare(common, previous, context).await?)
+    } else {
+        shared_session(store, identity, &source, region, context).await?
+    };
+    let (path, account) = (store.key.path(), &sessions.scope().account);
     Ok(Arc::new(StoreConnection {
         prefix: store.prefix.clone(),
         access: store.access.clone(),
         grants: Grants::default(),
-        source: source(store, region, &reader.scope().account),
+        source: format!("{path}/{region}/{account}/{}", identity.describe()),
         mode: store.mode,
         revalidate: store.revalidate,
-        credential_health,
-        reader,
+        follows_service_account: matches!(identity.source, CredentialSource::ServiceAccount { .. }),
+        sessions,
     }))
 }
 
-/// Asks STS whether AWS accepts the credentials, if it refused them and a check is due.
-async fn check_credentials(
-    reader: &Reader<AwsApi>,
-    health: &CredentialHealth,
+/// Opens the session that all namespaces share, or that of a namespaced store.
+async fn shared_session(
     store: &StoreObject,
-) -> Result<(), AwsError> {
-    if health.check_due_in().is_some_and(|due_in| due_in.is_zero()) {
-        reader.verify(&store.audit_ref()).await?;
-        health.mark_accepted();
+    identity: &StoreIdentity,
+    source: &LoadedSource,
+    region: &str,
+    context: &Context,
+) -> Result<Sessions, StoreFault> {
+    let owner = SessionOwner {
+        cluster: &context.cluster,
+        store: &store.key.name,
+        store_namespace: store.key.namespace.as_deref(),
+        reader: None,
+    };
+    let identity = source.identity(identity, owner, None).map_err(StoreFault::of_spec)?;
+    let key = context.aws.key(&identity, region);
+    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, region)).await?;
+    if let Err(error) = reader.check_credentials(&store.audit_ref()).await {
+        context.readers.remove(&key);
+        return Err(failed_identity(&error, &identity, region));
     }
-    Ok(())
+    Ok(Sessions::Shared(reader))
 }
 
 /// Returns the region of a store, which becomes part of host names and headers.
@@ -94,43 +112,7 @@ async fn open_reader(
     let api = context.aws.api(identity, region);
     let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
     let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref(), &context.alarm).await;
-    opened.map_err(|error| not_identified(&error, region))
-}
-
-/// Returns the fault for an error of `sts:GetCallerIdentity`, which leaves the account unknown.
-fn not_identified(error: &AwsError, region: &str) -> StoreFault {
-    let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
-    StoreFault::of_aws(error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None))
-}
-
-/// Returns the identity of a store.
-///
-/// # Errors
-/// `StoreNotReady` while the Secret cannot be read, `CredentialsInvalid` if it holds no credentials.
-async fn identity(store: &StoreObject, context: &Context) -> Result<Identity, StoreFault> {
-    let Some((namespace, name)) = &store.credentials else { return Ok(Identity::Ambient) };
-    let fault = |reason, problem: String| {
-        let message = format!("Secret {namespace}/{name} with the store's credentials {problem}.");
-        StoreFault::of_credentials_secret(Fault::new(reason, message))
-    };
-    let secret = context.secrets.credentials(namespace, name).await.map_err(|error| {
-        let problem = format!("could not be read ({error}); allow the operator to get, list and watch it");
-        fault(Reason::StoreNotReady, problem)
-    })?;
-    let secret = secret.ok_or_else(|| {
-        let problem = format!("does not exist; create it with the keys {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}");
-        fault(Reason::StoreNotReady, problem)
-    })?;
-    StaticCredentials::from_secret_data(&secret.data.unwrap_or_default())
-        .map(Identity::Static)
-        .map_err(|problem| fault(Reason::CredentialsInvalid, format!("is not valid: {problem}")))
-}
-
-/// Returns what a revision is valid for: store, account, region and the Secret with the credentials.
-fn source(store: &StoreObject, region: &str, account: &str) -> String {
-    let secret = store.credentials.as_ref();
-    let secret = secret.map_or_else(|| "ambient".to_owned(), |(namespace, name)| format!("{namespace}/{name}"));
-    format!("{}/{region}/{account}/{secret}", store.key.path())
+    opened.map_err(|error| failed_identity(&error, identity, region))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(crate) async fn reconcile(store: &StoreObject, context: &Context) -> Result<
 /// # Errors
 /// `NamespaceLimitReached` if the namespace has too many of either.
 fn claim(store: &StoreObject, context: &Context) -> Result<(), Fault> {
-    let credentials = store.credentials.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+    let credentials = store.credentials();
     let Some(namespace) = &store.key.namespace else {
         // Cluster stores are the platform team's, and not counted.
         context.foreign_secrets.follow(&store.uid, credentials);
@@ -101,7 +101,7 @@ fn connect(store: &StoreObject, connection: &Connected, context: &Context) -> bo
     let is_current = || {
         let is_current = cached_version(&store.key, context) == Some((store.uid.clone(), store.generation));
         if is_current && let Ok(connection) = connection {
-            let scope = connection.reader.scope();
+            let scope = connection.sessions.scope();
             context.quotas.set(&store.key.path(), &scope.account, &scope.region, store.quota);
         }
         is_current
@@ -132,7 +132,7 @@ fn is_change(previous: Option<&Connected>, current: &Connected) -> bool {
 
 fn log(store: &StoreKey, connection: &Connected) {
     match connection {
-        Ok(connection) => tracing::info!(%store, region = connection.reader.scope().region, "connected"),
+        Ok(connection) => tracing::info!(%store, region = connection.sessions.scope().region, "connected"),
         Err(StoreFault { fault, .. }) => tracing::warn!(%store, reason = %fault.reason, "{}", fault.message),
     }
 }
@@ -144,15 +144,20 @@ fn inputs<'a>(
     connection: Result<&'a StoreConnection, &'a StoreFault>,
 ) -> Inputs<'a> {
     let facts = connection.map(|connection| {
-        let reader = &connection.reader;
-        let (parameters, load) = reader.load();
+        let sessions = &connection.sessions;
+        let readers = sessions.open_readers();
+        let load = readers.iter().map(|reader| reader.load()).fold((0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let scope = sessions.scope();
+        let shared = sessions.shared();
         ConnectionFacts {
-            scope: reader.scope(),
-            principal: reader.principal(),
-            parameters,
-            load,
-            allowed: reader.rate_limit().limit(),
-            check_due_in: connection.credential_health.check_due_in(),
+            scope,
+            principal: sessions.principal(),
+            sessions: shared.is_none().then_some(readers.len()),
+            parameters: load.0,
+            load: load.1,
+            allowed: context.quotas.rate_limits(&scope.account, &scope.region).parameters.limit(),
+            check_due_in: shared.and_then(|reader| reader.credential_health().check_due_in()),
+            follows_service_account: connection.follows_service_account,
         }
     });
     Inputs {

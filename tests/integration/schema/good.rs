@@ -45,6 +45,11 @@ pub fn manifests() -> Vec<(Kind, Value)> {
         json!({"access": [{"name": "own", "namespaces": {"from": "Names", "names": ["shop"]}, "parameters": ["/{namespace}/**", "**/public"]}]}),
         json!({"access": [rule("a", &json!({"from": "All"})), rule("b", &json!({"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}))]}),
         json!({"prefix": "/prod/eu", "decryption": "ViaSSM"}),
+        json!({"identity": {}}),
+        json!({"identity": {"assumeRoles": [role(&json!({"duration": "12h"})), role(&json!({"sessionTags": true}))], "sessionPolicy": "FromAccess"}}),
+        json!({"identity": {"serviceAccountRef": {"name": "reader", "namespace": "infra", "audiences": ["sts.amazonaws.com.cn"]}, "sessionPolicy": "FromAccess"}}),
+        json!({"identity": {"credentialsSecretRef": {"name": "aws", "namespace": "infra", "keys": {"accessKeyID": "AWS_ACCESS_KEY_ID"}}, "assumeRoles": [role(&json!({"externalID": "a/b:c", "tags": {"team": "a b"}, "transitiveTagKeys": ["team"], "sourceIdentity": "spo@prod"}))]}}),
+        json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws-cn:iam::111122223333:role/path/{namespace}-reader", "sessionTags": true, "transitiveTagKeys": ["kubernetes-namespace"]}]}}),
         json!({"revalidateInterval": "720h", "region": "us-gov-west-1", "quota": {"requestsPerSecond": 10000}}),
     ];
     let objects = objects.map(|spec| (Kind::SecureParameter, spec)).into_iter();
@@ -56,6 +61,12 @@ fn merged(kind: Kind, more: &Value) -> Value {
     let mut spec = base(kind, "spec");
     more.as_object().into_iter().flatten().for_each(|(key, value)| spec[key] = value.clone());
     spec
+}
+
+fn role(more: &Value) -> Value {
+    let mut role = json!({"roleARN": "arn:aws:iam::111122223333:role/reader"});
+    more.as_object().into_iter().flatten().for_each(|(key, value)| role[key] = value.clone());
+    role
 }
 
 fn rule(name: &str, namespaces: &Value) -> Value {

@@ -77,6 +77,15 @@ fn base(kind: Kind, field: &str) -> Value {
             ("spec.access[].namespaces.selector", access(&json!({"from": "Selector", "selector": selector()}))),
             ("spec.access[].namespaces.names", access(&json!({"from": "Names", "names": ["shop"]}))),
             ("spec.access[].", access(&json!({"from": "All"}))),
+            ("spec.identity.sessionPolicy", json!({"identity": {}})),
+            (
+                "spec.identity.assumeRoles[].",
+                json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws:iam::111122223333:role/reader"}]}}),
+            ),
+            (
+                "spec.identity.serviceAccountRef.",
+                json!({"identity": {"serviceAccountRef": {"name": "reader", "namespace": "infra"}}}),
+            ),
             ("spec.identity.", json!({"identity": {"credentialsSecretRef": {"name": "aws", "namespace": "shop"}}})),
             ("spec", json!({})),
         ],

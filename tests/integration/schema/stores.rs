@@ -17,7 +17,7 @@ fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static 
 
 pub fn bad() -> Vec<Bad> {
     let both = [Kind::ClusterParameterStore, Kind::ParameterStore].into_iter().flat_map(common);
-    both.chain([identity(), own_identity(), access(), namespaces(), selector(), quota()].into_iter().flatten())
+    both.chain([identity(), own_identity(), roles(), access(), namespaces(), selector(), quota()].into_iter().flatten())
         .collect()
 }
 
@@ -58,14 +58,7 @@ fn common(kind: Kind) -> Vec<Bad> {
                 ("nothing", json!(""), NO_INTERVAL),
             ],
         ),
-        super::at(
-            kind,
-            "spec.identity",
-            [
-                ("a role", json!("arn:aws:iam::111122223333:role/reader"), "spec.identity"),
-                ("nothing in it", json!({}), "spec.identity.credentialsSecretRef: Required"),
-            ],
-        ),
+        super::at(kind, "spec.identity", [("a role", json!("arn:aws:iam::111122223333:role/reader"), "spec.identity")]),
         super::at(
             kind,
             "spec.identity.credentialsSecretRef",
@@ -97,10 +90,121 @@ fn identity() -> Vec<Bad> {
 }
 
 fn own_identity() -> Vec<Bad> {
-    let foreign = json!({"name": "aws", "namespace": "other"});
-    let unknown = "unknown field \"spec.identity.credentialsSecretRef.namespace\"";
-    let (kind, field) = (Kind::ParameterStore, "spec.identity.credentialsSecretRef");
-    super::at(kind, field, [("a Secret of another namespace", foreign, unknown)])
+    let own = "a ParameterStore never uses the operator's identity; set serviceAccountRef or credentialsSecretRef";
+    let role = json!({"roleARN": "arn:aws:iam::111122223333:role/reader"});
+    let of_store = |field, bad| super::at(Kind::ParameterStore, field, bad);
+    let specs = [
+        of_store("spec.identity", [("nothing in it", json!({}), own)]),
+        of_store("spec.identity", [("a role alone", json!({"assumeRoles": [role]}), own)]),
+        of_store(
+            "spec.identity",
+            [(
+                "a session policy",
+                json!({"credentialsSecretRef": {"name": "aws"}, "sessionPolicy": "FromAccess"}),
+                "unknown field \"spec.identity.sessionPolicy\"",
+            )],
+        ),
+        of_store(
+            "spec.identity.credentialsSecretRef",
+            [(
+                "a Secret of another namespace",
+                json!({"name": "aws", "namespace": "other"}),
+                "unknown field \"spec.identity.credentialsSecretRef.namespace\"",
+            )],
+        ),
+        of_store(
+            "spec.identity",
+            [(
+                "a ServiceAccount of another namespace",
+                json!({"serviceAccountRef": {"name": "aws", "namespace": "other"}}),
+                "unknown field \"spec.identity.serviceAccountRef.namespace\"",
+            )],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+/// Roles, ServiceAccounts and the keys of Secrets.
+fn roles() -> Vec<Bad> {
+    const ARN: &str = "arn:aws:iam::111122223333:role/reader";
+    let account = json!({"name": "reader", "namespace": "infra"});
+    let role = json!({"roleARN": ARN});
+    let long = json!({"roleARN": ARN, "duration": "2h"});
+    let chained = "AWS limits sessions of a role that another session assumes to 1h";
+    let tags = "their keys do not begin with aws: or kubernetes-";
+    let placeholder = "braces only hold the word namespace, once";
+    let duration = "duration must be between 15m and 12h";
+    let secret_key = "a Secret's key holds letters";
+    let specs = [
+        at(
+            "spec.identity",
+            [
+                (
+                    "two sources",
+                    json!({"serviceAccountRef": account, "credentialsSecretRef": account}),
+                    "serviceAccountRef and credentialsSecretRef exclude each other",
+                ),
+                ("a long chain", json!({"assumeRoles": [role, long]}), chained),
+                ("a long chain of one", json!({"serviceAccountRef": account, "assumeRoles": [long]}), chained),
+                ("no role", json!({"assumeRoles": [{}]}), "roleARN: Required"),
+            ],
+        ),
+        at(
+            "spec.identity.sessionPolicy",
+            [
+                ("no session", json!("FromAccess"), "set serviceAccountRef or assumeRoles"),
+                ("another policy", json!("All"), "supported values: \"None\", \"FromAccess\""),
+            ],
+        ),
+        at("spec.identity.assumeRoles", [("too many", vec![role; 4].into(), "spec.identity.assumeRoles")]),
+        at(
+            "spec.identity.assumeRoles[].roleARN",
+            [
+                ("a user", json!("arn:aws:iam::111122223333:user/reader"), "the ARN of a role is written"),
+                ("a name", json!("parameters-of-the-shop"), "the ARN of a role is written"),
+                ("other braces", json!(format!("{ARN}-{{name}}")), placeholder),
+                ("two placeholders", json!(format!("{ARN}-{{namespace}}-{{namespace}}")), placeholder),
+            ],
+        ),
+        at("spec.identity.assumeRoles[].externalID", [("a blank", json!("a b"), "an external id holds letters")]),
+        at("spec.identity.assumeRoles[].sessionTags", [("tags", json!({"a": "b"}), "sessionTags")]),
+        at(
+            "spec.identity.assumeRoles[].sourceIdentity",
+            [("a slash", json!("a/b"), "a source identity holds letters")],
+        ),
+        at(
+            "spec.identity.assumeRoles[].duration",
+            [
+                ("a moment", json!("5m"), duration),
+                ("a day", json!("24h"), duration),
+                ("no duration", json!("long"), duration),
+            ],
+        ),
+        at(
+            "spec.identity.assumeRoles[].tags",
+            [
+                ("a tag of AWS", json!({"aws:x": "y"}), tags),
+                ("a tag of the operator", json!({"Kubernetes-Namespace": "other"}), tags),
+                ("a strange tag", json!({"a": "b\n"}), tags),
+            ],
+        ),
+        at(
+            "spec.identity.assumeRoles[].transitiveTagKeys",
+            [("a tag that is not set", json!(["team"]), "transitiveTagKeys names tags of this session")],
+        ),
+        at("spec.identity.serviceAccountRef", [("a name", json!("reader"), "spec.identity.serviceAccountRef")]),
+        at("spec.identity.serviceAccountRef.namespace", [("a path", json!("a/b"), "lower-case letters")]),
+        at("spec.identity.serviceAccountRef.name", [("another folder", json!("../a"), "lower-case letters")]),
+        at("spec.identity.serviceAccountRef.audiences", [("a blank", json!(["a b"]), "an audience holds visible")]),
+        at(
+            "spec.identity.credentialsSecretRef.keys",
+            [("a list", json!(["a"]), "spec.identity.credentialsSecretRef.keys")],
+        ),
+        at("spec.identity.credentialsSecretRef.keys.accessKeyID", [("a path", json!("a/b"), secret_key)]),
+        at("spec.identity.credentialsSecretRef.keys.secretAccessKey", [("a path", json!("a/b"), secret_key)]),
+        at("spec.identity.credentialsSecretRef.keys.sessionToken", [("a path", json!("a/b"), secret_key)]),
+    ];
+    specs.into_iter().flatten().collect()
 }
 
 fn access() -> Vec<Bad> {

@@ -1,6 +1,6 @@
 //! Whether AWS accepts the credentials of a reader.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 /// another, which must not cause a check for every refused call.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The health of credentials, shared by all connections with one reader.
-#[derive(Clone, Debug)]
-pub(crate) struct CredentialHealth(Arc<Mutex<State>>);
+/// The health of the credentials of one reader.
+#[derive(Debug)]
+pub(crate) struct CredentialHealth(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -21,7 +21,7 @@ struct State {
 
 impl Default for CredentialHealth {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State { refused: false, checked_at: Instant::now() })))
+        Self(Mutex::new(State { refused: false, checked_at: Instant::now() }))
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
         health.mark_refused();
         assert_eq!(health.check_due_in(), Some(CHECK_INTERVAL));
         advance(CHECK_INTERVAL).await;
-        assert_eq!(health.clone().check_due_in(), Some(Duration::ZERO));
+        assert_eq!(health.check_due_in(), Some(Duration::ZERO));
         health.mark_accepted();
         assert_eq!(health.check_due_in(), None);
     }

@@ -1,0 +1,123 @@
+//! ServiceAccounts whose tokens stand for the identity of a store.
+
+use k8s_openapi::api::{
+    authentication::v1::{SelfSubjectReview, TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use secrecy::SecretString;
+
+/// Annotation with the ARN of the role (EKS User Guide, "IAM roles for service accounts").
+const ROLE: &str = "eks.amazonaws.com/role-arn";
+/// Annotation with the audience of the tokens (amazon-eks-pod-identity-webhook).
+const AUDIENCE: &str = "eks.amazonaws.com/audience";
+/// The audience where nothing else is said (EKS User Guide, "Create an IAM OIDC provider for your cluster").
+const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+/// Lifetime of a token, in seconds: the shortest that Kubernetes issues. A token is used once.
+const LIFETIME: i64 = 600;
+/// What precedes namespace and name of a ServiceAccount in the name of its user.
+const USER: &str = "system:serviceaccount:";
+
+/// Requests for ServiceAccounts.
+#[derive(Clone)]
+pub(crate) struct ServiceAccounts {
+    client: Client,
+}
+
+/// What the annotations of a ServiceAccount say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EksAnnotations {
+    /// ARN of the role.
+    pub(crate) role_arn: Option<String>,
+    /// Audience of the tokens.
+    pub(crate) audience: Option<String>,
+}
+
+impl EksAnnotations {
+    /// Returns the audiences of tokens: those that a store asks for, else those of the annotation.
+    pub(crate) fn audiences(&self, requested: &[String]) -> Vec<String> {
+        if !requested.is_empty() {
+            return requested.to_vec();
+        }
+        vec![self.audience.clone().unwrap_or_else(|| DEFAULT_AUDIENCE.to_owned())]
+    }
+}
+
+impl ServiceAccounts {
+    /// Creates the requests on top of `client`.
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Returns the annotations of a ServiceAccount.
+    ///
+    /// # Errors
+    /// The problem and its remedy, as the end of a sentence that begins with the ServiceAccount.
+    pub(crate) async fn annotations(&self, namespace: &str, name: &str) -> Result<EksAnnotations, String> {
+        let account = self.api(namespace).get_metadata(name).await.map_err(|error| problem(&error, "get"))?;
+        let annotation = |key: &str| {
+            let value = account.metadata.annotations.as_ref()?.get(key)?.trim();
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        Ok(EksAnnotations { role_arn: annotation(ROLE), audience: annotation(AUDIENCE) })
+    }
+
+    /// Creates a token of a ServiceAccount for these audiences.
+    ///
+    /// # Errors
+    /// Like [`Self::annotations`].
+    pub(crate) async fn token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audiences: Vec<String>,
+    ) -> Result<SecretString, String> {
+        let spec = TokenRequestSpec { audiences, expiration_seconds: Some(LIFETIME), bound_object_ref: None };
+        let request = TokenRequest { metadata: ObjectMeta::default(), spec, status: None };
+        let created = self.api(namespace).create_token_request(name, &PostParams::default(), &request).await;
+        let created = created.map_err(|error| problem(&error, "create tokens for"))?;
+        created.status.map(|status| status.token.into()).ok_or_else(|| "got no token from the API server".to_owned())
+    }
+
+    /// Returns namespace and name of the ServiceAccount that the operator itself runs as; `None` if it is another user.
+    ///
+    /// # Errors
+    /// If the API server does not say.
+    pub(crate) async fn own(&self) -> Result<Option<(String, String)>, kube::Error> {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
+        let user = review.status.and_then(|status| status.user_info?.username).unwrap_or_default();
+        let account = user.strip_prefix(USER).and_then(|account| account.split_once(':'));
+        Ok(account.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())))
+    }
+
+    fn api(&self, namespace: &str) -> Api<ServiceAccount> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+fn problem(error: &kube::Error, verb: &str) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => "does not exist; create it".to_owned(),
+        kube::Error::Api(status) if status.code == 403 => format!(
+            "is not one that the operator may {verb}; add it to serviceAccountTokens in the values of the operator's chart"
+        ),
+        error => format!("could not be read ({error}); the operator tries again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_decides_on_audiences_before_the_annotation_does() {
+        let annotated = EksAnnotations { audience: Some("china".into()), ..EksAnnotations::default() };
+        assert_eq!(annotated.audiences(&["own".into()]), ["own"]);
+        assert_eq!(annotated.audiences(&[]), ["china"]);
+        assert_eq!(EksAnnotations::default().audiences(&[]), ["sts.amazonaws.com"]);
+    }
+}
