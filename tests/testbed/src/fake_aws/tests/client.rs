@@ -165,3 +165,12 @@ fn read_answer(text: &str) -> io::Result<Answer> {
 pub fn texts<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
     answer[list].as_array().expect(list).iter().filter_map(|item| item[field].as_str()).collect()
 }
+
+/// A value of a form.
+pub fn encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
