@@ -63,7 +63,7 @@ pub(super) fn caller(world: &World, call: &Call, request: Signed<'_>, now_ms: i6
 }
 
 /// The region of a request without a signature: `sts.<region>.`, or the default.
-fn region_of_host<'a>(request: Signed<'a>) -> &'a str {
+fn region_of_host(request: Signed<'_>) -> &str {
     let mut labels = request.header("host").unwrap_or_default().split('.');
     match (labels.next(), labels.next()) {
         (Some("sts" | "sts-fips"), Some(region)) if region.matches('-').count() >= 2 => region,

@@ -97,18 +97,18 @@ impl FakeAws {
         check: impl Fn(&str) -> Result<WebIdentity, E> + Send + 'static,
     ) {
         let check = move |token: &str, _: i64| check(token).map_err(Into::into);
-        self.inner.shared.world().roles.token_check = Some(Box::new(check));
+        self.inner.shared.world().roles.issuers.check = Some(Box::new(check));
     }
 
     /// Accepts the web identity tokens of one issuer alone. The clock of the service counts.
     pub fn verify_tokens(&self, verifier: TokenVerifier) {
         let check = move |token: &str, now_ms: i64| verifier.verify(token, now_ms);
-        self.inner.shared.world().roles.token_check = Some(Box::new(check));
+        self.inner.shared.world().roles.issuers.check = Some(Box::new(check));
     }
 
     /// With false, STS does not reach the issuers of web identity tokens (`IDPCommunicationError`).
     pub fn set_issuers_reachable(&self, reachable: bool) {
-        self.inner.shared.world().roles.issuers_unreachable = !reachable;
+        self.inner.shared.world().roles.issuers.unreachable = !reachable;
     }
 
     /// Starts a session of a role for a service of AWS, with transitive tags.

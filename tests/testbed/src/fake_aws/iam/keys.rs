@@ -10,7 +10,7 @@ pub(in crate::fake_aws) struct Keys(BTreeMap<String, Vec<String>>);
 
 impl Keys {
     /// The keys that describe the caller and the region.
-    pub(super) fn of(caller: &Identity, region: &str) -> Self {
+    pub(in crate::fake_aws) fn of(caller: &Identity, region: &str) -> Self {
         let session = caller.session();
         // The principal of a session is its role (IAM User Guide, aws:PrincipalArn).
         let principal = session.map_or(&caller.arn, |session| &session.issuer_arn);
@@ -63,7 +63,7 @@ impl Keys {
 
     /// These keys and the others, which take precedence.
     #[must_use]
-    pub(super) fn and(mut self, others: Self) -> Self {
+    pub(in crate::fake_aws) fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }

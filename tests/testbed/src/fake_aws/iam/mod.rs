@@ -4,6 +4,7 @@ mod condition;
 mod keys;
 mod pattern;
 mod policy;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use super::identity::Identity;
 pub(super) use keys::Keys;
 pub(super) use pattern::matches;
 pub use policy::{MalformedPolicy, Statement, parse_policy};
+pub(super) use trust::Asker;
+pub use trust::TrustPolicy;
 
 /// Id of a denial, for `undeny`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::request::Request;
 use super::roles::Role;
 use super::session::{self, Inherited};
-use super::token::{self, WebIdentity};
+use super::token::WebIdentity;
 use crate::fake_aws::error::{AwsError, Outcome};
 use crate::fake_aws::form::element;
 use crate::fake_aws::iam::Access;
@@ -22,7 +22,8 @@ pub(super) fn assume_role(world: &mut World, context: &Context, input: &Value) -
     let caller = &context.caller;
     let inherited = Inherited::from(&**caller);
     // The error is the same for a missing role, as in AWS.
-    let role = world.roles.get(request.role).filter(|role| role.trusts(&caller.arn, request.external_id));
+    let trusts = |role: &&Role| role.trusts(caller, "sts:AssumeRole", &request, &context.region);
+    let role = world.roles.get(request.role).filter(trusts);
     let role = role.ok_or_else(|| refused(caller, "sts:AssumeRole", request.role))?.clone();
     authorize(world, context, &role, &request, &inherited)?;
     if caller.session().is_some() && request.seconds > CHAINED_SECONDS {
@@ -45,12 +46,8 @@ fn authorize(
 ) -> Outcome<()> {
     let tags = !request.tags.is_empty() || !inherited.tags.is_empty();
     let source = request.source_identity.is_some() || inherited.source_identity.is_some();
-    for (action, needed, trusted) in [
-        ("sts:AssumeRole", true, true),
-        ("sts:TagSession", tags, role.allows_tag_session),
-        ("sts:SetSourceIdentity", source, role.allows_set_source_identity),
-    ] {
-        if needed && !trusted {
+    for (action, needed) in [("sts:AssumeRole", true), ("sts:TagSession", tags), ("sts:SetSourceIdentity", source)] {
+        if needed && !role.trusts(&context.caller, action, request, &context.region) {
             return Err(refused(&context.caller, action, &role.arn));
         }
         if needed {
@@ -70,10 +67,11 @@ fn refused(caller: &Identity, action: &str, role: &str) -> AwsError {
 /// `AssumeRoleWithWebIdentity`.
 pub(super) fn with_web_identity(world: &mut World, context: &Context, input: &Value) -> Outcome<Reply> {
     let request = Request::parse(input)?;
-    let token = token::read(&world.roles, input, context.now_ms)?;
-    let role = world.roles.get(request.role).filter(|role| role.trusts_token(&token)).cloned().ok_or_else(|| {
-        AwsError::new("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity").with_status(403)
-    })?;
+    let token = world.roles.issuers.read(input, context.now_ms)?;
+    let role =
+        world.roles.get(request.role).filter(|role| role.trusts_token(&token, &request)).cloned().ok_or_else(|| {
+            AwsError::new("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity").with_status(403)
+        })?;
     let started = session::start(world, context, &role, request, Inherited::default(), Some(&token))?;
     let WebIdentity { subject, audience, provider } = &token;
     let more =
@@ -83,7 +81,7 @@ pub(super) fn with_web_identity(world: &mut World, context: &Context, input: &Va
 
 /// The caller of an unsigned request, for the record.
 pub(super) fn bearer(world: &World, input: &Value) -> Outcome<Identity> {
-    let token = token::read(&world.roles, input, world.now())?;
+    let token = world.roles.issuers.read(input, world.now())?;
     let account = input["RoleArn"].as_str().and_then(|arn| arn.split(':').nth(4)).unwrap_or_default();
     Ok(Identity {
         access_key_id: String::new(),

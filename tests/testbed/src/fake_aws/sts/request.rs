@@ -88,7 +88,9 @@ pub(super) fn members<'a>(input: &'a Value, name: &str, field: &str) -> Vec<&'a 
 
 /// `Tags` and `TransitiveTagKeys` as records show them, instead of the fields of the query protocol.
 pub(super) fn recorded_tags(input: &Value, request: &mut Map<String, Value>) {
-    request.retain(|name, _| !name.starts_with("tags.member.") && !name.starts_with("transitiveTagKeys.member."));
+    // A client may also send an empty list, as a field without a value.
+    let list = |name: &str| ["tags", "transitiveTagKeys"].contains(&name.split('.').next().unwrap_or_default());
+    request.retain(|name, _| !list(name));
     let pairs = members(input, "Tags", "Key").into_iter().zip(members(input, "Tags", "Value"));
     let tags: Vec<Value> = pairs.map(|(key, value)| serde_json::json!({"key": key, "value": value})).collect();
     if !tags.is_empty() {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::token::{TokenCheck, WebIdentity};
+use super::request::Request;
+use super::token::{Issuers, WebIdentity};
 use crate::fake_aws::arn;
 use crate::fake_aws::error::{AwsError, Outcome};
-use crate::fake_aws::iam::{Statement, matches};
+use crate::fake_aws::iam::{Asker, Keys, Statement, TrustPolicy, matches};
 use crate::fake_aws::identity::{Identity, unique};
 
 /// Space for the session policy and the tags of a session, in characters. AWS packs them and does not publish the limit.
@@ -32,6 +33,8 @@ pub struct Role {
     pub allows_tag_session: bool,
     /// True if its trust policy allows `sts:SetSourceIdentity`.
     pub allows_set_source_identity: bool,
+    /// The trust policy as a document. It takes the place of all fields above but the ARN and the id.
+    pub trust: Option<TrustPolicy>,
     /// Tags of the role, which its sessions have too.
     pub tags: BTreeMap<String, String>,
     /// Longest session, in seconds.
@@ -55,6 +58,7 @@ impl Role {
             trusted_providers: everyone(),
             allows_tag_session: true,
             allows_set_source_identity: true,
+            trust: None,
             tags: BTreeMap::new(),
             max_session_seconds: 3600,
             policy: None,
@@ -75,6 +79,13 @@ impl Role {
         self
     }
 
+    /// The same role with this trust policy.
+    #[must_use]
+    pub fn with_trust(mut self, policy: TrustPolicy) -> Self {
+        self.trust = Some(policy);
+        self
+    }
+
     pub(super) fn account(&self) -> &str {
         self.arn.split(':').nth(4).unwrap_or_default()
     }
@@ -84,27 +95,57 @@ impl Role {
         self.arn.rsplit('/').next().unwrap_or_default()
     }
 
-    pub(super) fn trusts(&self, principal: &str, external_id: Option<&str>) -> bool {
-        let known = self.trusted.iter().any(|glob| matches(glob, principal));
-        known && (self.external_id.is_none() || self.external_id.as_deref() == external_id)
+    /// Reports whether the trust policy lets the caller perform an action: `sts:AssumeRole`, `sts:TagSession` or
+    /// `sts:SetSourceIdentity`.
+    pub(super) fn trusts(&self, caller: &Identity, action: &str, request: &Request<'_>, region: &str) -> bool {
+        if let Some(policy) = &self.trust {
+            let keys = Keys::of(caller, region).and(request.keys());
+            return policy.allows(&self.arn, Asker::Caller(caller), action, &keys);
+        }
+        match action {
+            "sts:TagSession" => self.allows_tag_session,
+            "sts:SetSourceIdentity" => self.allows_set_source_identity,
+            _ => {
+                listed(&self.trusted, &caller.arn)
+                    && (self.external_id.is_none() || self.external_id.as_deref() == request.external_id)
+            }
+        }
     }
 
-    pub(super) fn trusts_token(&self, token: &WebIdentity) -> bool {
-        let trusts = |globs: &[String], text: &str| globs.iter().any(|glob| matches(glob, text));
-        trusts(&self.trusted_subjects, &token.subject)
-            && trusts(&self.trusted_audiences, &token.audience)
-            && trusts(&self.trusted_providers, &token.provider)
+    /// Reports whether the trust policy lets a service start a tagged session.
+    pub(super) fn trusts_service(&self, service: &str, request: &Request<'_>) -> bool {
+        let by_policy = |policy: &TrustPolicy| {
+            let allows = |action| policy.allows(&self.arn, Asker::Service(service), action, &request.keys());
+            allows("sts:AssumeRole") && allows("sts:TagSession")
+        };
+        let by_lists = || self.allows_tag_session && listed(&self.trusted, service);
+        self.trust.as_ref().map_or_else(by_lists, by_policy)
     }
+
+    /// Reports whether the trust policy lets the bearer of a token start a session.
+    pub(super) fn trusts_token(&self, token: &WebIdentity, request: &Request<'_>) -> bool {
+        let WebIdentity { subject, audience, provider } = token;
+        if let Some(policy) = &self.trust {
+            let issuer = provider.strip_prefix("https://").unwrap_or(provider);
+            let keys = request.keys().with(&format!("{issuer}:sub"), subject).with(&format!("{issuer}:aud"), audience);
+            return policy.allows(&self.arn, Asker::Federated(provider), "sts:AssumeRoleWithWebIdentity", &keys);
+        }
+        listed(&self.trusted_subjects, subject)
+            && listed(&self.trusted_audiences, audience)
+            && listed(&self.trusted_providers, provider)
+    }
+}
+
+fn listed(globs: &[String], text: &str) -> bool {
+    globs.iter().any(|glob| matches(glob, text))
 }
 
 /// Roles of all accounts.
 #[derive(Default)]
 pub(in crate::fake_aws) struct Roles {
     by_arn: BTreeMap<String, Role>,
-    /// Replaces the default check, which accepts any token.
-    pub token_check: Option<TokenCheck>,
-    /// True if STS does not reach the issuers of tokens.
-    pub issuers_unreachable: bool,
+    /// Issuers of web identity tokens.
+    pub issuers: Issuers,
     /// Lifetime of new sessions, in place of the requested one.
     pub lifetime_ms: Option<i64>,
     /// Space for the session policy and the tags of a session, in characters.

@@ -115,9 +115,6 @@ pub(in crate::fake_aws) fn start_for_service<'a>(
     tags: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Option<Identity> {
     let role = world.roles.get(role)?.clone();
-    if !role.trusts(service, None) || !role.allows_tag_session {
-        return None;
-    }
     let tags: BTreeMap<String, String> = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let request = Request {
         role: &role.arn,
@@ -130,6 +127,9 @@ pub(in crate::fake_aws) fn start_for_service<'a>(
         size: 0,
         tags,
     };
+    if !role.trusts_service(service, &request) {
+        return None;
+    }
     start(world, context, &role, request, Inherited::default(), None).ok().map(|started| started.identity)
 }
 

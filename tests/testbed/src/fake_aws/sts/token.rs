@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::Value;
 
-use super::roles::Roles;
 use crate::fake_aws::error::{AwsError, Outcome};
 
 /// The claims of an accepted web identity token.
@@ -49,17 +48,28 @@ impl From<TokenError> for AwsError {
 /// Checks a web identity token at a time, in milliseconds since 1970.
 pub(in crate::fake_aws) type TokenCheck = Box<dyn Fn(&str, i64) -> Result<WebIdentity, TokenError> + Send>;
 
-/// The claims of the token of a request.
-pub(super) fn read(roles: &Roles, input: &Value, now_ms: i64) -> Outcome<WebIdentity> {
-    let token = input["WebIdentityToken"].as_str().unwrap_or_default();
-    if roles.issuers_unreachable {
-        let message = "The request could not be fulfilled because the identity provider (IDP) that was asked to verify \
-                       the incoming identity token could not be reached.";
-        return Err(TokenError::Unreachable(message.to_owned()).into());
-    }
-    match &roles.token_check {
-        Some(check) => check(token, now_ms).map_err(AwsError::from),
-        None => Ok(believe(token)),
+/// The issuers of tokens, as STS knows them.
+#[derive(Default)]
+pub(in crate::fake_aws) struct Issuers {
+    /// Replaces the default check, which accepts any token.
+    pub check: Option<TokenCheck>,
+    /// True if STS does not reach them.
+    pub unreachable: bool,
+}
+
+impl Issuers {
+    /// The claims of the token of a request.
+    pub(super) fn read(&self, input: &Value, now_ms: i64) -> Outcome<WebIdentity> {
+        let token = input["WebIdentityToken"].as_str().unwrap_or_default();
+        if self.unreachable {
+            let message = "The request could not be fulfilled because the identity provider (IDP) that was asked to \
+                           verify the incoming identity token could not be reached.";
+            return Err(TokenError::Unreachable(message.to_owned()).into());
+        }
+        match &self.check {
+            Some(check) => check(token, now_ms).map_err(AwsError::from),
+            None => Ok(believe(token)),
+        }
     }
 }
 
@@ -92,7 +102,7 @@ mod tests {
     #[test]
     fn claims_are_read_from_a_token() {
         let claims = r#"{"sub":"system:serviceaccount:shop:checkout","aud":["sts.amazonaws.com"],"iss":"https://i"}"#;
-        let read = |token: &str| read(&Roles::default(), &json!({"WebIdentityToken": token}), 0).expect("believed");
+        let read = |token: &str| Issuers::default().read(&json!({"WebIdentityToken": token}), 0).expect("believed");
         let identity = read(&format!("e30.{}.sig", BASE64.encode(claims)));
         assert_eq!(identity.subject, "system:serviceaccount:shop:checkout");
         assert_eq!(identity.provider, "https://i");

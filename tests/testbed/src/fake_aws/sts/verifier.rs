@@ -55,7 +55,7 @@ impl TokenVerifier {
                  the identity provider and then retry the request.",
             );
         }
-        self.check_times(&claims, now_ms)?;
+        check_times(&claims, now_ms)?;
         let known = |audience: &&str| self.audiences.iter().any(|one| one == audience);
         match (audiences(&claims).into_iter().find(known), claims["sub"].as_str()) {
             (Some(audience), Some(subject)) => Ok(WebIdentity {
@@ -85,23 +85,22 @@ impl TokenVerifier {
         };
         Some((claims, verified.is_ok()))
     }
+}
 
-    fn check_times(&self, claims: &Value, now_ms: i64) -> Result<(), TokenError> {
-        let now = now_ms.div_euclid(1000);
-        let Some(end) = claims["exp"].as_i64() else {
-            return invalid("Missing a required claim: exp");
-        };
-        if now >= end {
-            let message =
-                format!("Token expired: current date/time {now} must be before the expiration date/time {end}");
-            return Err(TokenError::Expired(message));
-        }
-        // The clocks of the issuer and of STS may differ a little.
-        if claims["nbf"].as_i64().is_some_and(|start| start > now + 300) {
-            return invalid("The token is not yet valid");
-        }
-        Ok(())
+fn check_times(claims: &Value, now_ms: i64) -> Result<(), TokenError> {
+    let now = now_ms.div_euclid(1000);
+    let Some(end) = claims["exp"].as_i64() else {
+        return invalid("Missing a required claim: exp");
+    };
+    if now >= end {
+        let message = format!("Token expired: current date/time {now} must be before the expiration date/time {end}");
+        return Err(TokenError::Expired(message));
     }
+    // The clocks of the issuer and of STS may differ a little.
+    if claims["nbf"].as_i64().is_some_and(|start| start > now + 300) {
+        return invalid("The token is not yet valid");
+    }
+    Ok(())
 }
 
 fn invalid<T>(message: &str) -> Result<T, TokenError> {

@@ -11,16 +11,9 @@ const OTHER: &str = "444455556666";
 const ASSUME: &str =
     "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Freader&RoleSessionName=spo-1";
 
-/// Credentials of an answer, as a further client.
-pub fn session(fake: &FakeAws, answer: &Answer) -> Client {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let identity = Identity {
-        access_key_id: answer.xml("AccessKeyId"),
-        secret_access_key: answer.xml("SecretAccessKey"),
-        session_token: Some(answer.xml("SessionToken")),
-        ..Identity::user("unused", "unused")
-    };
-    Client::as_identity(fake, identity)
+/// The client of a new session.
+fn session(fake: &FakeAws, answer: &Answer) -> Client {
+    Client::as_identity(fake, answer.credentials())
 }
 
 #[tokio::test]
