@@ -1,6 +1,9 @@
 //! The control plane of the test bed behaves like that of a real cluster.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result};
 use k8s_openapi::{
@@ -12,7 +15,11 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, PostParams},
 };
 use serde_json::json;
-use testbed::{control_plane::ControlPlane, wait::eventually};
+use testbed::{
+    control_plane::ControlPlane,
+    fake_aws::{TokenError, WebIdentity},
+    wait::eventually,
+};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -89,6 +96,36 @@ async fn a_plain_service_account_may_not_read_secrets() -> Result<()> {
     let strangers: Api<Secret> = Api::namespaced(control_plane.client_with_token("no-token").await?, &namespace);
     let unknown = strangers.list(&ListParams::default()).await.expect_err("a made-up token is accepted");
     assert!(matches!(&unknown, kube::Error::Api(status) if status.code == 401), "{unknown:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn tokens_of_service_accounts_are_verified() -> Result<()> {
+    let control_plane = ControlPlane::shared().await?;
+    let namespace = control_plane.namespace("tokens").await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(control_plane.client().await?, &namespace);
+    let account = ServiceAccount { metadata: named("checkout"), ..ServiceAccount::default() };
+    accounts.create(&PostParams::default(), &account).await?;
+    let verifier = control_plane.token_verifier()?;
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+
+    let token = control_plane.service_account_token_for(&namespace, "checkout", &["sts.amazonaws.com"]).await?;
+    let expected = WebIdentity {
+        subject: format!("system:serviceaccount:{namespace}:checkout"),
+        audience: "sts.amazonaws.com".to_owned(),
+        provider: control_plane.issuer().to_owned(),
+    };
+    assert_eq!(verifier.verify(&token, now), Ok(expected));
+    assert!(matches!(verifier.verify(&token, now + 7_200_000), Err(TokenError::Expired(_))));
+
+    let own = control_plane.service_account_token(&namespace, "checkout").await?;
+    let refused = Err(TokenError::Invalid("Incorrect token audience".to_owned()));
+    assert_eq!(verifier.verify(&own, now), refused);
+
+    // The claims of one token with the signature of another.
+    let (message, _) = token.rsplit_once('.').context("a signature")?;
+    let (_, signature) = own.rsplit_once('.').context("a signature")?;
+    assert!(matches!(verifier.verify(&format!("{message}.{signature}"), now), Err(TokenError::Invalid(_))));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -17,9 +18,9 @@ use kube::{
 };
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::tools::Tool;
+use crate::{fake_aws::TokenVerifier, tools::Tool};
 
-use super::ControlPlane;
+use super::{ControlPlane, components::ISSUER};
 
 impl ControlPlane {
     /// A new client of the administrator. Make one per test: a client belongs to the runtime that made it.
@@ -39,14 +40,35 @@ impl ControlPlane {
 
     /// A token of a service account, as a Pod of that account would have. The account must exist.
     pub async fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
+        // The default audience, which is the API server.
+        self.service_account_token_for(namespace, name, &[]).await
+    }
+
+    /// Like [`ControlPlane::service_account_token`], for other audiences.
+    pub async fn service_account_token_for(&self, namespace: &str, name: &str, audiences: &[&str]) -> Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
         let request = TokenRequest {
-            // The default audience, which is the API server.
-            spec: TokenRequestSpec { audiences: Vec::new(), expiration_seconds: Some(3600), bound_object_ref: None },
+            spec: TokenRequestSpec {
+                audiences: audiences.iter().map(|&audience| audience.to_owned()).collect(),
+                expiration_seconds: Some(3600),
+                bound_object_ref: None,
+            },
             ..TokenRequest::default()
         };
         let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
         Ok(answer.status.context("the API server answered without a token")?.token)
+    }
+
+    /// What STS needs to accept the tokens of this cluster's service accounts, with the audience `sts.amazonaws.com`.
+    pub fn token_verifier(&self) -> Result<TokenVerifier> {
+        let key = &self.files.account_public_key;
+        let pem = fs::read_to_string(key).with_context(|| key.display().to_string())?;
+        TokenVerifier::new(ISSUER, &pem)
+    }
+
+    /// Issuer of the tokens of service accounts.
+    pub fn issuer(&self) -> &'static str {
+        ISSUER
     }
 
     /// Creates a namespace whose name begins with `prefix`. Returns the whole name.

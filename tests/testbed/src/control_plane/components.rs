@@ -15,7 +15,7 @@ use super::files::Files;
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
      serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller";
 /// Issuer of tokens of service accounts, with the usual value.
-const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+pub(super) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// One program of a control plane with its arguments.
 pub(super) struct Component {

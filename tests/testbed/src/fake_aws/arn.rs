@@ -6,7 +6,21 @@ pub(super) fn partition(region: &str) -> &'static str {
         r if r.starts_with("cn-") => "aws-cn",
         r if r.starts_with("us-gov-") => "aws-us-gov",
         r if r.starts_with("eusc-") => "aws-eusc",
+        r if r.starts_with("us-isof-") => "aws-iso-f",
+        r if r.starts_with("us-isob-") => "aws-iso-b",
+        r if r.starts_with("eu-isoe-") => "aws-iso-e",
+        r if r.starts_with("us-iso-") => "aws-iso",
         _ => "aws",
+    }
+}
+
+/// The same ARN in another partition.
+pub(super) fn in_partition(arn: &str, partition: &str) -> String {
+    match Arn::parse(arn) {
+        Some(Arn { service, region, account, resource, .. }) => {
+            format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+        }
+        None => arn.to_owned(),
     }
 }
 
@@ -14,6 +28,11 @@ pub(super) fn partition(region: &str) -> &'static str {
 pub(super) fn parameter(region: &str, account: &str, name: &str) -> String {
     let path = name.strip_prefix('/').unwrap_or(name);
     format!("arn:{}:ssm:{region}:{account}:parameter/{path}", partition(region))
+}
+
+/// The resource of calls to Parameter Store that concern no single parameter.
+pub(super) fn all_of_ssm(region: &str, account: &str) -> String {
+    format!("arn:{}:ssm:{region}:{account}:*", partition(region))
 }
 
 /// ARN of a KMS resource: `key/<id>` or `alias/<name>`.
@@ -29,6 +48,8 @@ pub(super) fn secret(region: &str, account: &str, id: &str) -> String {
 /// The parts of an ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arn<'a> {
+    /// `aws`, `aws-cn`
+    pub partition: &'a str,
     /// `ssm`, `kms`, `iam`
     pub service: &'a str,
     /// Empty for global services.
@@ -44,7 +65,9 @@ impl<'a> Arn<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         match parts[..] {
-            ["arn", _, service, region, account, resource] => Some(Self { service, region, account, resource }),
+            ["arn", partition, service, region, account, resource] => {
+                Some(Self { partition, service, region, account, resource })
+            }
             _ => None,
         }
     }
@@ -58,6 +81,21 @@ mod tests {
     fn root_level_names_share_an_arn() {
         assert_eq!(parameter("eu-central-1", "1", "/x"), parameter("eu-central-1", "1", "x"));
         assert_eq!(parameter("cn-north-1", "1", "/a/b"), "arn:aws-cn:ssm:cn-north-1:1:parameter/a/b");
+    }
+
+    #[test]
+    fn partitions_follow_from_regions() {
+        for (region, expected) in [
+            ("eu-central-1", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+        ] {
+            assert_eq!(partition(region), expected);
+        }
+        assert_eq!(in_partition("arn:aws:iam::1:role/x:y", "aws-cn"), "arn:aws-cn:iam::1:role/x:y");
     }
 
     #[test]

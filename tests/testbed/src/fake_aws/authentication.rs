@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::arn::{Arn, partition};
 use super::clock;
 use super::error::{AwsError, Outcome};
 use super::identity::{Identity, Standing};
@@ -56,9 +57,18 @@ impl Rejection {
 /// The caller and the region of the request.
 pub(super) fn caller(world: &World, call: &Call, request: Signed<'_>, now_ms: i64) -> Outcome<(Arc<Identity>, String)> {
     if let Some(bearer) = sts::unsigned_caller(world, call)? {
-        return Ok((Arc::new(bearer), DEFAULT_REGION.to_owned()));
+        return Ok((Arc::new(bearer), region_of_host(request).to_owned()));
     }
     signed_caller(world, call.service, request, now_ms).map_err(|rejection| rejection.error(call.service))
+}
+
+/// The region of a request without a signature: `sts.<region>.`, or the default.
+fn region_of_host(request: Signed<'_>) -> &str {
+    let mut labels = request.header("host").unwrap_or_default().split('.');
+    match (labels.next(), labels.next()) {
+        (Some("sts" | "sts-fips"), Some(region)) if region.matches('-').count() >= 2 => region,
+        _ => DEFAULT_REGION,
+    }
 }
 
 fn signed_caller(
@@ -74,6 +84,10 @@ fn signed_caller(
         Standing::Expired => return Err(Rejection::Expired),
         Standing::Unknown => return Err(Rejection::Unknown),
     };
+    // Each partition has credentials of its own.
+    if Arn::parse(&identity.arn).is_some_and(|arn| arn.partition != partition(&authorization.region)) {
+        return Err(Rejection::Unknown);
+    }
     if request.header("x-amz-security-token") != identity.session_token.as_deref() {
         return Err(Rejection::Unknown);
     }

@@ -23,6 +23,11 @@ pub enum Fault {
     Empty,
 }
 
+/// The name under which faults of calls that assume a role are planned.
+pub(super) fn of_role(arn: &str) -> String {
+    format!("role:{arn}")
+}
+
 struct Planned {
     operation: String,
     fault: Fault,
@@ -51,7 +56,7 @@ impl Faults {
 
     /// The fault of this call, if one is due.
     pub(super) fn take(&mut self, operation: &str) -> Option<Fault> {
-        // KMS calls of SSM have a prefix. They do not match `*`, which means calls on the wire.
+        // KMS calls of SSM and roles have a prefix. They do not match `*`, which means calls on the wire.
         let meets = |planned: &Planned| {
             planned.operation == operation || (planned.operation == "*" && !operation.contains(':'))
         };

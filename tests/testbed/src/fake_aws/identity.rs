@@ -1,11 +1,12 @@
 //! Identities: credentials and their principals.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::iam::Statement;
+use super::arn;
+use super::iam::{Statement, matches};
 
 /// Credentials and the principal they belong to.
 #[derive(Clone, Debug)]
@@ -25,7 +26,11 @@ pub struct Identity {
     /// Kind of the principal.
     pub principal: Principal,
     /// Statements without which nothing is allowed. `None` allows everything.
+    ///
+    /// The sessions that STS starts have the policy of their role instead, as it is at the time of each call.
     pub policy: Option<Vec<Statement>>,
+    /// Tags of the user, or of the session and its role: `aws:PrincipalTag/<key>` in policies.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Kinds of principal, by the names `CloudTrail` gives them.
@@ -63,6 +68,10 @@ pub struct Session {
     pub federated_provider: Option<String>,
     /// Session policy, which restricts the permissions of the role.
     pub policy: Option<Vec<Statement>>,
+    /// The tags that further sessions inherit.
+    pub transitive_tags: BTreeMap<String, String>,
+    /// True if everything is denied to the session, as after "Revoke active sessions" in the console of IAM.
+    pub revoked: bool,
 }
 
 impl Identity {
@@ -77,6 +86,7 @@ impl Identity {
             account: account.to_owned(),
             principal: Principal::IamUser,
             policy: None,
+            tags: BTreeMap::new(),
         }
     }
 
@@ -97,6 +107,8 @@ impl Identity {
                 source_identity: None,
                 federated_provider: None,
                 policy: None,
+                transitive_tags: BTreeMap::new(),
+                revoked: false,
             })),
             ..Self::user(account, role)
         }
@@ -109,8 +121,21 @@ impl Identity {
         self
     }
 
-    pub(super) fn policy(&self) -> Option<&[Statement]> {
-        self.policy.as_deref()
+    /// The same identity, with a tag.
+    #[must_use]
+    pub fn with_tag(mut self, key: &str, value: &str) -> Self {
+        self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same identity in another partition, such as `aws-cn`. Credentials are valid in the regions of one partition.
+    #[must_use]
+    pub fn in_partition(mut self, partition: &str) -> Self {
+        self.arn = arn::in_partition(&self.arn, partition);
+        if let Principal::AssumedRole(session) = &mut self.principal {
+            session.issuer_arn = arn::in_partition(&session.issuer_arn, partition);
+        }
+        self
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
@@ -118,10 +143,6 @@ impl Identity {
             Principal::AssumedRole(session) => Some(session),
             _ => None,
         }
-    }
-
-    pub(super) fn session_policy(&self) -> Option<&[Statement]> {
-        self.session()?.policy.as_deref()
     }
 }
 
@@ -174,6 +195,26 @@ impl Identities {
     /// Removes the credentials, as deleting an access key does.
     pub(super) fn remove(&mut self, access_key_id: &str) {
         self.by_key.remove(access_key_id);
+    }
+
+    /// Makes all present sessions of the roles whose ARN matches expire. Returns their number.
+    pub(super) fn expire_sessions(&mut self, role_glob: &str) -> usize {
+        self.sessions_of(role_glob).map(|known| known.expired = true).count()
+    }
+
+    /// Denies everything to all present sessions of the roles whose ARN matches. Returns their number.
+    pub(super) fn revoke_sessions(&mut self, role_glob: &str) -> usize {
+        let revoke = |known: &mut Known| {
+            if let Principal::AssumedRole(session) = &mut Arc::make_mut(&mut known.identity).principal {
+                session.revoked = true;
+            }
+        };
+        self.sessions_of(role_glob).map(revoke).count()
+    }
+
+    fn sessions_of(&mut self, role_glob: &str) -> impl Iterator<Item = &mut Known> {
+        let issuer = |known: &Known| known.identity.session().map(|session| session.issuer_arn.clone());
+        self.by_key.values_mut().filter(move |known| issuer(known).is_some_and(|arn| matches(role_glob, &arn)))
     }
 
     /// Finds an access key.

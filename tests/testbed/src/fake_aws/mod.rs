@@ -11,6 +11,7 @@
 //! | `service`, `world` | the service of a call; all state |
 //! | `control` | what a test sets up and reads |
 //! | `authentication`, `sigv4`, `identity`, `iam` | the caller and its permissions |
+//! | `pod_identity` | the agent of EKS Pod Identity |
 //! | `ssm`, `kms`, `sts`, `secrets` | the services |
 //! | `crypto` | ciphertext |
 //! | `quota`, `fault` | throttling and failures |
@@ -29,6 +30,7 @@ mod form;
 mod iam;
 mod identity;
 mod kms;
+mod pod_identity;
 mod quota;
 mod recorder;
 mod secrets;
@@ -49,12 +51,13 @@ use tokio::task::JoinHandle;
 
 pub use control::PutOptions;
 pub use fault::Fault;
-pub use iam::{RuleId, Statement};
+pub use iam::{MalformedPolicy, RuleId, Statement, TrustPolicy, parse_policy};
 pub use identity::{Identity, Principal, Session};
 pub use kms::KeyState;
+pub use pod_identity::{PodIdentity, PodIdentityAgent};
 pub use quota::Quota;
 pub use ssm::{ParameterType, Tier};
-pub use sts::{Role, TokenCheck, WebIdentity};
+pub use sts::{Role, TokenError, TokenVerifier, WebIdentity};
 
 use server::Shared;
 use world::World;

@@ -65,7 +65,7 @@ async fn handle(
 
     // Subscribed before the fault is taken, so that clearing in between is not missed.
     let mut faults_cleared = shared.faults_cleared.subscribe();
-    let (fault, latency) = shared.world().arrive(&call.operation);
+    let (fault, latency) = shared.world().arrive(&call);
     match fault {
         Some(Fault::Hang) => drop(faults_cleared.changed().await),
         Some(Fault::Reset) => {

@@ -137,7 +137,7 @@ impl Service {
         match self {
             Self::Ssm => ssm::event(context, operation, input),
             Self::Kms => kms::event(world, context, operation, input),
-            Self::Sts => sts::event(operation, input),
+            Self::Sts => sts::event(context, operation, input),
         }
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::clock;
 use super::error::{AwsError, Outcome};
 use super::fault::{self, Fault, Faults};
-use super::iam::Rules;
+use super::iam::{Access, Rules};
 use super::identity::{Identities, Identity};
 use super::kms::KeyRing;
 use super::quota::Quotas;
@@ -100,29 +100,26 @@ impl World {
         }
     }
 
-    /// Allows the call, or returns the error of AWS.
+    /// Allows an action on a resource, or returns the error of AWS.
     pub(super) fn authorize(&self, context: &Context, action: &str, resource: &str) -> Outcome<()> {
-        self.authorize_shared(context, action, resource, false)
+        self.permit(context, Access::new(action, resource))
     }
 
-    /// Like [`Self::authorize`], for a resource whose own policy may allow the call.
-    pub(super) fn authorize_shared(
-        &self,
-        context: &Context,
-        action: &str,
-        resource: &str,
-        granted: bool,
-    ) -> Outcome<()> {
+    /// Allows an access, or returns the error of AWS.
+    pub(super) fn permit(&self, context: &Context, access: Access<'_>) -> Outcome<()> {
         if context.is_test {
             return Ok(());
         }
-        self.rules.authorize(&context.caller, action, resource, granted)
+        let caller = &context.caller;
+        let policy = self.roles.of_session(caller).map_or(&caller.policy, |role| &role.policy);
+        self.rules.authorize(caller, policy.as_deref(), &context.region, access)
     }
 
     /// Counts a call. Returns its fault and its delay.
-    pub(super) fn arrive(&mut self, operation: &str) -> (Option<Fault>, Duration) {
-        self.recorder.count_call(operation);
-        (self.faults.take(operation), self.latency)
+    pub(super) fn arrive(&mut self, call: &Call) -> (Option<Fault>, Duration) {
+        self.recorder.count_call(&call.operation);
+        let of_role = call.input["RoleArn"].as_str().and_then(|arn| self.faults.take(&fault::of_role(arn)));
+        (self.faults.take(&call.operation).or(of_role), self.latency)
     }
 
     /// Executes a call and returns the response.

@@ -1,16 +1,45 @@
 //! Encryption and decryption with a key, for callers and for services on their behalf.
 
+use crate::fake_aws::arn::Arn;
 use crate::fake_aws::crypto::{self, EncryptionContext};
 use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::iam::{Access, Keys};
 use crate::fake_aws::world::{Context, World};
 
-/// The user of a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::fake_aws) enum Through {
-    /// The caller.
-    Direct,
-    /// Parameter Store, as the policy of `aws/ssm` requires.
-    Ssm,
+/// How a call reaches a key.
+#[derive(Clone, Copy)]
+pub(in crate::fake_aws) struct Through<'a> {
+    /// True if Parameter Store calls on behalf of the caller, as the policy of `aws/ssm` requires.
+    ssm: bool,
+    /// The key as the call names it.
+    key_id: Option<&'a str>,
+}
+
+impl<'a> Through<'a> {
+    /// The caller's own request.
+    pub(in crate::fake_aws) fn direct(key_id: Option<&'a str>) -> Self {
+        Self { ssm: false, key_id }
+    }
+
+    /// A request of Parameter Store.
+    pub(in crate::fake_aws) fn ssm(key_id: Option<&'a str>) -> Self {
+        Self { ssm: true, key_id }
+    }
+
+    /// The condition keys of the call.
+    pub(super) fn keys(self, context: &Context, pairs: &EncryptionContext) -> Keys {
+        let alias = self.key_id.map(|id| Arn::parse(id).map_or(id, |arn| arn.resource));
+        let service = self.ssm.then(|| format!("ssm.{}.amazonaws.com", context.region));
+        let mut keys = Keys::default()
+            .with("kms:CallerAccount", &context.caller.account)
+            .with_some("kms:ViaService", service.as_deref())
+            .with_some("kms:RequestAlias", alias.filter(|id| id.starts_with("alias/")))
+            .with_all("kms:EncryptionContextKeys", pairs.keys().map(String::as_str));
+        for (name, value) in pairs {
+            keys = keys.with(&format!("kms:EncryptionContext:{name}"), value);
+        }
+        keys
+    }
 }
 
 /// Encrypts with the key. `action` is `kms:Encrypt` or `kms:GenerateDataKey`.
@@ -21,9 +50,9 @@ pub(in crate::fake_aws) fn encrypt(
     action: &str,
     plaintext: &[u8],
     encryption_context: &EncryptionContext,
-    through: Through,
+    through: Through<'_>,
 ) -> Outcome<Vec<u8>> {
-    check(world, context, key_arn, action, through)?;
+    check(world, context, key_arn, action, encryption_context, through)?;
     Ok(world.keys.get(key_arn)?.cipher.encrypt(key_arn, encryption_context, plaintext))
 }
 
@@ -33,12 +62,12 @@ pub(in crate::fake_aws) fn decrypt(
     context: &Context,
     blob: &[u8],
     encryption_context: &EncryptionContext,
-    through: Through,
+    through: Through<'_>,
 ) -> Outcome<Vec<u8>> {
     // As in KMS, the error has no message.
     let invalid = |_| AwsError::new("InvalidCiphertextException", "");
     let key_arn = crypto::key_of(blob).map_err(invalid)?;
-    check(world, context, key_arn, "kms:Decrypt", through)?;
+    check(world, context, key_arn, "kms:Decrypt", encryption_context, through)?;
     let plaintext = world.keys.get(key_arn)?.cipher.decrypt(blob, encryption_context).map_err(invalid)?;
     if !context.is_test {
         world.recorder.count_decrypt();
@@ -46,18 +75,26 @@ pub(in crate::fake_aws) fn decrypt(
     Ok(plaintext)
 }
 
-fn check(world: &World, context: &Context, key_arn: &str, action: &str, through: Through) -> Outcome<()> {
-    let key = match (world.keys.get(key_arn), through) {
+fn check(
+    world: &World,
+    context: &Context,
+    key_arn: &str,
+    action: &str,
+    pairs: &EncryptionContext,
+    through: Through<'_>,
+) -> Outcome<()> {
+    let key = match world.keys.get(key_arn) {
         // Its policy allows only Parameter Store and principals of its own account.
-        (Ok(key), _) if key.aws_managed && (through == Through::Direct || key.account != context.caller.account) => {
+        Ok(key) if key.aws_managed && (!through.ssm || key.account != context.caller.account) => {
             return Err(no_such_key_for_you());
         }
-        (Ok(key), _) => key,
-        (Err(_), Through::Direct) => return Err(no_such_key_for_you()),
-        (Err(error), Through::Ssm) => return Err(error),
+        Ok(key) => key,
+        Err(error) if through.ssm => return Err(error),
+        Err(_) => return Err(no_such_key_for_you()),
     };
     // The policy of an AWS-managed key grants its use, so that an identity needs no statement for it.
-    world.authorize_shared(context, action, key_arn, key.aws_managed)?;
+    let access = Access::new(action, key_arn).with_keys(through.keys(context, pairs)).granted(key.aws_managed);
+    world.permit(context, access)?;
     key.check_usable()
 }
 

@@ -11,6 +11,7 @@ use crate::fake_aws::arn;
 use crate::fake_aws::clock;
 use crate::fake_aws::crypto::{self, EncryptionContext};
 use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::iam::Access;
 use crate::fake_aws::recorder::{Event, lower_camel};
 use crate::fake_aws::service::{Reply, parse_input, unknown_operation};
 use crate::fake_aws::world::{Context, World};
@@ -134,9 +135,10 @@ fn create_alias(world: &mut World, context: &Context, input: &Input) -> Outcome<
 
 fn encrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply> {
     let plaintext = Input::bytes(&input.plaintext, PLAINTEXT_LIMIT, "plaintext")?;
-    let key = world.keys.resolve(context, input.key_id()?)?;
-    let pairs = &input.encryption_context;
-    let blob = cipher::encrypt(world, context, &key, "kms:Encrypt", &plaintext, pairs, Through::Direct)?;
+    let id = input.key_id()?;
+    let key = world.keys.resolve(context, id)?;
+    let (pairs, through) = (&input.encryption_context, Through::direct(Some(id)));
+    let blob = cipher::encrypt(world, context, &key, "kms:Encrypt", &plaintext, pairs, through)?;
     let blob = BASE64.encode(blob);
     Ok(Reply::json(json!({"CiphertextBlob": blob, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})))
 }
@@ -150,7 +152,8 @@ fn decrypt(world: &mut World, context: &Context, input: &Input) -> Outcome<Reply
         let message = "The key ID in the request does not identify a CMK that can perform this operation.";
         return Err(AwsError::new("IncorrectKeyException", message));
     }
-    let plaintext = cipher::decrypt(world, context, &blob, &input.encryption_context, Through::Direct)?;
+    let plaintext =
+        cipher::decrypt(world, context, &blob, &input.encryption_context, Through::direct(input.key_id.as_deref()))?;
     let plaintext = BASE64.encode(plaintext);
     Ok(Reply::json(json!({"Plaintext": plaintext, "KeyId": key, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"})))
 }
@@ -159,7 +162,8 @@ fn describe_key(world: &mut World, context: &Context, input: &Input) -> Outcome<
     let id = input.key_id()?;
     world.keys.create_on_demand(context, id);
     let key = world.keys.resolve(context, id)?;
-    world.authorize(context, "kms:DescribeKey", &key)?;
+    let keys = Through::direct(Some(id)).keys(context, &EncryptionContext::new());
+    world.permit(context, Access::new("kms:DescribeKey", &key).with_keys(keys))?;
     Ok(Reply::json(json!({"KeyMetadata": world.keys.get(&key)?.metadata()})))
 }
 

@@ -32,7 +32,8 @@ pub(super) fn seal(
     let named = key.as_ref().ok().cloned();
     through_kms(world, context, operation, named.as_deref(), arn, |world| {
         let key = key?;
-        let encrypt = |bytes: &[u8]| cipher::encrypt(world, context, &key, action, bytes, &pairs, Through::Ssm);
+        let encrypt =
+            |bytes: &[u8]| cipher::encrypt(world, context, &key, action, bytes, &pairs, Through::ssm(Some(key_id)));
         match tier {
             Tier::Advanced => crypto::seal_envelope(value.as_bytes(), encrypt),
             _ => encrypt(value.as_bytes()),
@@ -47,7 +48,7 @@ pub(super) fn open(world: &mut World, context: &Context, arn: &str, sealed: &[u8
     let blob = wrapped.unwrap_or(sealed);
     let key = crypto::key_of(blob).ok();
     let opened = through_kms(world, context, "Decrypt", key, arn, |world| {
-        cipher::decrypt(world, context, blob, &pairs, Through::Ssm)
+        cipher::decrypt(world, context, blob, &pairs, Through::ssm(None))
     })?;
     let plaintext = if wrapped.is_some() {
         crypto::open_envelope(sealed, &opened).map_err(|_| Service::Ssm.internal_error())?

@@ -46,7 +46,7 @@ pub(super) fn describe_parameters(world: &mut World, context: &Context, input: &
     let input: Input = parse_input(input)?;
     check(&input.parameter_filters, OF_METADATA)?;
     let (region, account) = (&context.region, &context.caller.account);
-    world.authorize(context, "ssm:DescribeParameters", &format!("arn:aws:ssm:{region}:{account}:*"))?;
+    world.authorize(context, "ssm:DescribeParameters", &arn::all_of_ssm(region, account))?;
     let visible = |parameter: &Parameter| {
         &parameter.region == region
             && if input.shared { parameter.shared_with.contains(account) } else { &parameter.account == account }

@@ -1,8 +1,11 @@
 //! The Security Token Service, with the query protocol: forms in requests, XML in responses.
 
 mod assume;
+mod request;
 mod roles;
+mod session;
 mod token;
+mod verifier;
 
 use serde_json::{Value, json};
 
@@ -13,8 +16,11 @@ use super::recorder::{Event, lower_camel};
 use super::service::{Call, Reply, Service};
 use super::world::{Context, World};
 
+pub use roles::Role;
 pub(super) use roles::Roles;
-pub use roles::{Role, TokenCheck, WebIdentity};
+pub(super) use session::start_for_service;
+pub use token::{TokenError, WebIdentity};
+pub use verifier::TokenVerifier;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
@@ -47,7 +53,7 @@ fn caller_identity(caller: &Identity) -> Reply {
 }
 
 /// Event fields of the record.
-pub(super) fn event(operation: &str, input: &Value) -> Event {
+pub(super) fn event(context: &Context, operation: &str, input: &Value) -> Event {
     let mut request = lower_camel(input);
     if let Some(fields) = request.as_object_mut() {
         for protocol_or_secret in ["action", "version", "webIdentityToken"] {
@@ -56,6 +62,11 @@ pub(super) fn event(operation: &str, input: &Value) -> Event {
         let seconds = fields.get("durationSeconds").and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());
         if let Some(seconds) = seconds {
             fields.insert("durationSeconds".to_owned(), json!(seconds));
+        }
+        request::recorded_tags(input, fields);
+        let inherited = context.caller.session().map(|session| &session.transitive_tags);
+        if let Some(tags) = inherited.filter(|tags| operation == "AssumeRole" && !tags.is_empty()) {
+            fields.insert("incomingTransitiveTags".to_owned(), json!(tags));
         }
         if fields.is_empty() {
             request = Value::Null;

@@ -37,6 +37,17 @@ impl Answer {
         (text("__type"), text("message"))
     }
 
+    /// The credentials of a new session.
+    pub fn credentials(&self) -> Identity {
+        assert_eq!(self.status, 200, "{}", self.body);
+        Identity {
+            access_key_id: self.xml("AccessKeyId"),
+            secret_access_key: self.xml("SecretAccessKey"),
+            session_token: Some(self.xml("SessionToken")),
+            ..Identity::user("unused", "unused")
+        }
+    }
+
     /// Text of the first element of this name.
     pub fn xml(&self, element: &str) -> String {
         let from = self.body.split(&format!("<{element}>")).nth(1).expect(element);
@@ -86,6 +97,26 @@ impl Client {
         let body = format!("{form}&Version=2011-06-15");
         let kind = "application/x-www-form-urlencoded";
         self.send(Some("sts"), &[("content-type", kind)], &body).await.expect("an answer")
+    }
+
+    /// `AssumeRole` with the session name `spo-1`, and further fields.
+    pub async fn assume(&self, role: &str, more: &[(&str, &str)]) -> Answer {
+        let fields = more.iter().map(|(name, value)| format!("&{name}={}", encoded(value)));
+        let role = encoded(role);
+        let more = fields.collect::<String>();
+        self.sts(&format!("Action=AssumeRole&RoleArn={role}&RoleSessionName=spo-1{more}")).await
+    }
+
+    /// The client with the credentials of the session that [`Self::assume`] starts.
+    pub async fn session(&self, role: &str, more: &[(&str, &str)]) -> Self {
+        Self {
+            url: self.url.clone(),
+            region: self.region.clone(),
+            user_agent: self.user_agent.clone(),
+            time: None,
+            scope_service: None,
+            identity: self.assume(role, more).await.credentials(),
+        }
     }
 
     pub async fn unsigned(&self, headers: &[(&'static str, &str)], body: &str) -> Answer {
@@ -164,4 +195,13 @@ fn read_answer(text: &str) -> io::Result<Answer> {
 /// One field of every item of a list that has it.
 pub fn texts<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
     answer[list].as_array().expect(list).iter().filter_map(|item| item[field].as_str()).collect()
+}
+
+/// A value of a form.
+pub fn encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(one).collect()
 }

@@ -4,23 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::client::{Answer, Client};
+use super::client::{Answer, Client, encoded};
 use crate::fake_aws::{FakeAws, Identity, PutOptions, Role, Statement, WebIdentity};
 
 const OTHER: &str = "444455556666";
 const ASSUME: &str =
     "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Freader&RoleSessionName=spo-1";
 
-/// Credentials of an answer, as a further client.
+/// The client of a new session.
 fn session(fake: &FakeAws, answer: &Answer) -> Client {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let identity = Identity {
-        access_key_id: answer.xml("AccessKeyId"),
-        secret_access_key: answer.xml("SecretAccessKey"),
-        session_token: Some(answer.xml("SessionToken")),
-        ..Identity::user("unused", "unused")
-    };
-    Client::as_identity(fake, identity)
+    Client::as_identity(fake, answer.credentials())
 }
 
 #[tokio::test]
@@ -91,9 +84,9 @@ async fn policies_of_the_role_and_the_session_both_apply() {
     let fake = FakeAws::start().await.expect("starts");
     let policy = Some(vec![Statement::allow(&["ssm:*"], &["*:parameter/team/*"])]);
     fake.add_role(Role { policy, ..Role::new(OTHER, "reader") });
-    let narrow = r#"{"Statement":{"Effect":"Allow","Action":"ssm:GetParameters","Resource":"*/team/a"}}"#;
-    let encoded = narrow.replace('"', "%22").replace('/', "%2F").replace(':', "%3A");
-    let other = session(&fake, &Client::new(&fake).sts(&format!("{ASSUME}&Policy={encoded}")).await);
+    let narrow = r#"{"Version":"2012-10-17","Statement":
+        {"Effect":"Allow","Action":"ssm:GetParameters","Resource":"arn:aws:ssm:*:*:*/team/a"}}"#;
+    let other = session(&fake, &Client::new(&fake).sts(&format!("{ASSUME}&Policy={}", encoded(narrow))).await);
     let read = |name: &str| json!({"Names": [name]});
     assert_eq!(other.ssm("GetParameters", read("/team/a")).await.status, 200);
     let by_session = other.ssm("GetParameters", read("/team/b")).await.error().1;
@@ -130,7 +123,7 @@ async fn a_token_is_enough_for_a_role_that_trusts_its_subject() {
             audience: "a".into(),
             provider: "p".into(),
         }),
-        _ => Err("Couldn't retrieve verification key from your identity provider".into()),
+        _ => Err("Couldn't retrieve verification key from your identity provider".to_owned()),
     });
     assert_eq!(client.unsigned(&[kind], &format!("{form}&WebIdentityToken=good")).await.status, 200);
     let bad = client.unsigned(&[kind], &format!("{form}&WebIdentityToken={token}")).await;

@@ -2,6 +2,8 @@
 //!
 //! Calls of the test leave no record, need no permission and hit no fault. An impossible call panics.
 
+mod identities;
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,12 +14,9 @@ use super::arn;
 use super::crypto::EncryptionContext;
 use super::error::Outcome;
 use super::fault::Fault;
-use super::iam::{RuleId, Statement};
-use super::identity::Identity;
 use super::kms::{self, KeyState, SSM_ALIAS};
 use super::quota::Quota;
 use super::ssm::{self, ParameterType, Tier};
-use super::sts::{Role, WebIdentity};
 use super::world::{Context, World};
 use super::{DEFAULT_ACCOUNT, DEFAULT_REGION, FakeAws};
 
@@ -144,51 +143,6 @@ impl FakeAws {
             let arn = must(world.keys.resolve(context, key));
             act(world, context, &arn)
         })
-    }
-
-    /// Denies an action on resources (globs) to all principals.
-    pub fn deny(&self, action: &str, resource_glob: &str) -> RuleId {
-        self.deny_principal("*", action, resource_glob)
-    }
-
-    /// Denies an action on resources to principals whose ARN matches; all three are globs.
-    pub fn deny_principal(&self, principal_glob: &str, action: &str, resource_glob: &str) -> RuleId {
-        self.inner.shared.world().rules.deny(principal_glob, action, resource_glob)
-    }
-
-    /// Removes a denial.
-    pub fn undeny(&self, rule: RuleId) {
-        self.inner.shared.world().rules.undeny(rule);
-    }
-
-    /// Accepts these credentials from now on; replaces those with the same access key.
-    pub fn add_identity(&self, identity: Identity) {
-        self.inner.shared.world().identities.add(identity);
-    }
-
-    /// Gives the default identity an allow-list, or `None` for everything.
-    pub fn set_policy(&self, policy: Option<Vec<Statement>>) {
-        self.add_identity(Identity { policy, ..self.default_identity() });
-    }
-
-    /// Makes credentials expire.
-    pub fn expire(&self, access_key_id: &str) {
-        self.inner.shared.world().identities.expire(access_key_id);
-    }
-
-    /// Removes credentials, which are then unknown.
-    pub fn remove_identity(&self, access_key_id: &str) {
-        self.inner.shared.world().identities.remove(access_key_id);
-    }
-
-    /// Creates or replaces a role.
-    pub fn add_role(&self, role: Role) {
-        self.inner.shared.world().roles.add(role);
-    }
-
-    /// Sets the check of web identity tokens. It must not call the fake.
-    pub fn set_token_check(&self, check: impl Fn(&str) -> Result<WebIdentity, String> + Send + 'static) {
-        self.inner.shared.world().roles.token_check = Some(Box::new(check));
     }
 
     /// Sets throughput quotas, with full buckets, or removes them.
