@@ -5,6 +5,7 @@
 //!
 //! - `parameter`: Which parameter is meant?
 //! - `access`: May it be read?
+//! - `iam`: What does AWS have to allow?
 //! - `plan`: What is read, and which keys does it become?
 //! - `secret`: What does the Secret hold?
 //! - `ownership`: Whose Secret is it, and is it intact?
@@ -26,6 +27,7 @@ pub mod access;
 pub(crate) mod audit;
 pub(crate) mod aws_error;
 mod digest;
+pub(crate) mod iam;
 pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;
