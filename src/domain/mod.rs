@@ -6,6 +6,7 @@
 //! - `parameter`: Which parameter is meant?
 //! - `access`: May it be read?
 //! - `identity`: As whom is it read?
+//! - `iam`: What does AWS have to allow?
 //! - `plan`: What is read, and which keys does it become?
 //! - `secret`: What does the Secret hold?
 //! - `ownership`: Whose Secret is it, and is it intact?
@@ -28,6 +29,7 @@ pub(crate) mod audit;
 pub(crate) mod aws_error;
 mod digest;
 pub(crate) mod identity;
+pub(crate) mod iam;
 pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;

@@ -119,6 +119,11 @@ impl Parsed {
 }
 
 impl Glob {
+    /// Returns the glob as it was compiled.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reports whether the glob matches the whole name.
     pub(crate) fn is_match(&self, name: &str) -> bool {
         let Some(rest) = name.strip_prefix(&*self.prefix) else { return false };

@@ -20,8 +20,19 @@ pub struct Grant {
     any_kms_key: bool,
 }
 
+/// The globs of a grant, by kind, with the namespace in its place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GrantedGlobs<'a> {
+    /// Globs on names of the own account and region.
+    pub names: Vec<&'a str>,
+    /// Globs on ARNs.
+    pub arns: Vec<&'a str>,
+    /// Globs on the keys that `kmsDecrypt` may use.
+    pub kms_decrypt_keys: Vec<&'a str>,
+}
+
 /// Stands for every KMS key.
-const ANY_KMS_KEY: &str = "*";
+pub(crate) const ANY_KMS_KEY: &str = "*";
 
 /// Placeholder for the name of the reading namespace.
 const PLACEHOLDER: &str = "{namespace}";
@@ -60,6 +71,11 @@ impl Grant {
         &self.rules
     }
 
+    /// Returns the texts of all globs, for policies of IAM.
+    pub(crate) fn globs(&self) -> GrantedGlobs<'_> {
+        GrantedGlobs { names: texts(&self.names), arns: texts(&self.arns), kms_decrypt_keys: texts(&self.kms_keys) }
+    }
+
     /// Reports whether the parameter with this ARN may be read. Globs on names cover the store's own account and region
     /// only, so that none of them grants what other accounts share.
     pub fn allows(&self, arn: &str, scope: &Scope) -> bool {
@@ -90,6 +106,10 @@ impl Grant {
         let by_arn = |glob: &Glob| arns.iter().all(|arn| glob.is_match(arn));
         self.names.iter().any(by_name) || self.arns.iter().any(by_arn)
     }
+}
+
+fn texts(globs: &[Glob]) -> Vec<&str> {
+    globs.iter().map(Glob::text).collect()
 }
 
 /// Checks the globs of all rules, whichever namespace they are for.

@@ -9,6 +9,7 @@ mod listing;
 mod mapping;
 mod policy;
 mod render;
+mod session_policy;
 mod template;
 mod work;
 

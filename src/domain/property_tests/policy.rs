@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-const NAMESPACES: &[&str] = &["a", "b", "ab", "a-b"];
+pub(super) const NAMESPACES: &[&str] = &["a", "b", "ab", "a-b"];
 const GLOB_SEGMENTS: &[&str] = &["a", "b", "ab", "*", "*", "**", "**", "?", "a*", "*?", "{namespace}", "{namespace}"];
 /// Segments that seem to match all below a path.
 const WIDE_SEGMENTS: &[&str] = &["*", "*", "*", "*", "?*", "*?", "?*?", "?????????", "?", "**"];
-const SEGMENTS: &[&str] = &["a", "b", "ab", "a-b", "x", "abcdefghi"];
-const OWN: &str = "arn:aws:ssm:eu-central-1:111122223333:parameter/";
-const FOREIGN: &str = "arn:aws:ssm:eu-central-1:999999999999:parameter/";
+pub(super) const SEGMENTS: &[&str] = &["a", "b", "ab", "a-b", "x", "abcdefghi"];
+pub(super) const OWN: &str = "arn:aws:ssm:eu-central-1:111122223333:parameter/";
+pub(super) const FOREIGN: &str = "arn:aws:ssm:eu-central-1:999999999999:parameter/";
 const ROOTS: &[&str] = &["/", "/", "/", "**/", FOREIGN, OWN, "arn:aws:ssm:*:999999999999:parameter/", "arn:**/"];
 
 fn all_namespaces() -> NamespaceMatch {
@@ -42,19 +42,19 @@ fn rule_for(namespaces: NamespaceMatch, parameters: Vec<String>) -> AccessRule {
     AccessRule { namespaces, parameters, ..AccessRule::default() }
 }
 
-fn rule() -> impl Strategy<Value = AccessRule> {
+pub(super) fn rule() -> impl Strategy<Value = AccessRule> {
     let namespaces = prop_oneof![Just(all_namespaces()), vec(select(NAMESPACES), 0..3).prop_map(named)];
     let glob = (select(ROOTS), path(GLOB_SEGMENTS, 4)).prop_map(|(root, path)| root.to_owned() + &path);
     (namespaces, vec(glob, 1..3)).prop_map(|(namespaces, globs)| rule_for(namespaces, globs))
 }
 
-fn wide_rule() -> impl Strategy<Value = AccessRule> {
+pub(super) fn wide_rule() -> impl Strategy<Value = AccessRule> {
     let glob = (select(&["/a/", "/{namespace}/"][..]), path(WIDE_SEGMENTS, 3))
         .prop_map(|(root, path)| root.to_owned() + &path);
     vec(glob, 2..6).prop_map(|globs| rule_for(all_namespaces(), globs))
 }
 
-fn grant(rules: &[AccessRule], namespace: &str) -> Grant {
+pub(super) fn grant(rules: &[AccessRule], namespace: &str) -> Grant {
     let namespace = Namespace { name: namespace.to_owned(), ..Namespace::default() };
     Grant::new(rules, &namespace).expect("valid globs")
 }
