@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache};
+use aws_config::{
+    BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache,
+    provider_config::ProviderConfig,
+};
 use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
@@ -14,6 +17,8 @@ use crate::aws::{
         refresh::RefreshingCredentials,
         static_credentials::StaticCredentials,
     },
+    environment::own_credentials,
+    options::AwsOptions,
     sts_recorder::http_client,
 };
 use crate::{background::Alarm, domain::audit::AuditSink};
@@ -29,8 +34,9 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub(crate) struct Aws {
     config: SdkConfig,
-    credentials: Option<RefreshingCredentials>,
+    credentials: RefreshingCredentials,
     digests: CredentialDigests,
+    options: AwsOptions,
 }
 
 /// The identity that calls AWS.
@@ -46,27 +52,37 @@ impl Aws {
     /// Reads the environment and the shared configuration files. The calls that the SDK makes to obtain credentials are
     /// recorded in `audit_sink`; the calls of [`AwsApi`] are recorded by their caller. The
     /// renewal of credentials raises `alarm` if it ends.
-    pub(crate) async fn from_environment(audit_sink: Arc<dyn AuditSink>, alarm: &Alarm) -> Self {
+    pub(crate) async fn from_environment(options: AwsOptions, audit_sink: Arc<dyn AuditSink>, alarm: &Alarm) -> Self {
         let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
+        let http_client = http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default());
+        let provider_config = ProviderConfig::default()
+            .with_http_client(http_client.clone())
+            .with_region(region.clone())
+            .with_retry_config(RetryConfig::disabled())
+            .with_timeout_config(timeouts.clone());
+        let source = SharedCredentialsProvider::new(own_credentials(&options, provider_config).await);
+        let credentials = RefreshingCredentials::new(source, alarm);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             // `RefreshingCredentials` is the cache. The SDK's own would keep credentials that AWS refuses.
             .identity_cache(IdentityCache::no_cache())
-            .http_client(http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default()))
+            .http_client(http_client)
+            .credentials_provider(credentials.clone())
             .region(region);
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
-        let config = loader.load().await;
-        let credentials = config.credentials_provider().map(|source| RefreshingCredentials::new(source, alarm));
-        let mut config = config.into_builder();
-        config.set_credentials_provider(credentials.clone().map(SharedCredentialsProvider::new));
-        Self { config: config.build(), credentials, digests: CredentialDigests::new() }
+        Self { config: loader.load().await, credentials, digests: CredentialDigests::new(), options }
+    }
+
+    /// Returns what the operator's arguments say of AWS.
+    pub(crate) const fn options(&self) -> &AwsOptions {
+        &self.options
     }
 
     /// Returns the region of the environment, if it names one.
@@ -75,15 +91,12 @@ impl Aws {
     }
 
     /// Checks that the environment provides credentials. Loads them from the source that it names: files, web identity,
-    /// container or instance metadata.
+    /// container credentials, and the role of the node if that is allowed.
     ///
     /// # Errors
     /// The cause, as part of a sentence.
     pub(crate) async fn check_credentials(&self) -> Result<(), String> {
-        let Some(provider) = self.config.credentials_provider() else {
-            return Err("no provider is configured".to_owned());
-        };
-        provider.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
+        self.credentials.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
     }
 
     /// Returns what tells this identity in this region from others.
@@ -99,7 +112,7 @@ impl Aws {
     pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
         let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
         let credentials = match identity {
-            Identity::Ambient => self.credentials.clone(),
+            Identity::Ambient => Some(self.credentials.clone()),
             Identity::Static(credentials) => {
                 config = config.credentials_provider(SharedCredentialsProvider::new(credentials.provider()));
                 None

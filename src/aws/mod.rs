@@ -7,4 +7,6 @@ mod calls;
 pub(crate) mod client;
 mod convert_error;
 pub(crate) mod credentials;
+mod environment;
+pub(crate) mod options;
 mod sts_recorder;
