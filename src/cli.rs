@@ -66,6 +66,31 @@ pub struct RunArgs {
     /// How many KiB of audit records wait in memory for a slow reader of standard output.
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub audit_queue: u32,
+
+    /// Name of this cluster, which becomes part of the names of role sessions in CloudTrail: letters, digits and the
+    /// characters _.-, at most 100.
+    #[arg(long, value_name = "NAME", value_parser = cluster_name)]
+    pub cluster_name: Option<String>,
+
+    /// Use the role of the node (EC2 instance profile) if the operator has no other credentials of its own. Every pod of the
+    /// node can have that role too.
+    #[arg(long)]
+    pub allow_node_role: bool,
+
+    /// Allow ClusterParameterStores to name endpoints of AWS. The operator then sends signed requests wherever their authors
+    /// want.
+    #[arg(long)]
+    pub allow_custom_endpoints: bool,
+}
+
+/// Accepts what AWS allows both in the name of a role session and in the value of a session tag.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if (1..=100).contains(&text.len()) && text.bytes().all(is_allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("write 1 to 100 letters, digits, and the characters _.-".to_owned())
+    }
 }
 
 /// Arguments of `crds`.

@@ -3,7 +3,12 @@
 
 use std::{env, net::SocketAddr};
 
-use crate::{cli::RunArgs, domain::access::namespace_usage::NamespaceLimits, telemetry::LogFormat};
+use crate::{
+    cli::RunArgs,
+    controller::{AwsOptions, WebIdentityFile},
+    domain::access::namespace_usage::NamespaceLimits,
+    telemetry::LogFormat,
+};
 
 /// The variable that makes the AWS SDK log request and response bodies, which hold decrypted values.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
@@ -27,6 +32,8 @@ pub struct Config {
     pub audit_queue: usize,
     /// Name of this process in Events: the name of the pod, if it runs in one.
     pub instance: String,
+    /// How AWS is used.
+    pub aws: AwsOptions,
 }
 
 impl Config {
@@ -53,9 +60,29 @@ impl Config {
             },
             max_sessions: count(args.max_sessions_per_store),
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
-            instance: env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "local".to_owned()),
+            instance: variable("HOSTNAME").unwrap_or_else(|| "local".to_owned()),
+            aws: AwsOptions {
+                cluster_name: args.cluster_name,
+                allow_node_role: args.allow_node_role,
+                allow_custom_endpoints: args.allow_custom_endpoints,
+                web_identity: web_identity_file(),
+            },
         })
     }
+}
+
+/// Returns the role and the token of IRSA, if the environment has both.
+fn web_identity_file() -> Option<WebIdentityFile> {
+    Some(WebIdentityFile {
+        role_arn: variable("AWS_ROLE_ARN")?,
+        token_file: variable("AWS_WEB_IDENTITY_TOKEN_FILE")?,
+        session_name: variable("AWS_ROLE_SESSION_NAME"),
+    })
+}
+
+/// Returns an environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn count(argument: u32) -> usize {

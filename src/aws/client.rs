@@ -2,15 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache};
-use aws_credential_types::provider::{error::CredentialsError, future};
+use aws_config::{
+    BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache,
+    provider_config::ProviderConfig,
+};
 use aws_sdk_ssm::config::{
     AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
 
 use crate::aws::{
     credentials::refresh::RefreshingCredentials,
+    environment::own_credentials,
     identity::{Identities, Identity, IdentityCredentials, IdentityKey},
+    options::AwsOptions,
     sts_recorder::http_client,
 };
 use crate::{background::Alarm, domain::audit::AuditSink};
@@ -27,32 +31,44 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct Aws {
     config: SdkConfig,
     identities: Identities,
+    options: AwsOptions,
 }
 
 impl Aws {
     /// Reads the environment and the shared configuration files. The calls that the SDK makes to obtain credentials are
     /// recorded in `audit_sink`; the calls of [`AwsApi`] are recorded by their caller. The
     /// renewal of credentials raises `alarm` if it ends.
-    pub(crate) async fn from_environment(audit_sink: Arc<dyn AuditSink>, alarm: &Alarm) -> Self {
+    pub(crate) async fn from_environment(options: AwsOptions, audit_sink: Arc<dyn AuditSink>, alarm: &Alarm) -> Self {
         let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
+        let http_client = http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default());
+        let provider_config = ProviderConfig::default()
+            .with_http_client(http_client.clone())
+            .with_region(region.clone())
+            .with_retry_config(RetryConfig::disabled())
+            .with_timeout_config(timeouts.clone());
+        let source = SharedCredentialsProvider::new(own_credentials(&options, provider_config).await);
+        let credentials = RefreshingCredentials::new(source, alarm);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             // `RefreshingCredentials` is the cache. The SDK's own would keep credentials that AWS refuses.
             .identity_cache(IdentityCache::no_cache())
-            .http_client(http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default()))
+            .http_client(http_client)
+            .credentials_provider(credentials.clone())
             .region(region);
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
-        let config = loader.load().await;
-        let source = config.credentials_provider().unwrap_or_else(|| SharedCredentialsProvider::new(NoCredentials));
-        let operator = RefreshingCredentials::new(source, alarm);
-        Self { config, identities: Identities::new(operator, alarm) }
+        Self { config: loader.load().await, identities: Identities::new(credentials, alarm), options }
+    }
+
+    /// Returns what the operator's arguments say of AWS.
+    pub(crate) const fn options(&self) -> &AwsOptions {
+        &self.options
     }
 
     /// Returns the region of the environment, if it names one.
@@ -61,7 +77,7 @@ impl Aws {
     }
 
     /// Checks that the environment provides credentials. Loads them from the source that it names: files, web identity,
-    /// container or instance metadata.
+    /// container credentials, and the role of the node if that is allowed.
     ///
     /// # Errors
     /// The cause, as part of a sentence.
@@ -95,19 +111,6 @@ impl Aws {
 
     fn config(&self, region: &str) -> SdkConfig {
         self.config.to_builder().region(Region::new(region.to_owned())).build()
-    }
-}
-
-/// Stands for an environment without a source of credentials.
-#[derive(Debug)]
-struct NoCredentials;
-
-impl ProvideCredentials for NoCredentials {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("no provider is configured")))
     }
 }
 

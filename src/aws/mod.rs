@@ -7,5 +7,7 @@ mod calls;
 pub(crate) mod client;
 mod convert_error;
 pub(crate) mod credentials;
+mod environment;
 pub(crate) mod identity;
+pub(crate) mod options;
 mod sts_recorder;

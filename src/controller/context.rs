@@ -60,8 +60,6 @@ pub(crate) struct Context {
     pub(crate) service_accounts: ServiceAccounts,
     /// Namespace and name of the ServiceAccount that the operator runs as, if it is one.
     pub(crate) own_service_account: OnceCell<Option<(String, String)>>,
-    /// Name of the cluster, for names and tags of sessions; empty if it is not known.
-    pub(crate) cluster: String,
     /// The most namespaces that one store may have sessions for.
     pub(crate) max_sessions: usize,
     /// Writes finalizers.
@@ -118,6 +116,11 @@ impl Context {
     /// Returns the time since the operator started.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Returns the name of the cluster, for names and tags of sessions; empty if it is not known.
+    pub(crate) fn cluster(&self) -> &str {
+        self.aws.options().cluster_name.as_deref().unwrap_or_default()
     }
 
     /// Watches this Secret, which the operator does not own, for an object or a store of a namespace, and no other; or

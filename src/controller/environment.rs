@@ -46,7 +46,7 @@ async fn problem(context: &Context) -> Option<String> {
     }
     let cause = context.aws.check_credentials().await.err()?;
     Some(format!(
-        "No AWS credentials were found ({cause}); give the operator's ServiceAccount a role (IRSA or EKS Pod Identity) that \
-         trusts it, or set spec.identity of every store."
+        "The operator has no AWS credentials ({cause}); give its ServiceAccount a role (IRSA or EKS Pod Identity) that trusts \
+         it, or set spec.identity of every store."
     ))
 }

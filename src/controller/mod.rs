@@ -20,5 +20,6 @@ mod status_retries;
 mod store;
 mod triggers;
 
+pub use crate::aws::options::{AwsOptions, WebIdentityFile};
 pub use finish::RunError;
 pub use run::{Settings, run};

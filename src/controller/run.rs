@@ -40,7 +40,7 @@ use crate::controller::{
     triggers,
 };
 use crate::{
-    aws::client::Aws,
+    aws::{client::Aws, options::AwsOptions},
     background::{Alarm, BackgroundTask},
     domain::access::namespace_usage::{NamespaceLimits, NamespaceUsage},
     kubernetes::{
@@ -85,6 +85,8 @@ pub struct Settings {
     pub audit_queue: usize,
     /// Name of this process in Events.
     pub instance: String,
+    /// How AWS is used.
+    pub aws: AwsOptions,
 }
 
 /// Runs until `stop` is cancelled. Then ends within sixteen seconds: reconciles in progress are finished, AWS calls in
@@ -93,7 +95,7 @@ pub struct Settings {
 /// # Errors
 /// If the operator could not start, or cannot go on. It then ends in the same way.
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let Settings { listener, concurrency, limits, max_sessions, audit_queue, instance } = settings;
+    let Settings { listener, concurrency, limits, max_sessions, audit_queue, instance, aws } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
     // Not through the buffer of the standard library, which would keep what could not be written.
@@ -101,17 +103,14 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
     let watches = Watches::new(&clients.watches, &observer);
-    let (context, receivers) = context(
-        clients,
-        (instance, concurrency, limits, max_sessions),
-        &watches,
-        audit_stream.clone(),
-        (health, metrics),
-        observer,
-    )
-    .await;
-    let (listen, region) = (listener.local_addr()?, context.aws.region());
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), region, %listen, "started");
+    let alarm = Alarm::default();
+    let aws = Aws::from_environment(aws, audit_stream.clone(), &alarm).await;
+    let limits = (instance, concurrency, limits, max_sessions);
+    let (context, receivers) =
+        context(clients, limits, &watches, (aws, audit_stream.clone(), alarm), (health, metrics), observer);
+    let (listen, region, cluster) =
+        (listener.local_addr()?, context.aws.region(), context.aws.options().cluster_name.as_deref());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), region, cluster, %listen, "started");
     let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
     let result = run_unless_alarmed(finish(work, &context.quotas, &stop), &context.alarm, &stop).await;
     match audit_stream.flush(LAST_RECORDS) {
@@ -135,20 +134,19 @@ struct Receivers {
     changed_parameters: UnboundedReceiver<Subscriber>,
 }
 
-async fn context(
+fn context(
     clients: Clients,
     (instance, concurrency, limits, max_sessions): (String, u16, NamespaceLimits, usize),
     watches: &Watches,
-    audit_sink: Arc<AuditStream>,
+    (aws, audit_sink, alarm): (Aws, Arc<AuditStream>, Alarm),
     (health, metrics): (Arc<Health>, Arc<Metrics>),
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
-    let alarm = Alarm::default();
     let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer, &alarm);
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
-        aws: Aws::from_environment(audit_sink.clone(), &alarm).await,
+        aws,
         alarm,
         audit_sink,
         health,
@@ -156,7 +154,6 @@ async fn context(
         secrets: Secrets::new(clients.requests.clone()),
         service_accounts: ServiceAccounts::new(clients.requests.clone()),
         own_service_account: OnceCell::new(),
-        cluster: String::new(),
         max_sessions,
         finalizers: Finalizers::new(clients.requests.clone()),
         rollouts: Rollouts::new(clients.requests.clone()),

@@ -35,9 +35,6 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
     grant::validate(store.access.as_deref().unwrap_or_default())
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
     let identity = store.identity.as_ref().map_err(|fault| StoreFault::of_spec(fault.clone()))?;
-    if identity.is_limited {
-        return Err(StoreFault::of_spec(Fault::new(Reason::InvalidSpec, "not yet")));
-    }
     let region = region(store, context)?;
     let source = LoadedSource::load(store, identity, context).await?;
     let sessions = if store.key.namespace.is_none() && identity.is_per_namespace() {
@@ -69,7 +66,7 @@ async fn shared_session(
     context: &Context,
 ) -> Result<Sessions, StoreFault> {
     let owner = SessionOwner {
-        cluster: &context.cluster,
+        cluster: context.cluster(),
         store: &store.key.name,
         store_namespace: store.key.namespace.as_deref(),
         reader: None,

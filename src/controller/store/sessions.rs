@@ -16,7 +16,7 @@ use crate::controller::{
     },
 };
 use crate::{
-    api::Reason,
+    api::{Decryption, Reason},
     aws::{
         client::{ApiKey, AwsApi},
         identity::{Identity, IdentityCredentials},
@@ -25,19 +25,13 @@ use crate::{
         Fault,
         access::grant::Grant,
         audit::{ObjectRef, Principal},
+        iam::session_policy::{SessionPolicy, session_policy},
         identity::{session::SessionOwner, store_identity::StoreIdentity},
         parameter::scope::Scope,
     },
     parameters::{ReadMode, Reader},
 };
 
-struct SessionPolicy {
-    json: String,
-    widened: Option<String>,
-}
-fn session_policy(_: &Grant, _: &Scope, _: ReadMode) -> SessionPolicy {
-    SessionPolicy { json: String::new(), widened: None }
-}
 /// Reads as one identity.
 pub(crate) type StoreReader = Arc<Reader<AwsApi>>;
 
@@ -163,7 +157,8 @@ impl NamespaceSessions {
         context: &Context,
     ) -> Result<Arc<Self>, StoreFault> {
         let Common { store, identity, source, region, mode } = common;
-        let owner = SessionOwner { cluster: &context.cluster, store: &store.name, store_namespace: None, reader: None };
+        let owner =
+            SessionOwner { cluster: context.cluster(), store: &store.name, store_namespace: None, reader: None };
         let shared = StoreIdentity { is_limited: false, ..identity.clone() };
         let shared = StoreIdentity { roles: identity.roles[..identity.shared_roles()].to_vec(), ..shared };
         // Where the first session is already that of a namespace, its ServiceAccount is all that they share.
@@ -228,12 +223,16 @@ impl NamespaceSessions {
 
     fn policy(&self, grant: Option<&Grant>) -> Option<SessionPolicy> {
         let grant = grant.filter(|_| self.identity.is_limited)?;
-        Some(session_policy(grant, &self.scope, self.mode))
+        let decryption = match self.mode {
+            ReadMode::Ciphertext => Decryption::Direct,
+            ReadMode::Decrypt | ReadMode::Version => Decryption::ViaSsm,
+        };
+        Some(session_policy(grant, &self.scope, decryption))
     }
 
     fn identity(&self, namespace: &str, policy: Option<&str>, context: &Context) -> Result<Identity, Fault> {
         let owner = SessionOwner {
-            cluster: &context.cluster,
+            cluster: context.cluster(),
             store: &self.store.name,
             store_namespace: None,
             reader: Some(namespace),

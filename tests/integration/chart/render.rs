@@ -59,6 +59,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         &format!("--set={filter}"),
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
         "--set=listenAddress=[::]",
+        "--set=clusterName=blue,aws.allowNodeRole=true,aws.allowCustomEndpoints=true",
     ])
     .await?;
     assert_eq!(
@@ -72,7 +73,10 @@ async fn values_become_arguments_and_environment() -> Result<()> {
             "--max-parameters-per-namespace=1000000",
             "--max-paths-per-namespace=500",
             "--max-foreign-secrets-per-namespace=7",
-            "--max-stores-per-namespace=50"
+            "--max-stores-per-namespace=50",
+            "--cluster-name=blue",
+            "--allow-node-role",
+            "--allow-custom-endpoints",
         ]
     );
     let environment = json!([

@@ -22,6 +22,7 @@ struct Way {
     name: &'static str,
     variables: Vec<(&'static str, String)>,
     principal: String,
+    arguments: &'static [&'static str],
     /// Calls with which the SDK opens the session.
     opened_by: &'static [&'static str],
 }
@@ -43,12 +44,14 @@ async fn every_way_to_configure_aws_leads_to_a_ready_store() -> Result<()> {
         profile(&world)?,
         profile_with_role(&world)?,
         web_identity(&world)?,
+        web_identity_of_cluster(&world)?,
         container(&world).await?,
     ];
     for way in ways {
         world.unset_environment(&inherited);
         let variables: Vec<_> = way.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         world.set_environment(&variables);
+        world.set_arguments(way.arguments);
         check(&mut world, &way).await.with_context(|| way.name)?;
         let names: Vec<_> = way.variables.iter().map(|(name, _)| *name).collect();
         world.unset_environment(&names);
@@ -106,7 +109,7 @@ fn endpoints(world: &World) -> Result<Way> {
         ("AWS_ACCESS_KEY_ID", identity.access_key_id.clone()),
         ("AWS_SECRET_ACCESS_KEY", identity.secret_access_key.clone()),
     ];
-    Ok(Way { name: "endpoints", variables, principal: identity.arn, opened_by: &[] })
+    Ok(Way { name: "endpoints", variables, principal: identity.arn, arguments: &[], opened_by: &[] })
 }
 
 /// A profile of the configuration files.
@@ -126,7 +129,7 @@ fn profile(world: &World) -> Result<Way> {
         ("AWS_CONFIG_FILE", file(world, "aws-config", &config)?),
         ("AWS_SHARED_CREDENTIALS_FILE", file(world, "aws-credentials", &credentials)?),
     ];
-    Ok(Way { name: "profile", variables, principal: identity.arn, opened_by: &[] })
+    Ok(Way { name: "profile", variables, principal: identity.arn, arguments: &[], opened_by: &[] })
 }
 
 /// A role, assumed with the credentials of another profile. The first call fails.
@@ -152,7 +155,7 @@ fn profile_with_role(world: &World) -> Result<Way> {
         ("AWS_SHARED_CREDENTIALS_FILE", file(world, "aws-credentials-role", &credentials)?),
     ];
     let principal = format!("arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/by-profile/operator");
-    Ok(Way { name: "profile-with-role", variables, principal, opened_by: &["AssumeRole"] })
+    Ok(Way { name: "profile-with-role", variables, principal, arguments: &[], opened_by: &["AssumeRole"] })
 }
 
 /// A token in a file, as IRSA mounts it.
@@ -175,7 +178,15 @@ fn web_identity(world: &World) -> Result<Way> {
         (token == "the-mounted-token").then_some(identity).ok_or_else(|| "not the token that was mounted".to_owned())
     });
     let principal = format!("arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/by-token/operator");
-    Ok(Way { name: "web-identity", variables, principal, opened_by: &["AssumeRoleWithWebIdentity"] })
+    Ok(Way { name: "web-identity", variables, principal, arguments: &[], opened_by: &["AssumeRoleWithWebIdentity"] })
+}
+
+/// The same without a name for the session, which then has the name of the cluster.
+fn web_identity_of_cluster(world: &World) -> Result<Way> {
+    let mut way = web_identity(world)?;
+    way.variables.retain(|(name, _)| *name != "AWS_ROLE_SESSION_NAME");
+    let principal = format!("arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/by-token/spo-blue");
+    Ok(Way { name: "web-identity-of-cluster", principal, arguments: &["--cluster-name", "blue"], ..way })
 }
 
 /// An agent on loopback that returns credentials to a client with the right token, as EKS Pod Identity does.
@@ -202,7 +213,7 @@ async fn container(world: &World) -> Result<Way> {
         ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(world, "agent-token", "the-agents-token")?),
     ];
-    Ok(Way { name: "container", variables, principal: identity.arn, opened_by: &[] })
+    Ok(Way { name: "container", variables, principal: identity.arn, arguments: &[], opened_by: &[] })
 }
 
 fn file(world: &World, name: &str, content: &str) -> Result<String> {

@@ -4,6 +4,7 @@ mod audit_pipe;
 mod bulkheads;
 mod connections;
 mod environment;
+mod node_role;
 mod open_metrics;
 mod pages;
 mod readiness;

@@ -90,8 +90,11 @@ async fn a_missing_region_and_missing_credentials_are_waited_for() -> Result<()>
     world.launch_operator()?;
     eventually("the operator to wait for credentials", PATIENCE, async || {
         let (code, body) = world.operator().get("/readyz").await?;
-        // Between these parts stands the error of the SDK.
-        let parts = ["No AWS credentials were found (", "a role (IRSA or EKS Pod Identity) that trusts it"];
+        let parts = [
+            "The operator has no AWS credentials (there are none in environment variables, profile files, web identity and \
+             container credentials, and the role of the node is used only with --allow-node-role); give its ServiceAccount",
+            "a role (IRSA or EKS Pod Identity) that trusts it",
+        ];
         Ok((code == 503 && parts.iter().all(|part| body.contains(part))).then_some(()))
     })
     .await?;
