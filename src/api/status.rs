@@ -253,9 +253,35 @@ pub struct StoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<i32>,
 
-    /// Requests a second that the operator allows itself in this account and region.
+    /// How fast the operator calls Parameter Store in this account and region, for all its stores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests_per_second: Option<i32>,
+    pub quota: Option<QuotaStatus>,
+
+    /// What does not keep the store from reading but needs attention: keys that cannot be used, sessions that could not be
+    /// opened, session policies that are wider than the access rules. The first 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 1000)))]
+    pub warnings: Vec<String>,
+}
+
+/// How many warnings a store lists.
+pub const LISTED_WARNINGS: usize = 16;
+
+/// How fast an account and region are called.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaStatus {
+    /// Requests a second that the stores of the account and region allow.
+    pub requests_per_second: i32,
+    /// Requests a second at present, rounded up: fewer while AWS throttles.
+    pub current_requests_per_second: i32,
+    /// Since when AWS throttles. Absent while it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_since: Option<Time>,
+    /// The seconds that it takes to check all polled parameters of this store once at the present rate. Shorter refresh
+    /// intervals cannot be kept. Absent while nothing is polled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep_seconds: Option<i32>,
 }
 
 /// Who reads.

@@ -6,9 +6,7 @@ use aws_config::{
     BehaviorVersion, SdkConfig, default_provider::region::DefaultRegionChain, identity::IdentityCache,
     provider_config::ProviderConfig,
 };
-use aws_sdk_ssm::config::{
-    AppName, ProvideCredentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_sdk_ssm::config::{AppName, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig};
 
 use crate::aws::{
     credentials::refresh::RefreshingCredentials,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
     sync::{OnceCell, mpsc::UnboundedSender},
@@ -90,6 +91,8 @@ pub(crate) struct Context {
     pub(crate) active_slots: ActiveSlots,
     /// When the operator started.
     pub(crate) started: Instant,
+    /// The same by the clock on the wall.
+    pub(crate) started_at: Timestamp,
     /// The stores: connected, or the fault that prevents it.
     pub(crate) store_connections: StoreConnections,
     /// Readers, shared by stores with the same identity and region.
@@ -132,6 +135,14 @@ impl Context {
         let claimed = self.usage.lock().claim(namespace, uid, NamespaceLimit::ForeignSecrets, secret.iter());
         self.foreign_secrets.follow(uid, secret.filter(|_| claimed.is_ok()));
         claimed
+    }
+
+    /// Returns the time by the clock on the wall, to the second. It is the same at each call, so that a status which shows
+    /// it does not change.
+    pub(crate) fn time_at(&self, instant: Instant) -> Timestamp {
+        let seconds = i64::try_from(self.uptime_at(instant).as_secs()).unwrap_or(i64::MAX);
+        let time = self.started_at.as_second().saturating_add(seconds);
+        Timestamp::from_second(time).unwrap_or(self.started_at)
     }
 
     /// Returns the same for an instant; zero for one before the start.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
+use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
@@ -36,7 +37,10 @@ use crate::controller::{
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{connections::StoreConnections, pace::Pace, readers::Readers, written_status::WrittenStatuses},
+    store::{
+        connections::StoreConnections, pace::Pace, readers::Readers, reconcile::queue_changed_activities,
+        written_status::WrittenStatuses,
+    },
     triggers,
 };
 use crate::{
@@ -67,6 +71,9 @@ use crate::{
 
 /// How long the last audit records may take after everything else has ended.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
+
+/// Interval at which the statuses of stores are compared with what they do.
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Interval at which what is kept of former stores is removed.
 const PRUNING: Duration = Duration::from_secs(60);
@@ -169,6 +176,7 @@ fn context(
         slots: NamespaceSlots::new(concurrency),
         active_slots: ActiveSlots::default(),
         started: Instant::now(),
+        started_at: Timestamp::now(),
         store_connections: StoreConnections::default(),
         readers: Readers::default(),
         store_pace: Pace::default(),
@@ -226,6 +234,7 @@ async fn start(
         background("compares all objects now and then", comparisons::run(shared()).boxed()),
         background("checks region and credentials", environment::check(shared()).then(|()| future::pending()).boxed()),
         background("forgets what nobody uses", prune(shared()).boxed()),
+        background("reports what stores do", report_activities(shared()).boxed()),
     ];
     let QueueReceivers { objects, cluster_stores, stores } = receivers.queues;
     let objects = run_objects(watches.secure_parameters, objects, subscriber_changes, &context, &stop);
@@ -291,6 +300,14 @@ fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + S
 async fn announce_caches(context: &Context) {
     if context.caches.wait_until_ready().await {
         context.caches_ready.cancel();
+    }
+}
+
+/// Keeps the statuses of stores up to date with what they do.
+async fn report_activities(context: Arc<Context>) {
+    loop {
+        sleep(ACTIVITY_INTERVAL).await;
+        queue_changed_activities(&context);
     }
 }
 

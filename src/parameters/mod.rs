@@ -38,8 +38,8 @@ pub(crate) use cache::{
 };
 pub(crate) use kms_decrypt::KmsDecryption;
 pub(crate) use port::{
-    Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter, ParameterApi,
-    ParameterDescription, Plaintext, ReadMode,
+    Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, NAMES_PER_CALL,
+    Parameter, ParameterApi, ParameterDescription, Plaintext, ReadMode,
 };
 pub(crate) use quota::quotas::Quotas;
 pub(crate) use reader::Reader;

@@ -198,6 +198,11 @@ impl<A: ParameterApi> Reader<A> {
         self.informer.keys(versions)
     }
 
+    /// Returns a sentence about each key in use that cannot be used.
+    pub(crate) fn key_warnings(&self) -> Vec<String> {
+        self.informer.key_warnings()
+    }
+
     /// Restores the newest version that was seen before a restart, so that an older one is not taken for news.
     pub(crate) fn remember_version(&self, parameter_ref: &ParameterRef, age: VersionAge) {
         self.informer.remember_version(parameter_ref, age);

@@ -132,13 +132,12 @@ async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
     let connection = inputs.connection()?;
     let grant = inputs.grant(&connection)?;
     let object = inputs.audit_reference();
-    let reader = match connection.sessions.shared() {
-        Some(reader) => Arc::clone(reader),
-        None => {
-            let opening = connection.sessions.open(&inputs.namespace, grant.as_deref(), &object, context);
-            // STS may take its time.
-            slot.release_while(opening).await?
-        }
+    let reader = if let Some(reader) = connection.sessions.shared() {
+        Arc::clone(reader)
+    } else {
+        let opening = connection.sessions.open(&inputs.namespace, grant.as_deref(), &object, context);
+        // STS may take its time.
+        slot.release_while(opening).await?
     };
     Ok(Opened { connection, grant, reader })
 }

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     api::{Conditions, Reason, StoreStatus, status::CallerIdentityStatus},
+    controller::store::activity::{Activity, count},
     domain::{Fault, audit::Principal, parameter::scope::Scope, schedule::backoff},
 };
 
@@ -38,14 +39,8 @@ pub(crate) struct ConnectionFacts<'a> {
     pub(crate) scope: &'a Scope,
     /// The identity, as AWS sees it.
     pub(crate) principal: &'a Principal,
-    /// How many sessions are open, if each namespace has one of its own.
-    pub(crate) sessions: Option<usize>,
-    /// Number of parameters that are polled.
-    pub(crate) parameters: usize,
-    /// Requests a second that polling them at the requested intervals takes.
-    pub(crate) load: f64,
-    /// Requests a second that are allowed.
-    pub(crate) allowed: f64,
+    /// What the store does.
+    pub(crate) activity: Activity,
     /// Time until the credentials should be checked, if AWS refused them.
     pub(crate) check_due_in: Option<Duration>,
     /// Whether the annotations of a ServiceAccount have to be looked at from time to time.
@@ -79,23 +74,25 @@ pub(crate) fn conclude(inputs: &Inputs<'_>) -> Conclusion {
                     account: connection.principal.account.clone(),
                 }),
                 region: Some(connection.scope.region.clone()),
-                requests_per_second: Some(whole(connection.allowed)),
-                sessions: connection.sessions.map(count),
+                quota: Some(connection.activity.quota.clone()),
+                sessions: connection.activity.sessions,
+                warnings: connection.activity.warnings.clone(),
                 ..status
             },
             reason: Reason::Synced,
             requeue_after: next_check(connection),
         },
         Err(fault) => Conclusion {
-            status: StoreStatus { conditions: conditions.not_ready(fault.reason, &fault.message), ..status },
+            status: StoreStatus {
+                conditions: conditions.not_ready(fault.reason, &fault.message),
+                sessions: None,
+                warnings: Vec::new(),
+                ..status
+            },
             reason: fault.reason,
             requeue_after: Some(backoff::after_failure(fault.reason, BACKOFF_ATTEMPT, None, inputs.uid)),
         },
     }
-}
-
-fn count(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn next_check(connection: &ConnectionFacts<'_>) -> Option<Duration> {
@@ -104,9 +101,12 @@ fn next_check(connection: &ConnectionFacts<'_>) -> Option<Duration> {
 }
 
 fn message(connection: &ConnectionFacts<'_>) -> String {
-    let ConnectionFacts { scope, principal, parameters, load, allowed, .. } = connection;
-    let reads = format!("Reads account {} in region {} as {}.", scope.account, scope.region, principal.arn);
-    if load <= allowed {
+    let ConnectionFacts { scope, principal, activity, .. } = connection;
+    let Activity { sessions, quota, parameters, load, .. } = activity;
+    let who = if sessions.is_some() { "in sessions of" } else { "as" };
+    let reads = format!("Reads account {} in region {} {who} {}.", scope.account, scope.region, principal.arn);
+    let allowed = f64::from(quota.requests_per_second);
+    if *load <= allowed {
         return reads;
     }
     format!(
@@ -116,33 +116,31 @@ fn message(connection: &ConnectionFacts<'_>) -> String {
     )
 }
 
-/// Converts a rate, which is a whole number up to 10,000.
-#[expect(clippy::cast_possible_truncation, reason = "rates are whole numbers up to 10,000")]
-fn whole(requests_per_second: f64) -> i32 {
-    requests_per_second.round() as i32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Condition, ConditionStatus, ConditionType};
+    use crate::api::{Condition, ConditionStatus, ConditionType, status::QuotaStatus};
 
     fn concluded(connection: Result<ConnectionFacts<'_>, &Fault>, status: &StoreStatus) -> Conclusion {
         let now = Timestamp::from_second(1).expect("a time");
         conclude(&Inputs { uid: "uid", generation: Some(2), status, subscribers: 3, connection, now })
     }
 
-    fn with_connection(facts: (usize, f64, f64), check_due_in: Option<Duration>) -> Conclusion {
+    fn with_connection(facts: (usize, f64, i32), check_due_in: Option<Duration>) -> Conclusion {
         let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "1".into() };
         let principal = Principal { arn: "arn:role".into(), account: "1".into(), user_id: "id".into() };
         let (parameters, load, allowed) = facts;
+        let quota = QuotaStatus {
+            requests_per_second: allowed,
+            current_requests_per_second: allowed,
+            throttled_since: None,
+            sweep_seconds: None,
+        };
+        let activity = Activity { sessions: None, quota, parameters, load, warnings: Vec::new() };
         let connection = ConnectionFacts {
             scope: &scope,
             principal: &principal,
-            sessions: None,
-            parameters,
-            load,
-            allowed,
+            activity,
             check_due_in,
             follows_service_account: false,
         };
@@ -156,18 +154,19 @@ mod tests {
 
     #[test]
     fn a_connected_store_is_ready_and_waits_for_a_trigger() {
-        let conclusion = with_connection((10, 1.0, 20.0), None);
+        let conclusion = with_connection((10, 1.0, 20), None);
         assert_eq!(ready(&conclusion).status, ConditionStatus::True);
         assert_eq!(ready(&conclusion).message, "Reads account 1 in region eu-central-1 as arn:role.");
         assert_eq!((conclusion.reason, conclusion.requeue_after), (Reason::Synced, None));
-        let StoreStatus { observed_generation, subscribers, region, requests_per_second, .. } = &conclusion.status;
-        assert_eq!((*observed_generation, *subscribers, *requests_per_second), (Some(2), Some(3), Some(20)));
+        let StoreStatus { observed_generation, subscribers, region, quota, .. } = &conclusion.status;
+        assert_eq!((*observed_generation, *subscribers), (Some(2), Some(3)));
+        assert_eq!(quota.as_ref().map(|quota| quota.requests_per_second), Some(20));
         assert_eq!(region.as_deref(), Some("eu-central-1"));
     }
 
     #[test]
     fn a_store_that_is_polled_too_often_says_how_late_changes_are() {
-        let conclusion = with_connection((500, 40.0, 20.0), None);
+        let conclusion = with_connection((500, 40.0, 20), None);
         let message = &ready(&conclusion).message;
         assert!(message.contains("500 parameters") && message.contains("2.0 times later"), "{message}");
     }
@@ -175,7 +174,7 @@ mod tests {
     #[test]
     fn refused_credentials_are_checked_again() {
         let due = Some(Duration::from_secs(4));
-        assert_eq!(with_connection((1, 1.0, 20.0), due).requeue_after, due);
+        assert_eq!(with_connection((1, 1.0, 20), due).requeue_after, due);
     }
 
     #[test]

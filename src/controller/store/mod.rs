@@ -1,5 +1,6 @@
 //! Stores: where parameters are read, and with which identity.
 
+pub(crate) mod activity;
 mod conclude;
 pub(crate) mod connections;
 pub(crate) mod fault;

@@ -11,6 +11,7 @@ use crate::controller::{
     index::StoreKey,
     observed::{Reconciled, log_contest},
     store::{
+        activity::Activity,
         conclude::{ConnectionFacts, Inputs, conclude},
         connections::{Connected, StoreConnection},
         fault::StoreFault,
@@ -145,18 +146,11 @@ fn inputs<'a>(
 ) -> Inputs<'a> {
     let facts = connection.map(|connection| {
         let sessions = &connection.sessions;
-        let readers = sessions.open_readers();
-        let load = readers.iter().map(|reader| reader.load()).fold((0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        let scope = sessions.scope();
-        let shared = sessions.shared();
         ConnectionFacts {
-            scope,
+            scope: sessions.scope(),
             principal: sessions.principal(),
-            sessions: shared.is_none().then_some(readers.len()),
-            parameters: load.0,
-            load: load.1,
-            allowed: context.quotas.rate_limits(&scope.account, &scope.region).parameters.limit(),
-            check_due_in: shared.and_then(|reader| reader.credential_health().check_due_in()),
+            activity: Activity::of(sessions, context),
+            check_due_in: sessions.shared().and_then(|reader| reader.credential_health().check_due_in()),
             follows_service_account: connection.follows_service_account,
         }
     });
@@ -199,6 +193,18 @@ async fn publish(store: &StoreObject, context: &Context, status: StoreStatus) ->
 fn remember(store: &StoreObject, context: &Context, status: StoreStatus, resource_version: Option<String>) {
     if context.caches.store_uid(&store.key).as_ref() == Some(&store.uid) {
         context.store_statuses.set(&store.uid, status, resource_version);
+    }
+}
+
+/// Queues the stores whose activity is another one than their status shows.
+pub(crate) fn queue_changed_activities(context: &Context) {
+    for (key, uid) in context.store_connections.all() {
+        let Some(Ok(connection)) = context.store_connections.get(&key) else { continue };
+        let Some(status) = context.store_statuses.get(&uid) else { continue };
+        let Activity { sessions, quota, warnings, .. } = Activity::of(&connection.sessions, context);
+        if (status.sessions, status.quota, status.warnings) != (sessions, Some(quota), warnings) {
+            context.queues.add_store(key);
+        }
     }
 }
 

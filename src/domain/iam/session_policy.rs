@@ -40,7 +40,6 @@ pub(crate) struct SessionPolicy {
 }
 
 /// Returns the policy of sessions for a namespace: all that `grant` allows within `scope`, and as little else as possible.
-#[cfg_attr(not(test), expect(dead_code, reason = "sessions carry it once stores assume roles"))]
 pub(crate) fn session_policy(grant: &Grant, scope: &Scope, decryption: Decryption) -> SessionPolicy {
     policy_of(&grant.globs(), scope, decryption)
 }

@@ -19,9 +19,10 @@ pub(crate) fn session_name(cluster: &str, namespace: Option<&str>, name: &str) -
     if clean.len() <= LONGEST && clean == full {
         return clean;
     }
-    let digest: String = Sha256::digest(full.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(full.as_bytes());
+    let digest = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     let cut: String = clean.chars().take(LONGEST - DIGEST - 1).collect();
-    format!("{cut}-{}", &digest[..DIGEST])
+    format!("{cut}-{digest:08x}")
 }
 
 #[cfg(test)]

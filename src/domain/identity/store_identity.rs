@@ -145,16 +145,17 @@ mod tests {
     fn what_differs_between_namespaces_makes_a_session_for_each() {
         let from_access = Some(SessionPolicy::FromAccess);
         let (plain, named, tagged) = (role("hub", false), role("p-{namespace}", false), role("abac", true));
+        let plain_only = std::slice::from_ref(&plain);
         for (roles, policy, shared, is_per_namespace) in [
             (&[][..], None, 0, false),
             (&[], from_access, 0, true),
-            (&[plain.clone()], None, 1, false),
-            (&[plain.clone()], Some(SessionPolicy::None), 1, false),
-            (&[plain.clone()], from_access, 0, true),
+            (plain_only, None, 1, false),
+            (plain_only, Some(SessionPolicy::None), 1, false),
+            (plain_only, from_access, 0, true),
             (&[plain.clone(), plain.clone()], from_access, 1, true),
             (&[plain.clone(), named.clone()], None, 1, true),
             (&[tagged.clone(), plain.clone()], None, 0, true),
-            (&[named, plain], from_access, 0, true),
+            (&[named.clone(), plain.clone()], from_access, 0, true),
         ] {
             let identity = identity(roles, policy);
             assert_eq!((identity.shared_roles(), identity.is_per_namespace()), (shared, is_per_namespace), "{roles:?}");

@@ -170,6 +170,17 @@ impl<A: ParameterApi> Informer<A> {
         names.chain(queries.iter().filter_map(|query| table.listings.changed_at(query))).max()
     }
 
+    /// Returns a sentence about each key in use that cannot be used.
+    pub(crate) fn key_warnings(&self) -> Vec<String> {
+        let (table, client) = (self.shared.table(), &self.shared.client);
+        let warning = |id: &Arc<str>| {
+            let state = client.last_key_state(id)?;
+            let parameters = || format!("{} parameters", table.keys.encrypted_by(id).count());
+            if state.is_usable() { None } else { state.warning(&parameters()) }
+        };
+        table.keys.in_use().into_iter().filter_map(warning).collect()
+    }
+
     /// Returns what is known of the keys of these versions.
     pub(crate) fn keys(&self, versions: &Versions) -> ParameterKeys {
         let (table, client) = (self.shared.table(), &self.shared.client);

@@ -97,6 +97,11 @@ impl KeyTable {
         self.keys.iter().filter(move |(_, (_, id))| id.as_deref() == Some(key)).map(|(parameter_ref, _)| parameter_ref)
     }
 
+    /// Returns the ids of all keys in use.
+    pub(crate) fn in_use(&self) -> BTreeSet<&Arc<str>> {
+        self.keys.values().filter_map(|(_, id)| id.as_ref()).collect()
+    }
+
     /// Removes a name that nobody watches any more.
     pub(crate) fn forget(&mut self, parameter_ref: &ParameterRef) {
         self.keys.remove(parameter_ref);

@@ -73,6 +73,11 @@ impl Admission {
         self.state.lock().bucket.rate(Instant::now())
     }
 
+    /// Returns since when fewer requests are made because AWS throttles.
+    pub(crate) fn throttled_since(&self) -> Option<Instant> {
+        self.state.lock().bucket.throttled_since(Instant::now())
+    }
+
     /// Joins those who wait, with nothing to call for yet.
     pub(crate) fn join(&self) -> QueuePlace<'_> {
         let (mut state, turn_changed) = (self.state.lock(), Arc::new(Notify::new()));

@@ -23,21 +23,22 @@ pub(crate) struct TokenBucket {
     rate: f64,
     tokens: f64,
     refilled_at: Option<Instant>,
-    reduced_at: Option<Instant>,
+    /// The first reduction since the rate was at its limit, and the last one.
+    reduced: Option<(Instant, Instant)>,
 }
 
 impl TokenBucket {
     /// Returns a full bucket.
     pub(crate) fn new(requests_per_second: i32) -> Self {
         let rate = f64::from(requests_per_second);
-        Self { limit: rate, rate, tokens: rate, refilled_at: None, reduced_at: None }
+        Self { limit: rate, rate, tokens: rate, refilled_at: None, reduced: None }
     }
 
     /// Sets the limit, in requests a second.
     pub(crate) fn set_limit(&mut self, requests_per_second: i32) {
         self.limit = f64::from(requests_per_second);
         // A reduced rate goes on recovering. Otherwise the new limit applies at once.
-        let is_reduced = self.reduced_at.is_some();
+        let is_reduced = self.reduced.is_some();
         self.rate = if is_reduced { self.rate.min(self.limit) } else { self.limit };
     }
 
@@ -50,6 +51,12 @@ impl TokenBucket {
     pub(crate) fn rate(&mut self, now: Instant) -> f64 {
         self.refill(now);
         self.rate
+    }
+
+    /// Returns since when the rate is below the limit because of throttling.
+    pub(crate) fn throttled_since(&mut self, now: Instant) -> Option<Instant> {
+        self.refill(now);
+        self.reduced.map(|(first, _)| first)
     }
 
     /// Takes a token.
@@ -75,10 +82,10 @@ impl TokenBucket {
     /// Reduces the rate because AWS throttled a call.
     pub(crate) fn throttled(&mut self, now: Instant) {
         self.refill(now);
-        if self.reduced_at.is_some_and(|at| now.saturating_duration_since(at) < ONE_REDUCTION) {
+        if self.reduced.is_some_and(|(_, last)| now.saturating_duration_since(last) < ONE_REDUCTION) {
             return;
         }
-        self.reduced_at = Some(now);
+        self.reduced = Some((self.reduced.map_or(now, |(first, _)| first), now));
         self.rate = (self.rate / 2.0).max(LOWEST_RATE.min(self.limit));
         self.tokens = 0.0;
     }
@@ -95,7 +102,7 @@ impl TokenBucket {
             self.rate = (self.rate + linear.min(exponential)).min(self.limit);
         }
         if self.rate >= self.limit {
-            self.reduced_at = None;
+            self.reduced = None;
         }
     }
 }
@@ -123,8 +130,11 @@ mod tests {
         assert!((bucket.rate(now) - 5.0).abs() < 0.01, "calls throttled together count once");
         now += 15 * SECOND;
         assert!((bucket.rate(now) - 7.5).abs() < 0.01);
-        now += 60 * SECOND;
+        bucket.throttled(now);
+        assert_eq!(bucket.throttled_since(now), Some(now - 15 * SECOND), "since the first time");
+        now += 75 * SECOND;
         assert!((bucket.rate(now) - 10.0).abs() < 0.01);
+        assert_eq!(bucket.throttled_since(now), None);
         for _ in 0..20 {
             bucket.throttled(now);
             now += SECOND;

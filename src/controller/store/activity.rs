@@ -1,0 +1,83 @@
+//! What a store does at present: its sessions, its share of the quota, and what needs attention.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::controller::{context::Context, store::sessions::Sessions};
+use crate::{
+    api::status::{LISTED_WARNINGS, QuotaStatus},
+    domain::Fault,
+    parameters::NAMES_PER_CALL,
+};
+
+/// What a store does at present. It changes by itself, so the status is compared with it from time to time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Activity {
+    /// How many sessions are open, if each namespace has one of its own.
+    pub(crate) sessions: Option<i32>,
+    /// How fast AWS is called.
+    pub(crate) quota: QuotaStatus,
+    /// Number of parameters that are polled.
+    pub(crate) parameters: usize,
+    /// Requests a second that polling them at the requested intervals takes.
+    pub(crate) load: f64,
+    /// What needs attention.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Activity {
+    /// Returns what the sessions of a store do.
+    pub(crate) fn of(sessions: &Sessions, context: &Context) -> Self {
+        let readers = sessions.open_readers();
+        let (mut parameters, mut load, mut calls) = (0, 0.0, 0);
+        for reader in &readers {
+            let (names, calls_per_second) = reader.load();
+            parameters += names;
+            load += calls_per_second;
+            calls += names.div_ceil(NAMES_PER_CALL);
+        }
+        let scope = sessions.scope();
+        let limits = context.quotas.rate_limits(&scope.account, &scope.region);
+        let rate = limits.parameters.rate();
+        let quota = QuotaStatus {
+            requests_per_second: whole(limits.parameters.limit()),
+            current_requests_per_second: whole(rate),
+            throttled_since: limits.parameters.throttled_since().map(|since| Time(context.time_at(since))),
+            sweep_seconds: (calls > 0).then(|| whole(f64::from(count(calls)) / rate)),
+        };
+        let is_per_namespace = sessions.shared().is_none();
+        Self {
+            sessions: is_per_namespace.then(|| count(readers.len())),
+            warnings: warnings(sessions),
+            quota,
+            parameters,
+            load,
+        }
+    }
+}
+
+fn warnings(sessions: &Sessions) -> Vec<String> {
+    let keys = sessions.open_readers().into_iter().flat_map(|reader| reader.key_warnings());
+    let mut warnings: Vec<_> = keys.collect();
+    warnings.sort();
+    warnings.dedup();
+    if let Sessions::PerNamespace(sessions) = sessions {
+        let (faults, widened) = sessions.problems();
+        let failed =
+            |(namespace, fault): (String, Fault)| format!("Namespace {namespace} has no session. {}", fault.message);
+        let wider = |(namespace, what): (String, String)| format!("Namespace {namespace}: {what}");
+        warnings.extend(faults.into_iter().map(failed).chain(widened.into_iter().map(wider)));
+    }
+    warnings.truncate(LISTED_WARNINGS);
+    warnings
+}
+
+/// Rounds a rate or a time up to a whole number.
+#[expect(clippy::cast_possible_truncation, reason = "what is out of range becomes the nearest number")]
+fn whole(number: f64) -> i32 {
+    number.ceil() as i32
+}
+
+/// Converts a count.
+pub(crate) fn count(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
