@@ -51,7 +51,7 @@ use tokio::task::JoinHandle;
 
 pub use control::PutOptions;
 pub use fault::Fault;
-pub use iam::{MalformedPolicy, RuleId, Statement, TrustPolicy, parse_policy};
+pub use iam::{MalformedPolicy, ResourcePolicy, RuleId, Statement, parse_policy};
 pub use identity::{Identity, Principal, Session};
 pub use kms::KeyState;
 pub use pod_identity::{PodIdentity, PodIdentityAgent};

@@ -14,6 +14,7 @@ use super::arn;
 use super::crypto::EncryptionContext;
 use super::error::Outcome;
 use super::fault::Fault;
+use super::iam::ResourcePolicy;
 use super::kms::{self, KeyState, SSM_ALIAS};
 use super::quota::Quota;
 use super::ssm::{self, ParameterType, Tier};
@@ -123,6 +124,15 @@ impl FakeAws {
         self.with_key(key, |world, context, arn| {
             if let Some(key) = world.keys.get_mut(arn) {
                 key.set_state(state, Some(context.now_ms + WEEK_MS));
+            }
+        });
+    }
+
+    /// Sets the policy of a key, named in any of the four forms. With `None`, identity policies decide alone.
+    pub fn set_key_policy(&self, key: &str, policy: Option<ResourcePolicy>) {
+        self.with_key(key, |world, _, arn| {
+            if let Some(key) = world.keys.get_mut(arn) {
+                key.policy = policy;
             }
         });
     }

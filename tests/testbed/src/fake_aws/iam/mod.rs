@@ -4,7 +4,7 @@ mod condition;
 mod keys;
 mod pattern;
 mod policy;
-mod trust;
+mod resource;
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use super::identity::Identity;
 pub(super) use keys::Keys;
 pub(super) use pattern::matches;
 pub use policy::{MalformedPolicy, Statement, parse_policy};
-pub(super) use trust::Asker;
-pub use trust::TrustPolicy;
+pub use resource::ResourcePolicy;
+pub(super) use resource::{Asker, Grant};
 
 /// Id of a denial, for `undeny`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,13 +27,14 @@ pub(super) struct Access<'a> {
     action: &'a str,
     resource: &'a str,
     keys: Keys,
-    granted: bool,
+    /// What the policy of the resource says.
+    grant: Grant,
 }
 
 impl<'a> Access<'a> {
     /// An action on a resource, without condition keys of its own.
     pub(super) fn new(action: &'a str, resource: &'a str) -> Self {
-        Self { action, resource, keys: Keys::default(), granted: false }
+        Self { action, resource, keys: Keys::default(), grant: Grant::Account }
     }
 
     /// Adds the condition keys of the request.
@@ -47,7 +48,19 @@ impl<'a> Access<'a> {
     /// (IAM User Guide, session policies).
     #[must_use]
     pub(super) fn granted(self, granted: bool) -> Self {
-        Self { granted, ..self }
+        Self { grant: if granted { Grant::Principal } else { Grant::Account }, ..self }
+    }
+
+    /// Applies the policy of a resource that belongs to `account`.
+    #[must_use]
+    pub(super) fn under(self, policy: &ResourcePolicy, account: &str, who: &Identity, region: &str) -> Self {
+        let keys = Keys::of(who, region).and(self.keys.clone());
+        let grant = match policy.grant(self.resource, Asker::Caller(who), self.action, &keys) {
+            // Between accounts, both sides must allow it.
+            Grant::Principal if who.account != account => Grant::Account,
+            grant => grant,
+        };
+        Self { grant, ..self }
     }
 }
 
@@ -87,7 +100,7 @@ impl Rules {
         region: &str,
         access: Access<'_>,
     ) -> Outcome<()> {
-        let Access { action, resource, keys, granted } = access;
+        let Access { action, resource, keys, grant } = access;
         let because = |why: &str| {
             AwsError::new(
                 "AccessDeniedException",
@@ -107,13 +120,19 @@ impl Rules {
         let session = who.session();
         let session_policy = session.and_then(|session| session.policy.as_deref());
         // An explicit denial in any policy decides first.
+        if grant == Grant::Denied {
+            return Err(because("with an explicit deny in a resource-based policy"));
+        }
         if session.is_some_and(|session| session.revoked) || policy.is_some_and(|policy| covering(policy, false)) {
             return Err(because("with an explicit deny in an identity-based policy"));
         }
         if session_policy.is_some_and(|policy| covering(policy, false)) {
             return Err(because("with an explicit deny in a session policy"));
         }
-        if !granted && policy.is_some_and(|policy| !covering(policy, true)) {
+        if grant == Grant::Missing {
+            return Err(because(&format!("because no resource-based policy allows the {action} action")));
+        }
+        if grant != Grant::Principal && policy.is_some_and(|policy| !covering(policy, true)) {
             return Err(because(&format!("because no identity-based policy allows the {action} action")));
         }
         if session_policy.is_some_and(|policy| !covering(policy, true)) {

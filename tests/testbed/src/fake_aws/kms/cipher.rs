@@ -94,7 +94,7 @@ fn check(
     };
     // The policy of an AWS-managed key grants its use, so that an identity needs no statement for it.
     let access = Access::new(action, key_arn).with_keys(through.keys(context, pairs)).granted(key.aws_managed);
-    world.permit(context, access)?;
+    world.permit(context, key.guard(context, access))?;
     key.check_usable()
 }
 

@@ -9,6 +9,7 @@ use crate::fake_aws::arn::{self, Arn};
 use crate::fake_aws::clock;
 use crate::fake_aws::crypto::CipherKey;
 use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::iam::{Access, ResourcePolicy};
 use crate::fake_aws::world::Context;
 
 /// Alias of the key that AWS manages for Parameter Store.
@@ -75,6 +76,8 @@ pub(in crate::fake_aws) struct Key {
     pub aws_managed: bool,
     /// Its state.
     pub state: KeyState,
+    /// Its policy. Without one, the identity policies of all accounts decide.
+    pub policy: Option<ResourcePolicy>,
     description: String,
     created_ms: i64,
     deletion_ms: Option<i64>,
@@ -94,6 +97,14 @@ impl Key {
             _ => "KMSInvalidStateException",
         };
         Err(AwsError::new(code, format!("{} is {}.", self.arn, self.state.phrase())))
+    }
+
+    /// The access under the policy of this key.
+    pub(crate) fn guard<'a>(&self, context: &Context, access: Access<'a>) -> Access<'a> {
+        match &self.policy {
+            Some(policy) => access.under(policy, &self.account, &context.caller, &context.region),
+            None => access,
+        }
     }
 
     /// Sets the state. A key pending deletion gets a deletion date.
@@ -145,6 +156,7 @@ impl KeyRing {
             cipher: CipherKey::random(),
             aws_managed,
             state: KeyState::Enabled,
+            policy: None,
             description: description.to_owned(),
             created_ms: context.now_ms,
             deletion_ms: None,

@@ -163,8 +163,10 @@ fn describe_key(world: &mut World, context: &Context, input: &Input) -> Outcome<
     world.keys.create_on_demand(context, id);
     let key = world.keys.resolve(context, id)?;
     let keys = Through::direct(Some(id)).keys(context, &EncryptionContext::new());
-    world.permit(context, Access::new("kms:DescribeKey", &key).with_keys(keys))?;
-    Ok(Reply::json(json!({"KeyMetadata": world.keys.get(&key)?.metadata()})))
+    let described = world.keys.get(&key)?;
+    let access = Access::new("kms:DescribeKey", &key).with_keys(keys);
+    world.permit(context, described.guard(context, access))?;
+    Ok(Reply::json(json!({"KeyMetadata": described.metadata()})))
 }
 
 fn change(world: &mut World, context: &Context, input: &Input, action: &str, state: KeyState) -> Outcome<Reply> {

@@ -6,7 +6,7 @@ use super::request::Request;
 use super::token::{Issuers, WebIdentity};
 use crate::fake_aws::arn;
 use crate::fake_aws::error::{AwsError, Outcome};
-use crate::fake_aws::iam::{Asker, Keys, Statement, TrustPolicy, matches};
+use crate::fake_aws::iam::{Asker, Keys, ResourcePolicy, Statement, matches};
 use crate::fake_aws::identity::{Identity, unique};
 
 /// Space for the session policy and the tags of a session, in characters. AWS packs them and does not publish the limit.
@@ -34,7 +34,7 @@ pub struct Role {
     /// True if its trust policy allows `sts:SetSourceIdentity`.
     pub allows_set_source_identity: bool,
     /// The trust policy as a document. It takes the place of all fields above but the ARN and the id.
-    pub trust: Option<TrustPolicy>,
+    pub trust: Option<ResourcePolicy>,
     /// Tags of the role, which its sessions have too.
     pub tags: BTreeMap<String, String>,
     /// Longest session, in seconds.
@@ -81,7 +81,7 @@ impl Role {
 
     /// The same role with this trust policy.
     #[must_use]
-    pub fn with_trust(mut self, policy: TrustPolicy) -> Self {
+    pub fn with_trust(mut self, policy: ResourcePolicy) -> Self {
         self.trust = Some(policy);
         self
     }
@@ -114,7 +114,7 @@ impl Role {
 
     /// Reports whether the trust policy lets a service start a tagged session.
     pub(super) fn trusts_service(&self, service: &str, request: &Request<'_>) -> bool {
-        let by_policy = |policy: &TrustPolicy| {
+        let by_policy = |policy: &ResourcePolicy| {
             let allows = |action| policy.allows(&self.arn, Asker::Service(service), action, &request.keys());
             allows("sts:AssumeRole") && allows("sts:TagSession")
         };

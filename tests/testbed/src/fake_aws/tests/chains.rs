@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Answer, Client};
-use crate::fake_aws::{FakeAws, Identity, Role, Statement, TrustPolicy};
+use crate::fake_aws::{FakeAws, Identity, ResourcePolicy, Role, Statement};
 
 const FIRST: &str = "arn:aws:iam::111122223333:role/first";
 const SECOND: &str = "arn:aws:iam::444455556666:role/second";
@@ -124,7 +124,7 @@ async fn a_trust_policy_as_a_document_has_all_conditions() {
         {"Effect": "Allow", "Principal": {"AWS": client.identity.arn}, "Action": "sts:TagSession",
          "Condition": {"StringEquals": {"aws:RequestTag/team": "shop"}}},
     ]});
-    let trust = TrustPolicy::parse(&document.to_string()).expect("valid");
+    let trust = ResourcePolicy::of_role(&document.to_string()).expect("valid");
     fake.add_role(Role::new("444455556666", "second").with_trust(trust));
     let external = [("ExternalId", "tenant")];
     assert_eq!(client.assume(SECOND, &external).await.status, 200);

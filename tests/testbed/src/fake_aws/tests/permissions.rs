@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use crate::fake_aws::{FakeAws, Identity, PutOptions, Role, parse_policy};
+use crate::fake_aws::{FakeAws, Identity, PutOptions, ResourcePolicy, Role, parse_policy};
 
 const READER: &str = "arn:aws:iam::111122223333:role/reader";
 
@@ -161,4 +161,41 @@ async fn lists_are_authorised_as_a_whole() {
     let narrow = caller(&fake, &describe("arn:aws:ssm:eu-central-1:111122223333:parameter/shop/*"));
     assert_ne!(outcome(&narrow, "DescribeParameters", json!({})).await, "allowed");
     assert_eq!(outcome(&caller(&fake, &describe("*")), "DescribeParameters", json!({})).await, "allowed");
+}
+
+#[tokio::test]
+async fn the_policy_of_a_key_decides_with_that_of_the_caller() {
+    let fake = FakeAws::start().await.expect("starts");
+    let key = fake.create_key("shop");
+    fake.put_with("/team-a/x", "v", PutOptions { key: Some(key.clone()), ..Default::default() });
+    let named = "arn:aws:iam::111122223333:role/caller";
+    let with = |principal: &str, effect: &str| {
+        let via = json!({"StringEquals": {"kms:ViaService": "ssm.eu-central-1.amazonaws.com"}});
+        let statement = json!({"Effect": effect, "Principal": {"AWS": principal}, "Action": "kms:Decrypt",
+            "Resource": "*", "Condition": via});
+        let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        fake.set_key_policy("alias/shop", Some(ResourcePolicy::of_key(&document).expect("valid")));
+    };
+    let only_ssm = caller(&fake, &json!([{"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}]));
+    let both = caller(&fake, &least(&key));
+    for (principal, effect, by_ssm, by_both) in [
+        (named, "Allow", "allowed", "allowed"),
+        ("arn:aws:iam::111122223333:root", "Allow", "no identity-based policy", "allowed"),
+        ("arn:aws:iam::111122223333:role/other", "Allow", "no resource-based policy", "no resource-based policy"),
+        (named, "Deny", "explicit deny in a resource-based", "explicit deny in a resource-based"),
+    ] {
+        with(principal, effect);
+        for (client, expected) in [(&only_ssm, by_ssm), (&both, by_both)] {
+            let found = outcome(client, "GetParameters", read("/team-a/x")).await;
+            assert!(found.contains(expected), "{found} for {principal} {effect}");
+        }
+    }
+    with(named, "Allow");
+    fake.add_role(Role::new("111122223333", "caller"));
+    let policy = document(&json!([{"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}]));
+    let narrow = Client::new(&fake).session(named, &[("Policy", &policy)]).await;
+    let found = outcome(&narrow, "GetParameters", read("/team-a/x")).await;
+    assert!(found.contains("because no session policy allows the kms:Decrypt action"), "{found}");
+    fake.set_key_policy(&key, None);
+    assert_eq!(outcome(&both, "GetParameters", read("/team-a/x")).await, "allowed");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::client::{Answer, Client};
-use crate::fake_aws::{FakeAws, Role, TokenError, TrustPolicy, WebIdentity};
+use crate::fake_aws::{FakeAws, ResourcePolicy, Role, TokenError, WebIdentity};
 
 const FORM: &str = "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::111122223333:role/reader\
                     &RoleSessionName=spo-1";
@@ -63,7 +63,7 @@ async fn a_trust_policy_can_be_a_document() {
             "cluster.test:aud": "sts.amazonaws.com",
             "cluster.test:sub": "system:serviceaccount:shop:checkout"}},
     }]});
-    let trust = TrustPolicy::parse(&document.to_string()).expect("valid");
+    let trust = ResourcePolicy::of_role(&document.to_string()).expect("valid");
     fake.add_role(Role::new("111122223333", "reader").with_trust(trust));
     assert_eq!(ask(&fake, "system:serviceaccount:shop:checkout/sts.amazonaws.com").await.status, 200);
     for token in ["system:serviceaccount:shop:other/sts.amazonaws.com", "system:serviceaccount:shop:checkout/vault"] {

@@ -1,4 +1,4 @@
-//! Trust policies of roles, as whole documents.
+//! Policies of resources, which name principals: trust policies of roles, and policies of keys.
 
 use serde_json::{Map, Value, json};
 
@@ -7,9 +7,9 @@ use super::policy::{MalformedPolicy, Statement, parse_policy};
 use crate::fake_aws::arn::Arn;
 use crate::fake_aws::identity::Identity;
 
-/// A trust policy.
+/// The policy of a role or of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustPolicy(Vec<(Principals, Statement)>);
+pub struct ResourcePolicy(Vec<(Principals, Statement)>);
 
 /// The `Principal` of a statement: kind and value. The kind `*` is anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,40 @@ pub(in crate::fake_aws) enum Asker<'a> {
     Service(&'a str),
 }
 
-impl TrustPolicy {
-    /// Parses a trust policy, whose statements have a `Principal` and no `Resource`.
-    pub fn parse(document: &str) -> Result<Self, MalformedPolicy> {
+/// What a policy says about an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fake_aws) enum Grant {
+    /// It does not allow it.
+    Missing,
+    /// It denies it.
+    Denied,
+    /// It leaves the decision to the identity policies of the caller's account.
+    Account,
+    /// It allows it to the caller.
+    Principal,
+}
+
+impl ResourcePolicy {
+    /// Parses the trust policy of a role, whose statements have no `Resource`.
+    pub fn of_role(document: &str) -> Result<Self, MalformedPolicy> {
+        Self::parse(document, |fields| {
+            // The role itself is the resource.
+            match fields.insert("Resource".to_owned(), json!("*")) {
+                None if !fields.contains_key("NotResource") => Ok(()),
+                _ => Err(MalformedPolicy("Has prohibited field Resource".to_owned())),
+            }
+        })
+    }
+
+    /// Parses the policy of a key. The `Resource` of its statements is `*`, which means the key.
+    pub fn of_key(document: &str) -> Result<Self, MalformedPolicy> {
+        Self::parse(document, |_| Ok(()))
+    }
+
+    fn parse(
+        document: &str,
+        check: impl Fn(&mut Map<String, Value>) -> Result<(), MalformedPolicy>,
+    ) -> Result<Self, MalformedPolicy> {
         let syntax = || MalformedPolicy("Syntax errors in policy.".to_owned());
         let mut policy: Value = serde_json::from_str(document).map_err(|_| syntax())?;
         let statements = match policy.get_mut("Statement") {
@@ -40,10 +71,7 @@ impl TrustPolicy {
         for statement in statements {
             let fields = statement.as_object_mut().ok_or_else(syntax)?;
             principals.push(Principals::take(fields)?);
-            // For the trust policy of a role, the role itself is the resource.
-            if fields.insert("Resource".to_owned(), json!("*")).is_some() || fields.contains_key("NotResource") {
-                return Err(MalformedPolicy("Has prohibited field Resource".to_owned()));
-            }
+            check(fields)?;
         }
         let statements = parse_policy(&policy.to_string())?;
         Ok(Self(principals.into_iter().zip(statements).collect()))
@@ -51,11 +79,24 @@ impl TrustPolicy {
 
     /// Reports whether the policy of this role lets somebody perform an action.
     pub(in crate::fake_aws) fn allows(&self, role: &str, asker: Asker<'_>, action: &str, keys: &Keys) -> bool {
-        let applies = |(principals, statement): &&(Principals, Statement)| {
-            principals.include(role, asker) && statement.covers(action, role, keys)
-        };
-        let mut covering = self.0.iter().filter(applies).peekable();
-        covering.peek().is_some() && covering.all(|(_, statement)| statement.allow)
+        matches!(self.grant(role, asker, action, keys), Grant::Account | Grant::Principal)
+    }
+
+    /// What the policy of this resource says.
+    pub(in crate::fake_aws) fn grant(&self, resource: &str, asker: Asker<'_>, action: &str, keys: &Keys) -> Grant {
+        let mut grant = Grant::Missing;
+        for (principals, statement) in &self.0 {
+            if !statement.covers(action, resource, keys) {
+                continue;
+            }
+            match principals.include(resource, asker) {
+                Grant::Missing => {}
+                _ if !statement.allow => return Grant::Denied,
+                Grant::Principal => grant = Grant::Principal,
+                account => grant = if grant == Grant::Missing { account } else { grant },
+            }
+        }
+        grant
     }
 }
 
@@ -87,26 +128,32 @@ impl Principals {
         Ok(Self(principals))
     }
 
-    fn include(&self, role: &str, asker: Asker<'_>) -> bool {
-        self.0.iter().any(|(kind, value)| match (kind.as_str(), asker) {
-            ("*", _) => true,
-            ("AWS", Asker::Caller(caller)) => is_caller(value, caller),
-            ("Federated", Asker::Federated(issuer)) => *value == provider_arn(role, issuer),
-            ("Service", Asker::Service(service)) => value == service,
-            _ => false,
-        })
+    /// `Grant::Principal` if the caller is named, `Grant::Account` if only its account is.
+    fn include(&self, resource: &str, asker: Asker<'_>) -> Grant {
+        let included = |(kind, value): &(String, String)| match (kind.as_str(), asker) {
+            ("*", _) => Grant::Principal,
+            ("AWS", Asker::Caller(caller)) => names_caller(value, caller),
+            ("Federated", Asker::Federated(issuer)) if *value == provider_arn(resource, issuer) => Grant::Principal,
+            ("Service", Asker::Service(service)) if value == service => Grant::Principal,
+            _ => Grant::Missing,
+        };
+        let grants: Vec<Grant> = self.0.iter().map(included).collect();
+        let best = [Grant::Principal, Grant::Account].into_iter().find(|grant| grants.contains(grant));
+        best.unwrap_or(Grant::Missing)
     }
 }
 
 /// A principal is everybody, an account, or one user, role or session. It has no wildcards.
-fn is_caller(principal: &str, caller: &Identity) -> bool {
+fn names_caller(principal: &str, caller: &Identity) -> Grant {
     let root = Arn::parse(principal).filter(|arn| arn.resource == "root").map(|arn| arn.account);
     let role = caller.session().map(|session| session.issuer_arn.as_str());
-    principal == "*"
-        || principal == caller.account
-        || root == Some(caller.account.as_str())
-        || principal == caller.arn
-        || role == Some(principal)
+    if principal == "*" || principal == caller.arn || role == Some(principal) {
+        return Grant::Principal;
+    }
+    if principal == caller.account || root == Some(caller.account.as_str()) {
+        return Grant::Account;
+    }
+    Grant::Missing
 }
 
 /// ARN of the identity provider of an issuer, in the account of the role.
@@ -122,10 +169,10 @@ mod tests {
 
     const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
 
-    fn trust(principal: &Value) -> TrustPolicy {
+    fn trust(principal: &Value) -> ResourcePolicy {
         let statement = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
         let document = json!({"Version": "2012-10-17", "Statement": [statement]});
-        TrustPolicy::parse(&document.to_string()).expect("valid")
+        ResourcePolicy::of_role(&document.to_string()).expect("valid")
     }
 
     #[test]
@@ -163,8 +210,8 @@ mod tests {
             json!({"Effect": "Allow", "Principal": "*"}),
         ] {
             let document = json!({"Version": "2012-10-17", "Statement": statement});
-            assert!(TrustPolicy::parse(&document.to_string()).is_err(), "{document}");
+            assert!(ResourcePolicy::of_role(&document.to_string()).is_err(), "{document}");
         }
-        assert!(TrustPolicy::parse("{}").is_err());
+        assert!(ResourcePolicy::of_role("{}").is_err());
     }
 }
