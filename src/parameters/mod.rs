@@ -14,6 +14,7 @@ mod audited_client;
 mod batch;
 mod cache;
 mod identity;
+mod key_facts;
 mod key_states;
 mod kms_decrypt;
 mod outcome;
@@ -35,6 +36,7 @@ pub(crate) use cache::{
     subscription::{Subscriber, SubscriberKey, WatchOptions},
     version_order::VersionAge,
 };
+pub(crate) use key_facts::{KeyNeed, NeededVersion};
 pub(crate) use kms_decrypt::KmsDecryption;
 pub(crate) use port::{
     Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, Parameter, ParameterApi,

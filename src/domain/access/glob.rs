@@ -119,6 +119,11 @@ impl Parsed {
 }
 
 impl Glob {
+    /// Returns the text that the glob was compiled of.
+    pub(crate) const fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reports whether the glob matches the whole name.
     pub(crate) fn is_match(&self, name: &str) -> bool {
         let Some(rest) = name.strip_prefix(&*self.prefix) else { return false };
