@@ -4,6 +4,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use k8s_openapi::jiff::Timestamp;
+
 use crate::domain::parameter::{name::ParameterRef, revision::Metadata};
 use crate::parameters::port::ParameterDescription;
 
@@ -14,12 +16,12 @@ pub(crate) struct VersionStamp(i64, Option<i64>);
 impl VersionStamp {
     /// The version that was read or observed.
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self(metadata.version, metadata.last_modified.map(|time| time.as_millisecond()))
+        Self(metadata.version, metadata.last_modified.map(Timestamp::as_millisecond))
     }
 
     /// The version that was described.
     pub(crate) fn of_description(description: &ParameterDescription) -> Self {
-        Self(description.version, description.last_modified.map(|time| time.as_millisecond()))
+        Self(description.version, description.last_modified.map(Timestamp::as_millisecond))
     }
 }
 
