@@ -240,6 +240,15 @@ pub(super) fn kms_key_glob() -> Rule {
     )
 }
 
+/// A glob on the keys that encrypt parameters: on aliases of the own account, or on ARNs.
+pub(super) fn encryption_key_glob() -> Rule {
+    matches(
+        "^(alias/|arn:)[-a-zA-Z0-9_:/*?{}]*$",
+        "a glob on the keys of parameters begins with alias/ or arn: and goes on with letters, digits and the characters \
+         - _ : / * ? and {namespace}; leave kmsKeys out to accept every key",
+    )
+}
+
 /// The name of most Kubernetes objects: a DNS subdomain (RFC 1123).
 pub(super) fn object_name() -> Rule {
     matches(

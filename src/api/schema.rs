@@ -46,6 +46,8 @@ texts! {
     AccessGlob = 1..=256, [rules::access_glob(), rules::placeholder()];
     /// A glob on KMS keys.
     KmsKeyGlob = 1..=256, [rules::kms_key_glob(), rules::placeholder()];
+    /// A glob on the KMS keys that encrypt parameters.
+    EncryptionKeyGlob = 1..=256, [rules::encryption_key_glob(), rules::placeholder()];
     /// The name of a namespace.
     NamespaceName = 1..=63, [rules::label_name()];
     /// The audience of a token.

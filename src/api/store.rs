@@ -12,7 +12,7 @@ use crate::api::{
     interval::Interval,
     label_selector::SelectorSchema,
     rules,
-    schema::{AccessGlob, KmsKeyGlob, NamespaceName},
+    schema::{AccessGlob, EncryptionKeyGlob, KmsKeyGlob, NamespaceName},
     status::StoreStatus,
 };
 
@@ -176,6 +176,14 @@ pub struct AccessRule {
     /// whole segment stands for the namespace of the reading object.
     #[schemars(with = "Vec<AccessGlob>", length(min = 1, max = 32))]
     pub parameters: Vec<String>,
+
+    /// Globs on the KMS keys that must encrypt these parameters, for example `alias/{namespace}` or
+    /// `arn:aws:kms:eu-central-1:111122223333:key/*`. `alias/` stands for the store's own account and region. A value whose
+    /// key none of them matches, or whose key is not known, is refused, and so is one that is not encrypted. Default: none,
+    /// every key is accepted, and values that are not encrypted too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<EncryptionKeyGlob>", length(max = 32))]
+    pub kms_keys: Vec<String>,
 
     /// Globs on the KMS keys that `kmsDecrypt` of these namespaces may use, as its `keyID` names them, for example
     /// `alias/{namespace}`. `*` alone stands for every key, also where there is no `keyID`. Default: none, `kmsDecrypt` is

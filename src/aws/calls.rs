@@ -8,7 +8,7 @@ use aws_sdk_ssm::{
     types::{Parameter as SsmParameter, ParameterMetadata, ParameterStringFilter},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::Blob;
+use aws_smithy_types::{Blob, DateTime};
 use k8s_openapi::jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
@@ -227,7 +227,16 @@ fn key_state(key: &str, metadata: Option<&KeyMetadata>) -> KeyState {
 }
 
 fn description(metadata: ParameterMetadata) -> Option<ParameterDescription> {
-    Some(ParameterDescription { arn: metadata.arn?, version: metadata.version, key_id: metadata.key_id })
+    Some(ParameterDescription {
+        arn: metadata.arn?,
+        version: metadata.version,
+        last_modified: milliseconds(metadata.last_modified_date),
+        key_id: metadata.key_id,
+    })
+}
+
+fn milliseconds(date: Option<DateTime>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(date?.to_millis().ok()?).ok()
 }
 
 /// Converts the parameters of a response. `None` if one of them lacks its ARN, its name, or a value that was requested.
@@ -244,10 +253,7 @@ fn parameter(parameter: SsmParameter, mode: ReadMode) -> Option<Parameter> {
         name: parameter.name?,
         version: parameter.version,
         type_: parameter.r#type.map_or_else(|| "Unknown".to_owned(), |type_| type_.as_str().to_owned()),
-        last_modified: parameter
-            .last_modified_date
-            .and_then(|date| date.to_millis().ok())
-            .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
+        last_modified: milliseconds(parameter.last_modified_date),
         stored_size: parameter.value.as_ref().map_or(0, String::len),
         value: parameter.value.filter(|_| mode != ReadMode::Version).map(|value| Arc::new(value.into())),
         key: None,

@@ -15,6 +15,7 @@ mod batch;
 mod cache;
 mod credential_health;
 mod identity;
+mod key_facts;
 mod key_states;
 mod kms_decrypt;
 mod outcome;
@@ -36,6 +37,7 @@ pub(crate) use cache::{
     subscription::{Subscriber, SubscriberKey, WatchOptions},
     version_order::VersionAge,
 };
+pub(crate) use key_facts::{KeyNeed, NeededVersion};
 pub(crate) use kms_decrypt::KmsDecryption;
 pub(crate) use port::{
     Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, NAMES_PER_CALL,

@@ -107,6 +107,8 @@ pub(crate) struct ParameterDescription {
     pub(crate) arn: String,
     /// Newest version.
     pub(crate) version: i64,
+    /// When it was written.
+    pub(crate) last_modified: Option<Timestamp>,
     /// The key as it was named when the version was written, in any of the four key-id formats. `None` for parameters
     /// that are not encrypted.
     pub(crate) key_id: Option<String>,

@@ -128,6 +128,7 @@ impl<A: ParameterApi> Reader<A> {
                     reading.fallbacks.insert(parameter_ref.clone(), fallback);
                 }
                 reading.versions.insert(parameter_ref.clone(), Some(parameter.metadata()));
+                reading.keys.extend(parameter.key.as_deref().map(|key| (parameter_ref.clone(), key.into())));
                 reading.values.extend(parameter.value.clone().map(|value| (parameter_ref.clone(), value)));
             }
             Ok(None) => {

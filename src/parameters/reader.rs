@@ -37,7 +37,7 @@ use crate::parameters::{
 
 /// Reads Parameter Store as one identity in one region. Stops its background tasks when dropped.
 pub(crate) struct Reader<A> {
-    client: Arc<AuditedClient<A>>,
+    pub(super) client: Arc<AuditedClient<A>>,
     pub(super) batcher: Arc<Batcher<A>>,
     pub(super) informer: Informer<A>,
     scope: Scope,

@@ -20,6 +20,8 @@ pub(crate) struct Reading {
     pub(crate) versions: Versions,
     /// The values.
     pub(crate) values: Values,
+    /// ARNs of the keys, as far as the answers name them: those of values that KMS decrypted.
+    pub(crate) keys: BTreeMap<ParameterRef, Arc<str>>,
     /// The parameters that could not be read. Optional parameters that do not exist are not among them.
     pub(crate) errors: BTreeMap<ParameterRef, ReadError>,
     /// The AWS calls, each with the object's own parameters only.

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use crate::controller::secure_parameter::{
     inputs::{Inputs, ReadContext, shape_of},
+    keys::{check_before_read, check_read},
     versions::{parameter_count, resolve},
 };
 use crate::{
@@ -51,7 +52,8 @@ pub(super) struct Fetched<'p> {
 /// Reads and decrypts the parameters of a plan, each once.
 ///
 /// # Errors
-/// The attempt, if a parameter cannot be read, or has to be confirmed as absent first.
+/// The attempt, if a parameter cannot be read, if a key that is not granted encrypts it, or if it has to be confirmed as
+/// absent first.
 pub(super) async fn fetch<'p>(
     read: ReadContext<'_>,
     plan: &'p Plan,
@@ -70,9 +72,16 @@ pub(super) async fn fetch<'p>(
     if absence.needs_second_listing(counts, read.inputs.uptime) {
         return Err(confirm_later(Vec::new(), absence, interim));
     }
+    if let Err(fault) = check_before_read(read, &plan).await {
+        let failed = Attempt::new(Outcome::Failed { fault, basis: Some(read.basis()) });
+        return Err(Attempt { absence: Some(absence), interim, ..failed });
+    }
     let (reading, accesses, interim) = read_values(read, &plan, purpose, interim).await;
     let fetched = Fetched { plan, reading, plaintexts: KmsPlaintexts::default(), accesses, absence, interim };
     let fetched = fetched.confirmed(read, secret)?;
+    if let Err(fault) = check_read(read, &fetched.plan, &fetched.reading).await {
+        return Err(fetched.failed(fault, read.basis()));
+    }
     decrypt_again(read, fetched, purpose).await
 }
 

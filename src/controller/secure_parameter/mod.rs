@@ -9,6 +9,7 @@ mod finalize;
 mod finalizer;
 mod inputs;
 mod inspect;
+mod keys;
 mod merge;
 mod precondition;
 mod publish;

@@ -185,6 +185,8 @@ fn watch_failed(read: ReadContext<'_>, plan: &Plan, ended: Attempt) -> Attempt {
     }
     let interval = read.inputs.object.spec.refresh_interval().unwrap_or(DEFAULT_REFRESH_INTERVAL);
     match fault.reason {
+        // A parameter that another key encrypts may be read once it is written with a granted one.
+        Reason::PolicyDenied if needs_keys(read, plan) => drop(read.watch_versions(&read.known_plan(plan), interval)),
         Reason::PolicyDenied => read.context.subscriptions.end(&read.inputs.uid),
         // Whether access still stands does not matter while nothing may be read.
         Reason::SecretTooLarge => drop(read.watch_versions(&read.known_plan(plan), interval)),
@@ -192,6 +194,10 @@ fn watch_failed(read: ReadContext<'_>, plan: &Plan, ended: Attempt) -> Attempt {
         _ => drop(read.watch(&read.known_plan(plan), Some(interval), false)),
     }
     ended
+}
+
+fn needs_keys(read: ReadContext<'_>, plan: &Plan) -> bool {
+    read.known_plan(plan).values().any(|source| read.authority.needs_key(&source.parameter_ref))
 }
 
 async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> Result<Attempt, Attempt> {

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::controller::secure_parameter::inputs::{RESYNC_WAITING, ReadContext, shape_of};
+use crate::controller::secure_parameter::{
+    inputs::{RESYNC_WAITING, ReadContext, shape_of},
+    keys::{Recheck, check_again},
+};
 use crate::{
     api::Reason,
     domain::{
@@ -39,7 +42,10 @@ pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Resu
     let known = if is_known { read.reader.snapshot(&reads) } else { Snapshot::Incomplete };
     let versions = match known {
         // Without polling, what the status records stands until something else tells otherwise.
-        Snapshot::Incomplete if interval.is_none() => return Err(unchanged(None, absence)),
+        Snapshot::Incomplete if interval.is_none() => {
+            let stands = |absence| unchanged(None, absence);
+            return check_keys_again(read, &reads, None, absence, stands).await;
+        }
         Snapshot::Incomplete => {
             let attempt = Attempt::waiting(RESYNC_WAITING, Reason::Progressing);
             return Err(Attempt { absence: Some(absence), ..attempt });
@@ -50,9 +56,31 @@ pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Resu
         },
     };
     match compare_with_status(read, plan, &reads, &versions, &mut absence)? {
-        Comparison::Same => Err(verified(read, plan, versions)),
+        Comparison::Same => {
+            let known = versions.clone();
+            let verified = |_| verified(read, plan, versions);
+            check_keys_again(read, &reads, Some(&known), absence, verified).await
+        }
         Comparison::Unconfirmed => Err(unchanged(Some(CONFIRM_AFTER), absence)),
         Comparison::Changed => Ok((Purpose::ParameterChanged, absence)),
+    }
+}
+
+/// Checks the keys of what is as it was. Returns `Ok` only if a read has to tell them.
+///
+/// # Errors
+/// What `stands` makes of it if the keys are granted; otherwise the attempt with the refusal.
+async fn check_keys_again(
+    read: ReadContext<'_>,
+    reads: &Reads<'_>,
+    versions: Option<&Versions>,
+    absence: Absence,
+    stands: impl FnOnce(Absence) -> Attempt,
+) -> Result<(Purpose, Absence), Attempt> {
+    match check_again(read, reads, versions).await {
+        Ok(Recheck::Granted) => Err(stands(absence)),
+        Ok(Recheck::Read) => Ok((Purpose::Revalidation, absence)),
+        Err(fault) => Err(Attempt { absence: Some(absence), ..Attempt::from(fault) }),
     }
 }
 

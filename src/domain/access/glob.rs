@@ -119,8 +119,8 @@ impl Parsed {
 }
 
 impl Glob {
-    /// Returns the glob as it was compiled.
-    pub(crate) fn text(&self) -> &str {
+    /// Returns the text that the glob was compiled of.
+    pub(crate) const fn text(&self) -> &str {
         &self.text
     }
 

@@ -4,20 +4,31 @@ use crate::api::{AccessRule, NamespacesFrom};
 use crate::domain::{
     access::{
         glob::{self, Glob},
+        key_glob::KeyGlob,
         namespace::{Namespace, selects},
     },
     parameter::{name::MOST_LEVELS, path_query::PathQuery, scope::Scope},
 };
 
-/// The globs that one store grants to one namespace, compiled.
+/// What one store grants to one namespace, compiled.
 #[derive(Clone, Debug)]
 pub struct Grant {
     /// Names of the rules that are for this namespace alone, so that a change of them concerns nobody else.
-    rules: Vec<String>,
-    names: Vec<Glob>,
-    arns: Vec<Glob>,
-    kms_keys: Vec<Glob>,
-    any_kms_key: bool,
+    own_rules: Vec<String>,
+    rules: Vec<GrantedRule>,
+    kms_decrypt_keys: Vec<Glob>,
+    any_kms_decrypt_key: bool,
+}
+
+/// What one rule grants to the namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GrantedRule {
+    /// Globs on names of the store's own account and region.
+    pub(crate) names: Vec<Glob>,
+    /// Globs on ARNs.
+    pub(crate) arns: Vec<Glob>,
+    /// Globs on the keys that must encrypt the values. `None`: any key, and no encryption too.
+    pub(crate) kms_keys: Option<Vec<KeyGlob>>,
 }
 
 /// The globs of a grant, by kind, with the namespace in its place.
@@ -37,6 +48,10 @@ pub(crate) const ANY_KMS_KEY: &str = "*";
 /// Placeholder for the name of the reading namespace.
 const PLACEHOLDER: &str = "{namespace}";
 
+/// What AWS keeps for itself begins with this: parameters, among them secrets of Secrets Manager, and aliases of keys. A
+/// namespace with this name is no key to it.
+const RESERVED: &str = "aws";
+
 impl Grant {
     /// Compiles what `rules` grant to `namespace`.
     ///
@@ -44,47 +59,48 @@ impl Grant {
     /// Names the first rule with an invalid glob, and says what is wrong with it, without a full stop.
     pub fn new(rules: &[AccessRule], namespace: &Namespace) -> Result<Self, String> {
         let mut grant =
-            Self { rules: Vec::new(), names: Vec::new(), arns: Vec::new(), kms_keys: Vec::new(), any_kms_key: false };
+            Self { own_rules: Vec::new(), rules: Vec::new(), kms_decrypt_keys: Vec::new(), any_kms_decrypt_key: false };
         for rule in rules.iter().filter(|rule| selects(&rule.namespaces, namespace)) {
-            if rule
-                .namespaces
-                .names
-                .as_ref()
-                .is_some_and(|names| rule.namespaces.from == NamespacesFrom::Names && names.len() == 1)
-            {
-                grant.rules.push(rule.name.clone());
+            let is_by_name = rule.namespaces.from == NamespacesFrom::Names;
+            if is_by_name && rule.namespaces.names.as_ref().is_some_and(|names| names.len() == 1) {
+                grant.own_rules.push(rule.name.clone());
             }
-            for glob in &rule.kms_decrypt_keys {
-                grant.any_kms_key |= glob == ANY_KMS_KEY;
-                grant.kms_keys.push(compile(rule, glob, &namespace.name)?);
-            }
-            for glob in &rule.parameters {
-                let globs = if glob.starts_with("arn:") { &mut grant.arns } else { &mut grant.names };
-                globs.push(compile(rule, glob, &namespace.name)?);
-            }
+            grant.any_kms_decrypt_key |= rule.kms_decrypt_keys.iter().any(|glob| glob == ANY_KMS_KEY);
+            grant.kms_decrypt_keys.extend(compile_all(rule, &rule.kms_decrypt_keys, &namespace.name)?);
+            grant.rules.push(GrantedRule::new(rule, &namespace.name)?);
         }
         Ok(grant)
     }
 
     /// Returns the names of the rules that are for this namespace alone.
-    pub(crate) fn rules(&self) -> &[String] {
-        &self.rules
+    pub(crate) fn own_rules(&self) -> &[String] {
+        &self.own_rules
     }
 
     /// Returns the texts of all globs, for policies of IAM.
     pub(crate) fn globs(&self) -> GrantedGlobs<'_> {
-        GrantedGlobs { names: texts(&self.names), arns: texts(&self.arns), kms_decrypt_keys: texts(&self.kms_keys) }
+        GrantedGlobs {
+            names: self.rules.iter().flat_map(|rule| texts(&rule.names)).collect(),
+            arns: self.rules.iter().flat_map(|rule| texts(&rule.arns)).collect(),
+            kms_decrypt_keys: texts(&self.kms_decrypt_keys),
+        }
     }
 
-    /// Reports whether the parameter with this ARN may be read. Globs on names cover the store's own account and region
-    /// only, so that none of them grants what other accounts share.
+    /// Returns the rules that grant the parameter with this ARN.
+    pub(crate) fn rules_for(&self, arn: &str, scope: &Scope) -> impl Iterator<Item = &GrantedRule> {
+        self.rules.iter().filter(move |rule| rule.one_glob_allows(&[arn], scope))
+    }
+
+    /// Reports whether the parameter with this ARN may be read, with some key. Globs on names cover the store's own account
+    /// and region only, so that none of them grants what other accounts share.
     pub fn allows(&self, arn: &str, scope: &Scope) -> bool {
-        self.one_glob_allows(&[arn], scope)
+        self.rules_for(arn, scope).next().is_some()
     }
 
     /// Reports whether `kmsDecrypt` may use a KMS key, as its `keyID` names it; any key, if there is no `keyID`.
-    pub(crate) fn allows_kms_key(&self, key_id: Option<&str>) -> bool {
-        self.any_kms_key || key_id.is_some_and(|key_id| self.kms_keys.iter().any(|glob| glob.is_match(key_id)))
+    pub(crate) fn allows_kms_decrypt(&self, key_id: Option<&str>) -> bool {
+        let allows = |key_id| self.kms_decrypt_keys.iter().any(|glob| glob.is_match(key_id));
+        self.any_kms_decrypt_key || key_id.is_some_and(allows)
     }
 
     /// Reports whether everything that may exist below a path may be read. If not, not even the names there are shown.
@@ -96,8 +112,18 @@ impl Grant {
         (1..=deepest).all(|depth| {
             let below = |any| scope.parameter_arn(&format!("{}{}", query.path, format!("/{any}").repeat(depth)));
             let [short, long] = ANY.map(below);
-            self.one_glob_allows(&[&short, &long], scope)
+            self.rules.iter().any(|rule| rule.one_glob_allows(&[&short, &long], scope))
         })
+    }
+}
+
+impl GrantedRule {
+    fn new(rule: &AccessRule, namespace: &str) -> Result<Self, String> {
+        let globs = compile_all(rule, &rule.parameters, namespace)?;
+        let (arns, names) = globs.into_iter().partition(|glob| glob.text().starts_with("arn:"));
+        // Keys that were named and then left out for a reason still limit the rule.
+        let keys = compile_all(rule, &rule.kms_keys, namespace)?.into_iter().map(KeyGlob::new).collect();
+        Ok(Self { names, arns, kms_keys: (!rule.kms_keys.is_empty()).then_some(keys) })
     }
 
     /// Reports whether one glob matches all these ARNs.
@@ -118,9 +144,21 @@ fn texts(globs: &[Glob]) -> Vec<&str> {
 /// Names the first rule with an invalid glob, and says what is wrong with it, without a full stop.
 pub fn validate(rules: &[AccessRule]) -> Result<(), String> {
     rules.iter().try_for_each(|rule| {
-        let mut globs = rule.parameters.iter().chain(&rule.kms_decrypt_keys);
+        let mut globs = rule.parameters.iter().chain(&rule.kms_keys).chain(&rule.kms_decrypt_keys);
         globs.try_for_each(|glob| compile(rule, glob, "namespace").map(drop))
     })
+}
+
+/// Compiles globs, without those that would grant a namespace what AWS keeps for itself.
+fn compile_all(rule: &AccessRule, globs: &[String], namespace: &str) -> Result<Vec<Glob>, String> {
+    let granted = globs.iter().filter(|glob| namespace != RESERVED || !begins_with_placeholder(glob));
+    granted.map(|glob| compile(rule, glob, namespace)).collect()
+}
+
+/// Reports whether the placeholder may be the first level of what a glob matches.
+fn begins_with_placeholder(glob: &str) -> bool {
+    let levels = glob.split('/').skip_while(|level| level.is_empty() || level.contains(':') || *level == "alias");
+    levels.take_while(|level| *level == "**" || *level == PLACEHOLDER).any(|level| level == PLACEHOLDER)
 }
 
 fn compile(rule: &AccessRule, glob: &str, namespace: &str) -> Result<Glob, String> {
@@ -240,7 +278,7 @@ mod tests {
             (&["*"], None, true),
             (&["**"], None, false),
         ] {
-            assert_eq!(grant(globs).allows_kms_key(key_id), expected, "{globs:?} {key_id:?}");
+            assert_eq!(grant(globs).allows_kms_decrypt(key_id), expected, "{globs:?} {key_id:?}");
         }
     }
 

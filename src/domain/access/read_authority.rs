@@ -66,7 +66,7 @@ impl ReadAuthority<'_> {
     /// # Errors
     /// `PolicyDenied`, with the rule that is needed.
     pub(crate) fn check_kms_key(&self, key_id: Option<&str>) -> Result<(), Fault> {
-        if self.grant.is_none_or(|grant| grant.allows_kms_key(key_id)) {
+        if self.grant.is_none_or(|grant| grant.allows_kms_decrypt(key_id)) {
             return Ok(());
         }
         let Self { namespace, store, .. } = self;
@@ -95,8 +95,8 @@ impl ReadAuthority<'_> {
     }
 
     /// Names the rules that could grant more to the namespace.
-    fn rules(&self) -> String {
-        match self.grant.map(Grant::rules).unwrap_or_default() {
+    pub(super) fn rules(&self) -> String {
+        match self.grant.map(Grant::own_rules).unwrap_or_default() {
             [] => format!("a new rule that selects namespace {}", self.namespace),
             [rule] => format!("rule {rule}"),
             rules => format!("one of the rules {}", list(rules)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::parameter::name::ParameterRef;
+use crate::domain::parameter::{name::ParameterRef, scope::Scope};
 
 /// What KMS DescribeKey says of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +78,17 @@ impl KeyState {
     }
 }
 
+/// Returns the ARN that a key id stands for, whichever of KMS' four formats it has. Key ids and aliases without an ARN belong
+/// to the account and region of the caller (KMS API reference, DescribeKey).
+pub(crate) fn full_key_id(id: &str, scope: &Scope) -> String {
+    let Scope { partition, region, account } = scope;
+    match id {
+        arn if arn.starts_with("arn:") => arn.to_owned(),
+        alias if alias.starts_with("alias/") => format!("arn:{partition}:kms:{region}:{account}:{alias}"),
+        key => format!("arn:{partition}:kms:{region}:{account}:key/{key}"),
+    }
+}
+
 /// Returns the first ARN of a KMS key in a message.
 pub fn key_arn(message: &str) -> Option<&str> {
     message
@@ -99,6 +110,15 @@ mod tests {
         assert_eq!(key("alias/aws/ssm"), ParameterKey { manager: Some("AWS".into()), ..ParameterKey::default() });
         for id in ["alias/shop", "0d9f", "alias/shop/alias/aws/"] {
             assert_eq!(key(id), ParameterKey::default(), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_four_formats_of_a_key_id_become_an_arn() {
+        let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() };
+        let alias = "arn:aws:kms:eu-central-1:111122223333:alias/shop";
+        for (id, expected) in [(ARN, ARN), ("0d9f", ARN), ("alias/shop", alias), (alias, alias)] {
+            assert_eq!(full_key_id(id, &scope), expected);
         }
     }
 

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc::UnboundedSender, time::Instant};
+use tokio::{
+    sync::{mpsc::UnboundedSender, oneshot::Receiver},
+    time::Instant,
+};
 
 use crate::background::{Alarm, BackgroundTask};
 use crate::domain::{
@@ -21,7 +24,10 @@ use crate::parameters::{
     audited_client::AuditedClient,
     batch::batcher::Batcher,
     cache::{
+        describe,
+        description_queue::Description,
         key_discovery,
+        key_evidence::Evidence,
         observation::Observation,
         poll,
         shared::Shared,
@@ -40,7 +46,7 @@ const RECENT: Duration = Duration::from_secs(5);
 /// Watches the names and paths of one identity. Stops when dropped.
 pub(crate) struct Informer<A> {
     shared: Arc<Shared<A>>,
-    _tasks: [BackgroundTask; 2],
+    _tasks: [BackgroundTask; 3],
 }
 
 impl<A: ParameterApi> Informer<A> {
@@ -57,9 +63,11 @@ impl<A: ParameterApi> Informer<A> {
         let shared = Arc::new(Shared::new(client, batcher, scope, changed, offset));
         let polls = poll::run(Arc::clone(&shared));
         let discovery = key_discovery::run(Arc::clone(&shared));
+        let descriptions = describe::run(Arc::clone(&shared));
         let tasks = [
             BackgroundTask::spawn("checks parameters for changes", alarm, polls),
             BackgroundTask::spawn("watches the state of KMS keys", alarm, discovery),
+            BackgroundTask::spawn("describes parameters whose keys access rules ask for", alarm, descriptions),
         ];
         Self { shared, _tasks: tasks }
     }
@@ -116,6 +124,31 @@ impl<A: ParameterApi> Informer<A> {
             table.keys.record(parameter_ref, version, Some(key));
             self.shared.key_unknown.notify_one();
         }
+    }
+
+    /// Has a name of the own account and region described.
+    pub(crate) fn describe(&self, name: &str, object: &ObjectRef) -> Receiver<Description> {
+        let receiver = self.shared.descriptions().ask(name, object);
+        self.shared.description_wanted.notify_one();
+        receiver
+    }
+
+    /// Returns what AWS said of the key of a name, in whatever version.
+    pub(crate) fn key_evidence(&self, parameter_ref: &ParameterRef) -> Option<Evidence> {
+        self.shared.table().keys.evidence.get(parameter_ref).cloned()
+    }
+
+    /// Keeps what AWS said of the key of a name, for as long as somebody watches it.
+    pub(crate) fn add_key_evidence(&self, parameter_ref: &ParameterRef, evidence: Evidence) {
+        let mut table = self.shared.table();
+        if table.is_watched(parameter_ref) {
+            table.keys.evidence.add(parameter_ref, evidence);
+        }
+    }
+
+    /// Returns what was last observed of a name that exists.
+    pub(crate) fn observed(&self, parameter_ref: &ParameterRef) -> Option<Metadata> {
+        self.shared.table().observation(parameter_ref)?.result.as_ref().ok().cloned()
     }
 
     /// Lists paths now: those that could not be listed before or not recently enough for a new object, or, with `refresh`,

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::domain::{audit::ObjectRef, aws_error::AwsError, parameter::name::ParameterRef, schedule::decide::Purpose};
 use crate::parameters::{
-    cache::{key_table::key_of, shared::Shared},
+    cache::{describe, key_table::key_of, shared::Shared},
     outcome::MAX_AUDITED_OBJECTS,
     port::{ParameterApi, ParameterDescription},
 };
@@ -77,19 +77,7 @@ async fn describe<A: ParameterApi>(
 ) -> Result<Vec<ParameterDescription>, AwsError> {
     let own_name = |parameter_ref: &ParameterRef| Some(shared.scope.own_name(&parameter_ref.arn)?.to_owned());
     let own_names: BTreeSet<_> = names.iter().filter_map(own_name).collect();
-    let own_names: Vec<_> = own_names.into_iter().collect();
-    let (mut descriptions, mut next_token) = (Vec::new(), None);
-    // A page may be empty although more follow. No more calls than names, in case they never end.
-    for _ in 0..own_names.len() {
-        let objects = objects(shared, names);
-        let page = shared.client.describe_parameters(&own_names, next_token.as_deref(), objects).await?;
-        descriptions.extend(page.descriptions);
-        next_token = page.next_token;
-        if next_token.is_none() || descriptions.len() >= own_names.len() {
-            break;
-        }
-    }
-    Ok(descriptions)
+    describe::describe(&shared.client, &own_names.into_iter().collect::<Vec<_>>(), &objects(shared, names)).await
 }
 
 /// Has KMS describe the keys that are new or due. Returns the names whose key is in another state than before.

@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::domain::parameter::{key::KeyState, name::ParameterRef};
-use crate::parameters::port::ParameterDescription;
+use crate::parameters::{cache::key_evidence::KeyEvidence, port::ParameterDescription};
 
 /// Most names in one `DescribeParameters` call (Systems Manager API Reference, ParameterStringFilter).
-const NAMES_PER_DESCRIPTION: usize = 50;
+pub(crate) const NAMES_PER_DESCRIPTION: usize = 50;
 
 /// The keys of the parameters of one identity.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) struct KeyTable {
     undescribed: BTreeSet<Arc<str>>,
     /// The state of each key that subscribers were last notified of.
     reported: HashMap<Arc<str>, Option<KeyState>>,
+    /// What access rules may rely on.
+    pub(crate) evidence: KeyEvidence,
 }
 
 impl KeyTable {
@@ -106,6 +108,7 @@ impl KeyTable {
     pub(crate) fn forget(&mut self, parameter_ref: &ParameterRef) {
         self.keys.remove(parameter_ref);
         self.undiscovered.remove(parameter_ref);
+        self.evidence.forget(parameter_ref);
     }
 }
 

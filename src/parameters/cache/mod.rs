@@ -7,15 +7,21 @@
 //!                                          │ ├── revalidation: when each value is decrypted again
 //!                                          │ ├── listings: when each path is listed, and what is below
 //!                                          │ └── key_table: which key encrypts which parameter
+//!                                          │     └── key_evidence: what access rules rely on
 //! poll ── what is due ─────────────────────┘
 //!   ├── version_check   } calls through the batcher; what they observe goes back to the table,
 //!   ├── list_path       } and the subscribers of what changed are notified
 //! key_discovery ────────┘
+//!
+//! informer ── a key that a rule asks for ──> description_queue ──> describe
 //! ```
 
 mod check_schedule;
+mod describe;
+pub(crate) mod description_queue;
 pub(crate) mod informer;
 mod key_discovery;
+pub(crate) mod key_evidence;
 mod key_table;
 mod list_path;
 mod listings;

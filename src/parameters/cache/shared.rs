@@ -2,9 +2,9 @@
 //!
 //! # Concurrency
 //!
-//! One mutex guards the table. It is held for in-memory work only and never across an `.await`. Two tasks run for as
-//! long as the informer exists: `poll`, which starts a task for everything that is due, and `key_discovery`. Each
-//! listens to a `Notify` of its own and reads the table again whenever it is woken; `notify_one` stores one permit
+//! One mutex guards the table, one the queue of names to describe. They are held for in-memory work only and never across
+//! an `.await`. Three tasks run for as long as the informer exists: `poll`, which starts a task for everything that is due,
+//! `key_discovery`, and `describe`, for what somebody waits for. Each listens to a `Notify` of its own and reads the table again whenever it is woken; `notify_one` stores one permit
 //! while nobody listens, so that no wake-up is lost.
 //!
 //! Observations are recorded under the lock, and their subscribers notified after it: a subscriber that is notified
@@ -23,6 +23,7 @@ use crate::parameters::{
     audited_client::AuditedClient,
     batch::batcher::Batcher,
     cache::{
+        description_queue::DescriptionQueue,
         observation::Observation,
         subscription::Subscriber,
         version_table::{Recorded, VersionTable},
@@ -39,6 +40,9 @@ pub(crate) struct Shared<A> {
     pub(crate) schedule_changed: Notify,
     /// Wakes the key discovery after a key may be unknown.
     pub(crate) key_unknown: Notify,
+    descriptions: Mutex<DescriptionQueue>,
+    /// Wakes the task that describes parameters after somebody waits for it.
+    pub(crate) description_wanted: Notify,
     changed: UnboundedSender<Subscriber>,
 }
 
@@ -53,13 +57,27 @@ impl<A> Shared<A> {
         offset: f64,
     ) -> Self {
         let table = Mutex::new(VersionTable::new(offset));
-        let (schedule_changed, key_unknown) = (Notify::new(), Notify::new());
-        Self { client, batcher, scope, table, schedule_changed, key_unknown, changed }
+        Self {
+            client,
+            batcher,
+            scope,
+            table,
+            schedule_changed: Notify::new(),
+            key_unknown: Notify::new(),
+            descriptions: Mutex::default(),
+            description_wanted: Notify::new(),
+            changed,
+        }
     }
 
     /// Locks the table.
     pub(crate) fn table(&self) -> MutexGuard<'_, VersionTable> {
         self.table.lock()
+    }
+
+    /// Locks the queue of names to describe. Never held together with the table.
+    pub(crate) fn descriptions(&self) -> MutexGuard<'_, DescriptionQueue> {
+        self.descriptions.lock()
     }
 
     /// Records an observation and notifies the subscribers that have to act on it. Reports false if it was stale.

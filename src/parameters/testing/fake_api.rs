@@ -65,6 +65,7 @@ impl ParameterApi for FakeStore {
         let found = found.into_iter().map(|p| ParameterDescription {
             arn: p.arn,
             version: p.version,
+            last_modified: p.last_modified,
             key_id: Some(KEY.into()),
         });
         Attempt {

@@ -70,7 +70,7 @@ fn role(more: &Value) -> Value {
 }
 
 fn rule(name: &str, namespaces: &Value) -> Value {
-    json!({"name": name, "namespaces": namespaces, "parameters": ["arn:aws:ssm:*:111122223333:parameter/**"], "kmsDecryptKeys": ["alias/{namespace}"]})
+    json!({"name": name, "namespaces": namespaces, "parameters": ["arn:aws:ssm:*:111122223333:parameter/**"], "kmsKeys": ["alias/{namespace}", "arn:aws:kms:*:111122223333:key/*", "alias/aws/ssm"], "kmsDecryptKeys": ["alias/{namespace}"]})
 }
 
 fn fields(more: &Value) -> Value {

@@ -113,6 +113,7 @@ const JUDGED: &[(&str, &[Reason])] = {
         ("spec.access[].namespaces.names", &[R::PolicyDenied]),
         ("spec.access[].namespaces.selector", &[R::PolicyDenied]),
         ("spec.access[].parameters", &[R::InvalidSpec, R::PolicyDenied]),
+        ("spec.access[].kmsKeys", &[R::InvalidSpec, R::PolicyDenied]),
         ("spec.access[].kmsDecryptKeys", &[R::InvalidSpec, R::PolicyDenied]),
         ("spec.quota.requestsPerSecond", &[R::Throttled]),
     ]

@@ -247,6 +247,18 @@ fn access() -> Vec<Bad> {
             ],
         ),
         at(
+            "spec.access[].kmsKeys",
+            [
+                ("every key", json!(["*"]), "begins with alias/ or arn:"),
+                ("a key id", json!(["1234abcd-12ab-34cd-56ef-1234567890ab"]), "begins with alias/ or arn:"),
+                ("a blank", json!(["alias/a b"]), "begins with alias/ or arn:"),
+                ("a placeholder within a segment", json!(["alias/x-{namespace}"]), PLACEHOLDER),
+                ("nothing", json!([""]), "spec.access[0].kmsKeys"),
+                ("no list", json!("alias/a"), "spec.access[0].kmsKeys"),
+                ("too many", vec![json!("alias/a"); 33].into(), "spec.access[0].kmsKeys"),
+            ],
+        ),
+        at(
             "spec.access[].kmsDecryptKeys",
             [
                 ("a blank", json!(["alias/a b"]), "a glob on keys holds"),

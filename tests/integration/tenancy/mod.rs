@@ -2,6 +2,7 @@
 
 mod credentials;
 mod foreign_secrets;
+mod keys;
 mod limits;
 mod namespaces;
 mod policy;
