@@ -5,6 +5,7 @@
 mod condition;
 mod crds;
 mod data;
+mod endpoints;
 mod interval;
 mod key_mapping;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod time;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use crds::{crds, to_yaml};
 pub use data::{DataEntry, DataFromEntry, Decode, Format, KmsDecrypt, ValueOptions};
+pub use endpoints::Endpoints;
 pub use interval::Interval;
 pub use key_mapping::{KeyConflicts, KeyMapping, KeyStyle};
 pub use reason::{Progress, Reason};

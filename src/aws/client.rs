@@ -1,4 +1,4 @@
-//! Creates clients of AWS: one set for each identity and region, all on one HTTP client.
+//! Creates clients of AWS: one set for each identity and region, on shared HTTP clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,9 +17,10 @@ use crate::aws::{
         refresh::RefreshingCredentials,
         static_credentials::StaticCredentials,
     },
+    endpoints::options::{EndpointOptions, WantedEndpoints},
     environment::own_credentials,
+    http_client::HttpClients,
     options::AwsOptions,
-    sts_recorder::http_client,
 };
 use crate::{background::Alarm, domain::audit::AuditSink};
 
@@ -37,6 +38,7 @@ pub(crate) struct Aws {
     credentials: RefreshingCredentials,
     digests: CredentialDigests,
     options: AwsOptions,
+    http_clients: HttpClients,
 }
 
 /// The identity that calls AWS.
@@ -58,7 +60,8 @@ impl Aws {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let http_client = http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default());
+        let http_clients = HttpClients::new(audit_sink);
+        let http_client = http_clients.own(region.as_ref().map(Region::as_ref).unwrap_or_default());
         let provider_config = ProviderConfig::default()
             .with_http_client(http_client.clone())
             .with_region(region.clone())
@@ -77,7 +80,7 @@ impl Aws {
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
-        Self { config: loader.load().await, credentials, digests: CredentialDigests::new(), options }
+        Self { config: loader.load().await, credentials, digests: CredentialDigests::new(), options, http_clients }
     }
 
     /// Returns what the operator's arguments say of AWS.
@@ -99,18 +102,26 @@ impl Aws {
         self.credentials.provide_credentials().await.map(drop).map_err(|error| root_cause(&error))
     }
 
-    /// Returns what tells this identity in this region from others.
-    pub(crate) fn key(&self, identity: &Identity, region: &str) -> ApiKey {
+    /// Returns where AWS is called for a store that wants this.
+    ///
+    /// # Errors
+    /// The reason why it is refused: one sentence.
+    pub(crate) fn endpoints(&self, wanted: &WantedEndpoints<'_>) -> Result<EndpointOptions, String> {
+        EndpointOptions::new(wanted, &self.config, &self.options)
+    }
+
+    /// Returns what tells this identity at these endpoints from others.
+    pub(crate) fn key(&self, identity: &Identity, endpoints: &EndpointOptions) -> ApiKey {
         let credentials = match identity {
             Identity::Ambient => None,
             Identity::Static(credentials) => Some(self.digests.digest(credentials)),
         };
-        ApiKey { region: region.to_owned(), credentials }
+        ApiKey { endpoints: endpoints.clone(), credentials }
     }
 
-    /// Creates the clients of an identity in a region.
-    pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
-        let mut config = self.config.to_builder().region(Region::new(region.to_owned()));
+    /// Creates the clients of an identity.
+    pub(crate) fn api(&self, identity: &Identity, endpoints: &EndpointOptions) -> AwsApi {
+        let mut config = self.config(endpoints).into_builder();
         let credentials = match identity {
             Identity::Ambient => Some(self.credentials.clone()),
             Identity::Static(credentials) => {
@@ -123,16 +134,21 @@ impl Aws {
             ssm: aws_sdk_ssm::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
-            region: region.to_owned(),
+            region: endpoints.region.clone(),
             credentials,
         }
     }
+
+    /// Returns the configuration of clients that call AWS at these endpoints.
+    fn config(&self, endpoints: &EndpointOptions) -> SdkConfig {
+        endpoints.config(&self.config, self.http_clients.of_store(endpoints))
+    }
 }
 
-/// Identifies an identity in a region, within this process.
+/// Identifies an identity at the endpoints of a region, within this process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ApiKey {
-    region: String,
+    endpoints: EndpointOptions,
     /// `None` for the operator's own identity.
     credentials: Option<CredentialDigest>,
 }

@@ -7,6 +7,8 @@ mod calls;
 pub(crate) mod client;
 mod convert_error;
 pub(crate) mod credentials;
+pub(crate) mod endpoints;
 mod environment;
+mod http_client;
 pub(crate) mod options;
 mod sts_recorder;

@@ -7,8 +7,8 @@ use kube::ResourceExt;
 use crate::controller::index::StoreKey;
 use crate::{
     api::{
-        AccessRule, ClusterParameterStore, DEFAULT_REVALIDATE_INTERVAL, Decryption, Interval, ParameterStore,
-        StoreStatus,
+        AccessRule, ClusterParameterStore, DEFAULT_REVALIDATE_INTERVAL, Decryption, Endpoints, Interval,
+        ParameterStore, StoreStatus,
     },
     domain::audit::ObjectRef,
     parameters::ReadMode,
@@ -27,6 +27,12 @@ pub(crate) struct StoreObject {
     pub(crate) resource_version: Option<String>,
     /// `spec.region`.
     pub(crate) region: Option<String>,
+    /// `spec.fips`.
+    pub(crate) fips: Option<bool>,
+    /// `spec.dualStack`.
+    pub(crate) dual_stack: Option<bool>,
+    /// `spec.endpoints`. `None` for a namespaced store.
+    pub(crate) endpoints: Option<Endpoints>,
     /// Namespace and name of the Secret with the credentials. `None` stands for the operator's own identity.
     pub(crate) credentials: Option<(String, String)>,
     /// What the store puts before every name and path; empty for nothing.
@@ -66,6 +72,9 @@ impl From<&ClusterParameterStore> for StoreObject {
             generation: store.metadata.generation,
             resource_version: store.resource_version(),
             region: store.spec.region.clone(),
+            fips: store.spec.fips,
+            dual_stack: store.spec.dual_stack,
+            endpoints: store.spec.endpoints.clone(),
             credentials: secret.map(|secret| (secret.namespace.clone(), secret.name.clone())),
             prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: Some(store.spec.access.clone()),
@@ -87,6 +96,9 @@ impl From<&ParameterStore> for StoreObject {
             generation: store.metadata.generation,
             resource_version: store.resource_version(),
             region: store.spec.region.clone(),
+            fips: store.spec.fips,
+            dual_stack: store.spec.dual_stack,
+            endpoints: None,
             credentials: Some((namespace, secret)),
             prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: None,

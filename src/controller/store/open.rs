@@ -1,6 +1,6 @@
 //! Opens the connection of a store: validates its spec, loads its credentials and asks AWS whose they are.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use crate::controller::{
     context::Context,
@@ -16,8 +16,14 @@ use crate::{
     aws::{
         client::{AwsApi, Identity},
         credentials::static_credentials::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, StaticCredentials},
+        endpoints::options::{EndpointOptions, WantedEndpoints},
     },
-    domain::{Fault, access::grant, aws_error::AwsError, parameter::scope::Scope},
+    domain::{
+        Fault,
+        access::grant,
+        aws_error::{AwsError, AwsErrorKind},
+        parameter::scope::Scope,
+    },
     parameters::Reader,
 };
 
@@ -29,23 +35,23 @@ use crate::{
 pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Option<&StoreConnection>) -> Connected {
     grant::validate(store.access.as_deref().unwrap_or_default())
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
-    let region = region(store, context)?;
+    let endpoints = endpoints(store, context)?;
     let identity = identity(store, context).await?;
-    let key = context.aws.key(&identity, region);
-    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, region)).await?;
+    let key = context.aws.key(&identity, &endpoints);
+    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, &endpoints)).await?;
     let credential_health = previous
         .filter(|previous| Arc::ptr_eq(&previous.reader, &reader))
         .map(|previous| previous.credential_health.clone())
         .unwrap_or_default();
     if let Err(error) = check_credentials(&reader, &credential_health, store).await {
         context.readers.remove(&key);
-        return Err(not_identified(&error, region));
+        return Err(not_identified(error, &endpoints));
     }
     Ok(Arc::new(StoreConnection {
         prefix: store.prefix.clone(),
         access: store.access.clone(),
         grants: Grants::default(),
-        source: source(store, region, &reader.scope().account),
+        source: source(store, &endpoints, &reader.scope().account),
         mode: store.mode,
         revalidate: store.revalidate,
         credential_health,
@@ -64,6 +70,17 @@ async fn check_credentials(
         health.mark_accepted();
     }
     Ok(())
+}
+
+/// Returns where AWS is called for a store.
+fn endpoints(store: &StoreObject, context: &Context) -> Result<EndpointOptions, StoreFault> {
+    let wanted = WantedEndpoints {
+        region: region(store, context)?,
+        fips: store.fips,
+        dual_stack: store.dual_stack,
+        custom: store.endpoints.as_ref(),
+    };
+    context.aws.endpoints(&wanted).map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, problem)))
 }
 
 /// Returns the region of a store, which becomes part of host names and headers.
@@ -89,17 +106,22 @@ async fn open_reader(
     store: &StoreObject,
     context: &Context,
     identity: &Identity,
-    region: &str,
+    endpoints: &EndpointOptions,
 ) -> Result<Reader<AwsApi>, StoreFault> {
-    let api = context.aws.api(identity, region);
+    let api = context.aws.api(identity, endpoints);
     let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
     let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref(), &context.alarm).await;
-    opened.map_err(|error| not_identified(&error, region))
+    opened.map_err(|error| not_identified(error, endpoints))
 }
 
 /// Returns the fault for an error of `sts:GetCallerIdentity`, which leaves the account unknown.
-fn not_identified(error: &AwsError, region: &str) -> StoreFault {
-    let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
+fn not_identified(mut error: AwsError, endpoints: &EndpointOptions) -> StoreFault {
+    if let (AwsErrorKind::EndpointUnreachable, Some(special)) = (error.kind, endpoints.special()) {
+        // The SDK builds names of hosts that do not exist, for example of FIPS endpoints in Europe.
+        let _ = write!(error.message, "; the store wants {special}, which AWS does not have in every region");
+    }
+    let region = endpoints.region.clone();
+    let scope = Scope { partition: "aws".into(), region, account: "unknown".into() };
     StoreFault::of_aws(error.fault(None, &["sts:GetCallerIdentity".to_owned()], &scope, None))
 }
 
@@ -126,11 +148,14 @@ async fn identity(store: &StoreObject, context: &Context) -> Result<Identity, St
         .map_err(|problem| fault(Reason::CredentialsInvalid, format!("is not valid: {problem}")))
 }
 
-/// Returns what a revision is valid for: store, account, region and the Secret with the credentials.
-fn source(store: &StoreObject, region: &str, account: &str) -> String {
+/// Returns what a revision is valid for: store, account, region, an endpoint that the store names, and the Secret with the
+/// credentials.
+fn source(store: &StoreObject, endpoints: &EndpointOptions, account: &str) -> String {
     let secret = store.credentials.as_ref();
     let secret = secret.map_or_else(|| "ambient".to_owned(), |(namespace, name)| format!("{namespace}/{name}"));
-    format!("{}/{region}/{account}/{secret}", store.key.path())
+    let region = &endpoints.region;
+    let endpoint = endpoints.custom_ssm().map(|endpoint| format!("/{endpoint}")).unwrap_or_default();
+    format!("{}/{region}/{account}/{secret}{endpoint}", store.key.path())
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub fn manifests() -> Vec<(Kind, Value)> {
         json!({"access": [{"name": "own", "namespaces": {"from": "Names", "names": ["shop"]}, "parameters": ["/{namespace}/**", "**/public"]}]}),
         json!({"access": [rule("a", &json!({"from": "All"})), rule("b", &json!({"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}))]}),
         json!({"prefix": "/prod/eu", "decryption": "ViaSSM"}),
+        json!({"fips": true, "dualStack": true}),
+        json!({"fips": false, "dualStack": false, "endpoints": {"ssm": "https://vpce-0a-b1.ssm.eu-central-1.vpce.amazonaws.com"}}),
+        json!({"endpoints": {"kms": "http://localhost:4566/aws/kms", "sts": "https://[::1]:8443/"}}),
         json!({"revalidateInterval": "720h", "region": "us-gov-west-1", "quota": {"requestsPerSecond": 10000}}),
     ];
     let objects = objects.map(|spec| (Kind::SecureParameter, spec)).into_iter();

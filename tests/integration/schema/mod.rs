@@ -78,6 +78,7 @@ fn base(kind: Kind, field: &str) -> Value {
             ("spec.access[].namespaces.names", access(&json!({"from": "Names", "names": ["shop"]}))),
             ("spec.access[].", access(&json!({"from": "All"}))),
             ("spec.identity.", json!({"identity": {"credentialsSecretRef": {"name": "aws", "namespace": "shop"}}})),
+            ("spec.endpoints.", json!({"endpoints": {}})),
             ("spec", json!({})),
         ],
         Kind::ParameterStore => vec![("spec", json!({"identity": {"credentialsSecretRef": {"name": "aws"}}}))],
