@@ -5,6 +5,7 @@
 mod condition;
 mod crds;
 mod data;
+mod endpoints;
 mod identity;
 mod interval;
 mod key_mapping;
@@ -26,6 +27,7 @@ pub mod time;
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use crds::{crds, to_yaml};
 pub use data::{DataEntry, DataFromEntry, Decode, Format, KmsDecrypt, ValueOptions};
+pub use endpoints::Endpoints;
 pub use identity::{
     AssumeRole, ClusterIdentity, CredentialKeys, LocalSecretRef, LocalServiceAccountRef, NAMESPACE_PLACEHOLDER,
     NamespacedIdentity, NamespacedSecretRef, NamespacedServiceAccountRef, SessionPolicy,

@@ -375,6 +375,22 @@ pub(super) fn audience() -> Rule {
     matches("^[!-~]*$", "an audience holds visible ASCII characters, for example sts.amazonaws.com")
 }
 
+/// The URL of an endpoint of AWS. The operator looks closer at the host.
+pub(super) fn endpoint() -> Rule {
+    matches(
+        r"^https?://([a-zA-Z0-9_.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[a-zA-Z0-9_./-]*)?$",
+        "an endpoint is written like https://host:port or http://host:port, without user, query and fragment",
+    )
+}
+
+/// A store names endpoints, or it chooses among those of AWS.
+pub(super) fn endpoints_or_kinds() -> Rule {
+    rule(
+        "!(has(self.endpoints) && ((has(self.fips) && self.fips) || (has(self.dualStack) && self.dualStack)))",
+        "endpoints cannot be combined with fips or dualStack, which choose among the endpoints of AWS; remove one of them",
+    )
+}
+
 /// The key of a label.
 pub(super) fn label_key() -> Rule {
     matches(QUALIFIED_NAME, "the key of a label is [prefix/]name, the name of up to 63 letters, digits, -, _ and .")

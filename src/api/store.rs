@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
+    endpoints::Endpoints,
     identity::{ClusterIdentity, NamespacedIdentity},
     interval::Interval,
     label_selector::SelectorSchema,
@@ -49,12 +50,28 @@ pub const DEFAULT_REVALIDATE_INTERVAL: Duration = Duration::from_secs(24 * 3_600
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::endpoints_or_kinds())]
 pub struct ClusterParameterStoreSpec {
     /// The AWS region, for example `eu-central-1`. Default: from the operator's environment, as every AWS tool finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = rules::region())]
     pub region: Option<String>,
+
+    /// Whether the endpoints are those that AWS validates under FIPS 140. AWS has them in the United States, Canada and
+    /// GovCloud. Default: from the operator's environment (`AWS_USE_FIPS_ENDPOINT`), else false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fips: Option<bool>,
+
+    /// Whether the endpoints are those with IPv4 and IPv6. Default: from the operator's environment
+    /// (`AWS_USE_DUALSTACK_ENDPOINT`), else false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dual_stack: Option<bool>,
+
+    /// Endpoints to use instead of those of AWS. The operator takes them only with `--allow-custom-endpoints`, and never
+    /// link-local addresses. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
 
     /// Text that is put before every name and path in Parameter Store, for example `/prod`, so that the same manifests serve
     /// every environment. ARNs, and names below `/aws/`, stay as they are. Default: none.
@@ -123,6 +140,16 @@ pub struct ParameterStoreSpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = rules::region())]
     pub region: Option<String>,
+
+    /// Whether the endpoints are those that AWS validates under FIPS 140. AWS has them in the United States, Canada and
+    /// GovCloud. Default: from the operator's environment (`AWS_USE_FIPS_ENDPOINT`), else false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fips: Option<bool>,
+
+    /// Whether the endpoints are those with IPv4 and IPv6. Default: from the operator's environment
+    /// (`AWS_USE_DUALSTACK_ENDPOINT`), else false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dual_stack: Option<bool>,
 
     /// Text that is put before every name and path in Parameter Store, for example `/prod`, so that the same manifests serve
     /// every environment. ARNs, and names below `/aws/`, stay as they are. Default: none.

@@ -1,4 +1,4 @@
-//! Creates clients of AWS: one set for each identity and region, all on one HTTP client.
+//! Creates clients of AWS: one set for each identity and region, on shared HTTP clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,11 @@ use aws_sdk_ssm::config::{AppName, Region, SharedCredentialsProvider, retry::Ret
 
 use crate::aws::{
     credentials::refresh::RefreshingCredentials,
+    endpoints::options::{EndpointOptions, WantedEndpoints},
     environment::own_credentials,
+    http_client::HttpClients,
     identity::{Identities, Identity, IdentityCredentials, IdentityKey},
     options::AwsOptions,
-    sts_recorder::http_client,
 };
 use crate::{background::Alarm, domain::audit::AuditSink};
 
@@ -30,6 +31,7 @@ pub(crate) struct Aws {
     config: SdkConfig,
     identities: Identities,
     options: AwsOptions,
+    http_clients: HttpClients,
 }
 
 impl Aws {
@@ -42,7 +44,8 @@ impl Aws {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let http_client = http_client(audit_sink, region.as_ref().map(ToString::to_string).unwrap_or_default());
+        let http_clients = HttpClients::new(audit_sink);
+        let http_client = http_clients.own(region.as_ref().map(Region::as_ref).unwrap_or_default());
         let provider_config = ProviderConfig::default()
             .with_http_client(http_client.clone())
             .with_region(region.clone())
@@ -61,7 +64,8 @@ impl Aws {
         if let Ok(name) = AppName::new("secure-parameter-operator") {
             loader = loader.app_name(name);
         }
-        Self { config: loader.load().await, identities: Identities::new(credentials, alarm), options }
+        let identities = Identities::new(credentials, alarm);
+        Self { config: loader.load().await, identities, options, http_clients }
     }
 
     /// Returns what the operator's arguments say of AWS.
@@ -83,39 +87,48 @@ impl Aws {
         self.identities.operator().load().await.map(drop).map_err(|error| error.text())
     }
 
-    /// Returns what tells this identity in this region from others.
-    pub(crate) fn key(&self, identity: &Identity, region: &str) -> ApiKey {
-        ApiKey { region: region.to_owned(), identity: self.identities.key(identity) }
+    /// Returns where AWS is called for a store that wants this.
+    ///
+    /// # Errors
+    /// The reason why it is refused: one sentence.
+    pub(crate) fn endpoints(&self, wanted: &WantedEndpoints<'_>) -> Result<EndpointOptions, String> {
+        EndpointOptions::new(wanted, &self.config, &self.options)
     }
 
-    /// Returns the credentials of an identity. STS is asked in this region, and no sooner than they are needed.
-    pub(crate) fn credentials(&self, identity: &Identity, region: &str) -> IdentityCredentials {
-        self.identities.credentials(identity, &self.config(region))
+    /// Returns what tells this identity at these endpoints from others.
+    pub(crate) fn key(&self, identity: &Identity, endpoints: &EndpointOptions) -> ApiKey {
+        ApiKey { endpoints: endpoints.clone(), identity: self.identities.key(identity) }
     }
 
-    /// Creates the clients of an identity in a region.
-    pub(crate) fn api(&self, identity: &Identity, region: &str) -> AwsApi {
-        let config = self.config(region);
-        let credentials = self.identities.credentials(identity, &config);
+    /// Returns the credentials of an identity. STS is asked at these endpoints, and no sooner than they are needed.
+    pub(crate) fn credentials(&self, identity: &Identity, endpoints: &EndpointOptions) -> IdentityCredentials {
+        self.identities.credentials(identity, endpoints, &self.config(endpoints))
+    }
+
+    /// Creates the clients of an identity.
+    pub(crate) fn api(&self, identity: &Identity, endpoints: &EndpointOptions) -> AwsApi {
+        let config = self.config(endpoints);
+        let credentials = self.identities.credentials(identity, endpoints, &config);
         let config = config.into_builder().credentials_provider(credentials.provider.clone()).build();
         AwsApi {
             ssm: aws_sdk_ssm::Client::new(&config),
             kms: aws_sdk_kms::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
-            region: region.to_owned(),
+            region: endpoints.region.clone(),
             credentials,
         }
     }
 
-    fn config(&self, region: &str) -> SdkConfig {
-        self.config.to_builder().region(Region::new(region.to_owned())).build()
+    /// Returns the configuration of clients that call AWS at these endpoints.
+    fn config(&self, endpoints: &EndpointOptions) -> SdkConfig {
+        endpoints.config(&self.config, self.http_clients.of_store(endpoints))
     }
 }
 
-/// Identifies an identity in a region, within this process.
+/// Identifies an identity at the endpoints of a region, within this process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ApiKey {
-    region: String,
+    endpoints: EndpointOptions,
     identity: IdentityKey,
 }
 

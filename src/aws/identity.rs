@@ -13,6 +13,7 @@ use crate::aws::credentials::{
     static_credentials::StaticCredentials,
     web_identity::{WebIdentity, WebIdentityCredentials},
 };
+use crate::aws::endpoints::options::EndpointOptions;
 use crate::{
     background::Alarm,
     domain::{
@@ -87,7 +88,7 @@ pub(crate) struct Identities {
     operator: IdentityCredentials,
     digests: CredentialDigests,
     alarm: Alarm,
-    caches: Mutex<HashMap<(String, IdentityKey), WeakRefreshingCredentials>>,
+    caches: Mutex<HashMap<(EndpointOptions, IdentityKey), WeakRefreshingCredentials>>,
 }
 
 impl Identities {
@@ -116,12 +117,20 @@ impl Identities {
         IdentityKey { source, roles: identity.roles.clone() }
     }
 
-    /// Returns the credentials of an identity. STS is asked in the region of `config`, and no sooner than they are needed.
-    pub(crate) fn credentials(&self, identity: &Identity, config: &SdkConfig) -> IdentityCredentials {
-        let Some((last, first)) = identity.roles.split_last() else { return self.first_credentials(identity, config) };
-        self.shared(identity, config, || {
+    /// Returns the credentials of an identity. STS is asked at these endpoints, which `config` is for, and no sooner than they
+    /// are needed.
+    pub(crate) fn credentials(
+        &self,
+        identity: &Identity,
+        endpoints: &EndpointOptions,
+        config: &SdkConfig,
+    ) -> IdentityCredentials {
+        let Some((last, first)) = identity.roles.split_last() else {
+            return self.first_credentials(identity, endpoints, config);
+        };
+        self.shared(identity, endpoints, || {
             let base = Identity { source: identity.source.clone(), roles: first.to_vec() };
-            let base = self.credentials(&base, config);
+            let base = self.credentials(&base, endpoints, config);
             let signing = config.to_builder().credentials_provider(base.provider.clone()).build();
             let sts = aws_sdk_sts::Client::new(&signing);
             SharedCredentialsProvider::new(RoleCredentials {
@@ -133,13 +142,18 @@ impl Identities {
         })
     }
 
-    fn first_credentials(&self, identity: &Identity, config: &SdkConfig) -> IdentityCredentials {
+    fn first_credentials(
+        &self,
+        identity: &Identity,
+        endpoints: &EndpointOptions,
+        config: &SdkConfig,
+    ) -> IdentityCredentials {
         match &identity.source {
             Source::Operator => self.operator.clone(),
             Source::Static(credentials) => {
                 IdentityCredentials { provider: SharedCredentialsProvider::new(credentials.provider()), cache: None }
             }
-            Source::WebIdentity(web_identity) => self.shared(identity, config, || {
+            Source::WebIdentity(web_identity) => self.shared(identity, endpoints, || {
                 let sts = aws_sdk_sts::Client::new(config);
                 let identity = web_identity.clone();
                 SharedCredentialsProvider::new(WebIdentityCredentials { sts, identity })
@@ -151,11 +165,10 @@ impl Identities {
     fn shared(
         &self,
         identity: &Identity,
-        config: &SdkConfig,
+        endpoints: &EndpointOptions,
         source: impl FnOnce() -> SharedCredentialsProvider,
     ) -> IdentityCredentials {
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let key = (region, self.key(identity));
+        let key = (endpoints.clone(), self.key(identity));
         if let Some(cache) = self.caches.lock().get(&key).and_then(WeakRefreshingCredentials::upgrade) {
             return IdentityCredentials::cached(cache);
         }

@@ -3,11 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use aws_smithy_http_client::{
-    Builder, ConnectorBuilder,
-    proxy::ProxyConfig,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::{
     client::{
         connector_metadata::ConnectorMetadata,
@@ -35,16 +30,10 @@ const EVENT_SOURCE: &str = "sts.amazonaws.com";
 const ASSUME_ROLE: &str = "AssumeRole";
 const WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
-/// Creates the HTTP client of all AWS calls: the SDK's default client, which also records calls that assume a role.
-pub(crate) fn http_client(audit_sink: Arc<dyn AuditSink>, region: String) -> SharedHttpClient {
-    let inner = Builder::new().build_with_connector_fn(|settings, components| {
-        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.set_proxy_config(Some(ProxyConfig::from_env()));
-        builder.build()
-    });
-    SharedHttpClient::new(RecordingClient { inner, recorder: Arc::new(Recorder { audit_sink, region }) })
+/// Returns an HTTP client that makes its calls through `inner`, and records those that assume a role, as calls in `region`.
+pub(super) fn recording(inner: &SharedHttpClient, audit_sink: &Arc<dyn AuditSink>, region: &str) -> SharedHttpClient {
+    let recorder = Recorder { audit_sink: Arc::clone(audit_sink), region: region.to_owned() };
+    SharedHttpClient::new(RecordingClient { inner: inner.clone(), recorder: Arc::new(recorder) })
 }
 
 #[derive(Debug)]
@@ -220,6 +209,8 @@ fn error(fields: &BTreeMap<&str, String>, status: u16) -> AwsError {
 
 struct Recorder {
     audit_sink: Arc<dyn AuditSink>,
+    /// The region of the clients, whose regional endpoint of STS they call. A request to assume a role by a token is not
+    /// signed, so it does not name the region itself.
     region: String,
 }
 
@@ -243,7 +234,50 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::http::http_client_fn;
+
     use super::*;
+    use crate::domain::audit::SecretWrite;
+
+    /// Keeps the region of each record.
+    #[derive(Default)]
+    struct Regions(parking_lot::Mutex<Vec<String>>);
+
+    impl AuditSink for Regions {
+        fn record_call(&self, record: &AuditRecord) {
+            let record = serde_json::to_value(record).expect("JSON");
+            self.0.lock().push(record["cloudtrail"]["awsRegion"].as_str().unwrap_or_default().to_owned());
+        }
+
+        fn record_write(&self, _: &SecretWrite) {}
+    }
+
+    #[tokio::test]
+    async fn a_record_has_the_region_whose_sts_was_called() {
+        let regions = Arc::new(Regions::default());
+        let sink: Arc<dyn AuditSink> = regions.clone();
+        let unanswered = http_client_fn(|_, _| SharedHttpConnector::new(NoAnswer));
+        for region in ["eu-central-1", "cn-north-1"] {
+            let config = aws_config::SdkConfig::builder()
+                .behavior_version(aws_config::BehaviorVersion::latest())
+                .retry_config(aws_config::retry::RetryConfig::disabled())
+                .region(aws_config::Region::new(region))
+                .http_client(recording(&unanswered, &sink, region))
+                .build();
+            let call = aws_sdk_sts::Client::new(&config).assume_role_with_web_identity();
+            let _ = call.role_arn("arn:aws:iam::1:role/a").role_session_name("s").web_identity_token("t").send().await;
+        }
+        assert_eq!(*regions.0.lock(), ["eu-central-1", "cn-north-1"]);
+    }
+
+    #[derive(Debug)]
+    struct NoAnswer;
+
+    impl HttpConnector for NoAnswer {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Err(ConnectorError::io("no answer".into())))
+        }
+    }
 
     fn request(body: &'static str) -> HttpRequest {
         HttpRequest::new(SdkBody::from(body))

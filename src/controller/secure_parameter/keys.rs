@@ -37,7 +37,7 @@ pub(super) async fn check_before_read(read: ReadContext<'_>, plan: &Plan) -> Res
     let reads = plan.reads();
     let needs: Vec<_> = needed(read, &reads).map(|name| need(read, name, NeededVersion::Newest)).collect();
     if read.connection.mode == ReadMode::Ciphertext {
-        return check_facts(read, &read.connection.reader.known_keys(&needs)).await;
+        return check_facts(read, &read.reader.known_keys(&needs)).await;
     }
     check(read, &needs).await
 }
@@ -106,12 +106,12 @@ async fn check(read: ReadContext<'_>, needs: &[KeyNeed<'_>]) -> Result<(), Fault
 
 async fn ask(read: ReadContext<'_>, needs: &[KeyNeed<'_>]) -> Result<KeyFacts, Fault> {
     let object = read.inputs.audit_reference();
-    read.slot.release_while(read.connection.reader.key_facts(needs, &object)).await
+    read.slot.release_while(read.reader.key_facts(needs, &object)).await
 }
 
 async fn check_facts(read: ReadContext<'_>, facts: &KeyFacts) -> Result<(), Fault> {
     let (aliases, object) = (read.authority.undecided_aliases(facts), read.inputs.audit_reference());
-    let resolving = read.connection.reader.resolve_aliases(aliases, &object);
+    let resolving = read.reader.resolve_aliases(aliases, &object);
     let aliases = read.slot.release_while(resolving).await;
     read.authority.check_keys(facts, &aliases)
 }

@@ -7,8 +7,8 @@ use kube::ResourceExt;
 use crate::controller::index::StoreKey;
 use crate::{
     api::{
-        AccessRule, ClusterParameterStore, DEFAULT_REVALIDATE_INTERVAL, Decryption, Interval, ParameterStore,
-        StoreStatus,
+        AccessRule, ClusterParameterStore, DEFAULT_REVALIDATE_INTERVAL, Decryption, Endpoints, Interval,
+        ParameterStore, StoreStatus,
     },
     domain::{Fault, audit::ObjectRef, identity::store_identity::StoreIdentity},
     parameters::ReadMode,
@@ -32,6 +32,12 @@ pub(crate) struct StoreObject {
     /// # Errors
     /// The fault of a spec that does not say so.
     pub(crate) identity: Result<StoreIdentity, Fault>,
+    /// `spec.fips`.
+    pub(crate) fips: Option<bool>,
+    /// `spec.dualStack`.
+    pub(crate) dual_stack: Option<bool>,
+    /// `spec.endpoints`. `None` for a namespaced store.
+    pub(crate) endpoints: Option<Endpoints>,
     /// What the store puts before every name and path; empty for nothing.
     pub(crate) prefix: String,
     /// The access rules. `None` for a namespaced store.
@@ -74,6 +80,9 @@ impl From<&ClusterParameterStore> for StoreObject {
             resource_version: store.resource_version(),
             region: store.spec.region.clone(),
             identity: Ok(StoreIdentity::of_cluster_store(store.spec.identity.as_ref())),
+            fips: store.spec.fips,
+            dual_stack: store.spec.dual_stack,
+            endpoints: store.spec.endpoints.clone(),
             prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: Some(store.spec.access.clone()),
             quota: store.spec.quota.map(|quota| quota.requests_per_second),
@@ -94,6 +103,9 @@ impl From<&ParameterStore> for StoreObject {
             resource_version: store.resource_version(),
             region: store.spec.region.clone(),
             identity: StoreIdentity::of_store(&namespace, &store.spec.identity),
+            fips: store.spec.fips,
+            dual_stack: store.spec.dual_stack,
+            endpoints: None,
             prefix: store.spec.prefix.clone().unwrap_or_default(),
             access: None,
             quota: None,

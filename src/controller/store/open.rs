@@ -14,7 +14,11 @@ use crate::controller::{
 };
 use crate::{
     api::Reason,
-    aws::{client::AwsApi, identity::Identity},
+    aws::{
+        client::AwsApi,
+        endpoints::options::{EndpointOptions, WantedEndpoints},
+        identity::Identity,
+    },
     domain::{
         Fault,
         access::grant,
@@ -35,21 +39,21 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
     grant::validate(store.access.as_deref().unwrap_or_default())
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
     let identity = store.identity.as_ref().map_err(|fault| StoreFault::of_spec(fault.clone()))?;
-    let region = region(store, context)?;
-    let source = LoadedSource::load(store, identity, context).await?;
+    let endpoints = endpoints(store, context)?;
+    let loaded = LoadedSource::load(store, identity, context).await?;
     let sessions = if store.key.namespace.is_none() && identity.is_per_namespace() {
-        let common = Common { store: &store.key, identity, source, region, mode: store.mode };
+        let common =
+            Common { store: &store.key, identity, source: loaded, endpoints: endpoints.clone(), mode: store.mode };
         let previous = previous.map(|previous| &previous.sessions);
         Sessions::PerNamespace(NamespaceSessions::prepare(common, previous, context).await?)
     } else {
-        shared_session(store, identity, &source, region, context).await?
+        shared_session(store, identity, &loaded, &endpoints, context).await?
     };
-    let (path, account) = (store.key.path(), &sessions.scope().account);
     Ok(Arc::new(StoreConnection {
         prefix: store.prefix.clone(),
         access: store.access.clone(),
         grants: Grants::default(),
-        source: format!("{path}/{region}/{account}/{}", identity.describe()),
+        source: source(store, identity, &endpoints, &sessions.scope().account),
         mode: store.mode,
         revalidate: store.revalidate,
         follows_service_account: matches!(identity.source, CredentialSource::ServiceAccount { .. }),
@@ -62,7 +66,7 @@ async fn shared_session(
     store: &StoreObject,
     identity: &StoreIdentity,
     source: &LoadedSource,
-    region: &str,
+    endpoints: &EndpointOptions,
     context: &Context,
 ) -> Result<Sessions, StoreFault> {
     let owner = SessionOwner {
@@ -72,13 +76,24 @@ async fn shared_session(
         reader: None,
     };
     let identity = source.identity(identity, owner, None).map_err(StoreFault::of_spec)?;
-    let key = context.aws.key(&identity, region);
-    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, region)).await?;
+    let key = context.aws.key(&identity, endpoints);
+    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, endpoints)).await?;
     if let Err(error) = reader.check_credentials(&store.audit_ref()).await {
         context.readers.remove(&key);
-        return Err(failed_identity(&error, &identity, region));
+        return Err(failed_identity(error, &identity, endpoints));
     }
     Ok(Sessions::Shared(reader))
+}
+
+/// Returns where AWS is called for a store.
+fn endpoints(store: &StoreObject, context: &Context) -> Result<EndpointOptions, StoreFault> {
+    let wanted = WantedEndpoints {
+        region: region(store, context)?,
+        fips: store.fips,
+        dual_stack: store.dual_stack,
+        custom: store.endpoints.as_ref(),
+    };
+    context.aws.endpoints(&wanted).map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, problem)))
 }
 
 /// Returns the region of a store, which becomes part of host names and headers.
@@ -104,12 +119,19 @@ async fn open_reader(
     store: &StoreObject,
     context: &Context,
     identity: &Identity,
-    region: &str,
+    endpoints: &EndpointOptions,
 ) -> Result<Reader<AwsApi>, StoreFault> {
-    let api = context.aws.api(identity, region);
+    let api = context.aws.api(identity, endpoints);
     let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
     let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref(), &context.alarm).await;
-    opened.map_err(|error| failed_identity(&error, identity, region))
+    opened.map_err(|error| failed_identity(error, identity, endpoints))
+}
+
+/// Returns what a revision is valid for: store, account, region, an endpoint that the store names, and the identity.
+fn source(store: &StoreObject, identity: &StoreIdentity, endpoints: &EndpointOptions, account: &str) -> String {
+    let region = &endpoints.region;
+    let endpoint = endpoints.custom_ssm().map(|endpoint| format!("/{endpoint}")).unwrap_or_default();
+    format!("{}/{region}/{account}/{}{endpoint}", store.key.path(), identity.describe())
 }
 
 #[cfg(test)]

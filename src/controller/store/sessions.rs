@@ -19,6 +19,7 @@ use crate::{
     api::{Decryption, Reason},
     aws::{
         client::{ApiKey, AwsApi},
+        endpoints::options::EndpointOptions,
         identity::{Identity, IdentityCredentials},
     },
     domain::{
@@ -111,7 +112,7 @@ pub(crate) struct NamespaceSessions {
     store: StoreKey,
     identity: StoreIdentity,
     source: LoadedSource,
-    region: String,
+    endpoints: EndpointOptions,
     scope: Scope,
     mode: ReadMode,
     role: Principal,
@@ -140,8 +141,8 @@ pub(crate) struct Common<'a> {
     pub(crate) identity: &'a StoreIdentity,
     /// Its first credentials.
     pub(crate) source: LoadedSource,
-    /// Its region.
-    pub(crate) region: &'a str,
+    /// Where AWS is called for it.
+    pub(crate) endpoints: EndpointOptions,
     /// How it decrypts.
     pub(crate) mode: ReadMode,
 }
@@ -156,31 +157,31 @@ impl NamespaceSessions {
         previous: Option<&Sessions>,
         context: &Context,
     ) -> Result<Arc<Self>, StoreFault> {
-        let Common { store, identity, source, region, mode } = common;
+        let Common { store, identity, source, endpoints, mode } = common;
         let owner =
             SessionOwner { cluster: context.cluster(), store: &store.name, store_namespace: None, reader: None };
         let shared = StoreIdentity { is_limited: false, ..identity.clone() };
         let shared = StoreIdentity { roles: identity.roles[..identity.shared_roles()].to_vec(), ..shared };
         // Where the first session is already that of a namespace, its ServiceAccount is all that they share.
         let first = source.identity(&shared, owner, None).map_err(StoreFault::of_spec)?;
-        let shared_key = context.aws.key(&first, region);
+        let shared_key = context.aws.key(&first, &endpoints);
         if let Some(Sessions::PerNamespace(previous)) = previous
             && (&previous.identity, &previous.shared_key, previous.mode) == (identity, &shared_key, mode)
         {
             return Ok(Arc::clone(previous));
         }
-        let credentials = context.aws.credentials(&first, region);
+        let credentials = context.aws.credentials(&first, &endpoints);
         if !(identity.roles.is_empty() && source.role_arn().is_some()) {
-            credentials.load().await.map_err(|error| failed_identity(&error, &first, region))?;
+            credentials.load().await.map_err(|error| failed_identity(error, &first, &endpoints))?;
         }
         let role = identity.roles.last().map_or_else(|| source.role_arn().unwrap_or_default(), |role| &role.role_arn);
         let part = |index| role.split(':').nth(index).unwrap_or_default().to_owned();
         Ok(Arc::new(Self {
-            scope: Scope { partition: part(1), region: region.to_owned(), account: part(4) },
+            scope: Scope { partition: part(1), region: endpoints.region.clone(), account: part(4) },
             role: Principal { arn: role.to_owned(), account: part(4), user_id: String::new() },
             store: store.clone(),
             identity: identity.clone(),
-            region: region.to_owned(),
+            endpoints,
             mode,
             shared_key,
             _shared: credentials,
@@ -198,7 +199,7 @@ impl NamespaceSessions {
     ) -> Result<StoreReader, Fault> {
         let policy = self.policy(grant);
         let identity = self.identity(namespace, policy.as_ref().map(|policy| policy.json.as_str()), context)?;
-        let key = context.aws.key(&identity, &self.region);
+        let key = context.aws.key(&identity, &self.endpoints);
         if let Some(reader) = self.current(namespace, &key) {
             return Ok(reader);
         }
@@ -267,10 +268,10 @@ impl NamespaceSessions {
         object: &ObjectRef,
         context: &Context,
     ) -> Result<Reader<AwsApi>, StoreFault> {
-        let api = context.aws.api(identity, &self.region);
+        let api = context.aws.api(identity, &self.endpoints);
         let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
         let opened = Reader::open(api, &context.quotas, audit_sink, changed, object, &context.alarm).await;
-        opened.map_err(|error| failed_identity(&error, identity, &self.region))
+        opened.map_err(|error| failed_identity(error, identity, &self.endpoints))
     }
 
     /// Returns why sessions could not be opened, and what of their policies is wider than the access rules, by namespace.

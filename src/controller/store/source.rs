@@ -1,6 +1,6 @@
 //! The first credentials of a store: the operator's, those of a Secret, or those of a ServiceAccount.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use crate::controller::{
     context::Context,
@@ -13,11 +13,12 @@ use crate::{
             static_credentials::StaticCredentials,
             web_identity::{TokenSource, WebIdentity},
         },
+        endpoints::options::EndpointOptions,
         identity::{Identity, Source},
     },
     domain::{
         Fault,
-        aws_error::AwsError,
+        aws_error::{AwsError, AwsErrorKind},
         identity::{
             session::SessionOwner,
             store_identity::{CredentialSource, StoreIdentity},
@@ -191,13 +192,17 @@ async fn secret(
 }
 
 /// Returns the fault for an identity whose credentials could not be loaded, or that STS does not know.
-pub(crate) fn failed_identity(error: &AwsError, identity: &Identity, region: &str) -> StoreFault {
+pub(crate) fn failed_identity(mut error: AwsError, identity: &Identity, endpoints: &EndpointOptions) -> StoreFault {
+    if let (AwsErrorKind::EndpointUnreachable, Some(special)) = (error.kind, endpoints.special()) {
+        // The SDK builds names of hosts that do not exist, for example of FIPS endpoints in Europe.
+        let _ = write!(error.message, "; the store wants {special}, which AWS does not have in every region");
+    }
     let call = match (identity.roles.last(), &identity.source) {
         (Some(role), _) => format!("sts:AssumeRole of {}", role.role_arn),
         (None, Source::WebIdentity(web)) => format!("sts:AssumeRoleWithWebIdentity of {}", web.request.role_arn),
         (None, _) => "sts:GetCallerIdentity".to_owned(),
     };
-    let scope = Scope { partition: "aws".into(), region: region.to_owned(), account: "unknown".into() };
+    let scope = Scope { partition: "aws".into(), region: endpoints.region.clone(), account: "unknown".into() };
     StoreFault::of_aws(error.fault(None, &[call], &scope, None))
 }
 

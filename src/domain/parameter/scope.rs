@@ -44,6 +44,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn arns_are_built_in_the_partition_of_the_caller() {
+        for (caller, region, expected) in [
+            ("arn:aws:iam::111122223333:user/a", "eu-central-1", "arn:aws:ssm:eu-central-1:111122223333:parameter/a/b"),
+            (
+                "arn:aws-cn:sts::111122223333:assumed-role/a/b",
+                "cn-north-1",
+                "arn:aws-cn:ssm:cn-north-1:111122223333:parameter/a/b",
+            ),
+            (
+                "arn:aws-us-gov:iam::111122223333:user/a",
+                "us-gov-west-1",
+                "arn:aws-us-gov:ssm:us-gov-west-1:111122223333:parameter/a/b",
+            ),
+            (
+                "arn:aws-eusc:iam::111122223333:user/a",
+                "eusc-de-east-1",
+                "arn:aws-eusc:ssm:eusc-de-east-1:111122223333:parameter/a/b",
+            ),
+        ] {
+            let principal = Principal { arn: caller.into(), account: "111122223333".into(), user_id: "A".into() };
+            let scope = Scope::of(&principal, region);
+            assert_eq!(scope.parameter_arn("/a/b"), expected);
+            assert_eq!(scope.own_name(expected), Some("/a/b"));
+        }
+    }
+
+    #[test]
     fn only_arns_of_this_scope_have_a_name_in_it() {
         let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() };
         assert_eq!(scope.own_name("arn:aws:ssm:eu-central-1:111122223333:parameter/a/b"), Some("/a/b"));

@@ -146,14 +146,7 @@ fn checked_name(place: &Place, name: &str, authority: &ReadAuthority<'_>) -> Res
 }
 
 fn parameter_ref(place: &Place, name: &str, selector: Option<Selector>, scope: &Scope) -> Result<ParameterRef, Fault> {
-    if let Some(arn) = ArnParts::parse(name)
-        && arn.region != scope.region
-    {
-        return Err(invalid(format!(
-            "{place}: parameter {name} is in region {}, but the store reads region {}; use a store of that region.",
-            arn.region, scope.region
-        )));
-    }
+    check_place(place, name, scope)?;
     let parameter_ref = ParameterRef::new(name, selector, scope);
     if !parameter_ref.is_reference() {
         return Ok(parameter_ref);
@@ -168,6 +161,25 @@ fn parameter_ref(place: &Place, name: &str, selector: Option<Selector>, scope: &
              Store; use a store of that account."
         ))),
     }
+}
+
+/// Checks that the endpoint of the store can know a parameter. It knows those of other accounts too.
+fn check_place(place: &Place, name: &str, scope: &Scope) -> Result<(), Fault> {
+    let Some(ArnParts { partition, region, .. }) = ArnParts::parse(name) else { return Ok(()) };
+    if partition != scope.partition {
+        return Err(invalid(format!(
+            "{place}: parameter {name} is in partition {partition}, but the identity of the store belongs to partition {}; \
+             use a store with an identity of that partition.",
+            scope.partition
+        )));
+    }
+    if region != scope.region {
+        return Err(invalid(format!(
+            "{place}: parameter {name} is in region {region}, but the store reads region {}; use a store of that region.",
+            scope.region
+        )));
+    }
+    Ok(())
 }
 
 /// Checks that the store grants everything that is named.
@@ -265,11 +277,32 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_of_another_region_is_refused() {
-        let spec = spec(&[entry("a", "arn:aws:ssm:us-east-1:111122223333:parameter/x")]);
-        let fault = plan(&spec, None).expect_err("a refusal");
-        assert_eq!(fault.reason, Reason::InvalidSpec);
-        assert!(fault.message.contains("us-east-1"));
+    fn a_parameter_of_another_region_or_partition_is_refused_with_the_reason() {
+        let other_partition = "but the identity of the store belongs to partition aws; use a store with an identity of that \
+                               partition.";
+        for (arn, expected) in [
+            (
+                "arn:aws:ssm:us-east-1:111122223333:parameter/x",
+                "is in region us-east-1, but the store reads region eu-central-1; use a store of that region."
+                    .to_owned(),
+            ),
+            (
+                "arn:aws-cn:ssm:eu-central-1:111122223333:parameter/x",
+                format!("is in partition aws-cn, {other_partition}"),
+            ),
+            (
+                "arn:aws-us-gov:ssm:us-gov-west-1:111122223333:parameter/x",
+                format!("is in partition aws-us-gov, {other_partition}"),
+            ),
+        ] {
+            let fault = plan(&spec(&[entry("a", arn)]), None).expect_err("a refusal");
+            assert_eq!(fault.reason, Reason::InvalidSpec);
+            assert!(fault.message.ends_with(&format!("parameter {arn} {expected}")), "{}", fault.message);
+        }
+        // An ARN of another account goes to AWS as it is.
+        let shared = "arn:aws:ssm:eu-central-1:999999999999:parameter/x";
+        let plan = plan(&spec(&[entry("a", shared)]), None).expect("a plan");
+        assert_eq!(plan.reads().into_keys().map(ParameterRef::request_name).collect::<Vec<_>>(), [shared]);
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub fn manifests() -> Vec<(Kind, Value)> {
         json!({"identity": {"serviceAccountRef": {"name": "reader", "namespace": "infra", "audiences": ["sts.amazonaws.com.cn"]}, "sessionPolicy": "FromAccess"}}),
         json!({"identity": {"credentialsSecretRef": {"name": "aws", "namespace": "infra", "keys": {"accessKeyID": "AWS_ACCESS_KEY_ID"}}, "assumeRoles": [role(&json!({"externalID": "a/b:c", "tags": {"team": "a b"}, "transitiveTagKeys": ["team"], "sourceIdentity": "spo@prod"}))]}}),
         json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws-cn:iam::111122223333:role/path/{namespace}-reader", "sessionTags": true, "transitiveTagKeys": ["kubernetes-namespace"]}]}}),
+        json!({"fips": true, "dualStack": true}),
+        json!({"fips": false, "dualStack": false, "endpoints": {"ssm": "https://vpce-0a-b1.ssm.eu-central-1.vpce.amazonaws.com"}}),
+        json!({"endpoints": {"kms": "http://localhost:4566/aws/kms", "sts": "https://[::1]:8443/"}}),
         json!({"revalidateInterval": "720h", "region": "us-gov-west-1", "quota": {"requestsPerSecond": 10000}}),
     ];
     let objects = objects.map(|spec| (Kind::SecureParameter, spec)).into_iter();

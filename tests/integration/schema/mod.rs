@@ -87,6 +87,7 @@ fn base(kind: Kind, field: &str) -> Value {
                 json!({"identity": {"serviceAccountRef": {"name": "reader", "namespace": "infra"}}}),
             ),
             ("spec.identity.", json!({"identity": {"credentialsSecretRef": {"name": "aws", "namespace": "shop"}}})),
+            ("spec.endpoints.", json!({"endpoints": {}})),
             ("spec", json!({})),
         ],
         Kind::ParameterStore => vec![("spec", json!({"identity": {"credentialsSecretRef": {"name": "aws"}}}))],

@@ -9,6 +9,8 @@ const NO_INTERVAL: &str = "revalidateInterval must be 0s (never) or between 10s 
 const NAMES: &str = "names belongs to from: Names, which needs it";
 const SELECTOR: &str = "selector belongs to from: Selector, which needs it";
 const LABEL_KEYS: &str = "the keys of labels are [prefix/]name";
+const ENDPOINT: &str = "an endpoint is written like https://host:port";
+const NOT_BOTH: &str = "endpoints cannot be combined with fips or dualStack";
 const VALUES: &str = "values belong to In and NotIn";
 
 fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static str); N]) -> Vec<Bad> {
@@ -17,8 +19,8 @@ fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static 
 
 pub fn bad() -> Vec<Bad> {
     let both = [Kind::ClusterParameterStore, Kind::ParameterStore].into_iter().flat_map(common);
-    both.chain([identity(), own_identity(), roles(), access(), namespaces(), selector(), quota()].into_iter().flatten())
-        .collect()
+    let own = [identity(), own_identity(), roles(), endpoints(), no_endpoints()].into_iter().flatten();
+    both.chain(own).chain([access(), namespaces(), selector(), quota()].into_iter().flatten()).collect()
 }
 
 fn common(kind: Kind) -> Vec<Bad> {
@@ -33,6 +35,8 @@ fn common(kind: Kind) -> Vec<Bad> {
                 ("nothing", json!(""), "spec.region"),
             ],
         ),
+        super::at(kind, "spec.fips", [("a word", json!("yes"), "spec.fips")]),
+        super::at(kind, "spec.dualStack", [("a number", json!(1), "spec.dualStack")]),
         super::at(
             kind,
             "spec.prefix",
@@ -205,6 +209,48 @@ fn roles() -> Vec<Bad> {
         at("spec.identity.credentialsSecretRef.keys.sessionToken", [("a path", json!("a/b"), secret_key)]),
     ];
     specs.into_iter().flatten().collect()
+}
+
+fn endpoints() -> Vec<Bad> {
+    let ssm = json!({"ssm": "https://ssm.test"});
+    let specs = [
+        at(
+            "spec.endpoints",
+            [("none", json!({}), "endpoints names at least one"), ("a URL", json!("https://x"), "spec.endpoints")],
+        ),
+        at(
+            "spec.endpoints.ssm",
+            [
+                ("nothing", json!(""), "spec.endpoints.ssm"),
+                ("a host", json!("ssm.test"), ENDPOINT),
+                ("another scheme", json!("ftp://ssm.test"), ENDPOINT),
+                ("a user", json!("https://user:password@ssm.test"), ENDPOINT),
+                ("a query", json!("https://ssm.test?a=b"), ENDPOINT),
+                ("a fragment", json!("https://ssm.test#a"), ENDPOINT),
+                ("no host", json!("https://"), ENDPOINT),
+                ("an encoded host", json!("https://%31.test"), ENDPOINT),
+                ("a zone", json!("https://[fe80::1%25eth0]"), ENDPOINT),
+                ("a line break", json!("https://ssm.test\n"), ENDPOINT),
+                ("a long URL", json!(format!("https://{}", "x".repeat(512))), "spec.endpoints.ssm"),
+            ],
+        ),
+        at("spec.endpoints.kms", [("a host", json!("kms.test"), ENDPOINT)]),
+        at("spec.endpoints.sts", [("a host", json!("sts.test"), ENDPOINT)]),
+        super::with(
+            Kind::ClusterParameterStore,
+            "spec",
+            [
+                ("FIPS and endpoints", json!({"fips": true, "endpoints": ssm}), NOT_BOTH),
+                ("dual-stack and endpoints", json!({"dualStack": true, "endpoints": ssm}), NOT_BOTH),
+            ],
+        ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+fn no_endpoints() -> Vec<Bad> {
+    let endpoints = json!({"endpoints": {"ssm": "https://ssm.test"}});
+    super::with(Kind::ParameterStore, "spec", [("endpoints", endpoints, "unknown field \"spec.endpoints\"")])
 }
 
 fn access() -> Vec<Bad> {

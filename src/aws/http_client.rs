@@ -1,0 +1,150 @@
+//! The HTTP clients of all AWS calls.
+
+use std::{fmt, sync::Arc};
+
+use aws_smithy_http_client::{
+    Builder, ConnectorBuilder,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    dns::SharedDnsResolver, http::SharedHttpClient, runtime_components::RuntimeComponents,
+};
+
+use crate::aws::{
+    endpoints::{
+        link_local::{SystemResolver, WithoutLinkLocal},
+        options::EndpointOptions,
+    },
+    sts_recorder::recording,
+};
+use crate::domain::audit::AuditSink;
+
+/// The HTTP clients. Each records the calls that assume a role.
+#[derive(Clone)]
+pub(super) struct HttpClients {
+    /// For endpoints of AWS and of the operator's environment.
+    trusted: SharedHttpClient,
+    /// For endpoints that a store names: it never connects to link-local addresses.
+    restricted: SharedHttpClient,
+    audit_sink: Arc<dyn AuditSink>,
+}
+
+impl HttpClients {
+    /// Creates the clients, which connect to nothing yet.
+    pub(super) fn new(audit_sink: Arc<dyn AuditSink>) -> Self {
+        let restricted = http_client(Some(SharedDnsResolver::new(WithoutLinkLocal(SystemResolver))));
+        Self { trusted: http_client(None), restricted, audit_sink }
+    }
+
+    /// Returns the client of the operator's own calls, whose endpoints its environment names.
+    pub(super) fn own(&self, region: &str) -> SharedHttpClient {
+        recording(&self.trusted, &self.audit_sink, region)
+    }
+
+    /// Returns the client of calls for a store.
+    pub(super) fn of_store(&self, endpoints: &EndpointOptions) -> SharedHttpClient {
+        let client = if endpoints.is_custom() { &self.restricted } else { &self.trusted };
+        recording(client, &self.audit_sink, &endpoints.region)
+    }
+}
+
+impl fmt::Debug for HttpClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpClients")
+    }
+}
+
+/// Creates the SDK's default client, with a resolver of names of our own if one is given. Hosts that are addresses are
+/// connected to without a resolver.
+fn http_client(resolver: Option<SharedDnsResolver>) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        builder.set_proxy_config(Some(ProxyConfig::from_env()));
+        match &resolver {
+            Some(resolver) => builder.build_with_resolver(resolver.clone()),
+            None => builder.build(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        net::{IpAddr, TcpListener},
+        thread,
+    };
+
+    use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+    use aws_sdk_ssm::config::{Credentials, SharedCredentialsProvider};
+    use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
+
+    use super::*;
+    use crate::{
+        api::Endpoints,
+        aws::{convert_error::root_cause, endpoints::options::WantedEndpoints, options::AwsOptions},
+        domain::audit::{AuditRecord, SecretWrite},
+    };
+
+    /// Resolves each name to the addresses given for it.
+    #[derive(Clone, Debug)]
+    struct Names(BTreeMap<&'static str, Vec<IpAddr>>);
+
+    impl ResolveDns for Names {
+        fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+            DnsFuture::ready(Ok(self.0.get(name).cloned().unwrap_or_default()))
+        }
+    }
+
+    /// Calls STS at a URL where it is not. Returns the root cause of the failure.
+    async fn call(client: SharedHttpClient, url: String) -> String {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("A", "s", None, None, "test")))
+            .http_client(client)
+            .endpoint_url(url)
+            .build();
+        let error = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.expect_err("no AWS there");
+        root_cause(&error)
+    }
+
+    #[tokio::test]
+    async fn names_of_link_local_addresses_are_never_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        // Accepts one connection and closes it.
+        let accepted = thread::spawn(move || listener.accept().is_ok());
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let (metadata, loopback) = (address("169.254.169.254"), address("127.0.0.1"));
+        let names = Names([("metadata.test", vec![metadata]), ("mixed.test", vec![metadata, loopback])].into());
+        let client = http_client(Some(SharedDnsResolver::new(WithoutLinkLocal(names))));
+        let refused = call(client.clone(), format!("http://metadata.test:{port}")).await;
+        assert_eq!(refused, "metadata.test has link-local addresses only, and these are never called");
+        call(client, format!("http://mixed.test:{port}")).await;
+        assert!(accepted.join().expect("a thread"), "the other address of the name was not called");
+    }
+
+    /// Here the system itself makes an address of what is written like a name.
+    #[tokio::test]
+    async fn the_client_of_a_store_with_endpoints_is_the_restricted_one() {
+        let custom = Endpoints { sts: Some("https://sts.test".to_owned()), ..Endpoints::default() };
+        let wanted = WantedEndpoints { region: "eu-central-1", fips: None, dual_stack: None, custom: Some(&custom) };
+        let options = AwsOptions { allow_custom_endpoints: true, ..AwsOptions::default() };
+        let options = EndpointOptions::new(&wanted, &SdkConfig::builder().build(), &options).expect("options");
+        let client = HttpClients::new(Arc::new(NoRecords)).of_store(&options);
+        let refused = call(client, "http://0xa9fea9fe".to_owned()).await;
+        assert_eq!(refused, "0xa9fea9fe has link-local addresses only, and these are never called");
+    }
+
+    struct NoRecords;
+
+    impl AuditSink for NoRecords {
+        fn record_call(&self, _: &AuditRecord) {}
+        fn record_write(&self, _: &SecretWrite) {}
+    }
+}
