@@ -3,7 +3,7 @@
 
 use std::{env, net::SocketAddr};
 
-use crate::{cli::RunArgs, domain::access::namespace_usage::NamespaceLimits, telemetry::LogFormat};
+use crate::{cli::RunArgs, domain::access::namespace_usage::NamespaceLimits, kubernetes::Scope, telemetry::LogFormat};
 
 /// The variable that makes the AWS SDK log request and response bodies, which hold decrypted values.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
@@ -13,6 +13,8 @@ const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
 pub struct Config {
     /// Address of /healthz, /readyz and /metrics.
     pub listen: SocketAddr,
+    /// The namespaces to work in.
+    pub scope: Scope,
     /// Format of log lines.
     pub log_format: LogFormat,
     /// A log level, or a list of `target=level`.
@@ -40,6 +42,7 @@ impl Config {
         }
         Ok(Self {
             listen: args.listen,
+            scope: Scope::new(args.namespaces),
             log_format: args.log_format,
             log_filter: args.log_filter,
             concurrency: args.concurrency,

@@ -48,8 +48,8 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let Config { concurrency, limits, audit_queue, instance, .. } = config;
-    let settings = Settings { listener, concurrency, limits, audit_queue, instance };
+    let Config { scope, concurrency, limits, audit_queue, instance, .. } = config;
+    let settings = Settings { listener, scope, concurrency, limits, audit_queue, instance };
     Box::pin(run(clients, settings, stop)).await.map_err(|error| error.to_string())
 }
 
