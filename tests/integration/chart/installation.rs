@@ -123,13 +123,14 @@ pub async fn fence(plane: &ControlPlane) -> Result<PathBuf> {
         plane.kubectl_stdin(["apply", "-f", "-"], &object.to_string()).await?;
     }
     let kubeconfig = account_kubeconfig(plane, NAMESPACE, FULLNAME).await?;
-    policies_act(plane, &kubeconfig).await?;
+    policies_act(plane, &kubeconfig, "default").await?;
     Ok(kubeconfig)
 }
 
-/// Waits until both admission policies are in force, which takes the API server a moment.
-pub async fn policies_act(plane: &ControlPlane, kubeconfig: &Path) -> Result<()> {
-    let metadata = json!({"name": "trial", "namespace": "default"});
+/// Waits until both admission policies are in force, which takes the API server a moment. The operator must have rights in
+/// this namespace.
+pub async fn policies_act(plane: &ControlPlane, kubeconfig: &Path, namespace: &str) -> Result<()> {
+    let metadata = json!({"name": "trial", "namespace": namespace});
     let event = json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -140,7 +141,7 @@ pub async fn policies_act(plane: &ControlPlane, kubeconfig: &Path) -> Result<()>
         "type": "Normal",
         "reportingController": "trial",
         "reportingInstance": "trial",
-        "regarding": {"apiVersion": "v1", "kind": "Namespace", "name": "default", "namespace": "default"},
+        "regarding": {"apiVersion": "v1", "kind": "Secret", "name": "trial", "namespace": namespace},
     });
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata});
     for (policy, trial) in [("secrets", secret), ("other-writes", event)] {

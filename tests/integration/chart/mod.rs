@@ -8,6 +8,7 @@ mod operator;
 mod policies;
 mod render;
 mod rights;
+mod roles;
 
 use std::path::{Path, PathBuf};
 

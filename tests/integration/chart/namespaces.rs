@@ -4,7 +4,10 @@ use anyhow::{Result, ensure};
 use kube::{Api, ResourceExt, api::ListParams};
 use secure_parameter_operator::api::{ClusterParameterStore, ParameterStore, SecureParameter};
 use serde_json::{Value, json};
-use testbed::wait::eventually;
+use testbed::{
+    fake_aws::{DEFAULT_ACCOUNT, Identity},
+    wait::eventually,
+};
 
 use super::installation::{Installation, policies_act};
 use crate::support::{PATIENCE, has_ready, object, ready};
@@ -41,11 +44,9 @@ fn secret(namespace: &str, name: &str, data: &Value) -> Value {
 impl Installation {
     /// Creates a store with credentials, a parameter, and an object that reads it.
     async fn settles_in(&self, namespace: &str) -> Result<()> {
-        let environment = self.aws.environment();
-        let value = |name: &str| environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let data = json!({
-            "access-key-id": value("AWS_ACCESS_KEY_ID"), "secret-access-key": value("AWS_SECRET_ACCESS_KEY"),
-        });
+        let identity = Identity::user(DEFAULT_ACCOUNT, namespace);
+        self.aws.add_identity(identity.clone());
+        let data = json!({"access-key-id": identity.access_key_id, "secret-access-key": identity.secret_access_key});
         self.aws.put(&format!("/{namespace}/password"), "first");
         self.apply(&own_store(namespace)).await?;
         self.apply(&secret(namespace, "aws", &data)).await?;
@@ -73,7 +74,7 @@ async fn namespaces_that_are_not_listed_stay_out_of_it_and_one_that_is_missing_b
     // The Role goes with the namespace.
     let role = world.plane.kubectl(["get", "role,rolebinding", "--namespace=ghost", "--output=yaml"]).await?;
     world.plane.kubectl(["delete", "namespace", "ghost"]).await?;
-    policies_act(&world.plane, &world.kubeconfig().await?).await?;
+    policies_act(&world.plane, &world.kubeconfig().await?, "shop").await?;
     let operator = world.operator().await?;
     let log = operator.log()?;
     for words in [

@@ -21,7 +21,7 @@ const VALUES: &[&str] = &[
 #[tokio::test]
 async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
     let mut world = Installation::start(&["shop"], VALUES).await?;
-    policies_act(&world.plane, &world.kubeconfig().await?).await?;
+    policies_act(&world.plane, &world.kubeconfig().await?, "shop").await?;
     let operator = world.operator().await?;
     world.aws.put("/shop/password", "first");
     let mut checkout = object("checkout", &[("PASSWORD", "/shop/password")], &json!({}));

@@ -33,7 +33,7 @@ impl Intruder {
         let bind = ["create", "clusterrolebinding", "everything", "--clusterrole=cluster-admin", &account];
         world.plane.kubectl(bind).await?;
         let kubeconfig = world.kubeconfig().await?;
-        policies_act(&world.plane, &kubeconfig).await?;
+        policies_act(&world.plane, &kubeconfig, "shop").await?;
         Ok(Self { world, kubeconfig })
     }
 
@@ -179,7 +179,7 @@ async fn no_secret_of_others_is_written_or_deleted() -> Result<()> {
         ("makes it consent", patch("secret foreign", &annotation("secureparameter.io/allow", json!("merge")))),
         ("removes a key that is not its own", patch("secret foreign", &json!({"data": {"PASSWORD": null}}))),
         ("deletes it", run("delete secret foreign --wait=false")),
-        ("deletes all", run("delete secrets --all --wait=false")),
+        ("deletes a token of an account", run("delete secret token --wait=false")),
         ("deletes what takes keys", run("delete secret takes-keys --wait=false")),
         ("takes over what takes keys", patch("secret takes-keys", &take)),
         ("withdraws its consent", patch("secret takes-keys", &annotation("secureparameter.io/allow", Value::Null))),
@@ -274,7 +274,7 @@ async fn nothing_else_is_written_but_what_the_operator_writes() -> Result<()> {
         ("creates a token for somebody else", run("create token reader --audience=vault")),
         ("makes itself an administrator", run("create clusterrolebinding new --clusterrole=cluster-admin --user=x")),
         ("creates a role", run("create role new --verb=get --resource=secrets")),
-        ("deletes a namespace", run("delete namespace default --wait=false")),
+        ("deletes a namespace", run("delete namespace shop --wait=false")),
         ("grants parameters", patch("clusterparameterstore default", &json!({"spec": {"access": rule}}))),
         ("creates an object", create(object("new", &[("PASSWORD", "/shop/password")], &json!({})))),
         ("changes what an object reads", patch("sparam checkout", &json!({"spec": {"refreshInterval": "1h"}}))),
