@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use testbed::wait::eventually;
 
 use super::{
     FULLNAME, NAMESPACE,
     installation::{Installation, is_refused_by, kubectl_as, policies_act},
 };
-use crate::support::object;
+use crate::support::{PATIENCE, object};
 
 const VALUES: &[&str] = &[
     "--set=aws.region=eu-central-1,restart.enabled=true",
@@ -134,6 +135,23 @@ fn secrets() -> Vec<Value> {
         consenting("for-others", "billing/checkout"),
         of_type(secret("token", &account), token),
     ]
+}
+
+/// The API server checks expressions against the schemas of what they match, and warns of what looks wrong.
+#[tokio::test]
+async fn the_policies_have_no_warnings() -> Result<()> {
+    let world = Installation::start(&["shop"], VALUES).await?;
+    for policy in ["secrets", "other-writes"] {
+        let name = format!("{FULLNAME}-{policy}");
+        let status = eventually("the policy to be checked", PATIENCE, async || {
+            let get = ["get", "validatingadmissionpolicy", &name, "--output=jsonpath={.status}"];
+            let status = world.plane.kubectl(get).await?;
+            Ok(status.contains("observedGeneration").then_some(status))
+        })
+        .await?;
+        ensure!(!status.contains("expressionWarnings"), "{policy}: {status}");
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -286,6 +304,7 @@ async fn nothing_else_is_written_but_what_the_operator_writes() -> Result<()> {
         ("changes the scale by the spec", patch("deployment web", &json!({"spec": {"replicas": 9}}))),
         ("sets an annotation of somebody else", patch("deployment web", &template(&json!({"team": "x"})))),
         ("removes an annotation of somebody else", patch("deployment web", &template(&json!({"team": null})))),
+        ("keeps pods for ever", patch("deployment web", &json!({"spec": {"template": trap}}))),
         ("labels a workload", patch("deployment web", &json!({"metadata": {"labels": {"a": "b"}}}))),
         ("deletes a workload", run("delete deployment web --wait=false")),
         ("writes an Event of another API", create(core_event)),
