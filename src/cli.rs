@@ -31,6 +31,11 @@ pub struct RunArgs {
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
+    /// Namespaces to work in, separated by commas. The operator then needs no rights in others. Without this argument it
+    /// works in all namespaces.
+    #[arg(long, value_delimiter = ',', value_name = "NAMESPACES", value_parser = namespace)]
+    pub namespaces: Vec<String>,
+
     /// Format of the log lines on standard error. Audit records are always written to standard output as JSON.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -91,6 +96,16 @@ fn cluster_name(text: &str) -> Result<String, String> {
     } else {
         Err("write 1 to 100 letters, digits, and the characters _.-".to_owned())
     }
+}
+
+/// Checks the name of a namespace: a label of RFC 1123.
+fn namespace(name: &str) -> Result<String, String> {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_valid = !name.is_empty() && name.len() <= 63 && name.chars().all(is_inner);
+    if is_valid && !name.starts_with('-') && !name.ends_with('-') {
+        return Ok(name.to_owned());
+    }
+    Err("a name of a namespace has lowercase letters, digits and '-', and between 1 and 63 characters".to_owned())
 }
 
 /// Arguments of `crds`.

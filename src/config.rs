@@ -7,6 +7,7 @@ use crate::{
     cli::RunArgs,
     controller::{AwsOptions, WebIdentityFile},
     domain::access::namespace_usage::NamespaceLimits,
+    kubernetes::Scope,
     telemetry::LogFormat,
 };
 
@@ -18,6 +19,8 @@ const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
 pub struct Config {
     /// Address of /healthz, /readyz and /metrics.
     pub listen: SocketAddr,
+    /// The namespaces to work in.
+    pub scope: Scope,
     /// Format of log lines.
     pub log_format: LogFormat,
     /// A log level, or a list of `target=level`.
@@ -49,6 +52,7 @@ impl Config {
         }
         Ok(Self {
             listen: args.listen,
+            scope: Scope::new(args.namespaces),
             log_format: args.log_format,
             log_filter: args.log_filter,
             concurrency: args.concurrency,

@@ -1,5 +1,7 @@
 //! The caches that the watches fill.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     ResourceExt,
@@ -11,7 +13,10 @@ use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
     controller::index::StoreKey,
     domain::access::namespace,
-    kubernetes::watches::{SecretMeta, Watches},
+    kubernetes::{
+        scope::Scope,
+        watches::{Flag, SecretMeta, Watches},
+    },
 };
 
 /// Caches of the objects that a reconcile looks up.
@@ -27,6 +32,11 @@ pub(crate) struct Caches {
     pub(crate) namespaces: Store<PartialObjectMeta<Namespace>>,
     /// Metadata of the Secrets that the operator owns.
     pub(crate) secrets: Store<SecretMeta>,
+    /// The namespaces that the operator works in.
+    pub(crate) scope: Scope,
+    /// Whether it may not list cluster stores, so that their cache is empty.
+    pub(crate) without_cluster_stores: Flag,
+    without_namespaces: Flag,
 }
 
 impl Caches {
@@ -38,6 +48,9 @@ impl Caches {
             stores: watches.stores.store.clone(),
             namespaces: watches.namespaces.store.clone(),
             secrets: watches.secrets.store.clone(),
+            scope: watches.scope.clone(),
+            without_cluster_stores: watches.without_cluster_stores.clone(),
+            without_namespaces: watches.without_namespaces.clone(),
         }
     }
 
@@ -63,9 +76,13 @@ impl Caches {
         }
     }
 
-    /// Returns a namespace as access rules see it, or `None` if it does not exist or is being deleted.
+    /// Returns a namespace as access rules see it, or `None` if it does not exist or is being deleted. Where the operator may
+    /// not list namespaces, those that it works in count as existing, without labels.
     pub(crate) fn namespace(&self, name: &str) -> Option<namespace::Namespace> {
-        let namespace = self.namespaces.get(&ObjectRef::new(name))?;
+        let Some(namespace) = self.namespaces.get(&ObjectRef::new(name)) else {
+            let is_assumed = self.without_namespaces.is_set() && self.scope.contains(name);
+            return is_assumed.then(|| namespace::Namespace { name: name.to_owned(), labels: BTreeMap::default() });
+        };
         namespace.metadata.deletion_timestamp.is_none().then(|| namespace::Namespace {
             name: name.to_owned(),
             labels: namespace.metadata.labels.clone().unwrap_or_default(),

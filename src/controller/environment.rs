@@ -33,7 +33,8 @@ pub(crate) async fn check(context: Arc<Context>) {
 async fn problem(context: &Context) -> Option<String> {
     let cluster_stores = context.caches.cluster_stores.state();
     let stores = context.caches.stores.state();
-    let no_stores = cluster_stores.is_empty() && stores.is_empty();
+    // Without a store, one that uses the operator's own environment may come; but not if none can be read that may.
+    let no_stores = cluster_stores.is_empty() && stores.is_empty() && !context.caches.without_cluster_stores.is_set();
     let needs_region = cluster_stores.iter().any(|store| store.spec.region.is_none())
         || stores.iter().any(|store| store.spec.region.is_none());
     if (no_stores || needs_region) && context.aws.region().is_none() {

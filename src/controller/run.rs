@@ -48,7 +48,7 @@ use crate::{
     background::{Alarm, BackgroundTask},
     domain::access::namespace_usage::{NamespaceLimits, NamespaceUsage},
     kubernetes::{
-        Clients,
+        Clients, Scope,
         events::Events,
         finalizer::Finalizers,
         foreign_secrets::ForeignSecrets,
@@ -56,7 +56,8 @@ use crate::{
         secrets::read::Secrets,
         service_accounts::ServiceAccounts,
         status::Statuses,
-        watches::{WATCHES, WatchObserver, Watches},
+        watch_stream::{WatchName, WatchObserver},
+        watches::{WATCHES, Watches},
     },
     parameters::{Quotas, Subscriber},
     telemetry::{
@@ -82,6 +83,8 @@ const PRUNING: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// Serves `/healthz`, `/readyz` and `/metrics`.
     pub listener: TcpListener,
+    /// The namespaces to work in.
+    pub scope: Scope,
     /// Most `SecureParameter`s of one namespace that are reconciled concurrently.
     pub concurrency: u16,
     /// The most that each namespace may use.
@@ -102,14 +105,14 @@ pub struct Settings {
 /// # Errors
 /// If the operator could not start, or cannot go on. It then ends in the same way.
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let Settings { listener, concurrency, limits, max_sessions, audit_queue, instance, aws } = settings;
+    let Settings { listener, scope, concurrency, limits, max_sessions, audit_queue, instance, aws } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
     // Not through the buffer of the standard library, which would keep what could not be written.
     let out = File::from(stdout().as_fd().try_clone_to_owned()?);
     let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
-    let watches = Watches::new(&clients.watches, &observer);
+    let watches = Watches::new(&clients.watches, &scope, &observer);
     let alarm = Alarm::default();
     let aws = Aws::from_environment(aws, audit_stream.clone(), &alarm).await;
     let limits = (instance, concurrency, limits, max_sessions);
@@ -149,7 +152,8 @@ fn context(
     (health, metrics): (Arc<Health>, Arc<Metrics>),
     observer: Arc<dyn WatchObserver>,
 ) -> (Arc<Context>, Receivers) {
-    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) = channels(&clients, observer, &alarm);
+    let (Senders { queues, foreign_secrets, changed_parameters }, receivers) =
+        channels(&clients, &watches.scope, observer, &alarm);
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
@@ -191,9 +195,10 @@ fn context(
     (Arc::new(context), receivers)
 }
 
-fn channels(clients: &Clients, observer: Arc<dyn WatchObserver>, alarm: &Alarm) -> (Senders, Receivers) {
+fn channels(clients: &Clients, scope: &Scope, observer: Arc<dyn WatchObserver>, alarm: &Alarm) -> (Senders, Receivers) {
     let (queues, queue_receivers) = Queues::new();
-    let (foreign_secrets, foreign_receiver) = ForeignSecrets::new(clients.watches.clone(), observer, alarm.clone());
+    let (foreign_secrets, foreign_receiver) =
+        ForeignSecrets::new(clients.watches.clone(), scope.clone(), observer, alarm.clone());
     let (changed_parameters, parameter_receiver) = unbounded_channel();
     let senders = Senders { queues, foreign_secrets, changed_parameters };
     let receivers = Receivers {
@@ -327,15 +332,25 @@ struct Observer {
 }
 
 impl WatchObserver for Observer {
-    fn listed(&self, watch: &'static str) {
-        self.health.open(watch);
+    fn listed(&self, watch: &WatchName) {
+        self.health.open(&watch.to_string());
     }
 
-    fn failed(&self, watch: &'static str, message: &str) {
-        self.metrics.watch_error(watch);
+    fn failed(&self, watch: &WatchName, message: &str) {
+        self.metrics.watch_error(watch.resource);
         // Logged once for each message, since a watch may fail every few seconds.
-        if self.health.warn(watch, message) {
-            tracing::warn!(watch, "{message}");
+        if self.health.warn(&watch.to_string(), message) {
+            tracing::warn!(watch = watch.resource, namespace = watch.namespace.as_deref(), "{message}");
+        }
+        if watch.namespace.is_some() {
+            // What readiness waits for are all watches of a resource together.
+            self.health.warn(watch.resource, message);
+        }
+    }
+
+    fn forgone(&self, watch: &WatchName, message: &str) {
+        if self.health.warn(&watch.to_string(), message) {
+            tracing::info!(watch = watch.resource, "{message}");
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Watches Secrets that the operator does not own: credentials of stores, and Secrets that consent to keys or stand in the
-//! way of a target. One watch of all Secrets' metadata serves all of them. It is open only while somebody refers to such
-//! a Secret, and nothing is kept of those that nobody refers to.
+//! way of a target. One watch of all Secrets' metadata serves all of them, or one for each namespace if the operator works
+//! in some only. It is open only while somebody refers to such a Secret, and nothing is kept of those that nobody refers to.
 
-use std::{future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future, sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{BoxStream, select_all},
+};
 use kube::{
-    Api, Client, ResourceExt,
+    Client, ResourceExt,
     runtime::watcher::{self, Event},
 };
 use parking_lot::Mutex;
@@ -18,13 +21,18 @@ use tokio::{
 use crate::background::{Alarm, BackgroundTask};
 use crate::kubernetes::{
     followed_secrets::{FollowedSecrets, SecretKey},
-    watches::{FOREIGN_SECRETS, SecretMeta, WatchObserver, WatchReporter, stream},
+    scope::{Scope, api_of},
+    watch_stream::{FOREIGN_SECRETS, WatchName, WatchObserver, WatchReporter, stream},
+    watches::SecretMeta,
 };
 
 /// How long the watch at least stays open after the last subscriber has left, since another one may come soon.
 const LINGER: Duration = Duration::from_secs(60);
 
-type Events = BoxStream<'static, Event<SecretMeta>>;
+/// A namespace whose Secrets have a watch of their own; `None` if there is one watch for all.
+type Place = Option<Arc<str>>;
+
+type Events = BoxStream<'static, (Place, Event<SecretMeta>)>;
 
 /// The Secrets that somebody subscribed to, and the watch that serves them.
 pub(crate) struct ForeignSecrets {
@@ -44,8 +52,8 @@ struct State {
     followed: FollowedSecrets,
     /// The task of the watch, while it is open.
     watch: Option<BackgroundTask>,
-    /// Whether the watch has received its first list.
-    is_listed: bool,
+    /// Where the watch has received its list.
+    listed: HashSet<Place>,
     /// Whether nobody subscribed to a Secret when the task looked last.
     was_idle: bool,
 }
@@ -55,12 +63,17 @@ impl ForeignSecrets {
     /// is needed raises `alarm`.
     pub(crate) fn new(
         client: Client,
+        scope: Scope,
         observer: Arc<dyn WatchObserver>,
         alarm: Alarm,
     ) -> (Self, UnboundedReceiver<SecretKey>) {
-        let reporter = WatchReporter { watch: FOREIGN_SECRETS, observer };
-        let open = move || stream(Api::all(client.clone()), watcher::Config::default(), reporter.clone()).boxed();
-        Self::with(open, alarm)
+        let watch = move |place: Place| {
+            let watch = WatchName { resource: FOREIGN_SECRETS, namespace: place.clone() };
+            let reporter = WatchReporter { watch, is_optional: false, observer: observer.clone() };
+            let events = stream(api_of(&client, place.as_deref()), watcher::Config::default(), reporter);
+            events.map(move |event| (place.clone(), event)).boxed()
+        };
+        Self::with(move || select_all(scope.parts().into_iter().map(&watch)).boxed(), alarm)
     }
 
     fn with(open: impl Fn() -> Events + Send + Sync + 'static, alarm: Alarm) -> (Self, UnboundedReceiver<SecretKey>) {
@@ -79,10 +92,10 @@ impl ForeignSecrets {
         }
         state.was_idle = false;
         if state.watch.is_none() {
-            state.is_listed = false;
+            state.listed.clear();
             let task = run(self.shared.clone(), (self.open)());
             state.watch = Some(BackgroundTask::spawn("watches the Secrets of others", &self.alarm, task));
-        } else if let Some(key) = newly_followed.filter(|_| state.is_listed) {
+        } else if let Some(key) = newly_followed.filter(|key| state.is_listed(key)) {
             // It may have changed before it was followed.
             self.shared.announce(key);
         }
@@ -102,7 +115,7 @@ async fn run(shared: Arc<Shared>, mut events: Events) {
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => shared.on_event(&event),
+                Some((place, event)) => shared.on_event(place, &event),
                 None => return,
             },
             _ = looks.tick() => if shared.end_if_idle() {
@@ -113,16 +126,28 @@ async fn run(shared: Arc<Shared>, mut events: Events) {
     }
 }
 
+/// Reports whether the watch of this place sees a Secret.
+fn covers(place: &Place, (namespace, _): &SecretKey) -> bool {
+    place.as_deref().is_none_or(|place| place == namespace)
+}
+
+impl State {
+    fn is_listed(&self, key: &SecretKey) -> bool {
+        self.listed.iter().any(|place| covers(place, key))
+    }
+}
+
 impl Shared {
-    fn on_event(&self, event: &Event<SecretMeta>) {
+    fn on_event(&self, place: Place, event: &Event<SecretMeta>) {
         let mut state = self.state.lock();
         match event {
-            Event::Init => state.is_listed = false,
+            Event::Init => drop(state.listed.remove(&place)),
             Event::InitApply(_) => {}
             // What happened to a Secret before the list has no event of its own.
             Event::InitDone => {
-                state.is_listed = true;
-                state.followed.secrets().for_each(|key| self.announce(key.clone()));
+                let listed = state.followed.secrets().filter(|key| covers(&place, key));
+                listed.for_each(|key| self.announce(key.clone()));
+                state.listed.insert(place);
             }
             Event::Apply(secret) | Event::Delete(secret) => {
                 let key = (secret.namespace().unwrap_or_default(), secret.name_any());
@@ -160,11 +185,13 @@ mod tests {
 
     const CREDENTIALS: Option<(&str, &str)> = Some(("shop", "credentials"));
 
+    type Opened = Arc<Mutex<Vec<UnboundedSender<(Place, Event<SecretMeta>)>>>>;
+
     /// Hands out the events of each watch that is opened.
     struct Watches {
         secrets: ForeignSecrets,
         changed: UnboundedReceiver<SecretKey>,
-        opened: Arc<Mutex<Vec<UnboundedSender<Event<SecretMeta>>>>>,
+        opened: Opened,
     }
 
     impl Watches {
@@ -184,9 +211,18 @@ mod tests {
 
         /// Sends events to the newest watch. Returns the names of the Secrets that are announced.
         async fn after(&mut self, events: impl IntoIterator<Item = Event<SecretMeta>>) -> Vec<String> {
+            self.after_in(None, events).await
+        }
+
+        /// The same for the watch of one namespace.
+        async fn after_in(
+            &mut self,
+            namespace: Option<&str>,
+            events: impl IntoIterator<Item = Event<SecretMeta>>,
+        ) -> Vec<String> {
             let sender = self.opened.lock().last().cloned();
             for event in events {
-                sender.as_ref().expect("a watch").send(event).expect("an open watch");
+                sender.as_ref().expect("a watch").send((namespace.map(Into::into), event)).expect("an open watch");
             }
             settle().await;
             let mut names = Vec::new();
@@ -260,6 +296,18 @@ mod tests {
         watches.secrets.follow("late", Some(("shop", "late")));
         watches.secrets.follow("another", Some(("shop", "late")));
         assert!(watches.after([]).await.is_empty(), "every change of it is announced already");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn namespaces_with_watches_of_their_own_do_not_wait_for_each_other() {
+        let mut watches = Watches::new();
+        watches.secrets.follow("store", CREDENTIALS);
+        watches.after_in(Some("billing"), [Event::Init]).await;
+        assert_eq!(watches.after_in(Some("shop"), [Event::Init, Event::InitDone]).await, ["shop/credentials"]);
+        watches.secrets.follow("late", Some(("shop", "late")));
+        watches.secrets.follow("early", Some(("billing", "early")));
+        assert_eq!(watches.after([]).await, ["shop/late"], "billing, which may be refused, has no list yet");
+        assert_eq!(watches.after_in(Some("billing"), [Event::InitDone]).await, ["billing/early"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,10 +7,14 @@ pub(crate) mod events;
 pub(crate) mod finalizer;
 pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;
+pub(crate) mod merged;
 pub(crate) mod rollout;
+pub(crate) mod scope;
 pub(crate) mod secrets;
 pub(crate) mod service_accounts;
 pub(crate) mod status;
+pub(crate) mod watch_stream;
 pub(crate) mod watches;
 
 pub use client::{Clients, connect};
+pub use scope::Scope;

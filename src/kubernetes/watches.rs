@@ -1,38 +1,36 @@
-//! Watches with caches. Each watch backs off on its own. Its errors are reported and dropped here, because a controller
-//! merges all its streams and an error of one would delay the others.
+//! Watches with caches: one watch for each kind, or one for each kind and namespace if the operator works in some only.
+//! Of each object, only what is read is kept.
 
-use std::{collections::BTreeMap, fmt::Debug, future, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use futures::{Stream, StreamExt};
+use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt,
     api::PartialObjectMeta,
-    core::DeserializeGuard,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
+    core::{DeserializeGuard, NamespaceResourceScope},
+    runtime::watcher::{self, Event},
 };
 use serde::de::DeserializeOwned;
 
-use crate::{
-    api::{ClusterParameterStore, ParameterStore, SecureParameter, names},
-    kubernetes::cached::Watched,
+use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, names};
+use crate::kubernetes::{
+    cached::{Change, Watched},
+    merged::Part,
+    scope::{Scope, api_of},
+    watch_stream::{Refused, WatchName, WatchObserver, WatchReporter, attempts},
 };
 
 /// Metadata of a Secret.
 pub(crate) type SecretMeta = PartialObjectMeta<Secret>;
-
-/// How long a watch stays open, in seconds: less than the idle timeouts of common load balancers.
-const WATCH_SECONDS: u32 = 240;
-
-/// Objects to a page of a list. Whole pages are in memory until their objects are pruned, and an object may carry 256 KiB
-/// of annotations.
-const PAGE_SIZE: u32 = 100;
-
-/// The watch of Secrets that the operator does not own.
-pub(crate) const FOREIGN_SECRETS: &str = "foreign-secrets";
 
 /// The watches of the operator.
 pub(crate) struct Watches {
@@ -46,87 +44,139 @@ pub(crate) struct Watches {
     pub(crate) namespaces: Watched<PartialObjectMeta<Namespace>>,
     /// Metadata of the Secrets that the operator owns, selected by the owner label.
     pub(crate) secrets: Watched<SecretMeta>,
+    /// Where the operator works.
+    pub(crate) scope: Scope,
+    /// Whether it may not list `ClusterParameterStore`s, and goes on without them.
+    pub(crate) without_cluster_stores: Flag,
+    /// Whether it may not list namespaces, and goes on without them.
+    pub(crate) without_namespaces: Flag,
 }
 
-impl Watches {
-    /// Creates all watches. They run while their events are polled.
-    pub(crate) fn new(client: &Client, observer: &Arc<dyn WatchObserver>) -> Self {
-        let reporter = |watch| WatchReporter { watch, observer: observer.clone() };
-        let owned = watcher::Config::default().labels(names::OWNER_UID_LABEL);
-        let all = watcher::Config::default();
-        Self {
-            secure_parameters: guarded(Api::all(client.clone()), all.clone(), reporter("secureparameters")),
-            cluster_stores: guarded(Api::all(client.clone()), all.clone(), reporter("clusterparameterstores")),
-            stores: guarded(Api::all(client.clone()), all.clone(), reporter("parameterstores")),
-            namespaces: pruned(Api::all(client.clone()), all, reporter("namespaces"), keep_labels),
-            secrets: pruned(Api::all(client.clone()), owned, reporter("secrets"), keep_ownership),
+/// A fact that a watch changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    /// Reports whether it is set.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Follows whether a watch is refused.
+    fn follow<K>(&self, attempt: &Result<Event<K>, Refused>) {
+        match attempt {
+            Err(Refused) => self.0.store(true, Ordering::Relaxed),
+            Ok(Event::InitDone) => self.0.store(false, Ordering::Relaxed),
+            Ok(_) => {}
         }
     }
 }
 
-/// Receives the state of the watches.
-pub(crate) trait WatchObserver: Send + Sync + 'static {
-    /// Called when a watch has received a complete list.
-    fn listed(&self, watch: &'static str);
-    /// Called when a watch failed and will be retried. `message` is one sentence for a person.
-    fn failed(&self, watch: &'static str, message: &str);
+impl Watches {
+    /// Creates all watches. They run while their events are polled.
+    pub(crate) fn new(client: &Client, scope: &Scope, observer: &Arc<dyn WatchObserver>) -> Self {
+        let builder = Builder { client, scope, observer };
+        let owned = watcher::Config::default().labels(names::OWNER_UID_LABEL);
+        let (without_cluster_stores, without_namespaces) = (Flag::default(), Flag::default());
+        let listed = scope.clone();
+        Self {
+            secure_parameters: builder.namespaced("secureparameters", &watcher::Config::default(), guarded),
+            cluster_stores: builder.cluster("clusterparameterstores", &without_cluster_stores, guarded),
+            stores: builder.namespaced("parameterstores", &watcher::Config::default(), guarded),
+            namespaces: builder.cluster("namespaces", &without_namespaces, move |api, config, reporter| {
+                namespaces_of(listed, pruned(api, config, reporter, keep_labels))
+            }),
+            secrets: builder
+                .namespaced("secrets", &owned, |api, config, reporter| pruned(api, config, reporter, keep_ownership)),
+            scope: scope.clone(),
+            without_cluster_stores,
+            without_namespaces,
+        }
+    }
 }
 
 /// The watches that readiness waits for.
 pub(crate) const WATCHES: &[&str] =
     &["secureparameters", "clusterparameterstores", "parameterstores", "namespaces", "secrets"];
 
-/// Reports the state of one watch to the observer.
-#[derive(Clone)]
-pub(crate) struct WatchReporter {
-    pub(crate) watch: &'static str,
-    pub(crate) observer: Arc<dyn WatchObserver>,
+/// What a watch yields.
+type Attempts<K> = BoxStream<'static, Result<Event<K>, Refused>>;
+
+/// Makes the watches of a scope: one for each kind, or one for each namespace.
+struct Builder<'a> {
+    client: &'a Client,
+    scope: &'a Scope,
+    observer: &'a Arc<dyn WatchObserver>,
 }
 
-impl WatchReporter {
-    fn event<K>(&self, event: &Event<K>) {
-        if matches!(event, Event::InitDone) {
-            self.observer.listed(self.watch);
-        }
+impl Builder<'_> {
+    fn namespaced<K, A>(
+        &self,
+        resource: &'static str,
+        config: &watcher::Config,
+        watch: impl Fn(Api<A>, watcher::Config, WatchReporter) -> Attempts<K>,
+    ) -> Watched<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+        A: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let parts = self.scope.parts().into_iter().map(|namespace| {
+            let reporter = self.reporter(resource, namespace.clone(), false);
+            Part { attempts: watch(api_of(self.client, namespace.as_deref()), config.clone(), reporter), namespace }
+        });
+        self.watched(resource, parts.collect())
     }
 
-    fn error(&self, error: &watcher::Error) {
-        self.observer.failed(self.watch, &describe(self.watch, error));
+    /// Watches a kind that has no namespaces. Where the scope is limited, the operator can do without it.
+    fn cluster<K, A>(
+        &self,
+        resource: &'static str,
+        is_refused: &Flag,
+        watch: impl FnOnce(Api<A>, watcher::Config, WatchReporter) -> Attempts<K>,
+    ) -> Watched<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+        A: Resource<DynamicType = ()>,
+    {
+        let (reporter, is_refused) = (self.reporter(resource, None, self.scope.is_limited()), is_refused.clone());
+        let attempts = watch(Api::all(self.client.clone()), watcher::Config::default(), reporter);
+        let attempts = attempts.inspect(move |attempt| is_refused.follow(attempt)).boxed();
+        self.watched(resource, vec![Part { namespace: None, attempts }])
     }
-}
 
-fn describe(watch: &str, error: &watcher::Error) -> String {
-    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
-    let status = match error {
-        InitialListFailed(kube::Error::Api(status)) | WatchStartFailed(kube::Error::Api(status)) => Some(status),
-        _ => None,
-    };
-    let resource = watch.trim_start_matches("foreign-");
-    match (status.map(|status| status.code), error) {
-        (Some(404), _) => format!(
-            "CustomResourceDefinition {watch}.{} is not installed; apply the manifests in crds/ or install the chart.",
-            names::GROUP
-        ),
-        (Some(403), _) if watch == FOREIGN_SECRETS => "The operator may not list and watch the Secrets of all namespaces, so \
-            it does not notice when credentials of stores and Secrets of others change; grant it the chart's ClusterRole."
-            .to_owned(),
-        (Some(403), _) => format!("The operator may not list and watch {resource}; grant it the chart's ClusterRole."),
-        (_, InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error)) => {
-            format!("The watch of {resource} failed ({error}); the operator retries.")
+    fn reporter(&self, resource: &'static str, namespace: Option<Arc<str>>, is_optional: bool) -> WatchReporter {
+        WatchReporter { watch: WatchName { resource, namespace }, is_optional, observer: self.observer.clone() }
+    }
+
+    fn watched<K>(&self, resource: &'static str, mut parts: Vec<Part<K>>) -> Watched<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    {
+        if !self.scope.is_limited()
+            && let Some(part) = parts.pop()
+        {
+            return Watched::new(part.attempts.filter_map(|attempt| future::ready(attempt.ok())));
         }
-        (_, error) => format!("The watch of {resource} failed ({error}); the operator retries."),
+        let (watched, observer) = (Watched::merged(parts), self.observer.clone());
+        let changes = watched.changes.inspect(move |change| {
+            if matches!(change, Change::Listed { .. }) {
+                observer.listed(&WatchName::all(resource));
+            }
+        });
+        Watched { changes: changes.boxed(), ..watched }
     }
 }
 
 /// Watches objects some of which may not match their schema, after a downgrade for example. Those are logged and left
 /// out, so that they do not break the whole list.
-fn guarded<K>(api: Api<DeserializeGuard<K>>, config: watcher::Config, reporter: WatchReporter) -> Watched<K>
+fn guarded<K>(api: Api<DeserializeGuard<K>>, config: watcher::Config, reporter: WatchReporter) -> Attempts<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let watch = reporter.watch;
-    let events = stream(api, config, reporter).filter_map(move |event| future::ready(unguard(event, watch)));
-    Watched::new(events.map(|event| event.modify(keep_sync_annotation)))
+    let watch = reporter.watch.resource;
+    let valid = move |event| Some(unguard(event, watch)?.modify(keep_sync_annotation));
+    let attempts = attempts(api, config, reporter);
+    attempts.filter_map(move |attempt| future::ready(attempt.map(valid).transpose())).boxed()
 }
 
 /// Drops the metadata that nobody reads, to save memory: tenants may fill it. Of the annotations, the one that asks for a
@@ -185,40 +235,27 @@ fn keep_ownership(secret: &mut SecretMeta) {
     }
 }
 
-fn pruned<K>(api: Api<K>, config: watcher::Config, reporter: WatchReporter, prune: fn(&mut K)) -> Watched<K>
+fn pruned<K>(api: Api<K>, config: watcher::Config, reporter: WatchReporter, prune: fn(&mut K)) -> Attempts<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    Watched::new(stream(api, config, reporter).map(move |event| event.modify(prune)))
+    attempts(api, config, reporter).map(move |attempt| attempt.map(|event| event.modify(prune))).boxed()
 }
 
-/// Returns the events of a watch. Errors are reported and left out.
-pub(crate) fn stream<K>(
-    api: Api<K>,
-    config: watcher::Config,
-    reporter: WatchReporter,
-) -> impl Stream<Item = Event<K>> + Send + 'static
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    watcher(api, config.timeout(WATCH_SECONDS).page_size(PAGE_SIZE)).default_backoff().filter_map(move |item| {
-        future::ready(match item {
-            Ok(event) => {
-                reporter.event(&event);
-                Some(event)
-            }
-            Err(error) => {
-                reporter.error(&error);
-                None
-            }
-        })
-    })
+/// Leaves out the namespaces that the operator does not work in.
+fn namespaces_of<K: Resource + Send + 'static>(scope: Scope, namespaces: Attempts<K>) -> Attempts<K> {
+    let is_in = move |attempt: &Result<Event<K>, Refused>| match attempt {
+        Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
+            scope.contains(&object.name_any())
+        }
+        Ok(Event::Init | Event::InitDone) | Err(Refused) => true,
+    };
+    namespaces.filter(move |attempt| future::ready(is_in(attempt))).boxed()
 }
 
 #[cfg(test)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
-    use kube::core::Status;
 
     use super::*;
 
@@ -262,14 +299,5 @@ mod tests {
         keep_ownership(&mut secret);
         let expected = (vec![names::OWNER_ANNOTATION], vec![names::OWNER_UID_LABEL], false, true);
         assert_eq!(rest(&secret.metadata), expected);
-    }
-
-    #[test]
-    fn a_watch_that_is_forbidden_says_what_is_missing() {
-        let forbidden =
-            watcher::Error::InitialListFailed(kube::Error::Api(Status { code: 403, ..Status::default() }.boxed()));
-        assert!(describe("namespaces", &forbidden).starts_with("The operator may not list and watch namespaces;"));
-        let message = describe(FOREIGN_SECRETS, &forbidden);
-        assert!(message.contains("Secrets of all namespaces") && message.ends_with("ClusterRole."), "{message}");
     }
 }

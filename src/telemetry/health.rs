@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 /// Named conditions of readiness, called gates. The process is ready when every gate is open.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    gates: Mutex<BTreeMap<&'static str, Gate>>,
+    gates: Mutex<BTreeMap<String, Gate>>,
 }
 
 #[derive(Debug, Default)]
@@ -19,16 +19,16 @@ struct Gate {
 impl Health {
     /// Creates these gates, all closed.
     pub(crate) fn new(gates: &[&'static str]) -> Self {
-        Self { gates: Mutex::new(gates.iter().map(|name| (*name, Gate::default())).collect()) }
+        Self { gates: Mutex::new(gates.iter().map(|name| ((*name).to_owned(), Gate::default())).collect()) }
     }
 
     /// Opens a gate. It stays open until [`Health::close`].
-    pub(crate) fn open(&self, gate: &'static str) {
+    pub(crate) fn open(&self, gate: &str) {
         self.update(gate, |gate| *gate = Gate { open: true, problem: None });
     }
 
     /// Closes a gate because of `problem`. Returns whether that is a change.
-    pub(crate) fn close(&self, gate: &'static str, problem: &str) -> bool {
+    pub(crate) fn close(&self, gate: &str, problem: &str) -> bool {
         self.update(gate, |gate| {
             let changed = gate.open || gate.problem.as_deref() != Some(problem);
             *gate = Gate { open: false, problem: Some(problem.to_owned()) };
@@ -38,7 +38,7 @@ impl Health {
 
     /// Records a problem without closing the gate: a watch that was ready stays ready during an outage. Returns whether
     /// that is a change.
-    pub(crate) fn warn(&self, gate: &'static str, problem: &str) -> bool {
+    pub(crate) fn warn(&self, gate: &str, problem: &str) -> bool {
         self.update(gate, |gate| {
             let changed = gate.problem.as_deref() != Some(problem);
             gate.problem = Some(problem.to_owned());
@@ -57,9 +57,9 @@ impl Health {
             .collect()
     }
 
-    fn update<T>(&self, name: &'static str, change: impl FnOnce(&mut Gate) -> T) -> T {
+    fn update<T>(&self, name: &str, change: impl FnOnce(&mut Gate) -> T) -> T {
         // A gate that was not named at the start begins open: its problems are recorded and never delay readiness.
-        change(self.gates.lock().entry(name).or_insert(Gate { open: true, problem: None }))
+        change(self.gates.lock().entry(name.to_owned()).or_insert(Gate { open: true, problem: None }))
     }
 }
 

@@ -48,3 +48,77 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* Who has the operator's rights. */}}
+{{- define "secure-parameter-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "secure-parameter-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* Rights within namespaces. Each is shown to be needed by a test that takes it away. */}}
+{{- define "secure-parameter-operator.namespacedRules" -}}
+# The specs of objects and stores.
+- apiGroups: [secureparameter.io]
+  resources: [secureparameters, parameterstores]
+  verbs: [list, watch]
+# The finalizer of objects with creationPolicy Merge.
+- apiGroups: [secureparameter.io]
+  resources: [secureparameters]
+  verbs: [patch]
+# Status, by server-side apply.
+- apiGroups: [secureparameter.io]
+  resources: [secureparameters/status, parameterstores/status]
+  verbs: [patch]
+# Secrets are written by server-side apply (patch, and create if there is none yet), and deleted when their target moves.
+# Only their metadata is read, except for the credentials that a store refers to; see README.md.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.restart.enabled }}
+# Workloads to restart.
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets]
+  verbs: [get, list, patch]
+# Rollouts of Argo Rollouts, by spec.restartAt.
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, list, patch]
+{{- end }}
+# The access trail on the objects.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}
+
+{{/* Rights on what has no namespace. */}}
+{{- define "secure-parameter-operator.clusterRules" -}}
+# The specs of the cluster's stores.
+- apiGroups: [secureparameter.io]
+  resources: [clusterparameterstores]
+  verbs: [list, watch]
+# Labels of namespaces, which access rules select by.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
+
+{{/* Condition of admission policies: the request is the operator's. */}}
+{{- define "secure-parameter-operator.isTheOperator" -}}
+{{- $account := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "secure-parameter-operator.serviceAccountName" .) -}}
+- name: is-the-operator
+  expression: "request.userInfo.username == '{{ $account }}'"
+{{- end }}
+
+{{/* Puts the admission policy `name` into force. */}}
+{{- define "secure-parameter-operator.policyBinding" }}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "secure-parameter-operator.labels" .chart | nindent 4 }}
+spec:
+  policyName: {{ .name }}
+  validationActions: [Deny]
+{{- end }}

@@ -168,6 +168,10 @@ fn inputs<'a>(
 async fn publish(store: &StoreObject, context: &Context, status: StoreStatus) -> Result<Option<Duration>, kube::Error> {
     let shown = Shown { status: &store.status, resource_version: store.resource_version.as_deref() };
     let (namespace, name) = (store.key.namespace.as_deref(), &store.key.name);
+    // Operators of other namespaces may use the store too, and one status cannot have several writers.
+    if namespace.is_none() && context.caches.scope.is_limited() {
+        return Ok(None);
+    }
     let write = context.store_statuses.decide(&store.uid, &status, shown, context.uptime());
     match write {
         Some(Correction::Now) => {

@@ -1,9 +1,14 @@
 //! The Helm chart, with the real Helm. Tests that install it use a real control plane.
 
 mod admission;
+mod installation;
 mod lifecycle;
+mod namespaces;
 mod operator;
+mod policies;
 mod render;
+mod rights;
+mod roles;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +17,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use testbed::tools::Tool;
 use tokio::process::Command;
+
+pub use installation::fence;
 
 /// Name of the release in all tests.
 const RELEASE: &str = "operator";

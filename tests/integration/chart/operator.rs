@@ -1,32 +1,27 @@
 //! The operator as the chart starts it: with its arguments, its environment and the rights of its ServiceAccount.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use anyhow::{Result, ensure};
+use k8s_openapi::api::events::v1::Event;
+use kube::{Api, ResourceExt, api::ListParams};
 use secure_parameter_operator::api::{ClusterParameterStore, Condition, SecureParameter};
-use serde_json::{Value, json};
-use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, wait::eventually};
+use serde_json::json;
+use testbed::wait::eventually;
 
-use super::{FULLNAME, NAMESPACE, RELEASE, arguments, container, objects, operator_arguments};
-use crate::support::{Operator, PATIENCE, object};
+use super::{
+    NAMESPACE, RELEASE,
+    installation::{Installation, policies_act},
+};
+use crate::support::{PATIENCE, object};
 
 const VALUES: &[&str] = &[
     "--set=aws.region=eu-central-1,defaultStore.create=true,concurrency=2",
     r#"--set-json=defaultStore.spec={"access":[{"name":"own-paths","namespaces":{"from":"Names","names":["shop"]},"parameters":["/{namespace}/**"]}]}"#,
 ];
 
-struct Installation {
-    plane: ControlPlane,
-    aws: FakeAws,
-    client: Client,
-    runs: usize,
-}
-
 #[tokio::test]
 async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
-    let mut world = Installation::start().await?;
+    let mut world = Installation::start(&["shop"], VALUES).await?;
+    policies_act(&world.plane, &world.kubeconfig().await?, "shop").await?;
     let operator = world.operator().await?;
     world.aws.put("/shop/password", "first");
     let mut checkout = object("checkout", &[("PASSWORD", "/shop/password")], &json!({}));
@@ -44,7 +39,7 @@ async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
     world.merges_keys().await?;
     let first_log = world.stop(&operator)?;
 
-    world.plane.helm(arguments("upgrade", &[VALUES, &["--set=concurrency=3"]].concat())).await?;
+    world.upgrade(&[VALUES, &["--set=concurrency=3"]].concat()).await?;
     let operator = world.operator().await?;
     world.aws.put("/shop/password", "third");
     world.secret_holds("moved", "third").await?;
@@ -61,15 +56,6 @@ async fn the_main_job_needs_no_more_than_the_chart_grants() -> Result<()> {
 }
 
 impl Installation {
-    /// Starts a cluster with the chart installed, and creates the namespace `shop`.
-    async fn start() -> Result<Self> {
-        let (plane, aws) = (ControlPlane::start().await?, FakeAws::start().await?);
-        plane.helm(arguments("install", &[VALUES, &["--create-namespace"]].concat())).await?;
-        let world = Self { client: plane.client().await?, plane, aws, runs: 0 };
-        world.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).await?;
-        Ok(world)
-    }
-
     /// Merging keys needs the right to set the object's finalizer.
     async fn merges_keys(&self) -> Result<()> {
         let metadata =
@@ -79,8 +65,7 @@ impl Installation {
         self.apply(&object("merges", &[("PASSWORD", "/shop/password")], &target)).await?;
         self.secret_holds("theirs", "second").await?;
         self.plane.kubectl(["-n", "shop", "delete", "secureparameter", "merges", "--timeout=60s"]).await?;
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
-        ensure!(secrets.get("theirs").await?.data.is_none_or(|data| data.is_empty()), "the key was not removed");
+        ensure!(self.secrets().get("theirs").await?.data.is_none_or(|data| data.is_empty()), "the key was not removed");
         Ok(())
     }
 
@@ -92,7 +77,7 @@ impl Installation {
         self.secret_holds("restarts", "first").await?;
         self.aws.put("/shop/rotating", "second");
         self.wait_for_restarted("restart.enabled=true").await?;
-        self.plane.helm(arguments("upgrade", &[VALUES, &["--set=restart.enabled=true"]].concat())).await?;
+        self.upgrade(&[VALUES, &["--set=restart.enabled=true"]].concat()).await?;
         // The operator would try again after a minute. A new change is tried at once.
         self.aws.put("/shop/rotating", "third");
         self.wait_for_restarted("Not found, correct spec.restart: Deployment none.").await
@@ -107,62 +92,9 @@ impl Installation {
         .await
     }
 
-    async fn apply(&self, manifest: &Value) -> Result<()> {
-        self.plane.kubectl_stdin(["apply", "-f", "-"], &manifest.to_string()).await.map(drop)
-    }
-
-    /// Starts the operator as the Deployment would, and waits until it is ready.
-    async fn operator(&mut self) -> Result<Operator> {
-        self.runs += 1;
-        let installed = objects(&self.plane.helm(["get", "manifest", RELEASE, "--namespace", NAMESPACE]).await?)?;
-        let arguments = operator_arguments(&installed)?;
-        ensure!(arguments[..2] == ["run", "--listen=0.0.0.0:8080"], "{arguments:?}");
-        // `Operator::start` sets these two, with a free address.
-        let arguments: Vec<_> = arguments[2..].iter().map(String::as_str).collect();
-        let mut environment = self.aws.environment();
-        environment.retain(|(name, _)| name != "AWS_REGION");
-        for variable in container(&installed)?["env"].as_array().context("an environment")? {
-            let text = |field: &str| Ok::<_, anyhow::Error>(variable[field].as_str().context("text")?.to_owned());
-            environment.push((text("name")?, text("value")?));
-        }
-        let kubeconfig = self.kubeconfig().await?;
-        let operator = Operator::start(&kubeconfig, &environment, &arguments, self.plane.folder(), self.runs)?;
-        operator.ready().await?;
-        Ok(operator)
-    }
-
-    /// A kubeconfig of the chart's ServiceAccount.
-    async fn kubeconfig(&self) -> Result<PathBuf> {
-        let token = self.plane.service_account_token(NAMESPACE, FULLNAME).await?;
-        let path = self.plane.folder().join("operator.kubeconfig");
-        self.plane.write_kubeconfig(&token, &path)?;
-        Ok(path)
-    }
-
-    /// Stops an operator as Kubernetes would. Returns its log.
-    fn stop(&self, operator: &Operator) -> Result<String> {
-        operator.process().signal("TERM")?;
-        let status = operator.process().wait(PATIENCE)?;
-        let log = operator.log()?;
-        ensure!(status.success(), "run {} ended with {status}:\n{log}", self.runs);
-        Ok(log)
-    }
-
-    /// Waits until a Secret holds this password.
-    async fn secret_holds(&self, name: &str, password: &str) -> Result<Secret> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
-        eventually(&format!("Secret {name} to hold {password}"), PATIENCE, async || {
-            let secret = secrets.get(name).await?;
-            let held = secret.data.as_ref().and_then(|data| data.get("PASSWORD")).map(|value| value.0.as_slice());
-            Ok((held == Some(password.as_bytes())).then_some(secret))
-        })
-        .await
-    }
-
     async fn secret_gone(&self, name: &str) -> Result<()> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
         eventually("the previous Secret to be deleted", PATIENCE, async || {
-            Ok(secrets.get_opt(name).await?.is_none().then_some(()))
+            Ok(self.secrets().get_opt(name).await?.is_none().then_some(()))
         })
         .await
     }

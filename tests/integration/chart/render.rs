@@ -5,25 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{FULLNAME, chart, container, find, helm, operator_arguments, rendered, repository};
-
-/// API group, resources, verbs.
-type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
-
-/// Everything that the operator does with the Kubernetes API. The chart grants exactly this; the test in `operator` shows
-/// that it is enough.
-const RIGHTS: &[Right] = &[
-    ("secureparameter.io", &["secureparameters", "clusterparameterstores", "parameterstores"], &["list", "watch"]),
-    ("secureparameter.io", &["secureparameters"], &["patch"]),
-    (
-        "secureparameter.io",
-        &["secureparameters/status", "clusterparameterstores/status", "parameterstores/status"],
-        &["patch"],
-    ),
-    ("", &["namespaces"], &["list", "watch"]),
-    ("", &["secrets"], &["get", "list", "watch", "create", "patch", "delete"]),
-    ("events.k8s.io", &["events"], &["create"]),
-];
+use super::{chart, container, find, helm, operator_arguments, rendered, repository};
 
 #[tokio::test]
 async fn lint_finds_nothing() -> Result<()> {
@@ -141,53 +123,20 @@ async fn definitions_are_those_of_the_repository() -> Result<()> {
     Ok(())
 }
 
+/// A cluster that serves no policies is told apart from no cluster at all, of which Helm knows no kinds.
 #[tokio::test]
-async fn the_operator_has_exactly_the_rights_it_needs() -> Result<()> {
-    let objects = rendered(&["--set=rbac.aggregate=false"]).await?;
-    let roles: Vec<_> =
-        objects.iter().filter(|object| object["kind"].as_str().unwrap_or_default().contains("Role")).collect();
-    assert_eq!(roles.len(), 2, "one role and its binding");
-    let mut rights: Vec<_> = RIGHTS.to_vec();
-    let expected = |rights: &[Right]| -> Value {
-        rights
-            .iter()
-            .map(|(group, resources, verbs)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}))
-            .collect()
+async fn a_cluster_without_admission_policies_is_refused_in_words() -> Result<()> {
+    let old = "--api-versions=admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration";
+    let new = "--api-versions=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy";
+    let count = async |more: &[&str]| -> Result<usize> {
+        let objects = rendered(more).await?;
+        Ok(objects.iter().filter(|object| object["kind"] == "ValidatingAdmissionPolicy").count())
     };
-    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
-    // Rights on workloads are granted only if restarts are enabled.
-    let objects = rendered(&["--set=rbac.aggregate=false,restart.enabled=true"]).await?;
-    let verbs = &["get", "list", "patch"];
-    let workloads: [Right; 2] =
-        [("apps", &["deployments", "statefulsets", "daemonsets"], verbs), ("argoproj.io", &["rollouts"], verbs)];
-    rights.splice(rights.len() - 1..rights.len() - 1, workloads);
-    assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], expected(&rights));
-    Ok(())
-}
-
-/// Cluster stores grant parameters, so no built-in role may write them.
-#[tokio::test]
-async fn built_in_roles_read_everything_and_write_what_is_namespaced() -> Result<()> {
-    let objects = rendered(&[]).await?;
-    for (name, resources, verbs) in [
-        (
-            "view",
-            ["secureparameters", "parameterstores", "clusterparameterstores"].as_slice(),
-            ["get", "list", "watch"].as_slice(),
-        ),
-        (
-            "edit",
-            &["secureparameters", "parameterstores"],
-            &["create", "update", "patch", "delete", "deletecollection"],
-        ),
-    ] {
-        let role = find(&objects, "ClusterRole", &format!("{FULLNAME}-{name}"))?;
-        let labels = role["metadata"]["labels"].as_object().context("labels")?;
-        let aggregated: Vec<_> = labels.keys().filter(|label| label.contains("aggregate-to")).collect();
-        assert_eq!(aggregated, [&format!("rbac.authorization.k8s.io/aggregate-to-{name}")]);
-        let rules = json!([{"apiGroups": ["secureparameter.io"], "resources": resources, "verbs": verbs}]);
-        assert_eq!(role["rules"], rules);
-    }
+    let Err(error) = count(&[old]).await else { bail!("rendered") };
+    assert!(format!("{error:#}").contains("set admissionPolicies.create=false"), "{error:#}");
+    assert_eq!(count(&[old, "--set=admissionPolicies.create=false"]).await?, 0);
+    assert_eq!(count(&[old, new]).await?, 2);
+    assert_eq!(count(&[]).await?, 2);
     Ok(())
 }
 
@@ -200,6 +149,8 @@ async fn invalid_values_are_refused() -> Result<()> {
         ("extraEnv[0].name=LOG_SENSITIVE_BODIES", "/extraEnv/0/name"),
         ("log.format=xml", "/log/format"),
         ("concurrency=0", "/concurrency"),
+        ("namespaces={Shop}", "/namespaces/0"),
+        ("serviceAccountTokens[0].name=x", "'namespace'"),
         ("image.digest=latest", "/image/digest"),
     ] {
         let error = rendered(&["--set", values]).await.expect_err(values).to_string();

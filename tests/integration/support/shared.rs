@@ -15,13 +15,15 @@ use tokio::{
 };
 
 use super::{Operator, definitions, store};
+use crate::chart::fence;
 
 /// Tests that share a control plane, a fake AWS and an operator.
 #[derive(Clone, Copy, Debug)]
 pub enum Group {
     /// Reads that AWS denies or cannot do, for some parameters.
     Failures,
-    /// Everything else, where AWS accepts every call.
+    /// Everything else, where AWS accepts every call. The operator has the ServiceAccount, the rights and the admission
+    /// policies of the chart.
     Secrets,
 }
 
@@ -46,14 +48,20 @@ impl Shared {
             Group::Failures => &FAILURES,
             Group::Secrets => &SECRETS,
         };
-        cell.get_or_try_init(Self::start).await.with_context(|| format!("cannot start the shared group {group:?}"))
+        cell.get_or_try_init(|| Self::start(group))
+            .await
+            .with_context(|| format!("cannot start the shared group {group:?}"))
     }
 
-    async fn start() -> Result<Self> {
+    async fn start(group: Group) -> Result<Self> {
         let plane = ControlPlane::start_with_crds(&definitions()?).await?;
         let aws = start_aws().await?;
         plane.kubectl_stdin(["apply", "-f", "-"], &store("default", &json!({})).to_string()).await?;
-        let operator = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 1)?;
+        let kubeconfig = match group {
+            Group::Failures => plane.kubeconfig().to_owned(),
+            Group::Secrets => fence(&plane).await?,
+        };
+        let operator = Operator::start(&kubeconfig, &aws.environment(), &[], plane.folder(), 1)?;
         operator.ready().await?;
         Ok(Self { plane: Arc::new(plane), aws, operator: Arc::new(operator) })
     }

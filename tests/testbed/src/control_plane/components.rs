@@ -13,7 +13,8 @@ use super::files::Files;
 
 /// Controllers whose effects tests and users see. The others would cost time and memory.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
-     serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller";
+     serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller,\
+     validatingadmissionpolicy-status-controller";
 /// Issuer of tokens of service accounts, with the usual value.
 pub(super) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
