@@ -6,7 +6,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::arn;
+use super::crypto::EncryptionContext;
 use super::error::{AwsError, Outcome};
+use super::kms::cipher::{self, Through};
 use super::recorder::{Event, Via};
 use super::world::{Context, World};
 
@@ -15,6 +17,8 @@ const PREVIOUS: &str = "AWSPREVIOUS";
 
 struct Secret {
     arn: String,
+    /// ARN of its key.
+    key: String,
     versions: Vec<Version>,
 }
 
@@ -69,13 +73,15 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Adds a version, which becomes the current one. Creates the secret if it does not exist. Returns the version id.
-    pub(super) fn put(&mut self, context: &Context, id: &str, value: &str) -> String {
+    /// Adds a version, which becomes the current one. Creates the secret if it does not exist. Returns the version id. The
+    /// key is that of all versions from now on.
+    pub(super) fn put(&mut self, context: &Context, id: &str, value: &str, key: String) -> String {
         let base = arn::secret(&context.region, &context.caller.account, id);
         let secret = self.secrets.entry(base).or_insert_with_key(|base| {
             let random: String = Uuid::new_v4().simple().to_string().chars().take(6).collect();
-            Secret { arn: format!("{base}-{random}"), versions: Vec::new() }
+            Secret { arn: format!("{base}-{random}"), key: String::new(), versions: Vec::new() }
         });
+        secret.key = key;
         let version_id = Uuid::new_v4().to_string();
         let version = Version { id: version_id.clone(), value: value.to_owned(), created_ms: context.now_ms };
         secret.versions.push(version);
@@ -85,7 +91,7 @@ impl Secrets {
 
 /// `GetSecretValue`, called by a service on behalf of the caller, with its own record and request id.
 ///
-/// The decryption by KMS that Secrets Manager would make is neither recorded nor counted.
+/// The decryption by KMS that Secrets Manager would make needs permission, and is neither recorded nor counted.
 pub(super) fn get_secret_value(
     world: &mut World,
     context: &Context,
@@ -123,5 +129,17 @@ fn find(world: &World, context: &Context, id: &str, selector: &str) -> Outcome<S
         AwsError::new("ResourceNotFoundException", format!("Secrets Manager can't find the specified secret{what}."))
     };
     let secret = secret.ok_or_else(|| missing(String::new()))?;
-    secret.select(selector).ok_or_else(|| missing(format!(" value for: {selector}")))
+    let value = secret.select(selector).ok_or_else(|| missing(format!(" value for: {selector}")))?;
+    let pairs = [("SecretARN", &secret.arn), ("SecretVersionId", &value.version_id)];
+    let pairs = EncryptionContext::from(pairs.map(|(name, text)| (name.to_owned(), text.clone())));
+    cipher::check_decryption(world, context, &secret.key, &pairs, Through::secrets_manager()).map_err(no_key)?;
+    Ok(value)
+}
+
+/// An error of KMS in the wording of Secrets Manager.
+fn no_key(error: AwsError) -> AwsError {
+    match error.code.as_str() {
+        "AccessDeniedException" => AwsError::new("AccessDeniedException", "Access to KMS is not allowed"),
+        _ => AwsError::new("DecryptionFailure", error.message),
+    }
 }

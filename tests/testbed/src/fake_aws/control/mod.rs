@@ -15,7 +15,7 @@ use super::crypto::EncryptionContext;
 use super::error::Outcome;
 use super::fault::Fault;
 use super::iam::ResourcePolicy;
-use super::kms::{self, KeyState, SSM_ALIAS};
+use super::kms::{self, KeyState, SECRETS_ALIAS, SSM_ALIAS};
 use super::quota::Quota;
 use super::ssm::{self, ParameterType, Tier};
 use super::world::{Context, World};
@@ -72,7 +72,12 @@ impl FakeAws {
     /// version becomes `AWSCURRENT`, and the one before it `AWSPREVIOUS`. Parameter Store reads it as
     /// `/aws/reference/secretsmanager/<id>`.
     pub fn put_secret(&self, id: &str, value: &str) -> String {
-        self.as_test(|world, context| world.secrets.put(context, id, value))
+        self.put_secret_with_key(id, value, SECRETS_ALIAS)
+    }
+
+    /// Like [`Self::put_secret`], for a secret with a key of its own, named in any of the four forms.
+    pub fn put_secret_with_key(&self, id: &str, value: &str, key: &str) -> String {
+        self.with_key(key, |world, context, key| world.secrets.put(context, id, value, key.to_owned()))
     }
 
     /// ARN of a parameter of the default account and region.

@@ -9,8 +9,8 @@ use crate::fake_aws::world::{Context, World};
 /// How a call reaches a key.
 #[derive(Clone, Copy)]
 pub(in crate::fake_aws) struct Through<'a> {
-    /// True if Parameter Store calls on behalf of the caller, as the policy of `aws/ssm` requires.
-    ssm: bool,
+    /// The service that calls on behalf of the caller, as the policies of AWS-managed keys require.
+    service: Option<&'static str>,
     /// The key as the call names it.
     key_id: Option<&'a str>,
 }
@@ -18,18 +18,23 @@ pub(in crate::fake_aws) struct Through<'a> {
 impl<'a> Through<'a> {
     /// The caller's own request.
     pub(in crate::fake_aws) fn direct(key_id: Option<&'a str>) -> Self {
-        Self { ssm: false, key_id }
+        Self { service: None, key_id }
     }
 
     /// A request of Parameter Store.
     pub(in crate::fake_aws) fn ssm(key_id: Option<&'a str>) -> Self {
-        Self { ssm: true, key_id }
+        Self { service: Some("ssm"), key_id }
+    }
+
+    /// A request of Secrets Manager.
+    pub(in crate::fake_aws) fn secrets_manager() -> Self {
+        Self { service: Some("secretsmanager"), key_id: None }
     }
 
     /// The condition keys of the call.
     pub(super) fn keys(self, context: &Context, pairs: &EncryptionContext) -> Keys {
         let alias = self.key_id.map(|id| Arn::parse(id).map_or(id, |arn| arn.resource));
-        let service = self.ssm.then(|| format!("ssm.{}.amazonaws.com", context.region));
+        let service = self.service.map(|service| format!("{service}.{}.amazonaws.com", context.region));
         let mut keys = Keys::default()
             .with("kms:CallerAccount", &context.caller.account)
             .with_some("kms:ViaService", service.as_deref())
@@ -67,12 +72,23 @@ pub(in crate::fake_aws) fn decrypt(
     // As in KMS, the error has no message.
     let invalid = |_| AwsError::new("InvalidCiphertextException", "");
     let key_arn = crypto::key_of(blob).map_err(invalid)?;
-    check(world, context, key_arn, "kms:Decrypt", encryption_context, through)?;
+    check_decryption(world, context, key_arn, encryption_context, through)?;
     let plaintext = world.keys.get(key_arn)?.cipher.decrypt(blob, encryption_context).map_err(invalid)?;
     if !context.is_test {
         world.recorder.count_decrypt();
     }
     Ok(plaintext)
+}
+
+/// Lets the caller decrypt with the key, or returns the error of KMS.
+pub(in crate::fake_aws) fn check_decryption(
+    world: &World,
+    context: &Context,
+    key_arn: &str,
+    encryption_context: &EncryptionContext,
+    through: Through<'_>,
+) -> Outcome<()> {
+    check(world, context, key_arn, "kms:Decrypt", encryption_context, through)
 }
 
 fn check(
@@ -84,12 +100,12 @@ fn check(
     through: Through<'_>,
 ) -> Outcome<()> {
     let key = match world.keys.get(key_arn) {
-        // Its policy allows only Parameter Store and principals of its own account.
-        Ok(key) if key.aws_managed && (!through.ssm || key.account != context.caller.account) => {
+        // Its policy allows only services, for principals of its own account.
+        Ok(key) if key.aws_managed && (through.service.is_none() || key.account != context.caller.account) => {
             return Err(no_such_key_for_you());
         }
         Ok(key) => key,
-        Err(error) if through.ssm => return Err(error),
+        Err(error) if through.service.is_some() => return Err(error),
         Err(_) => return Err(no_such_key_for_you()),
     };
     // The policy of an AWS-managed key grants its use, so that an identity needs no statement for it.

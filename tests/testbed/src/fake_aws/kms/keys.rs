@@ -15,6 +15,9 @@ use crate::fake_aws::world::Context;
 /// Alias of the key that AWS manages for Parameter Store.
 pub(in crate::fake_aws) const SSM_ALIAS: &str = "alias/aws/ssm";
 
+/// Alias of the key that AWS manages for Secrets Manager.
+pub(in crate::fake_aws) const SECRETS_ALIAS: &str = "alias/aws/secretsmanager";
+
 /// States of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
@@ -177,13 +180,15 @@ impl KeyRing {
         self.aliases.contains_key(alias_arn)
     }
 
-    /// Creates the AWS-managed key of Parameter Store if the identifier names it and it does not exist.
+    /// Creates the AWS-managed key of a service if the identifier names it and it does not exist.
     pub(crate) fn create_on_demand(&mut self, context: &Context, id: &str) {
-        let alias = arn::kms(&context.region, &context.caller.account, SSM_ALIAS);
-        if (id == SSM_ALIAS || id == alias) && !self.aliases.contains_key(&alias) {
-            let description = "Default key that protects my SSM parameters when no other key is defined";
-            let key = self.create(context, description, true);
-            self.aliases.insert(alias, key);
+        for (name, what) in [(SSM_ALIAS, "SSM parameters"), (SECRETS_ALIAS, "Secrets Manager data")] {
+            let alias = arn::kms(&context.region, &context.caller.account, name);
+            if (id == name || id == alias) && !self.aliases.contains_key(&alias) {
+                let description = format!("Default key that protects my {what} when no other key is defined");
+                let key = self.create(context, &description, true);
+                self.aliases.insert(alias, key);
+            }
         }
     }
 

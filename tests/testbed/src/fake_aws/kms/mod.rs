@@ -5,5 +5,5 @@ mod keys;
 mod operations;
 
 pub use keys::KeyState;
-pub(super) use keys::{KeyRing, SSM_ALIAS};
+pub(super) use keys::{KeyRing, SECRETS_ALIAS, SSM_ALIAS};
 pub(super) use operations::{dispatch, event, key_resource};

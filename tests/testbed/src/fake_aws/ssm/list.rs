@@ -10,6 +10,7 @@ use super::parameter::Parameter;
 use super::read::Shown;
 use crate::fake_aws::arn;
 use crate::fake_aws::error::{AwsError, Outcome};
+use crate::fake_aws::iam::{Access, Keys};
 use crate::fake_aws::service::{Reply, parse_input};
 use crate::fake_aws::world::{Context, World};
 
@@ -70,7 +71,8 @@ pub(super) fn get_parameters_by_path(world: &mut World, context: &Context, input
     check(&input.parameter_filters, OF_PATHS)?;
     check_path(&input.path)?;
     let path = arn::parameter(&context.region, &context.caller.account, input.path.trim_end_matches('/'));
-    world.authorize(context, "ssm:GetParametersByPath", &path)?;
+    let keys = Keys::default().with("ssm:Recursive", &input.recursive.to_string());
+    world.permit(context, Access::new("ssm:GetParametersByPath", &path).with_keys(keys))?;
     let below = world.parameters.below(&path, input.recursive);
     let Page { items, next } = Page::cut(below, &input.cut("GetParametersByPath", 10), &world.tokens)?;
     let label = input.parameter_filters.iter().find(|filter| filter.key == "Label");

@@ -155,6 +155,14 @@ async fn lists_are_authorised_as_a_whole() {
     let client = caller(&fake, &by_path);
     let input = json!({"Path": "/shop", "WithDecryption": true});
     assert_eq!(outcome(&client, "GetParametersByPath", input).await, "allowed", "children are not asked for");
+    let deep = json!([
+        {"Effect": "Allow", "Action": "ssm:GetParametersByPath", "Resource": "*"},
+        {"Effect": "Deny", "Action": "ssm:GetParametersByPath", "Resource": "*",
+         "Condition": {"StringEquals": {"ssm:Recursive": "true"}}},
+    ]);
+    let flat = caller(&fake, &deep);
+    assert_eq!(outcome(&flat, "GetParametersByPath", json!({"Path": "/shop"})).await, "allowed");
+    assert_ne!(outcome(&flat, "GetParametersByPath", json!({"Path": "/shop", "Recursive": true})).await, "allowed");
     assert_ne!(outcome(&client, "DescribeParameters", json!({})).await, "allowed");
     let describe =
         |resource: &str| json!([{"Effect": "Allow", "Action": "ssm:DescribeParameters", "Resource": resource}]);
@@ -198,4 +206,29 @@ async fn the_policy_of_a_key_decides_with_that_of_the_caller() {
     assert!(found.contains("because no session policy allows the kms:Decrypt action"), "{found}");
     fake.set_key_policy(&key, None);
     assert_eq!(outcome(&both, "GetParameters", read("/team-a/x")).await, "allowed");
+}
+
+#[tokio::test]
+async fn the_key_of_a_secret_needs_permission_too() {
+    let fake = FakeAws::start().await.expect("starts");
+    let key = fake.create_key("secrets");
+    fake.put_secret("plain", "v");
+    fake.put_secret_with_key("sealed", "v", "alias/secrets");
+    let reference = |id: &str| read(&format!("/aws/reference/secretsmanager/{id}"));
+    let both = json!([
+        {"Effect": "Allow", "Action": ["ssm:GetParameters", "secretsmanager:GetSecretValue"], "Resource": "*"},
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": key, "Condition": {
+            "StringEquals": {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:SecretARN":
+                "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sealed-??????"}}},
+    ]);
+    let without = caller(&fake, &json!([both[0]]));
+    assert_eq!(outcome(&without, "GetParameters", reference("plain")).await, "allowed", "the key of AWS");
+    let refused = outcome(&without, "GetParameters", reference("sealed")).await;
+    assert!(refused.ends_with("Access to KMS is not allowed"), "{refused}");
+    assert_eq!(outcome(&caller(&fake, &both), "GetParameters", reference("sealed")).await, "allowed");
+    fake.add_role(Role::new("111122223333", "reader"));
+    let limited = Client::new(&fake).session(READER, &[("Policy", &document(&json!([both[0]])))]).await;
+    let refused = outcome(&limited, "GetParameters", reference("plain")).await;
+    assert!(refused.ends_with("Access to KMS is not allowed"), "{refused}");
 }
