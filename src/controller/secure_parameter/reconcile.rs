@@ -35,7 +35,7 @@ use crate::{
         context::Context,
         observed::{Reconciled, observed},
         set_aside::Subject,
-        store::{connections::StoreConnection, sessions::StoreReader},
+        store::{connections::StoreConnection, open_session::open_session, sessions::StoreReader},
     },
     domain::{
         Fault,
@@ -135,7 +135,7 @@ async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
     let reader = if let Some(reader) = connection.sessions.shared() {
         Arc::clone(reader)
     } else {
-        let opening = connection.sessions.open(&inputs.namespace, grant.as_deref(), &object, context);
+        let opening = open_session(&connection.sessions, &inputs.namespace, grant.as_deref(), &object, context);
         // STS may take its time.
         slot.release_while(opening).await?
     };

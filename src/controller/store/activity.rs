@@ -1,8 +1,10 @@
 //! What a store does at present: its sessions, its share of the quota, and what needs attention.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::controller::{context::Context, store::sessions::Sessions};
+use crate::controller::{context::Context, index::StoreKey, store::sessions::Sessions};
 use crate::{
     api::status::{LISTED_WARNINGS, QuotaStatus},
     domain::Fault,
@@ -26,7 +28,7 @@ pub(crate) struct Activity {
 
 impl Activity {
     /// Returns what the sessions of a store do.
-    pub(crate) fn of(sessions: &Sessions, context: &Context) -> Self {
+    pub(crate) fn of(store: &StoreKey, sessions: &Sessions, context: &Context) -> Self {
         let readers = sessions.open_readers();
         let (mut parameters, mut load, mut calls) = (0, 0.0, 0);
         for reader in &readers {
@@ -47,7 +49,7 @@ impl Activity {
         let is_per_namespace = sessions.shared().is_none();
         Self {
             sessions: is_per_namespace.then(|| count(readers.len())),
-            warnings: warnings(sessions),
+            warnings: warnings(store, sessions, context),
             quota,
             parameters,
             load,
@@ -55,13 +57,15 @@ impl Activity {
     }
 }
 
-fn warnings(sessions: &Sessions) -> Vec<String> {
+fn warnings(store: &StoreKey, sessions: &Sessions, context: &Context) -> Vec<String> {
     let keys = sessions.open_readers().into_iter().flat_map(|reader| reader.key_warnings());
     let mut warnings: Vec<_> = keys.collect();
     warnings.sort();
     warnings.dedup();
     if let Sessions::PerNamespace(sessions) = sessions {
-        let (faults, widened) = sessions.problems();
+        let readers = context.index.lock().subscribers(store);
+        let namespaces: BTreeSet<_> = readers.iter().filter_map(|object| object.namespace.as_deref()).collect();
+        let (faults, widened) = sessions.problems(|namespace| namespaces.contains(namespace));
         let failed =
             |(namespace, fault): (String, Fault)| format!("Namespace {namespace} has no session. {}", fault.message);
         let wider = |(namespace, what): (String, String)| format!("Namespace {namespace}: {what}");

@@ -7,18 +7,16 @@ use crate::controller::{
     store::{
         connections::{Connected, Grants, StoreConnection},
         fault::StoreFault,
+        load_source::load_source,
         object::StoreObject,
-        sessions::{Common, NamespaceSessions, Sessions},
+        open_session::{Common, open_reader, prepare_sessions},
+        sessions::Sessions,
         source::{LoadedSource, failed_identity},
     },
 };
 use crate::{
     api::Reason,
-    aws::{
-        client::AwsApi,
-        endpoints::options::{EndpointOptions, WantedEndpoints},
-        identity::Identity,
-    },
+    aws::endpoints::options::{EndpointOptions, WantedEndpoints},
     domain::{
         Fault,
         access::grant,
@@ -27,7 +25,6 @@ use crate::{
             store_identity::{CredentialSource, StoreIdentity},
         },
     },
-    parameters::Reader,
 };
 
 /// Opens a connection. Keeps the sessions of `previous` while identity and region stay the same and AWS accepts the
@@ -40,12 +37,12 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
     let identity = store.identity.as_ref().map_err(|fault| StoreFault::of_spec(fault.clone()))?;
     let endpoints = endpoints(store, context)?;
-    let loaded = LoadedSource::load(store, identity, context).await?;
+    let loaded = load_source(store, identity, context).await?;
     let sessions = if store.key.namespace.is_none() && identity.is_per_namespace() {
         let common =
             Common { store: &store.key, identity, source: loaded, endpoints: endpoints.clone(), mode: store.mode };
         let previous = previous.map(|previous| &previous.sessions);
-        Sessions::PerNamespace(NamespaceSessions::prepare(common, previous, context).await?)
+        Sessions::PerNamespace(prepare_sessions(common, previous, context).await?)
     } else {
         shared_session(store, identity, &loaded, &endpoints, context).await?
     };
@@ -77,7 +74,8 @@ async fn shared_session(
     };
     let identity = source.identity(identity, owner, None).map_err(StoreFault::of_spec)?;
     let key = context.aws.key(&identity, endpoints);
-    let reader = context.readers.get_or_open(&key, open_reader(store, context, &identity, endpoints)).await?;
+    let reader =
+        context.readers.get_or_open(&key, open_reader(&identity, endpoints, &store.audit_ref(), context)).await?;
     if let Err(error) = reader.check_credentials(&store.audit_ref()).await {
         context.readers.remove(&key);
         return Err(failed_identity(error, &identity, endpoints));
@@ -113,18 +111,6 @@ fn region<'a>(store: &'a StoreObject, context: &'a Context) -> Result<&'a str, S
 /// Reports whether a text may be a region. The schema says more of `spec.region`, but nothing of the environment.
 fn is_region(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
-
-async fn open_reader(
-    store: &StoreObject,
-    context: &Context,
-    identity: &Identity,
-    endpoints: &EndpointOptions,
-) -> Result<Reader<AwsApi>, StoreFault> {
-    let api = context.aws.api(identity, endpoints);
-    let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
-    let opened = Reader::open(api, &context.quotas, audit_sink, changed, &store.audit_ref(), &context.alarm).await;
-    opened.map_err(|error| failed_identity(error, identity, endpoints))
 }
 
 /// Returns what a revision is valid for: store, account, region, an endpoint that the store names, and the identity.

@@ -149,7 +149,7 @@ fn inputs<'a>(
         ConnectionFacts {
             scope: sessions.scope(),
             principal: sessions.principal(),
-            activity: Activity::of(sessions, context),
+            activity: Activity::of(&store.key, sessions, context),
             check_due_in: sessions.shared().and_then(|reader| reader.credential_health().check_due_in()),
             follows_service_account: connection.follows_service_account,
         }
@@ -205,7 +205,7 @@ pub(crate) fn queue_changed_activities(context: &Context) {
     for (key, uid) in context.store_connections.all() {
         let Some(Ok(connection)) = context.store_connections.get(&key) else { continue };
         let Some(status) = context.store_statuses.get(&uid) else { continue };
-        let Activity { sessions, quota, warnings, .. } = Activity::of(&connection.sessions, context);
+        let Activity { sessions, quota, warnings, .. } = Activity::of(&key, &connection.sessions, context);
         if (status.sessions, status.quota, status.warnings) != (sessions, Some(quota), warnings) {
             context.queues.add_store(key);
         }

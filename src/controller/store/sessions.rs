@@ -7,14 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::controller::{
-    context::Context,
-    index::StoreKey,
-    store::{
-        fault::StoreFault,
-        source::{LoadedSource, failed_identity},
-    },
-};
+use crate::controller::{index::StoreKey, store::source::LoadedSource};
 use crate::{
     api::{Decryption, Reason},
     aws::{
@@ -25,7 +18,7 @@ use crate::{
     domain::{
         Fault,
         access::grant::Grant,
-        audit::{ObjectRef, Principal},
+        audit::Principal,
         iam::session_policy::{SessionPolicy, session_policy},
         identity::{session::SessionOwner, store_identity::StoreIdentity},
         parameter::scope::Scope,
@@ -88,141 +81,47 @@ impl Sessions {
             }
         }
     }
-
-    /// Returns the reader of a namespace. Opens its session if that is not open.
-    ///
-    /// # Errors
-    /// The fault for the objects of that namespace.
-    pub(crate) async fn open(
-        &self,
-        namespace: &str,
-        grant: Option<&Grant>,
-        object: &ObjectRef,
-        context: &Context,
-    ) -> Result<StoreReader, Fault> {
-        match self {
-            Self::Shared(reader) => Ok(Arc::clone(reader)),
-            Self::PerNamespace(sessions) => sessions.open(namespace, grant, object, context).await,
-        }
-    }
 }
 
 /// The sessions of a store that has one for each namespace. Each is open while somebody holds its reader.
 pub(crate) struct NamespaceSessions {
-    store: StoreKey,
-    identity: StoreIdentity,
-    source: LoadedSource,
-    endpoints: EndpointOptions,
-    scope: Scope,
-    mode: ReadMode,
-    role: Principal,
+    /// The store.
+    pub(super) store: StoreKey,
+    /// Its identity.
+    pub(super) identity: StoreIdentity,
+    /// Its first credentials.
+    pub(super) source: LoadedSource,
+    /// Where AWS is called for it.
+    pub(super) endpoints: EndpointOptions,
+    /// The place that plain names belong to.
+    pub(super) scope: Scope,
+    /// How it decrypts.
+    pub(super) mode: ReadMode,
+    /// The role that the sessions are of.
+    pub(super) role: Principal,
     /// Tells what all sessions share from what others share.
-    shared_key: ApiKey,
+    pub(super) shared_key: ApiKey,
     /// Keeps the session that assumes the roles of the namespaces.
-    _shared: IdentityCredentials,
-    by_namespace: Mutex<BTreeMap<String, NamespaceSession>>,
+    pub(super) _shared: IdentityCredentials,
+    /// The sessions.
+    pub(super) by_namespace: Mutex<BTreeMap<String, NamespaceSession>>,
 }
 
 /// The session of a namespace.
-struct NamespaceSession {
-    key: ApiKey,
-    reader: Weak<Reader<AwsApi>>,
+pub(super) struct NamespaceSession {
+    /// Tells it from other sessions.
+    pub(super) key: ApiKey,
+    /// Its reader, while somebody holds it.
+    pub(super) reader: Weak<Reader<AwsApi>>,
     /// Why the last attempt to open it failed.
-    fault: Option<Fault>,
+    pub(super) fault: Option<Fault>,
     /// What of its policy is wider than the access rules.
-    widened: Option<String>,
-}
-
-/// What the sessions of all namespaces have in common.
-pub(crate) struct Common<'a> {
-    /// The store.
-    pub(crate) store: &'a StoreKey,
-    /// Its identity.
-    pub(crate) identity: &'a StoreIdentity,
-    /// Its first credentials.
-    pub(crate) source: LoadedSource,
-    /// Where AWS is called for it.
-    pub(crate) endpoints: EndpointOptions,
-    /// How it decrypts.
-    pub(crate) mode: ReadMode,
+    pub(super) widened: Option<String>,
 }
 
 impl NamespaceSessions {
-    /// Loads the session that all namespaces share, if there is one. Keeps `previous` while nothing of it changed.
-    ///
-    /// # Errors
-    /// The fault that the store's conditions show.
-    pub(crate) async fn prepare(
-        common: Common<'_>,
-        previous: Option<&Sessions>,
-        context: &Context,
-    ) -> Result<Arc<Self>, StoreFault> {
-        let Common { store, identity, source, endpoints, mode } = common;
-        let owner =
-            SessionOwner { cluster: context.cluster(), store: &store.name, store_namespace: None, reader: None };
-        let shared = StoreIdentity { is_limited: false, ..identity.clone() };
-        let shared = StoreIdentity { roles: identity.roles[..identity.shared_roles()].to_vec(), ..shared };
-        // Where the first session is already that of a namespace, its ServiceAccount is all that they share.
-        let first = source.identity(&shared, owner, None).map_err(StoreFault::of_spec)?;
-        let shared_key = context.aws.key(&first, &endpoints);
-        if let Some(Sessions::PerNamespace(previous)) = previous
-            && (&previous.identity, &previous.shared_key, previous.mode) == (identity, &shared_key, mode)
-        {
-            return Ok(Arc::clone(previous));
-        }
-        let credentials = context.aws.credentials(&first, &endpoints);
-        if !(identity.roles.is_empty() && source.role_arn().is_some()) {
-            credentials.load().await.map_err(|error| failed_identity(error, &first, &endpoints))?;
-        }
-        let role = identity.roles.last().map_or_else(|| source.role_arn().unwrap_or_default(), |role| &role.role_arn);
-        let part = |index| role.split(':').nth(index).unwrap_or_default().to_owned();
-        Ok(Arc::new(Self {
-            scope: Scope { partition: part(1), region: endpoints.region.clone(), account: part(4) },
-            role: Principal { arn: role.to_owned(), account: part(4), user_id: String::new() },
-            store: store.clone(),
-            identity: identity.clone(),
-            endpoints,
-            mode,
-            shared_key,
-            _shared: credentials,
-            by_namespace: Mutex::default(),
-            source,
-        }))
-    }
-
-    async fn open(
-        &self,
-        namespace: &str,
-        grant: Option<&Grant>,
-        object: &ObjectRef,
-        context: &Context,
-    ) -> Result<StoreReader, Fault> {
-        let policy = self.policy(grant);
-        let identity = self.identity(namespace, policy.as_ref().map(|policy| policy.json.as_str()), context)?;
-        let key = context.aws.key(&identity, &self.endpoints);
-        if let Some(reader) = self.current(namespace, &key) {
-            return Ok(reader);
-        }
-        self.admit(namespace, context)?;
-        let opened = context.readers.get_or_open(&key, self.open_reader(&identity, object, context)).await;
-        let opened = opened.map_err(|fault| fault.fault);
-        let session = NamespaceSession {
-            key,
-            reader: opened.as_ref().map(Arc::downgrade).unwrap_or_default(),
-            fault: opened.as_ref().err().cloned(),
-            widened: policy.and_then(|policy| policy.widened),
-        };
-        let former = self.by_namespace.lock().insert(namespace.to_owned(), session);
-        if opened.is_ok() && former.is_some_and(|former| former.fault.is_some()) {
-            // The others wait for their next attempt.
-            let waiting = context.index.lock().subscribers(&self.store);
-            let waiting = waiting.into_iter().filter(|other| other.namespace.as_deref() == Some(namespace));
-            waiting.for_each(|other| context.queues.add_object(other));
-        }
-        opened
-    }
-
-    fn policy(&self, grant: Option<&Grant>) -> Option<SessionPolicy> {
+    /// Returns the policy of the session of a namespace, if sessions are limited.
+    pub(super) fn policy(&self, grant: Option<&Grant>) -> Option<SessionPolicy> {
         let grant = grant.filter(|_| self.identity.is_limited)?;
         let decryption = match self.mode {
             ReadMode::Ciphertext => Decryption::Direct,
@@ -231,27 +130,31 @@ impl NamespaceSessions {
         Some(session_policy(grant, &self.scope, decryption))
     }
 
-    fn identity(&self, namespace: &str, policy: Option<&str>, context: &Context) -> Result<Identity, Fault> {
-        let owner = SessionOwner {
-            cluster: context.cluster(),
-            store: &self.store.name,
-            store_namespace: None,
-            reader: Some(namespace),
-        };
+    /// Returns the identity that reads for a namespace of this cluster.
+    ///
+    /// # Errors
+    /// `StoreNotReady` if no role can have the name that follows from that of the namespace.
+    pub(super) fn identity(&self, cluster: &str, namespace: &str, policy: Option<&str>) -> Result<Identity, Fault> {
+        let store = &self.store.name;
+        let owner = SessionOwner { cluster, store, store_namespace: None, reader: Some(namespace) };
         self.source.identity(&self.identity, owner, policy)
     }
 
-    fn current(&self, namespace: &str, key: &ApiKey) -> Option<StoreReader> {
+    /// Returns the reader of a namespace, if the session with this key is open.
+    pub(super) fn current(&self, namespace: &str, key: &ApiKey) -> Option<StoreReader> {
         let sessions = self.by_namespace.lock();
         sessions.get(namespace).filter(|session| session.key == *key)?.reader.upgrade()
     }
 
-    /// Checks that one more session may be opened. Removes those that nobody uses any more.
-    fn admit(&self, namespace: &str, context: &Context) -> Result<(), Fault> {
+    /// Checks that one more session may be opened, of at most `most`. Removes those that nobody uses any more.
+    ///
+    /// # Errors
+    /// `StoreNotReady`, with the remedy.
+    pub(super) fn admit(&self, namespace: &str, most: usize) -> Result<(), Fault> {
         let mut sessions = self.by_namespace.lock();
         sessions.retain(|_, session| session.fault.is_some() || session.reader.strong_count() > 0);
         let open = sessions.iter().filter(|(other, session)| *other != namespace && session.fault.is_none()).count();
-        if open < context.max_sessions {
+        if open < most {
             return Ok(());
         }
         let message = format!(
@@ -262,21 +165,17 @@ impl NamespaceSessions {
         Err(Fault::new(Reason::StoreNotReady, message))
     }
 
-    async fn open_reader(
-        &self,
-        identity: &Identity,
-        object: &ObjectRef,
-        context: &Context,
-    ) -> Result<Reader<AwsApi>, StoreFault> {
-        let api = context.aws.api(identity, &self.endpoints);
-        let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
-        let opened = Reader::open(api, &context.quotas, audit_sink, changed, object, &context.alarm).await;
-        opened.map_err(|error| failed_identity(error, identity, &self.endpoints))
+    /// Keeps what became of an attempt to open a session. Returns whether the attempt before it failed.
+    pub(super) fn record(&self, namespace: &str, session: NamespaceSession) -> bool {
+        let former = self.by_namespace.lock().insert(namespace.to_owned(), session);
+        former.is_some_and(|former| former.fault.is_some())
     }
 
-    /// Returns why sessions could not be opened, and what of their policies is wider than the access rules, by namespace.
-    pub(crate) fn problems(&self) -> (BTreeMap<String, Fault>, BTreeMap<String, String>) {
-        let sessions = self.by_namespace.lock();
+    /// Returns why sessions could not be opened for the namespaces that `reads` says still want one, and what of the policies
+    /// of open sessions is wider than the access rules, each by namespace. Forgets the other failures.
+    pub(super) fn problems(&self, reads: impl Fn(&str) -> bool) -> (BTreeMap<String, Fault>, BTreeMap<String, String>) {
+        let mut sessions = self.by_namespace.lock();
+        sessions.retain(|namespace, session| session.fault.is_none() || reads(namespace));
         let faults =
             sessions.iter().filter_map(|(namespace, session)| Some((namespace.clone(), session.fault.clone()?)));
         let widened = sessions.iter().filter(|(_, session)| session.reader.strong_count() > 0);

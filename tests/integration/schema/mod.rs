@@ -90,11 +90,22 @@ fn base(kind: Kind, field: &str) -> Value {
             ("spec.endpoints.", json!({"endpoints": {}})),
             ("spec", json!({})),
         ],
-        Kind::ParameterStore => vec![("spec", json!({"identity": {"credentialsSecretRef": {"name": "aws"}}}))],
+        Kind::ParameterStore => {
+            let secret = json!({"name": "aws"});
+            let role = json!([{"roleARN": "arn:aws:iam::111122223333:role/reader"}]);
+            vec![
+                (
+                    "spec.identity.assumeRoles[].",
+                    json!({"identity": {"credentialsSecretRef": secret, "assumeRoles": role}}),
+                ),
+                ("spec.identity.serviceAccountRef.", json!({"identity": {"serviceAccountRef": {"name": "reader"}}})),
+                ("spec", json!({"identity": {"credentialsSecretRef": secret}})),
+            ]
+        }
     };
     let mut spec = json!({});
     let narrowest = bases.iter().find(|(prefix, _)| field.starts_with(prefix));
-    for (_, more) in narrowest.into_iter().chain(bases.last()) {
+    for (_, more) in bases.last().into_iter().chain(narrowest) {
         more.as_object().into_iter().flatten().for_each(|(key, value)| spec[key] = value.clone());
     }
     spec

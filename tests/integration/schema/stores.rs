@@ -18,8 +18,10 @@ fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static 
 }
 
 pub fn bad() -> Vec<Bad> {
-    let both = [Kind::ClusterParameterStore, Kind::ParameterStore].into_iter().flat_map(common);
-    let own = [identity(), own_identity(), roles(), endpoints(), no_endpoints()].into_iter().flatten();
+    let both = [Kind::ClusterParameterStore, Kind::ParameterStore]
+        .into_iter()
+        .flat_map(|kind| common(kind).into_iter().chain(roles(kind)));
+    let own = [identity(), own_identity(), of_cluster_stores(), endpoints(), no_endpoints()].into_iter().flatten();
     both.chain(own).chain([access(), namespaces(), selector(), quota()].into_iter().flatten()).collect()
 }
 
@@ -129,9 +131,12 @@ fn own_identity() -> Vec<Bad> {
 }
 
 /// Roles, ServiceAccounts and the keys of Secrets.
-fn roles() -> Vec<Bad> {
+fn roles(kind: Kind) -> Vec<Bad> {
     const ARN: &str = "arn:aws:iam::111122223333:role/reader";
-    let account = json!({"name": "reader", "namespace": "infra"});
+    let account = match kind {
+        Kind::ClusterParameterStore => json!({"name": "reader", "namespace": "infra"}),
+        _ => json!({"name": "reader"}),
+    };
     let role = json!({"roleARN": ARN});
     let long = json!({"roleARN": ARN, "duration": "2h"});
     let chained = "AWS limits sessions of a role that another session assumes to 1h";
@@ -140,7 +145,8 @@ fn roles() -> Vec<Bad> {
     let duration = "duration must be between 15m and 12h";
     let secret_key = "a Secret's key holds letters";
     let specs = [
-        at(
+        super::at(
+            kind,
             "spec.identity",
             [
                 (
@@ -153,15 +159,9 @@ fn roles() -> Vec<Bad> {
                 ("no role", json!({"assumeRoles": [{}]}), "roleARN: Required"),
             ],
         ),
-        at(
-            "spec.identity.sessionPolicy",
-            [
-                ("no session", json!("FromAccess"), "set serviceAccountRef or assumeRoles"),
-                ("another policy", json!("All"), "supported values: \"None\", \"FromAccess\""),
-            ],
-        ),
-        at("spec.identity.assumeRoles", [("too many", vec![role; 4].into(), "spec.identity.assumeRoles")]),
-        at(
+        super::at(kind, "spec.identity.assumeRoles", [("too many", vec![role; 4].into(), "spec.identity.assumeRoles")]),
+        super::at(
+            kind,
             "spec.identity.assumeRoles[].roleARN",
             [
                 ("a user", json!("arn:aws:iam::111122223333:user/reader"), "the ARN of a role is written"),
@@ -170,13 +170,19 @@ fn roles() -> Vec<Bad> {
                 ("two placeholders", json!(format!("{ARN}-{{namespace}}-{{namespace}}")), placeholder),
             ],
         ),
-        at("spec.identity.assumeRoles[].externalID", [("a blank", json!("a b"), "an external id holds letters")]),
-        at("spec.identity.assumeRoles[].sessionTags", [("tags", json!({"a": "b"}), "sessionTags")]),
-        at(
+        super::at(
+            kind,
+            "spec.identity.assumeRoles[].externalID",
+            [("a blank", json!("a b"), "an external id holds letters")],
+        ),
+        super::at(kind, "spec.identity.assumeRoles[].sessionTags", [("tags", json!({"a": "b"}), "sessionTags")]),
+        super::at(
+            kind,
             "spec.identity.assumeRoles[].sourceIdentity",
             [("a slash", json!("a/b"), "a source identity holds letters")],
         ),
-        at(
+        super::at(
+            kind,
             "spec.identity.assumeRoles[].duration",
             [
                 ("a moment", json!("5m"), duration),
@@ -184,7 +190,8 @@ fn roles() -> Vec<Bad> {
                 ("no duration", json!("long"), duration),
             ],
         ),
-        at(
+        super::at(
+            kind,
             "spec.identity.assumeRoles[].tags",
             [
                 ("a tag of AWS", json!({"aws:x": "y"}), tags),
@@ -192,21 +199,52 @@ fn roles() -> Vec<Bad> {
                 ("a strange tag", json!({"a": "b\n"}), tags),
             ],
         ),
-        at(
+        super::at(
+            kind,
             "spec.identity.assumeRoles[].transitiveTagKeys",
             [("a tag that is not set", json!(["team"]), "transitiveTagKeys names tags of this session")],
         ),
-        at("spec.identity.serviceAccountRef", [("a name", json!("reader"), "spec.identity.serviceAccountRef")]),
-        at("spec.identity.serviceAccountRef.namespace", [("a path", json!("a/b"), "lower-case letters")]),
-        at("spec.identity.serviceAccountRef.name", [("another folder", json!("../a"), "lower-case letters")]),
-        at("spec.identity.serviceAccountRef.audiences", [("a blank", json!(["a b"]), "an audience holds visible")]),
-        at(
+        super::at(
+            kind,
+            "spec.identity.serviceAccountRef",
+            [("a name", json!("reader"), "spec.identity.serviceAccountRef")],
+        ),
+        super::at(
+            kind,
+            "spec.identity.serviceAccountRef.name",
+            [("another folder", json!("../a"), "lower-case letters")],
+        ),
+        super::at(
+            kind,
+            "spec.identity.serviceAccountRef.audiences",
+            [("a blank", json!(["a b"]), "an audience holds visible")],
+        ),
+        super::at(
+            kind,
             "spec.identity.credentialsSecretRef.keys",
             [("a list", json!(["a"]), "spec.identity.credentialsSecretRef.keys")],
         ),
-        at("spec.identity.credentialsSecretRef.keys.accessKeyID", [("a path", json!("a/b"), secret_key)]),
-        at("spec.identity.credentialsSecretRef.keys.secretAccessKey", [("a path", json!("a/b"), secret_key)]),
-        at("spec.identity.credentialsSecretRef.keys.sessionToken", [("a path", json!("a/b"), secret_key)]),
+        super::at(kind, "spec.identity.credentialsSecretRef.keys.accessKeyID", [("a path", json!("a/b"), secret_key)]),
+        super::at(
+            kind,
+            "spec.identity.credentialsSecretRef.keys.secretAccessKey",
+            [("a path", json!("a/b"), secret_key)],
+        ),
+        super::at(kind, "spec.identity.credentialsSecretRef.keys.sessionToken", [("a path", json!("a/b"), secret_key)]),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+fn of_cluster_stores() -> Vec<Bad> {
+    let specs = [
+        at(
+            "spec.identity.sessionPolicy",
+            [
+                ("no session", json!("FromAccess"), "set serviceAccountRef or assumeRoles"),
+                ("another policy", json!("All"), "supported values: \"None\", \"FromAccess\""),
+            ],
+        ),
+        at("spec.identity.serviceAccountRef.namespace", [("a path", json!("a/b"), "lower-case letters")]),
     ];
     specs.into_iter().flatten().collect()
 }
