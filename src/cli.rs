@@ -115,3 +115,18 @@ pub struct CrdsArgs {
     #[arg(long, value_name = "FOLDER")]
     pub write: Option<std::path::PathBuf>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_cluster_fits_into_names_of_sessions() {
+        for (text, expected) in
+            [("blue", true), ("EU_1.a-b", true), ("", false), ("a b", false), ("a/b", false), ("blü", false)]
+        {
+            assert_eq!(cluster_name(text).is_ok(), expected, "{text:?}");
+        }
+        assert!(cluster_name(&"c".repeat(100)).is_ok() && cluster_name(&"c".repeat(101)).is_err());
+    }
+}

@@ -81,6 +81,7 @@ mod tests {
     use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
     use aws_sdk_ssm::config::{Credentials, SharedCredentialsProvider};
     use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::{
@@ -99,8 +100,8 @@ mod tests {
         }
     }
 
-    /// Calls STS at a URL where it is not. Returns the root cause of the failure.
-    async fn call(client: SharedHttpClient, url: String) -> String {
+    /// A client of STS at a URL where it is not.
+    fn sts(client: SharedHttpClient, url: &str) -> aws_sdk_sts::Client {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
@@ -109,8 +110,33 @@ mod tests {
             .http_client(client)
             .endpoint_url(url)
             .build();
-        let error = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.expect_err("no AWS there");
-        root_cause(&error)
+        aws_sdk_sts::Client::new(&config)
+    }
+
+    /// Calls STS. Returns the root cause of the failure.
+    async fn call(client: SharedHttpClient, url: &str) -> String {
+        root_cause(&sts(client, url).get_caller_identity().send().await.expect_err("no AWS there"))
+    }
+
+    /// The endpoints of a store that names one itself.
+    fn custom(region: &str) -> EndpointOptions {
+        let custom = Endpoints { sts: Some("https://sts.test".to_owned()), ..Endpoints::default() };
+        let wanted = WantedEndpoints { region, fips: None, dual_stack: None, custom: Some(&custom) };
+        let options = AwsOptions { allow_custom_endpoints: true, ..AwsOptions::default() };
+        EndpointOptions::new(&wanted, &SdkConfig::builder().build(), &options).expect("options")
+    }
+
+    /// Keeps the region of each record.
+    #[derive(Default)]
+    struct Regions(Mutex<Vec<String>>);
+
+    impl AuditSink for Regions {
+        fn record_call(&self, record: &AuditRecord) {
+            let record = serde_json::to_value(record).expect("JSON");
+            self.0.lock().push(record["cloudtrail"]["awsRegion"].as_str().unwrap_or_default().to_owned());
+        }
+
+        fn record_write(&self, _: &SecretWrite) {}
     }
 
     #[tokio::test]
@@ -123,28 +149,31 @@ mod tests {
         let (metadata, loopback) = (address("169.254.169.254"), address("127.0.0.1"));
         let names = Names([("metadata.test", vec![metadata]), ("mixed.test", vec![metadata, loopback])].into());
         let client = http_client(Some(SharedDnsResolver::new(WithoutLinkLocal(names))));
-        let refused = call(client.clone(), format!("http://metadata.test:{port}")).await;
+        let refused = call(client.clone(), &format!("http://metadata.test:{port}")).await;
         assert_eq!(refused, "metadata.test has link-local addresses only, and these are never called");
-        call(client, format!("http://mixed.test:{port}")).await;
+        call(client, &format!("http://mixed.test:{port}")).await;
         assert!(accepted.join().expect("a thread"), "the other address of the name was not called");
     }
 
     /// Here the system itself makes an address of what is written like a name.
     #[tokio::test]
     async fn the_client_of_a_store_with_endpoints_is_the_restricted_one() {
-        let custom = Endpoints { sts: Some("https://sts.test".to_owned()), ..Endpoints::default() };
-        let wanted = WantedEndpoints { region: "eu-central-1", fips: None, dual_stack: None, custom: Some(&custom) };
-        let options = AwsOptions { allow_custom_endpoints: true, ..AwsOptions::default() };
-        let options = EndpointOptions::new(&wanted, &SdkConfig::builder().build(), &options).expect("options");
-        let client = HttpClients::new(Arc::new(NoRecords)).of_store(&options);
-        let refused = call(client, "http://0xa9fea9fe".to_owned()).await;
+        let client = HttpClients::new(Arc::new(Regions::default())).of_store(&custom("eu-central-1"));
+        let refused = call(client, "http://0xa9fea9fe").await;
         assert_eq!(refused, "0xa9fea9fe has link-local addresses only, and these are never called");
     }
 
-    struct NoRecords;
-
-    impl AuditSink for NoRecords {
-        fn record_call(&self, _: &AuditRecord) {}
-        fn record_write(&self, _: &SecretWrite) {}
+    /// The request itself names no region, since it is not signed.
+    #[tokio::test]
+    async fn a_session_is_recorded_in_the_region_of_the_store() {
+        let regions = Arc::new(Regions::default());
+        let clients = HttpClients::new(regions.clone());
+        let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        for client in [clients.own("eu-central-1"), clients.of_store(&custom("cn-north-1"))] {
+            let call = sts(client, &format!("http://{closed}")).assume_role_with_web_identity();
+            let call = call.role_arn("arn:aws:iam::1:role/a").role_session_name("s").web_identity_token("t");
+            call.send().await.expect_err("nobody listens");
+        }
+        assert_eq!(*regions.0.lock(), ["eu-central-1", "cn-north-1"]);
     }
 }

@@ -234,50 +234,7 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_runtime_api::client::http::http_client_fn;
-
     use super::*;
-    use crate::domain::audit::SecretWrite;
-
-    /// Keeps the region of each record.
-    #[derive(Default)]
-    struct Regions(parking_lot::Mutex<Vec<String>>);
-
-    impl AuditSink for Regions {
-        fn record_call(&self, record: &AuditRecord) {
-            let record = serde_json::to_value(record).expect("JSON");
-            self.0.lock().push(record["cloudtrail"]["awsRegion"].as_str().unwrap_or_default().to_owned());
-        }
-
-        fn record_write(&self, _: &SecretWrite) {}
-    }
-
-    #[tokio::test]
-    async fn a_record_has_the_region_whose_sts_was_called() {
-        let regions = Arc::new(Regions::default());
-        let sink: Arc<dyn AuditSink> = regions.clone();
-        let unanswered = http_client_fn(|_, _| SharedHttpConnector::new(NoAnswer));
-        for region in ["eu-central-1", "cn-north-1"] {
-            let config = aws_config::SdkConfig::builder()
-                .behavior_version(aws_config::BehaviorVersion::latest())
-                .retry_config(aws_config::retry::RetryConfig::disabled())
-                .region(aws_config::Region::new(region))
-                .http_client(recording(&unanswered, &sink, region))
-                .build();
-            let call = aws_sdk_sts::Client::new(&config).assume_role_with_web_identity();
-            let _ = call.role_arn("arn:aws:iam::1:role/a").role_session_name("s").web_identity_token("t").send().await;
-        }
-        assert_eq!(*regions.0.lock(), ["eu-central-1", "cn-north-1"]);
-    }
-
-    #[derive(Debug)]
-    struct NoAnswer;
-
-    impl HttpConnector for NoAnswer {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            HttpConnectorFuture::ready(Err(ConnectorError::io("no answer".into())))
-        }
-    }
 
     fn request(body: &'static str) -> HttpRequest {
         HttpRequest::new(SdkBody::from(body))

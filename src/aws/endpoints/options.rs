@@ -70,11 +70,6 @@ impl EndpointOptions {
         self.custom != Endpoints::default()
     }
 
-    /// Returns the endpoint of Parameter Store, if the store names it.
-    pub(crate) fn custom_ssm(&self) -> Option<&str> {
-        self.custom.ssm.as_deref()
-    }
-
     /// Names what may not exist in every region, as part of a sentence.
     pub(crate) const fn special(&self) -> Option<&'static str> {
         match (self.fips, self.dual_stack) {

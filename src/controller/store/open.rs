@@ -50,7 +50,7 @@ pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Optio
         prefix: store.prefix.clone(),
         access: store.access.clone(),
         grants: Grants::default(),
-        source: source(store, identity, &endpoints, &sessions.scope().account),
+        source: source(store, identity, &endpoints.region, &sessions.scope().account),
         mode: store.mode,
         revalidate: store.revalidate,
         follows_service_account: matches!(identity.source, CredentialSource::ServiceAccount { .. }),
@@ -113,11 +113,9 @@ fn is_region(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// Returns what a revision is valid for: store, account, region, an endpoint that the store names, and the identity.
-fn source(store: &StoreObject, identity: &StoreIdentity, endpoints: &EndpointOptions, account: &str) -> String {
-    let region = &endpoints.region;
-    let endpoint = endpoints.custom_ssm().map(|endpoint| format!("/{endpoint}")).unwrap_or_default();
-    format!("{}/{region}/{account}/{}{endpoint}", store.key.path(), identity.describe())
+/// Returns what a revision is valid for: store, account, region and the identity.
+fn source(store: &StoreObject, identity: &StoreIdentity, region: &str, account: &str) -> String {
+    format!("{}/{region}/{account}/{}", store.key.path(), identity.describe())
 }
 
 #[cfg(test)]
