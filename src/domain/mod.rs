@@ -41,4 +41,6 @@ mod steps;
 pub use report::fault::Fault;
 
 #[cfg(test)]
+mod policy_tables;
+#[cfg(test)]
 mod property_tests;

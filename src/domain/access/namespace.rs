@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 
 use crate::api::{NamespaceMatch, NamespacesFrom};
@@ -22,15 +23,24 @@ pub(crate) fn selects(matcher: &NamespaceMatch, namespace: &Namespace) -> bool {
         NamespacesFrom::All => true,
         NamespacesFrom::Names => matcher.names.iter().flatten().any(|name| *name == namespace.name),
         NamespacesFrom::Selector => {
-            let selector = matcher.selector.clone().and_then(|selector| Selector::try_from(selector).ok());
+            let selector = matcher.selector.clone().filter(is_well_formed);
+            let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
             selector.is_some_and(|selector| !selector.selects_all() && selector.matches(&namespace.labels))
         }
     }
 }
 
+/// Reports whether each requirement has values exactly if its operator takes them. `NotIn` nothing would select everything.
+fn is_well_formed(selector: &LabelSelector) -> bool {
+    selector.match_expressions.iter().flatten().all(|requirement| {
+        let takes_values = matches!(requirement.operator.as_str(), "In" | "NotIn");
+        takes_values == requirement.values.as_ref().is_some_and(|values| !values.is_empty())
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 
     use super::*;
 

@@ -25,6 +25,14 @@ impl<'a> ArnParts<'a> {
     }
 }
 
+impl ArnParts<'_> {
+    /// Reports whether no part is missing. The ARNs of public parameters name no account, and cannot be read by ARN.
+    pub(crate) fn is_complete(&self) -> bool {
+        let is_account = !self.account.is_empty() && self.account.chars().all(|digit| digit.is_ascii_digit());
+        is_account && self.partition.starts_with("aws") && !self.region.is_empty()
+    }
+}
+
 /// Returns the account in any ARN.
 pub fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())

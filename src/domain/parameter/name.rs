@@ -27,12 +27,25 @@ pub(crate) fn full_name(prefix: &str, name: &str) -> String {
     if prefix.is_empty() || name.starts_with(RESERVED) {
         return name;
     }
-    format!("{prefix}/{}", name.trim_start_matches('/'))
+    format!("{prefix}/{}", name.strip_prefix('/').unwrap_or(&name))
 }
 
 /// Reports whether a name has more levels or characters than Parameter Store allows.
 pub(crate) fn is_too_long(name: &str) -> bool {
     name.len() > LONGEST || name.split('/').filter(|level| !level.is_empty()).count() > MOST_LEVELS
+}
+
+/// Reports whether Parameter Store can have this name, which has no selector. What it cannot have, it might take for another
+/// name: it trims blanks, and takes what follows a colon for a version or label (Systems Manager User Guide, "Working with
+/// parameter hierarchies"). The schema refuses such names first, in more words.
+pub(crate) fn is_possible(name: &str) -> bool {
+    // A secret of Secrets Manager may be called by more (Secrets Manager API reference, CreateSecret).
+    let others = if name.starts_with(SECRETS_MANAGER) { "_.-+=@" } else { "_.-" };
+    let is_level = |level: &str| {
+        !level.is_empty()
+            && level.chars().all(|character| character.is_ascii_alphanumeric() || others.contains(character))
+    };
+    name.strip_prefix('/').unwrap_or(name).split('/').all(is_level)
 }
 
 /// One version of one parameter. Two are equal if AWS would give the same answer, however the spec spells them: `x`, `/x`
@@ -167,6 +180,18 @@ mod tests {
             ("/prod", "aws/reference/secretsmanager/db", "/aws/reference/secretsmanager/db"),
         ] {
             assert_eq!(full_name(prefix, name), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_be_taken_for_another_is_none() {
+        for name in ["x", "/x", "/a/b_c.d-E9", "/a/../b", "/aws/reference/secretsmanager/a+b=c@d"] {
+            assert!(is_possible(name), "{name}");
+        }
+        for name in
+            ["", "/", "//a", "/a/", "/a//b", " /a", "/a ", "/a b", "/a:1", "/a:x", "/a%2Fb", "/é", "/a*", "/a+b"]
+        {
+            assert!(!is_possible(name), "{name}");
         }
     }
 

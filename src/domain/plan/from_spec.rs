@@ -5,7 +5,7 @@ use crate::domain::{
     access::read_authority::ReadAuthority,
     parameter::{
         arn::ArnParts,
-        name::{ParameterRef, is_too_long},
+        name::{ParameterRef, is_possible, is_too_long},
         path_query::PathQuery,
         scope::Scope,
         selector::Selector,
@@ -85,7 +85,7 @@ fn data_from_source(
         }
         (None, Some(path)) => {
             let query = PathQuery {
-                path: checked_name(&place, path, authority)?.trim_end_matches('/').to_owned(),
+                path: checked_path(&place, path, authority)?,
                 recursive: entry.recursive.unwrap_or_default(),
                 label: entry.value.label.clone(),
             };
@@ -135,7 +135,18 @@ fn selector(place: &Place, value: &ValueOptions) -> Result<Option<Selector>, Fau
 /// Returns a name or path with the prefix of the store, if Parameter Store can have it.
 fn checked_name(place: &Place, name: &str, authority: &ReadAuthority<'_>) -> Result<String, Fault> {
     let full = authority.full_name(name);
-    if full.starts_with("arn:") || !is_too_long(&full) {
+    let (within_account, limits) = match ArnParts::parse(&full) {
+        Some(arn) if arn.is_complete() => (arn.name, false),
+        Some(_) => ("", false),
+        None => (full.as_str(), true),
+    };
+    if !is_possible(within_account) {
+        return Err(invalid(format!(
+            "{place}: {} is no name that Parameter Store can have; correct it.",
+            shortened(name)
+        )));
+    }
+    if !limits || !is_too_long(&full) {
         return Ok(full);
     }
     Err(invalid(format!(
@@ -143,6 +154,15 @@ fn checked_name(place: &Place, name: &str, authority: &ReadAuthority<'_>) -> Res
         shortened(&full),
         authority.store
     )))
+}
+
+/// Returns a path with the prefix of the store and without a slash at its end.
+fn checked_path(place: &Place, path: &str, authority: &ReadAuthority<'_>) -> Result<String, Fault> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if !path.starts_with('/') {
+        return Err(invalid(format!("{place}: a path begins with / and names at least one level; correct it.")));
+    }
+    checked_name(place, path, authority)
 }
 
 fn parameter_ref(place: &Place, name: &str, selector: Option<Selector>, scope: &Scope) -> Result<ParameterRef, Fault> {

@@ -1,6 +1,7 @@
 //! Properties that hold for any spec and any value, checked with generated ones against models that are written apart from
 //! the code. The cases are the same in every run.
 
+mod access;
 mod dotenv;
 mod extract;
 mod glob;
