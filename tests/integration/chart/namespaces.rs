@@ -106,7 +106,9 @@ async fn namespaces_that_are_not_listed_stay_out_of_it_and_one_that_is_missing_b
     world.upgrade(VALUES).await?;
     world.synced_in("shop", "by-default").await?;
     stays_out(&world).await?;
-    world.stop(&operator).map(drop)
+    let log = world.stop(&operator)?;
+    ensure!(!log.contains("could not"), "it tried to write where it may not:\n{log}");
+    Ok(())
 }
 
 /// The Secrets of others are watched in each namespace.
