@@ -129,4 +129,23 @@ mod tests {
         }
         assert!(cluster_name(&"c".repeat(100)).is_ok() && cluster_name(&"c".repeat(101)).is_err());
     }
+
+    fn namespaces(arguments: &[&str]) -> Result<Vec<String>, String> {
+        let parsed = Cli::try_parse_from([&["operator", "run"], arguments].concat());
+        match parsed.map_err(|error| error.to_string())?.command {
+            Command::Run(args) => Ok(args.namespaces),
+            Command::Crds(_) => unreachable!("run"),
+        }
+    }
+
+    /// An empty list by mistake must not mean all namespaces.
+    #[test]
+    fn namespaces_are_names_and_a_list_is_never_empty() {
+        assert_eq!(namespaces(&[]), Ok(Vec::new()));
+        assert_eq!(namespaces(&["--namespaces", "shop,team-a"]), Ok(vec!["shop".into(), "team-a".into()]));
+        for wrong in ["", "shop,", "Shop", "-shop", "shop-", "a/b", "*", &"a".repeat(64)] {
+            let refused = namespaces(&[&format!("--namespaces={wrong}")]).expect_err(wrong);
+            assert!(refused.contains("lowercase letters"), "{wrong}: {refused}");
+        }
+    }
 }

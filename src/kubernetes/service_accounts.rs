@@ -103,7 +103,8 @@ fn problem(error: &kube::Error, verb: &str) -> String {
     match error {
         kube::Error::Api(status) if status.code == 404 => "does not exist; create it".to_owned(),
         kube::Error::Api(status) if status.code == 403 => format!(
-            "is not one that the operator may {verb}; add it to serviceAccountTokens in the values of the operator's chart"
+            "is not one that the operator may {verb}; add it to serviceAccountTokens, with the audiences of its tokens, in the \
+             values of the operator's chart"
         ),
         error => format!("could not be read ({error}); the operator tries again"),
     }

@@ -24,12 +24,14 @@ pub enum LogFormat {
 }
 
 /// Prefixes of targets whose most verbose level is fixed, whatever the filter says, because they may log requests and
-/// responses in full. This is a second filter rather than directives of the first, where a more specific one would win.
-const MAXIMUM_LEVELS: [(&str, LevelFilter); 7] = [
+/// responses in full, or each attempt of a watch, which the operator reports once itself. This is a second filter rather
+/// than directives of the first, where a more specific one would win.
+const MAXIMUM_LEVELS: [(&str, LevelFilter); 8] = [
     ("aws_", LevelFilter::WARN),
     ("h2", LevelFilter::WARN),
     ("hyper", LevelFilter::WARN),
     ("kube_client", LevelFilter::ERROR),
+    ("kube_runtime::watcher", LevelFilter::ERROR),
     ("rustls", LevelFilter::WARN),
     ("tokio_rustls", LevelFilter::WARN),
     ("tower", LevelFilter::WARN),
@@ -78,7 +80,7 @@ mod tests {
             assert!(!maximum_levels().would_enable(target, &Level::INFO), "{target}");
             assert!(maximum_levels().would_enable(target, &Level::ERROR), "{target}");
         }
-        for target in ["secure_parameter_operator::aws", "kube_runtime::watcher"] {
+        for target in ["secure_parameter_operator::aws", "kube_runtime::controller"] {
             assert!(maximum_levels().would_enable(target, &Level::TRACE), "{target}");
         }
     }

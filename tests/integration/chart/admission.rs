@@ -11,6 +11,8 @@ use crate::support::definitions;
 const EVERYTHING: &[&str] = &[
     "--api-versions=secureparameter.io/v1alpha1/ClusterParameterStore",
     "--set=defaultStore.create=true,metrics.service.create=true,aws.region=eu-central-1",
+    "--set=restart.enabled=true,namespaces={default}",
+    r#"--set-json=serviceAccountTokens=[{"namespace":"default","name":"reader","audiences":["it's"]}]"#,
     r#"--set-json=defaultStore.spec={"access":[{"name":"own-paths","namespaces":{"from":"All"},"parameters":["/{namespace}/**"]}]}"#,
     r#"--set-json=serviceAccount.annotations={"eks.amazonaws.com/role-arn":"arn:aws:iam::111122223333:role/operator"}"#,
     r#"--set-json=tolerations=[{"operator":"Exists"}]"#,

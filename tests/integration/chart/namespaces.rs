@@ -106,7 +106,12 @@ async fn namespaces_that_are_not_listed_stay_out_of_it_and_one_that_is_missing_b
     world.upgrade(VALUES).await?;
     world.synced_in("shop", "by-default").await?;
     stays_out(&world).await?;
-    world.stop(&operator).map(drop)
+    let log = world.stop(&operator)?;
+    let told = log.lines().filter(|line| line.contains("goes on without them")).count();
+    ensure!(told == 2, "told {told} times, once for stores and once for namespaces:\n{log}");
+    ensure!(!log.contains("cannot list resource"), "each attempt is told:\n{log}");
+    ensure!(!log.contains("could not"), "it tried to write where it may not:\n{log}");
+    Ok(())
 }
 
 /// The Secrets of others are watched in each namespace.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use testbed::wait::eventually;
 
 use super::{
@@ -222,6 +222,37 @@ async fn no_secret_of_others_is_written_or_deleted() -> Result<()> {
         ("adopts a retained one", patch("secret retained", &take)),
     ];
     intruder.may(&allowed).await
+}
+
+/// The expressions are within their cost limits for a Secret that is as large as one can be.
+#[tokio::test]
+async fn large_secrets_are_judged_too() -> Result<()> {
+    let intruder = Intruder::new().await?;
+    let plane = &intruder.world.plane;
+    let data: Value = (0..1_500).map(|n| (format!("KEY_{n}"), json!("eHh4".repeat(120)))).collect::<Map<_, _>>().into();
+    let with_data = |mut secret: Value| {
+        secret["data"] = data.clone();
+        secret
+    };
+    plane.kubectl_stdin(["create", "-f", "-"], &with_data(secret("large", &marks())).to_string()).await?;
+    plane.kubectl_stdin(["create", "-f", "-"], &consenting("takes-keys", "merge").to_string()).await?;
+    let strip = json!({"metadata": {"labels": {"secureparameter.io/owner-uid": null}}});
+    let apply = "apply --server-side --validate=false --field-manager=secure-parameter-operator-1234 -f -";
+    let mut keys = secret("takes-keys", &json!({}));
+    keys["data"] = json!({});
+    let merges = [
+        ("releases it", patch("secret large", &strip)),
+        ("takes it back", patch("secret large", &json!({"metadata": marks()}))),
+        ("adds keys", (apply.to_owned(), with_data(keys.clone()))),
+    ];
+    intruder.may(&merges).await?;
+    plane.kubectl(["annotate", "secret", "takes-keys", "--namespace=shop", "secureparameter.io/allow-"]).await?;
+    let one_more = json!({"data": {"ONE_MORE": "eA=="}});
+    intruder.is_refused("secrets", &[("adds a key without consent", patch("secret takes-keys", &one_more))]).await?;
+    intruder.may(&[("takes its keys back", (apply.to_owned(), keys))]).await?;
+    let left = plane.kubectl(["get", "secret", "takes-keys", "--namespace=shop", "--output=jsonpath={.data}"]).await?;
+    assert_eq!(left, r#"{"PASSWORD":"eA=="}"#);
+    Ok(())
 }
 
 /// What the requests about everything else are about.

@@ -79,6 +79,10 @@ async fn an_operator_of_some_namespaces_has_rights_in_these_alone() -> Result<()
     granted.for_each(|role| assert_eq!(role["rules"], rules(&with_restarts())));
     assert!(operator_arguments(&objects)?.contains(&"--namespaces=a,b".to_owned()));
 
+    let nothing_else = "--set=rbac.clusterStores=false,admissionPolicies.create=false,crds.install=false";
+    let objects = rendered(&[values, nothing_else]).await?;
+    assert!(objects.iter().all(|object| object["metadata"]["namespace"].is_string()), "{objects:?}");
+
     let objects = rendered(&[values]).await?;
     assert_eq!(roles(&objects).len(), 6, "one small ClusterRole and its binding more");
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rules(CLUSTER_RIGHTS));
@@ -99,8 +103,11 @@ async fn tokens_are_granted_for_named_accounts_alone() -> Result<()> {
         let mut roles = objects.iter().filter(|object| object["metadata"]["namespace"] == namespace);
         let role = roles.find(|object| object["kind"] == "Role").context("a Role")?;
         assert_eq!(role["metadata"]["name"], name);
-        let rule = |resource: &str, verb: &str| json!({"apiGroups": [""], "resources": [resource], "resourceNames": names, "verbs": [verb]});
-        assert_eq!(role["rules"], json!([rule("serviceaccounts", "get"), rule("serviceaccounts/token", "create")]));
+        let granted = |resource: &str, verb: &str| json!({"apiGroups": [""], "resources": [resource], "resourceNames": names, "verbs": [verb]});
+        assert_eq!(
+            role["rules"],
+            json!([granted("serviceaccounts", "get"), granted("serviceaccounts/token", "create")])
+        );
     }
     Ok(())
 }

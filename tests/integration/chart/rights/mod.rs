@@ -3,6 +3,7 @@
 
 mod restarts;
 mod scenario;
+mod tokens;
 
 use std::collections::BTreeSet;
 
