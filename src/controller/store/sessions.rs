@@ -1,7 +1,7 @@
 //! The sessions that a store reads in: one for all namespaces, or one for each namespace that reads.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
@@ -121,6 +121,24 @@ pub(crate) struct NamespaceSessions {
     /// Keeps the session that assumes the roles of the namespaces.
     _shared: IdentityCredentials,
     by_namespace: Mutex<BTreeMap<String, NamespaceSession>>,
+    /// Those that are being opened, by namespace.
+    opening: Mutex<BTreeMap<String, usize>>,
+}
+
+/// Counts a session that is being opened.
+struct Opening<'a> {
+    sessions: &'a NamespaceSessions,
+    namespace: &'a str,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut opening = self.sessions.opening.lock();
+        if let Some(count) = opening.get_mut(self.namespace) {
+            *count -= 1;
+        }
+        opening.retain(|_, count| *count > 0);
+    }
 }
 
 /// The session of a namespace.
@@ -186,6 +204,7 @@ impl NamespaceSessions {
             shared_key,
             _shared: credentials,
             by_namespace: Mutex::default(),
+            opening: Mutex::default(),
             source,
         }))
     }
@@ -203,9 +222,9 @@ impl NamespaceSessions {
         if let Some(reader) = self.current(namespace, &key) {
             return Ok(reader);
         }
-        self.admit(namespace, context)?;
+        let _opening = self.admit(namespace, context)?;
         let opened = context.readers.get_or_open(&key, self.open_reader(&identity, object, context)).await;
-        let opened = opened.map_err(|fault| fault.fault);
+        let opened = opened.map_err(|fault| fault.for_namespace(&self.store));
         let session = NamespaceSession {
             key,
             reader: opened.as_ref().map(Arc::downgrade).unwrap_or_default(),
@@ -246,13 +265,18 @@ impl NamespaceSessions {
         sessions.get(namespace).filter(|session| session.key == *key)?.reader.upgrade()
     }
 
-    /// Checks that one more session may be opened. Removes those that nobody uses any more.
-    fn admit(&self, namespace: &str, context: &Context) -> Result<(), Fault> {
+    /// Checks that one more session may be opened, and counts it until the result is dropped. Removes those that nobody uses
+    /// any more.
+    fn admit<'a>(&'a self, namespace: &'a str, context: &Context) -> Result<Opening<'a>, Fault> {
         let mut sessions = self.by_namespace.lock();
         sessions.retain(|_, session| session.fault.is_some() || session.reader.strong_count() > 0);
-        let open = sessions.iter().filter(|(other, session)| *other != namespace && session.fault.is_none()).count();
+        let mut opening = self.opening.lock();
+        let open = sessions.iter().filter(|(_, session)| session.fault.is_none()).map(|(namespace, _)| namespace);
+        let open: BTreeSet<_> = open.chain(opening.keys()).filter(|other| *other != namespace).collect();
+        let open = open.len();
         if open < context.max_sessions {
-            return Ok(());
+            *opening.entry(namespace.to_owned()).or_default() += 1;
+            return Ok(Opening { sessions: self, namespace });
         }
         let message = format!(
             "{} reads for {open} namespaces already, each in a session of its own, and the operator allows no more; use another \
