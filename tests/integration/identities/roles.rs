@@ -121,6 +121,19 @@ fn own_store(world: &World, role: &str, access_key_id: &str) -> Value {
     })
 }
 
+/// STS has an endpoint in each region. The record says which one was called.
+#[tokio::test]
+async fn a_store_of_another_region_asks_sts_there() -> Result<()> {
+    let world = &World::shared(Group::Identities, "abroad").await?;
+    add_role(&world.aws, "abroad");
+    let spec = json!({"region": "eu-west-1", "identity": {"assumeRoles": [{"roleARN": arn("abroad")}]}});
+    world.apply(&store("abroad", &spec)).await?;
+    store_is(&cluster_stores(world), "abroad", "True", "Synced", &["eu-west-1", "spo-test-abroad"]).await?;
+    let asked = sessions_of(&world.aws, &arn("abroad"));
+    assert_eq!(asked[0]["awsRegion"], "eu-west-1");
+    audited(world, &asked)
+}
+
 #[tokio::test]
 async fn an_edit_that_does_not_concern_the_identity_asks_sts_for_nothing() -> Result<()> {
     let world = &World::shared(Group::Identities, "edited").await?;

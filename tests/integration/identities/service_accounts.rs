@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 use secure_parameter_operator::api::ParameterStore;
 use serde_json::{Value, json};
-use testbed::fake_aws::Role;
+use testbed::{fake_aws::Role, wait::eventually};
 
 use super::{add_role, arn, audited, reading, session_names, sessions_of};
 use crate::support::{
-    Group, World, fails, store, store_is,
+    Group, PATIENCE, World, fails, message, ready, store, store_is,
     tenant::{TENANT, cluster_stores, put_for_tenant},
 };
 
@@ -137,14 +137,10 @@ async fn what_is_wrong_is_said_to_those_who_may_know() -> Result<()> {
 
         world.apply(&reading(world, &store_name, &store_name)).await?;
         let object = world.wait_until(&store_name, "a failure", |object| {
-            crate::support::ready(object)
-                .is_some_and(|ready| format!("{:?}", ready.status) == "False" && ready.reason != "Progressing")
+            ready(object).is_some_and(|ready| format!("{:?}", ready.status) == "False" && ready.reason != "Progressing")
         });
-        let message = crate::support::message(&object.await?).to_owned();
-        ensure!(
-            !message.contains(&format!("faulty/{name}")),
-            "an object of a cluster store learns too much: {message}"
-        );
+        let said = message(&object.await?).to_owned();
+        ensure!(!said.contains(&format!("faulty/{name}")), "an object of a cluster store learns too much: {said}");
         let spec = json!({"storeRef": {"kind": "ParameterStore", "name": name}});
         world.apply(&world.object(name, &[("A", "/faulty/a")], &spec)).await?;
         let expected = if name == "unheard" { "CredentialsInvalid" } else { "StoreNotReady" };
@@ -166,6 +162,12 @@ async fn another_role_is_noticed() -> Result<()> {
     let spec = json!({"storeRef": {"kind": "ParameterStore", "name": "own"}});
     world.apply(&world.object("checkout", &[("A", "/changed/a")], &spec)).await?;
     world.synced("checkout").await?;
+    // Then nothing but the minute makes the store look.
+    eventually("the store to count its object", PATIENCE, async || {
+        let status = stores.get("own").await?.status.unwrap_or_default();
+        Ok((status.subscribers == Some(1)).then_some(()))
+    })
+    .await?;
     world.apply(&account(world, "team", &arn("changed-second"), "")).await?;
     store_is(&stores, "own", "True", "Synced", &["changed-second"]).await?;
     world.synced("checkout").await?;
