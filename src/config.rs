@@ -14,6 +14,11 @@ use crate::{
 /// The variable that makes the AWS SDK log request and response bodies, which hold decrypted values.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
 
+/// The variable that makes the operator read what the access rules do not grant, for tests of what AWS does then. It exists
+/// only in programs that are compiled with debug assertions, which no release is.
+#[cfg(debug_assertions)]
+const UNCHECKED_ACCESS: &str = "SECUREPARAMETER_TEST_UNCHECKED_ACCESS";
+
 /// The validated configuration of `run`.
 #[derive(Debug)]
 pub struct Config {
@@ -31,6 +36,8 @@ pub struct Config {
     pub limits: NamespaceLimits,
     /// The most namespaces that one store may have sessions for.
     pub max_sessions: usize,
+    /// Whether the operator enforces the access rules itself. False only in tests.
+    pub is_access_checked: bool,
     /// Most bytes of audit records that wait to be written.
     pub audit_queue: usize,
     /// Name of this process in Events: the name of the pod, if it runs in one.
@@ -63,6 +70,7 @@ impl Config {
                 stores: count(args.max_stores_per_namespace),
             },
             max_sessions: count(args.max_sessions_per_store),
+            is_access_checked: is_access_checked(),
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             instance: variable("HOSTNAME").unwrap_or_else(|| "local".to_owned()),
             aws: AwsOptions {
@@ -73,6 +81,18 @@ impl Config {
             },
         })
     }
+}
+
+/// Reports whether the operator enforces the access rules.
+#[cfg(debug_assertions)]
+fn is_access_checked() -> bool {
+    variable(UNCHECKED_ACCESS).is_none()
+}
+
+/// Reports whether the operator enforces the access rules: always.
+#[cfg(not(debug_assertions))]
+const fn is_access_checked() -> bool {
+    true
 }
 
 /// Returns the role and the token of IRSA, if the environment has both.

@@ -48,8 +48,9 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let Config { scope, concurrency, limits, max_sessions, audit_queue, instance, aws, .. } = config;
-    let settings = Settings { listener, scope, concurrency, limits, max_sessions, audit_queue, instance, aws };
+    let Config { scope, concurrency, limits, max_sessions, is_access_checked, audit_queue, instance, aws, .. } = config;
+    let settings =
+        Settings { listener, scope, concurrency, limits, max_sessions, is_access_checked, audit_queue, instance, aws };
     Box::pin(run(clients, settings, stop)).await.map_err(|error| error.to_string())
 }
 

@@ -1,6 +1,6 @@
 //! Makes the AWS calls, one attempt each.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc};
 
 use aws_sdk_kms::types::KeyMetadata;
 use aws_sdk_ssm::{
@@ -14,9 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::aws::{
-    call_recorder::CallRecorder, client::AwsApi, convert_error::convert, credentials::refresh::REFUSED_AGE,
-};
+use crate::aws::{call_recorder::CallRecorder, client::AwsApi, convert_error::convert, credentials::refresh::Refusal};
 use crate::{
     domain::{
         audit::{Principal, to_rfc3339},
@@ -36,9 +34,6 @@ const DECRYPT: (&str, &str) = ("kms.amazonaws.com", "Decrypt");
 const DESCRIBE_KEY: (&str, &str) = ("kms.amazonaws.com", "DescribeKey");
 const GET_CALLER_IDENTITY: (&str, &str) = ("sts.amazonaws.com", "GetCallerIdentity");
 
-/// Age from which credentials are replaced if a policy of their role denies a call. Most such denials are not about the
-/// session, so new credentials seldom help.
-const DENIED_AGE: Duration = Duration::from_secs(300);
 /// Most names in a call of `DescribeParameters`, and most results on a page (Systems Manager API reference).
 const DESCRIBE_PAGE_SIZE: i32 = 50;
 /// Most results on a page of `GetParametersByPath` (Systems Manager API reference).
@@ -176,10 +171,7 @@ impl AwsApi {
             message: "the response describes a parameter incompletely".to_owned(),
             request_id: recorder.request_id(),
         };
-        let result = result.map_err(|error| convert(&error, recorder));
-        if let Err(error) = &result {
-            self.replace_refused_credentials(error, recorder);
-        }
+        let result = result.map_err(|error| self.replace_refused_credentials(convert(&error, recorder), recorder));
         let result = result.and_then(|parsed| parsed.ok_or_else(incomplete));
         let call = recorder.api_call(operation, &self.region, request_parameters, result.as_ref().err());
         Attempt { call, result }
@@ -199,17 +191,13 @@ impl AwsApi {
         self.complete_call(operation, request_parameters, recorder, result.map(Some))
     }
 
-    /// Has the next call load new credentials, if AWS refuses those of this one.
-    fn replace_refused_credentials(&self, error: &AwsError, recorder: &CallRecorder) {
-        let youngest = match error.kind {
-            AwsErrorKind::CredentialsInvalid if !error.is_clock_skew() => REFUSED_AGE,
-            // IAM revokes the sessions of a role by a deny for all that are older. New sessions are not denied.
-            AwsErrorKind::AccessDenied | AwsErrorKind::DecryptDenied if error.is_denied_by_own_policy() => DENIED_AGE,
-            _ => return,
-        };
-        if let Some((cache, access_key_id)) = self.credentials.cache.as_ref().zip(recorder.access_key_id()) {
-            cache.refused(&access_key_id, youngest);
-        }
+    /// Has the next call load new credentials, if AWS refuses those of this one. A denial of a session that is replaced says
+    /// nothing yet: it is about the session if others are not denied.
+    fn replace_refused_credentials(&self, error: AwsError, recorder: &CallRecorder) -> AwsError {
+        let Some(refusal) = Refusal::of(&error) else { return error };
+        let refused = self.credentials.cache.as_ref().zip(recorder.access_key_id());
+        let is_replaced = refused.is_some_and(|(cache, access_key_id)| cache.refused(&access_key_id, refusal));
+        if is_replaced { AwsError { kind: AwsErrorKind::CredentialsInvalid, ..error } } else { error }
     }
 }
 

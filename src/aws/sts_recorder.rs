@@ -105,17 +105,27 @@ impl StsCall {
 
 /// Returns the request parameters as CloudTrail spells them, without the token.
 fn request_parameters(fields: BTreeMap<String, String>) -> Value {
+    let members = |list: &str, field: &str| -> Vec<String> {
+        let nth = |n: usize| fields.get(&format!("{list}.member.{n}{field}")).cloned();
+        (1..).map_while(nth).collect()
+    };
+    let tags = members("Tags", ".Key").into_iter().zip(members("Tags", ".Value"));
+    let tags: Vec<_> = tags.map(|(key, value)| json!({"key": key, "value": value})).collect();
+    let lists = [("tags", json!(tags)), ("transitiveTagKeys", json!(members("TransitiveTagKeys", "")))];
+    let lists = lists.into_iter().filter(|(_, list)| list.as_array().is_some_and(|list| !list.is_empty()));
+    let lists: Vec<_> = lists.map(|(name, list)| (name.to_owned(), list)).collect();
     let spell = |(name, value): (String, String)| {
         let value = match (name.as_str(), value.parse::<i64>()) {
             ("Action" | "Version" | "WebIdentityToken", _) => return None,
             ("DurationSeconds", Ok(seconds)) => json!(seconds),
+            _ if name.starts_with("Tags.") || name.starts_with("TransitiveTagKeys.") => return None,
             _ => json!(value),
         };
         let mut name = name;
         name.get_mut(..1)?.make_ascii_lowercase();
         Some((name, value))
     };
-    Value::Object(fields.into_iter().filter_map(spell).collect::<Map<_, _>>())
+    Value::Object(fields.into_iter().filter_map(spell).chain(lists).collect::<Map<_, _>>())
 }
 
 /// A call in flight. It is recorded even if the SDK drops it, which it does after a timeout.
@@ -249,6 +259,16 @@ mod tests {
         let expected = json!({"roleArn": "arn:aws:iam::1:role/a", "roleSessionName": "spo", "durationSeconds": 900});
         assert_eq!(call.request_parameters, expected);
         assert!(!format!("{call:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn tags_are_recorded_as_cloudtrail_does() {
+        let body = "Action=AssumeRole&Version=2011-06-15&RoleArn=a&ExternalId=e&Tags.member.1.Key=team&Tags.member.1.Value=shop\
+                    &Tags.member.2.Key=stage&Tags.member.2.Value=&TransitiveTagKeys.member.1=team";
+        let call = StsCall::parse(&request(body)).expect("a role call");
+        let tags = json!([{"key": "team", "value": "shop"}, {"key": "stage", "value": ""}]);
+        let expected = json!({"roleArn": "a", "externalId": "e", "tags": tags, "transitiveTagKeys": ["team"]});
+        assert_eq!(call.request_parameters, expected);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) own_service_account: OnceCell<Option<(String, String)>>,
     /// The most namespaces that one store may have sessions for.
     pub(crate) max_sessions: usize,
+    /// Whether the operator enforces the access rules itself. False only in tests.
+    pub(crate) is_access_checked: bool,
     /// Writes finalizers.
     pub(crate) finalizers: Finalizers,
     /// Restarts workloads.

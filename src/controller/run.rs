@@ -91,6 +91,8 @@ pub struct Settings {
     pub limits: NamespaceLimits,
     /// The most namespaces that one store may have sessions for.
     pub max_sessions: usize,
+    /// Whether the operator enforces the access rules itself. False only in tests.
+    pub is_access_checked: bool,
     /// Most bytes of audit records that wait to be written.
     pub audit_queue: usize,
     /// Name of this process in Events.
@@ -105,7 +107,8 @@ pub struct Settings {
 /// # Errors
 /// If the operator could not start, or cannot go on. It then ends in the same way.
 pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let Settings { listener, scope, concurrency, limits, max_sessions, audit_queue, instance, aws } = settings;
+    let Settings { listener, scope, concurrency, limits, max_sessions, is_access_checked, audit_queue, instance, aws } =
+        settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE]].concat()));
     let metrics = Arc::new(Metrics::default());
     // Not through the buffer of the standard library, which would keep what could not be written.
@@ -115,7 +118,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let watches = Watches::new(&clients.watches, &scope, &observer);
     let alarm = Alarm::default();
     let aws = Aws::from_environment(aws, audit_stream.clone(), &alarm).await;
-    let limits = (instance, concurrency, limits, max_sessions);
+    let limits = (instance, concurrency, limits, (max_sessions, is_access_checked));
     let (context, receivers) =
         context(clients, limits, &watches, (aws, audit_stream.clone(), alarm), (health, metrics), observer);
     let (listen, region, cluster) =
@@ -146,7 +149,7 @@ struct Receivers {
 
 fn context(
     clients: Clients,
-    (instance, concurrency, limits, max_sessions): (String, u16, NamespaceLimits, usize),
+    (instance, concurrency, limits, (max_sessions, is_access_checked)): (String, u16, NamespaceLimits, (usize, bool)),
     watches: &Watches,
     (aws, audit_sink, alarm): (Aws, Arc<AuditStream>, Alarm),
     (health, metrics): (Arc<Health>, Arc<Metrics>),
@@ -166,6 +169,7 @@ fn context(
         service_accounts: ServiceAccounts::new(clients.requests.clone()),
         own_service_account: OnceCell::new(),
         max_sessions,
+        is_access_checked,
         finalizers: Finalizers::new(clients.requests.clone()),
         rollouts: Rollouts::new(clients.requests.clone()),
         statuses: Statuses::new(clients.requests.clone()),

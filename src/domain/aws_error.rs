@@ -16,6 +16,11 @@ pub(crate) struct AwsError {
     pub request_id: Option<String>,
 }
 
+/// The action that a trust policy allows to ServiceAccounts.
+pub(crate) const WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+/// Who calls it, where the message may not say more.
+pub(crate) const SERVICE_ACCOUNT: &str = "The ServiceAccount of the store";
+
 /// Classes of errors, each with its own remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AwsErrorKind {
@@ -89,9 +94,12 @@ impl AwsErrorKind {
             | "MissingAuthenticationTokenException"
             | "NotAuthorized"
             | "RequestExpired"
-            | "InvalidIdentityToken"
-            | "IDPCommunicationError" => Self::CredentialsInvalid,
-            "ValidationException" | "ValidationError" => Self::Invalid,
+            | "InvalidIdentityToken" => Self::CredentialsInvalid,
+            "ValidationException"
+            | "ValidationError"
+            | "InvalidParameterValue"
+            | "MalformedPolicyDocument"
+            | "PackedPolicyTooLarge" => Self::Invalid,
             _ if status == Some(429) => Self::Throttled,
             _ => Self::ServiceUnavailable,
         }
@@ -139,6 +147,15 @@ impl<'a> Denial<'a> {
     /// Returns the next step, as the end of a sentence about the denial. `usual` says where such an action is normally
     /// allowed.
     pub(crate) fn remedy(&self, usual: &str) -> String {
+        let usual = match self.action {
+            // STS knows no other side than the trust policy here, and does not say more.
+            Some(WITH_WEB_IDENTITY) => "in the trust policy of the role, for this ServiceAccount and its audience",
+            // Both policies have to allow these, and STS does not say which does not.
+            Some("sts:AssumeRole" | "sts:TagSession" | "sts:SetSourceIdentity") => {
+                "in its IAM policy and in the trust policy of the role"
+            }
+            _ => usual,
+        };
         if let Some(policy) = self.explicit_deny {
             return format!(", with an explicit deny in {policy}; remove the deny there");
         }
@@ -220,6 +237,9 @@ pub(crate) mod tests {
             ("InvalidClientTokenId", "", CredentialsInvalid),
             ("ValidationException", "", Invalid),
             ("InternalServerError", "", ServiceUnavailable),
+            ("InvalidIdentityToken", "", CredentialsInvalid),
+            ("IDPCommunicationError", "", ServiceUnavailable),
+            ("PackedPolicyTooLarge", "", Invalid),
             ("SomethingNew", "", ServiceUnavailable),
         ] {
             assert_eq!(AwsErrorKind::classify(code, message, Some(400)), expected, "{code} {message}");

@@ -1,5 +1,7 @@
 //! ServiceAccounts whose tokens stand for the identity of a store.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use k8s_openapi::api::{
     authentication::v1::{SelfSubjectReview, TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
@@ -8,6 +10,7 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
+use parking_lot::Mutex;
 use secrecy::SecretString;
 
 /// Annotation with the ARN of the role (EKS User Guide, "IAM roles for service accounts").
@@ -25,6 +28,8 @@ const USER: &str = "system:serviceaccount:";
 #[derive(Clone)]
 pub(crate) struct ServiceAccounts {
     client: Client,
+    /// What was last seen of each that exists, by namespace and name.
+    seen: Arc<Mutex<BTreeMap<(String, String), EksAnnotations>>>,
 }
 
 /// What the annotations of a ServiceAccount say.
@@ -48,21 +53,31 @@ impl EksAnnotations {
 
 impl ServiceAccounts {
     /// Creates the requests on top of `client`.
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, seen: Arc::default() }
     }
 
-    /// Returns the annotations of a ServiceAccount.
+    /// Returns the annotations of a ServiceAccount. While the API server does not answer, these are those that were seen last.
     ///
     /// # Errors
     /// The problem and its remedy, as the end of a sentence that begins with the ServiceAccount.
     pub(crate) async fn annotations(&self, namespace: &str, name: &str) -> Result<EksAnnotations, String> {
-        let account = self.api(namespace).get_metadata(name).await.map_err(|error| problem(&error, "get"))?;
+        let key = (namespace.to_owned(), name.to_owned());
+        let account = match self.api(namespace).get_metadata(name).await {
+            Ok(account) => account,
+            Err(error) if is_answer(&error) => {
+                self.seen.lock().remove(&key);
+                return Err(problem(&error, "get"));
+            }
+            Err(error) => return self.seen.lock().get(&key).cloned().ok_or_else(|| problem(&error, "get")),
+        };
         let annotation = |key: &str| {
             let value = account.metadata.annotations.as_ref()?.get(key)?.trim();
             (!value.is_empty()).then(|| value.to_owned())
         };
-        Ok(EksAnnotations { role_arn: annotation(ROLE), audience: annotation(AUDIENCE) })
+        let annotations = EksAnnotations { role_arn: annotation(ROLE), audience: annotation(AUDIENCE) };
+        self.seen.lock().insert(key, annotations.clone());
+        Ok(annotations)
     }
 
     /// Creates a token of a ServiceAccount for these audiences.
@@ -97,6 +112,11 @@ impl ServiceAccounts {
     fn api(&self, namespace: &str) -> Api<ServiceAccount> {
         Api::namespaced(self.client.clone(), namespace)
     }
+}
+
+/// Reports whether the API server says that the ServiceAccount cannot be had.
+fn is_answer(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 403 | 404))
 }
 
 fn problem(error: &kube::Error, verb: &str) -> String {

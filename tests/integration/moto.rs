@@ -85,6 +85,42 @@ async fn paths_and_kms_ciphertext_work_with_moto() -> Result<()> {
     Ok(())
 }
 
+/// A role, a role for each namespace, and a token of a ServiceAccount for a role.
+#[tokio::test]
+async fn roles_and_service_accounts_work_with_the_sts_of_moto() -> Result<()> {
+    let moto = Moto::start().await?;
+    let mut world = World::without_operator().await?;
+    world.set_environment(&moto.environment());
+    world.unset_environment(&["AWS_SESSION_TOKEN"]);
+    world.set_arguments(&["--cluster-name", "test"]);
+    ssm(&moto, "PutParameter", &json!({"Name": "/shop/a", "Value": "alpha", "Type": "SecureString"})).await?;
+    let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+    let annotations = json!({"eks.amazonaws.com/role-arn": role("account")});
+    let metadata = json!({"name": "reader", "namespace": "shop", "annotations": annotations});
+    world.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})).await?;
+    world.start_operator().await?;
+    let chain = json!([{"roleARN": role("hub"), "externalID": "x-1", "sourceIdentity": "spo@test"}, {"roleARN": role("reader")}]);
+    let tagged = json!([{"roleARN": role("shop-{namespace}"), "sessionTags": true}]);
+    for (name, identity) in [
+        ("chain", json!({"assumeRoles": chain})),
+        ("tagged", json!({"assumeRoles": tagged, "sessionPolicy": "FromAccess"})),
+        ("account", json!({"serviceAccountRef": {"namespace": "shop", "name": "reader"}})),
+    ] {
+        world.apply(&store(name, &json!({"identity": identity}))).await?;
+        world.apply(&object(name, &[("A", "/shop/a")], &json!({"storeRef": {"name": name}}))).await?;
+        world.synced(name).await.with_context(|| name)?;
+        world.wait_for_secret(name, &[("A", "alpha")]).await?;
+    }
+    let readers = ["reader/spo-test-chain", "shop-shop/spo-test-shop-tagged", "account/spo-test-account"];
+    let audit = Value::from(world.operator().audit()?).to_string();
+    for reader in readers {
+        let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{reader}");
+        ensure!(audit.contains(&arn), "{arn} did not read");
+    }
+    assert_eq!(world.aws.calls("AssumeRole"), 0, "the fake AWS was not called");
+    Ok(())
+}
+
 /// Keys of the Secret with their values.
 type Values = Vec<(&'static str, String)>;
 

@@ -10,7 +10,7 @@ use aws_sdk_sts::{
 use crate::aws::{
     call_recorder::CallRecorder,
     convert_error::convert,
-    credentials::refresh::{REFUSED_AGE, RefreshingCredentials},
+    credentials::refresh::{RefreshingCredentials, Refusal},
 };
 use crate::domain::{
     audit::Principal,
@@ -45,14 +45,12 @@ impl RoleCredentials {
     async fn load(&self) -> provider::Result {
         let recorder = CallRecorder::default();
         let error = match self.attempt(&recorder).await {
-            Err(error) if error.kind == AwsErrorKind::CredentialsInvalid => error,
-            result => return result.map_err(CredentialsError::provider_error),
+            Ok(session) => return Ok(session),
+            Err(error) => error,
         };
-        let is_replaced = self
-            .cache
-            .as_ref()
-            .zip(recorder.access_key_id())
-            .is_some_and(|(cache, access_key_id)| cache.refused(&access_key_id, REFUSED_AGE));
+        let refused = self.cache.as_ref().zip(recorder.access_key_id()).zip(Refusal::of(&error));
+        let is_replaced =
+            refused.is_some_and(|((cache, access_key_id), refusal)| cache.refused(&access_key_id, refusal));
         // The SDK learns from the refusal how far the local clock is off, and corrects the next signature.
         if !is_replaced && !error.is_clock_skew() {
             return Err(CredentialsError::provider_error(error));

@@ -16,19 +16,48 @@ use tokio::{
 use crate::{
     aws::credentials::static_credentials::check,
     background::{Alarm, BackgroundTask},
+    domain::aws_error::{AwsError, AwsErrorKind},
 };
 
 /// The fraction of their lifetime after which credentials are renewed.
 const RENEW_AFTER: f64 = 0.8;
 /// Delay after a failed renewal.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
-/// Credentials that expire sooner than this are not used any more.
+/// Credentials that expire sooner than this are used only while no others can be had.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 /// How long credentials without an expiry are cached, as the SDK does it. Their source may replace them at any time.
 const UNLIMITED_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Age from which credentials that AWS refuses are replaced.
-pub(crate) const REFUSED_AGE: Duration = Duration::from_secs(10);
+const REFUSED_AGE: Duration = Duration::from_secs(10);
+/// Least time between two replacements because of a denial. Most denials are not about the session, so new credentials seldom
+/// help.
+const DENIED_INTERVAL: Duration = Duration::from_secs(300);
+/// How long the failure to load credentials stands, from the second one in a row. Many calls may want the same credentials.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// What AWS said against credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// They are not valid, or not any more.
+    Invalid,
+    /// A policy of their role denies a call explicitly. IAM revokes the sessions of a role by such a deny for all that are
+    /// older, so new ones are not denied.
+    Denied,
+}
+
+impl Refusal {
+    /// Returns what an error says against the credentials of the call. `None` if it says nothing.
+    pub(crate) fn of(error: &AwsError) -> Option<Self> {
+        match error.kind {
+            AwsErrorKind::CredentialsInvalid if !error.is_clock_skew() => Some(Self::Invalid),
+            AwsErrorKind::AccessDenied | AwsErrorKind::DecryptDenied if error.is_denied_by_own_policy() => {
+                Some(Self::Denied)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// Caches the credentials of another provider. Renews temporary ones in the background until all clones are dropped.
 #[derive(Clone, Debug)]
@@ -56,8 +85,31 @@ struct Shared {
     source: SharedCredentialsProvider,
     cached: Mutex<Option<CachedCredentials>>,
     /// Held while credentials are loaded: of several calls that need them, the first asks the source.
-    loading: tokio::sync::Mutex<()>,
+    loading: tokio::sync::Mutex<Failures>,
     loaded: Notify,
+    /// When credentials were last replaced because of a denial.
+    denied_at: Mutex<Option<Instant>>,
+}
+
+/// The failures in a row to load what a call needs.
+#[derive(Debug, Default)]
+struct Failures {
+    count: usize,
+    /// The last of them, until when it stands.
+    last: Option<(AwsError, Instant)>,
+}
+
+impl Failures {
+    /// Returns the failure that still stands.
+    fn standing(&self) -> Option<CredentialsError> {
+        let (error, until) = self.last.as_ref().filter(|_| self.count > 1)?;
+        (Instant::now() < *until).then(|| CredentialsError::provider_error(error.clone()))
+    }
+
+    fn add(&mut self, error: &CredentialsError) {
+        self.count += 1;
+        self.last = Some((AwsError::of_credentials(error), Instant::now() + HOLD));
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -72,26 +124,35 @@ struct CachedCredentials {
 impl RefreshingCredentials {
     /// Starts the renewal, which raises `alarm` if it ends. Loads nothing before the first request for credentials.
     pub(crate) fn new(source: SharedCredentialsProvider, alarm: &Alarm) -> Self {
-        let shared =
-            Shared { source, cached: Mutex::default(), loading: tokio::sync::Mutex::default(), loaded: Notify::new() };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            source,
+            cached: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
+            loaded: Notify::new(),
+            denied_at: Mutex::default(),
+        });
         let task = BackgroundTask::spawn("renews the AWS credentials", alarm, Arc::clone(&shared).renew());
         Self(Arc::new(Renewal { shared, _task: task }))
     }
 
     /// Drops the cached credentials with this access key id, which AWS refused, so that the next call loads new ones. Keeps
-    /// them if they were loaded less than `youngest` ago: where new credentials are refused too, STS is not asked for others
-    /// at every call. Returns whether the next call uses other credentials.
-    pub(crate) fn refused(&self, access_key_id: &str, youngest: Duration) -> bool {
-        let mut cached = self.0.shared.cached.lock();
+    /// them if they are new, or after a denial if another one had them replaced lately: where new credentials are refused
+    /// too, STS is not asked for others at every call. Returns whether the next call uses other credentials.
+    pub(crate) fn refused(&self, access_key_id: &str, refusal: Refusal) -> bool {
+        let shared = &self.0.shared;
+        let mut cached = shared.cached.lock();
         let Some(present) = cached.as_ref() else { return true };
         if present.credentials.access_key_id() != access_key_id {
             return true;
         }
-        let is_replaced = present.loaded_at.elapsed() >= youngest;
+        let mut denied_at = shared.denied_at.lock();
+        let is_denied = refusal == Refusal::Denied;
+        let was_replaced = is_denied && denied_at.is_some_and(|at| at.elapsed() < DENIED_INTERVAL);
+        let is_replaced = !was_replaced && present.loaded_at.elapsed() >= REFUSED_AGE;
         if is_replaced {
             tracing::info!(access_key_id, "AWS refuses these credentials; loading new ones");
             *cached = None;
+            *denied_at = is_denied.then(Instant::now).or(*denied_at);
         }
         is_replaced
     }
@@ -113,17 +174,27 @@ impl ProvideCredentials for RefreshingCredentials {
 
 impl Shared {
     async fn provide(&self) -> provider::Result {
-        if let Some(credentials) = self.usable() {
+        if let Some(credentials) = self.usable(EXPIRY_MARGIN) {
             return Ok(credentials);
         }
-        let _only_one = self.loading.lock().await;
-        if let Some(credentials) = self.usable() {
+        let mut failures = self.loading.lock().await;
+        if let Some(credentials) = self.usable(EXPIRY_MARGIN) {
             return Ok(credentials);
         }
-        let credentials = self.load().await?;
-        *self.cached.lock() = Some(CachedCredentials::new(&credentials));
-        self.loaded.notify_one();
-        Ok(credentials)
+        let loaded = match failures.standing() {
+            Some(error) => Err(error),
+            None => self.load().await.inspect_err(|error| failures.add(error)),
+        };
+        match loaded {
+            Ok(credentials) => {
+                *failures = Failures::default();
+                *self.cached.lock() = Some(CachedCredentials::new(&credentials));
+                self.loaded.notify_one();
+                Ok(credentials)
+            }
+            // Better than none, to the last second.
+            Err(error) => self.usable(Duration::ZERO).ok_or(error),
+        }
     }
 
     /// Asks the source. Refuses what the SDK could not put into headers, where it panics.
@@ -133,9 +204,10 @@ impl Shared {
         Ok(credentials)
     }
 
-    fn usable(&self) -> Option<Credentials> {
+    /// Returns the cached credentials, if they last this long.
+    fn usable(&self, margin: Duration) -> Option<Credentials> {
         let cached = self.cached.lock();
-        let usable = cached.as_ref().filter(|cached| Instant::now() + EXPIRY_MARGIN < cached.expires_at);
+        let usable = cached.as_ref().filter(|cached| Instant::now() + margin < cached.expires_at);
         usable.map(|cached| cached.credentials.clone())
     }
 
@@ -241,12 +313,26 @@ mod tests {
         let (source, provider) = renewing(Some(1_000));
         id(&provider).await.expect("credentials");
         source.0.fails.store(true, Ordering::Relaxed);
-        sleep(980 * SECOND).await;
+        sleep(999 * SECOND).await;
         assert_eq!(id(&provider).await.expect("still good"), "AKID0");
         sleep(20 * SECOND).await;
         assert!(id(&provider).await.is_err());
         source.0.fails.store(false, Ordering::Relaxed);
+        sleep(HOLD).await;
         assert!(id(&provider).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_keeps_failing_is_not_asked_by_every_call() {
+        let (source, provider) = renewing(Some(1_000));
+        source.0.fails.store(true, Ordering::Relaxed);
+        let mut loads = Vec::new();
+        for _ in 0..8 {
+            assert!(id(&provider).await.is_err());
+            loads.push(source.0.loads.load(Ordering::Relaxed));
+            sleep(SECOND).await;
+        }
+        assert_eq!(loads, [1, 2, 2, 2, 2, 2, 3, 3], "one retry at once, then one in five seconds");
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,7 +353,7 @@ mod tests {
         sleep(10 * SECOND).await;
         // Ten calls that were made with the same credentials report the refusal.
         for _ in 0..10 {
-            provider.refused("AKID0", 10 * SECOND);
+            provider.refused("AKID0", Refusal::Invalid);
             assert_eq!(id(&provider).await.expect("credentials"), "AKID1");
         }
         assert_eq!(source.0.loads.load(Ordering::Relaxed), 2);
@@ -280,15 +366,33 @@ mod tests {
         let (source, provider) = renewing(Some(1_000));
         for _ in 0..100 {
             let used = id(&provider).await.expect("credentials");
-            provider.refused(&used, 10 * SECOND);
+            provider.refused(&used, Refusal::Invalid);
             sleep(SECOND / 10).await;
         }
         assert_eq!(source.0.loads.load(Ordering::Relaxed), 1);
         for _ in 0..100 {
             let used = id(&provider).await.expect("credentials");
-            provider.refused(&used, 10 * SECOND);
+            provider.refused(&used, Refusal::Invalid);
             sleep(SECOND / 10).await;
         }
         assert_eq!(source.0.loads.load(Ordering::Relaxed), 2);
+    }
+
+    /// New credentials help against a revoked session, but not against a deny that is meant.
+    #[tokio::test(start_paused = true)]
+    async fn a_denial_replaces_credentials_at_once_and_then_once_in_five_minutes() {
+        let (source, provider) = renewing(Some(10_000));
+        id(&provider).await.expect("credentials");
+        sleep(10 * SECOND).await;
+        let mut replaced = Vec::new();
+        for second in 0..700 {
+            let used = id(&provider).await.expect("credentials");
+            if provider.refused(&used, Refusal::Denied) {
+                replaced.push(second);
+            }
+            sleep(SECOND).await;
+        }
+        assert_eq!(replaced, [0, 300, 600]);
+        assert_eq!(source.0.loads.load(Ordering::Relaxed), 4);
     }
 }

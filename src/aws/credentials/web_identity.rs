@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::aws::{call_recorder::CallRecorder, convert_error::convert, credentials::assume_role::session};
 use crate::domain::{
-    aws_error::{AwsError, AwsErrorKind},
+    aws_error::{AwsError, AwsErrorKind, SERVICE_ACCOUNT, WITH_WEB_IDENTITY},
     identity::session::{DEFAULT_DURATION, WebIdentityRequest},
 };
 
@@ -61,7 +61,7 @@ impl WebIdentityCredentials {
 
     async fn attempt(&self) -> Result<Credentials, AwsError> {
         let WebIdentityRequest { role_arn, session_name, policy } = &self.identity.request;
-        let token = (self.identity.tokens.0)().await.map_err(|problem| self.no_token(&problem))?;
+        let token = (self.identity.tokens.0)().await.map_err(|problem| no_token(&problem))?;
         let recorder = CallRecorder::default();
         let call = self
             .sts
@@ -72,27 +72,22 @@ impl WebIdentityCredentials {
             .duration_seconds(i32::try_from(DEFAULT_DURATION.as_secs()).unwrap_or(i32::MAX))
             .web_identity_token(token.expose_secret());
         let answer = call.customize().interceptor(recorder.clone()).send().await;
-        let answer = answer.map_err(|error| self.explained(convert(&error, &recorder)))?;
+        let answer = answer.map_err(|error| explained(convert(&error, &recorder), role_arn))?;
         session(answer.credentials, answer.assumed_role_user, &recorder)
     }
+}
 
-    fn no_token(&self, problem: &str) -> AwsError {
-        let (namespace, name) = &self.identity.service_account;
-        let message = format!("ServiceAccount {namespace}/{name}: {problem}");
-        AwsError { kind: AwsErrorKind::CredentialsInvalid, code: None, message, request_id: None }
-    }
+/// The message does not name the ServiceAccount: where that of a cluster store is, its objects must not learn.
+fn no_token(problem: &str) -> AwsError {
+    let message = format!("{SERVICE_ACCOUNT} {problem}");
+    AwsError { kind: AwsErrorKind::CredentialsInvalid, code: None, message, request_id: None }
+}
 
-    /// STS does not say who was denied which role. The message then does, in the words of IAM.
-    fn explained(&self, error: AwsError) -> AwsError {
-        if error.kind != AwsErrorKind::AccessDenied {
-            return error;
-        }
-        let (namespace, name) = &self.identity.service_account;
-        let message = format!(
-            "User: system:serviceaccount:{namespace}:{name} is not authorized to perform: sts:AssumeRoleWithWebIdentity on \
-             resource: {}",
-            self.identity.request.role_arn
-        );
-        AwsError { message, ..error }
+/// STS does not say which role was denied. The message then does, in the words of IAM.
+fn explained(error: AwsError, role_arn: &str) -> AwsError {
+    if error.kind != AwsErrorKind::AccessDenied {
+        return error;
     }
+    let message = format!("Not authorized to perform: {WITH_WEB_IDENTITY} on resource: {role_arn}");
+    AwsError { message, ..error }
 }

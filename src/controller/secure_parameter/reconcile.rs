@@ -115,22 +115,28 @@ async fn reconcile_object(
     publish(&inputs, conclusion, context).await
 }
 
-/// What an object reads with.
+/// What an object reads with, and what it reads.
 struct Opened {
     connection: Arc<StoreConnection>,
     /// What the store grants to the object's namespace; `None` for a namespaced store.
     grant: Option<Arc<Grant>>,
+    plan: Plan,
     /// Reads in the session of the namespace.
     reader: StoreReader,
 }
 
-/// Opens the session that the object reads in, unless it is open.
+/// Plans what to read, and opens the session to read it in, unless that is open. No session is opened for an object that may
+/// not read.
 ///
 /// # Errors
-/// An attempt that waits for the store, or that failed because of it.
+/// An attempt that waits for the store, or that failed because of it or because of the spec.
 async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> Result<Opened, Attempt> {
     let connection = inputs.connection()?;
     let grant = inputs.grant(&connection)?;
+    let store = inputs.store_key.to_string();
+    let authority = authority(inputs, context, (&connection, grant.as_deref()), &store);
+    let compiled = inputs.compiled(grant.as_ref(), context)?;
+    let plan = plan(&inputs.object.spec, &compiled, &authority)?;
     let object = inputs.audit_reference();
     let reader = if let Some(reader) = connection.sessions.shared() {
         Arc::clone(reader)
@@ -139,7 +145,23 @@ async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
         // STS may take its time.
         slot.release_while(opening).await?
     };
-    Ok(Opened { connection, grant, reader })
+    Ok(Opened { connection, grant, plan, reader })
+}
+
+/// Returns what an object may read.
+fn authority<'a>(
+    inputs: &'a Inputs<'_>,
+    context: &Context,
+    (connection, grant): (&'a StoreConnection, Option<&'a Grant>),
+    store: &'a str,
+) -> ReadAuthority<'a> {
+    ReadAuthority {
+        scope: connection.sessions.scope(),
+        prefix: &connection.prefix,
+        grant: grant.filter(|_| context.is_access_checked),
+        namespace: &inputs.namespace,
+        store,
+    }
 }
 
 /// Reads the parameters if that is needed, and writes the Secret. An attempt that ends early is the error.
@@ -149,26 +171,17 @@ async fn sync(
     context: &Context,
     slot: &ActiveSlot<'_>,
 ) -> Result<Attempt, Attempt> {
-    let Opened { connection, grant, reader } = opened;
+    let Opened { connection, grant, plan, reader } = opened;
     let store = inputs.store_key.to_string();
-    let authority = ReadAuthority {
-        scope: reader.scope(),
-        prefix: &connection.prefix,
-        grant: grant.as_deref(),
-        namespace: &inputs.namespace,
-        store: &store,
-    };
-    let compiled = inputs.compiled(grant.as_ref(), context);
-    let plan = compiled.and_then(|compiled| plan(&inputs.object.spec, &compiled, &authority));
-    let plan = plan.inspect_err(|_| context.subscriptions.end(&inputs.uid))?;
+    let authority = authority(inputs, context, (connection, grant.as_deref()), &store);
     let read = ReadContext { inputs, context, connection, reader, authority: &authority, slot };
-    let (secret, intact) = match inspect_secret(inputs, &plan, context).await {
+    let (secret, intact) = match inspect_secret(inputs, plan, context).await {
         Ok(inspected) => inspected,
-        Err(fault) => return Err(watch_failed(read, &plan, fault.into())),
+        Err(fault) => return Err(watch_failed(read, plan, fault.into())),
     };
-    match sync_plan(read, &plan, secret).await {
+    match sync_plan(read, plan, secret).await {
         Ok(attempt) => Ok(Attempt { intact, ..attempt }),
-        Err(attempt) => Err(Attempt { intact, ..watch_failed(read, &plan, attempt) }),
+        Err(attempt) => Err(Attempt { intact, ..watch_failed(read, plan, attempt) }),
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) async fn prepare_sessions(
         shared_key,
         _shared: credentials,
         by_namespace: Mutex::default(),
+        opening: Mutex::default(),
         source,
     }))
 }
@@ -102,9 +103,10 @@ pub(crate) async fn open_session(
     if let Some(reader) = sessions.current(namespace, &key) {
         return Ok(reader);
     }
-    sessions.admit(namespace, context.max_sessions)?;
+    let _opening = sessions.admit(namespace, context.max_sessions)?;
     let opening = open_reader(&identity, &sessions.endpoints, object, context);
-    let opened = context.readers.get_or_open(&key, opening).await.map_err(|fault| fault.fault);
+    let opened = context.readers.get_or_open(&key, opening).await;
+    let opened = opened.map_err(|fault| fault.for_namespace(&sessions.store));
     let session = NamespaceSession {
         key,
         reader: opened.as_ref().map(Arc::downgrade).unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! The sessions that a store reads in: one for all namespaces, or one for each namespace that reads.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
@@ -105,6 +105,24 @@ pub(crate) struct NamespaceSessions {
     pub(super) _shared: IdentityCredentials,
     /// The sessions.
     pub(super) by_namespace: Mutex<BTreeMap<String, NamespaceSession>>,
+    /// Those that are being opened, by namespace.
+    pub(super) opening: Mutex<BTreeMap<String, usize>>,
+}
+
+/// Counts a session that is being opened.
+pub(super) struct Opening<'a> {
+    sessions: &'a NamespaceSessions,
+    namespace: &'a str,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut opening = self.sessions.opening.lock();
+        if let Some(count) = opening.get_mut(self.namespace) {
+            *count -= 1;
+        }
+        opening.retain(|_, count| *count > 0);
+    }
 }
 
 /// The session of a namespace.
@@ -146,16 +164,21 @@ impl NamespaceSessions {
         sessions.get(namespace).filter(|session| session.key == *key)?.reader.upgrade()
     }
 
-    /// Checks that one more session may be opened, of at most `most`. Removes those that nobody uses any more.
+    /// Checks that one more session may be opened, of at most `most`, and counts it until the result is dropped. Removes those
+    /// that nobody uses any more.
     ///
     /// # Errors
     /// `StoreNotReady`, with the remedy.
-    pub(super) fn admit(&self, namespace: &str, most: usize) -> Result<(), Fault> {
+    pub(super) fn admit<'a>(&'a self, namespace: &'a str, most: usize) -> Result<Opening<'a>, Fault> {
         let mut sessions = self.by_namespace.lock();
         sessions.retain(|_, session| session.fault.is_some() || session.reader.strong_count() > 0);
-        let open = sessions.iter().filter(|(other, session)| *other != namespace && session.fault.is_none()).count();
+        let mut opening = self.opening.lock();
+        let open = sessions.iter().filter(|(_, session)| session.fault.is_none()).map(|(namespace, _)| namespace);
+        let open: BTreeSet<_> = open.chain(opening.keys()).filter(|other| *other != namespace).collect();
+        let open = open.len();
         if open < most {
-            return Ok(());
+            *opening.entry(namespace.to_owned()).or_default() += 1;
+            return Ok(Opening { sessions: self, namespace });
         }
         let message = format!(
             "{} reads for {open} namespaces already, each in a session of its own, and the operator allows no more; use another \

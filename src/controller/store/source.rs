@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{
         Fault,
-        aws_error::{AwsError, AwsErrorKind},
+        aws_error::{AwsError, AwsErrorKind, SERVICE_ACCOUNT, WITH_WEB_IDENTITY},
         identity::{session::SessionOwner, store_identity::StoreIdentity},
         parameter::scope::Scope,
     },
@@ -73,7 +73,8 @@ impl LoadedSource {
     }
 }
 
-/// Returns the fault for an identity whose credentials could not be loaded, or that STS does not know.
+/// Returns the fault for an identity whose credentials could not be loaded, or that STS does not know. It names the
+/// ServiceAccount, if the fault is about that.
 pub(crate) fn failed_identity(mut error: AwsError, identity: &Identity, endpoints: &EndpointOptions) -> StoreFault {
     if let (AwsErrorKind::EndpointUnreachable, Some(special)) = (error.kind, endpoints.special()) {
         // The SDK builds names of hosts that do not exist, for example of FIPS endpoints in Europe.
@@ -81,9 +82,17 @@ pub(crate) fn failed_identity(mut error: AwsError, identity: &Identity, endpoint
     }
     let call = match (identity.roles.last(), &identity.source) {
         (Some(role), _) => format!("sts:AssumeRole of {}", role.role_arn),
-        (None, Source::WebIdentity(web)) => format!("sts:AssumeRoleWithWebIdentity of {}", web.request.role_arn),
+        (None, Source::WebIdentity(web)) => format!("{WITH_WEB_IDENTITY} of {}", web.request.role_arn),
         (None, _) => "sts:GetCallerIdentity".to_owned(),
     };
     let scope = Scope { partition: "aws".into(), region: endpoints.region.clone(), account: "unknown".into() };
-    StoreFault::of_aws(error.fault(None, &[call], &scope, None))
+    let fault = error.fault(None, &[call], &scope, None);
+    match &identity.source {
+        Source::WebIdentity(web) if fault.message.starts_with(SERVICE_ACCOUNT) => {
+            let (namespace, name) = &web.service_account;
+            let message = fault.message.replacen(SERVICE_ACCOUNT, &format!("ServiceAccount {namespace}/{name}"), 1);
+            StoreFault::of_service_account(Fault::new(fault.reason, message), fault)
+        }
+        _ => StoreFault::of_aws(fault),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Fault,
-    aws_error::{AwsError, AwsErrorKind, Denial},
+    aws_error::{AwsError, AwsErrorKind, Denial, SERVICE_ACCOUNT, WITH_WEB_IDENTITY},
     parameter::{
         key::{KeyState, key_arn},
         scope::Scope,
@@ -38,9 +38,7 @@ impl AwsError {
                 scope.region,
                 self.text()
             ),
-            AwsErrorKind::Invalid => {
-                format!("AWS rejected the request for {} as invalid ({}); correct the spec.", list(names), self.text())
-            }
+            AwsErrorKind::Invalid => self.invalid(names),
             AwsErrorKind::ServiceUnavailable => format!(
                 "AWS failed to answer the request for {} ({}); the operator tries again.",
                 list(names),
@@ -98,6 +96,16 @@ impl AwsError {
         }
     }
 
+    fn invalid(&self, names: &[String]) -> String {
+        let remedy = if self.message.contains("transitive tag key") {
+            "set no tag that the session of the caller hands on; EKS Pod Identity hands on kubernetes-namespace unless session \
+             tags are disabled in its association"
+        } else {
+            "correct the spec"
+        };
+        format!("AWS rejected the request for {} as invalid ({}); {remedy}.", list(names), self.text())
+    }
+
     fn credentials_refused(&self) -> String {
         if self.is_clock_skew() {
             return format!(
@@ -105,6 +113,16 @@ impl AwsError {
                  the clock of the operator's node.",
                 self.code.as_deref().unwrap_or_default()
             );
+        }
+        if self.code.as_deref() == Some("InvalidIdentityToken") {
+            return format!(
+                "STS does not accept the token of the store's ServiceAccount ({}); add the issuer of the cluster to IAM as an \
+                 identity provider, with the audience of the token.",
+                self.text()
+            );
+        }
+        if self.code.is_none() && self.message.starts_with(SERVICE_ACCOUNT) {
+            return format!("{}.", self.message);
         }
         if self.code.is_none() {
             return format!(
@@ -121,6 +139,9 @@ impl AwsError {
 }
 
 fn denied_principal<'a>(denial: &Denial<'a>, caller: Option<&'a str>) -> &'a str {
+    if denial.action == Some(WITH_WEB_IDENTITY) {
+        return SERVICE_ACCOUNT;
+    }
     denial.principal.or(caller).unwrap_or("the operator's identity")
 }
 
@@ -170,6 +191,30 @@ mod tests {
         for part in ["KEY", "PendingDeletion", "DAY", "/shop/a", "cancel"] {
             assert!(fault.message.contains(part), "{}", fault.message);
         }
+    }
+
+    #[test]
+    fn a_refused_role_names_the_policies_that_could_allow_it() {
+        let role = "arn:aws:iam::111122223333:role/reader";
+        let refused = |code: &str, message: &str| {
+            let kind = AwsErrorKind::classify(code, message, Some(403));
+            let error = AwsError { kind, code: Some(code.into()), message: message.into(), request_id: None };
+            error.fault(Some("caller"), &[], &scope(), None).message
+        };
+        let by_role = format!("User: arn:x is not authorized to perform: sts:AssumeRole on resource: {role}");
+        assert_eq!(
+            refused("AccessDenied", &by_role),
+            format!(
+                "arn:x may not call sts:AssumeRole on {role}; allow it in its IAM policy and in the trust policy of the role."
+            )
+        );
+        let by_token = format!("Not authorized to perform: {WITH_WEB_IDENTITY} on resource: {role}");
+        let said = refused("AccessDenied", &by_token);
+        assert!(said.starts_with(SERVICE_ACCOUNT) && said.contains("trust policy of the role, for this"), "{said}");
+        let said = refused("InvalidIdentityToken", "Incorrect token audience");
+        assert!(said.contains("identity provider, with the audience"), "{said}");
+        let said = refused("InvalidParameterValue", "One of the specified transitive tag keys can't be set because");
+        assert!(said.contains("Pod Identity"), "{said}");
     }
 
     #[test]

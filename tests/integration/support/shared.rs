@@ -22,6 +22,8 @@ use crate::chart::fence;
 pub enum Group {
     /// Reads that AWS denies or cannot do, for some parameters.
     Failures,
+    /// Stores with identities of their own, in the cluster `test`.
+    Identities,
     /// Everything else, where AWS accepts every call. The operator has the ServiceAccount, the rights and the admission
     /// policies of the chart.
     Secrets,
@@ -39,6 +41,7 @@ pub struct Shared {
 }
 
 static FAILURES: OnceCell<Shared> = OnceCell::const_new();
+static IDENTITIES: OnceCell<Shared> = OnceCell::const_new();
 static SECRETS: OnceCell<Shared> = OnceCell::const_new();
 
 impl Shared {
@@ -46,6 +49,7 @@ impl Shared {
     pub async fn of(group: Group) -> Result<&'static Self> {
         let cell = match group {
             Group::Failures => &FAILURES,
+            Group::Identities => &IDENTITIES,
             Group::Secrets => &SECRETS,
         };
         cell.get_or_try_init(|| Self::start(group))
@@ -58,10 +62,18 @@ impl Shared {
         let aws = start_aws().await?;
         plane.kubectl_stdin(["apply", "-f", "-"], &store("default", &json!({})).to_string()).await?;
         let kubeconfig = match group {
-            Group::Failures => plane.kubeconfig().to_owned(),
+            Group::Failures | Group::Identities => plane.kubeconfig().to_owned(),
             Group::Secrets => fence(&plane).await?,
         };
-        let operator = Operator::start(&kubeconfig, &aws.environment(), &[], plane.folder(), 1)?;
+        let arguments = match group {
+            Group::Identities => {
+                let audiences = ["sts.amazonaws.com", "audience.test", "other.test"];
+                aws.verify_tokens(plane.token_verifier()?.with_audiences(&audiences));
+                &["--cluster-name", "test"][..]
+            }
+            Group::Failures | Group::Secrets => &[],
+        };
+        let operator = Operator::start(&kubeconfig, &aws.environment(), arguments, plane.folder(), 1)?;
         operator.ready().await?;
         Ok(Self { plane: Arc::new(plane), aws, operator: Arc::new(operator) })
     }
