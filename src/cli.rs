@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::telemetry::LogFormat;
 
@@ -22,6 +22,8 @@ pub enum Command {
     Run(RunArgs),
     /// Print the CustomResourceDefinitions as YAML.
     Crds(CrdsArgs),
+    /// Print the IAM policies that SecureParameters need: those in files, or those of the cluster of the current kubeconfig.
+    Iam(IamArgs),
 }
 
 /// Arguments of `run`. Region, credentials and endpoints of AWS are configured as for every AWS tool.
@@ -116,6 +118,52 @@ pub struct CrdsArgs {
     pub write: Option<std::path::PathBuf>,
 }
 
+/// Arguments of `iam`.
+#[derive(Args, Debug)]
+pub struct IamArgs {
+    /// Only for SecureParameters of this namespace. Also the namespace of manifests that name none.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+
+    /// Only for SecureParameters of the stores with this name.
+    #[arg(long)]
+    pub store: Option<String>,
+
+    /// The AWS account, where the stores do not say it. Without it, the word ACCOUNT stands in its place.
+    #[arg(long)]
+    pub account: Option<String>,
+
+    /// The AWS region, where the stores do not say it. Without it, the word REGION stands in its place.
+    #[arg(long)]
+    pub region: Option<String>,
+
+    /// The issuer of the cluster's ServiceAccount tokens, for trust policies. Without it, the word ISSUER stands in its place.
+    #[arg(long, value_name = "URL")]
+    pub issuer: Option<String>,
+
+    /// Let patterns that match more stand for parameters whose policy would be too long for a managed policy.
+    #[arg(long)]
+    pub compact: bool,
+
+    /// How to print: text with comments, or one JSON object for scripts.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+
+    /// Files and folders with manifests in YAML or JSON; - for standard input. Default: the objects of the cluster.
+    #[arg(value_name = "FILES")]
+    pub files: Vec<std::path::PathBuf>,
+}
+
+/// How a command prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts.
+    Json,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +182,7 @@ mod tests {
         let parsed = Cli::try_parse_from([&["operator", "run"], arguments].concat());
         match parsed.map_err(|error| error.to_string())?.command {
             Command::Run(args) => Ok(args.namespaces),
-            Command::Crds(_) => unreachable!("run"),
+            _ => unreachable!("run"),
         }
     }
 

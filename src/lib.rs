@@ -22,10 +22,12 @@
 //! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `background`, `domain`, `api` |
 //! | [`kubernetes`] | the only folder that calls the Kubernetes API | `background`, `domain`, `api` |
 //! | [`telemetry`] | logs, metrics, audit stream, health | `domain`, `api` |
-//! | [`controller`] | the reconciles, which connect all of these | all but `cli` and `config` |
+//! | [`commands`] | commands that print something and end | all but `controller` |
+//! | [`controller`] | the reconciles, which connect all of these | all but `cli`, `commands` and `config` |
 
 pub mod api;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod controller;
 pub mod domain;

@@ -8,7 +8,8 @@ use std::{
 use clap::Parser;
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{Cli, Command, CrdsArgs, RunArgs},
+    cli::{Cli, Command, CrdsArgs, IamArgs, RunArgs},
+    commands::iam::iam,
     config::Config,
     controller::{Settings, run},
     kubernetes::connect,
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => start(args),
         Command::Crds(args) => print_crds(&args),
+        Command::Iam(args) => print_policies(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,8 +78,16 @@ fn stop_on_signal() -> Result<CancellationToken, String> {
     Ok(stop)
 }
 
+fn print(text: &str) -> Result<(), String> {
+    stdout().write_all(text.as_bytes()).map_err(|error| format!("Cannot print: {error}."))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn print_policies(args: IamArgs) -> Result<(), String> {
+    print(&iam(args).await?)
+}
+
 fn print_crds(args: &CrdsArgs) -> Result<(), String> {
-    let print = |text: &str| stdout().write_all(text.as_bytes()).map_err(|error| format!("Cannot print: {error}."));
     for (file, manifest) in crds() {
         let yaml = to_yaml(&manifest).map_err(|error| format!("Cannot render {file}: {error}."))?;
         match &args.write {

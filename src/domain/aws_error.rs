@@ -144,9 +144,9 @@ impl<'a> Denial<'a> {
         }
     }
 
-    /// Returns the next step, as the end of a sentence about the denial. `usual` says where such an action is normally
-    /// allowed.
-    pub(crate) fn remedy(&self, usual: &str) -> String {
+    /// Returns the next step, as the end of a sentence about the denial of an action. `usual` says where the action on the
+    /// resource is normally allowed.
+    pub(crate) fn remedy(&self, action: &str, resource: &str, usual: &str) -> String {
         let usual = match self.action {
             // STS knows no other side than the trust policy here, and does not say more.
             Some(WITH_WEB_IDENTITY) => "in the trust policy of the role, for this ServiceAccount and its audience",
@@ -157,13 +157,13 @@ impl<'a> Denial<'a> {
             _ => usual,
         };
         if let Some(policy) = self.explicit_deny {
-            return format!(", with an explicit deny in {policy}; remove the deny there");
+            return format!(" on {resource}, with an explicit deny in {policy}; remove the deny there");
         }
         match self.reason {
             Some(reason) if !reason.contains("identity-based policy") => {
-                format!(" because {reason}; allow it there")
+                format!(" on {resource} because {reason}; allow it there")
             }
-            _ => format!("; allow it {usual}"),
+            _ => format!("; allow {action} on {resource} {usual}"),
         }
     }
 }

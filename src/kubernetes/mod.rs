@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod finalizer;
 pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;
+pub(crate) mod listing;
 pub(crate) mod merged;
 pub(crate) mod rollout;
 pub(crate) mod scope;

@@ -20,6 +20,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("kubernetes", &["api", "background", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
     ("telemetry", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube"]),
     (
+        "commands",
+        &["api", "background", "domain", "parameters", "aws", "kubernetes", "telemetry"],
+        &["aws_sdk", "aws_config", "aws_smithy", "axum", "kube::Api", "kube::Client", "kube::client"],
+    ),
+    (
         "controller",
         &["api", "background", "domain", "parameters", "aws", "kubernetes", "telemetry"],
         &["aws_sdk", "aws_config", "aws_smithy", "axum", "kube::Api", "kube::Client", "kube::client"],

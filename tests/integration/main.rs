@@ -5,6 +5,7 @@ mod audit;
 mod chart;
 mod counts;
 mod failures;
+mod iam;
 mod identities;
 mod layers;
 mod main_job;

@@ -77,6 +77,11 @@ impl Grant {
         &self.own_rules
     }
 
+    /// Reports whether some rule grants its parameters only with certain keys.
+    pub(crate) fn checks_keys(&self) -> bool {
+        self.rules.iter().any(|rule| rule.kms_keys.is_some())
+    }
+
     /// Returns the texts of all globs, for policies of IAM.
     pub(crate) fn globs(&self) -> GrantedGlobs<'_> {
         GrantedGlobs {

@@ -1,7 +1,12 @@
 //! What does AWS have to allow? Policies of IAM for sessions and for the owners of roles.
 
+pub(crate) mod advice;
+mod documents;
+mod needs;
 mod patterns;
-pub(crate) mod policy;
+mod policy;
 pub(crate) mod session_policy;
+pub(crate) mod store;
 mod translate;
+mod trust;
 mod widen;

@@ -19,7 +19,7 @@ pub(crate) struct Document {
 pub(crate) struct Statement {
     /// What the statement is for: letters and digits, unique within the document.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sid: Option<&'static str>,
+    pub sid: Option<String>,
     /// Whether it allows or denies.
     pub effect: Effect,
     /// Whom it is about, by kind of principal; only in policies of resources.
@@ -94,9 +94,14 @@ impl Statement {
     }
 
     /// The same statement with a name.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the command that prints policies"))]
-    pub(crate) fn named(self, sid: &'static str) -> Self {
-        Self { sid: Some(sid), ..self }
+    pub(crate) fn named(self, sid: &str) -> Self {
+        Self { sid: Some(sid.to_owned()), ..self }
+    }
+
+    /// The same statement about principals of one kind, without resources: those of a policy of a resource.
+    pub(crate) fn about<S: ToString>(mut self, kind: &'static str, principals: impl IntoIterator<Item = S>) -> Self {
+        self.principal.insert(kind, Values::of(principals));
+        self
     }
 
     /// The same statement under one more condition.
@@ -122,12 +127,6 @@ impl Document {
         // Texts alone, which always become JSON.
         serde_json::to_string(self).unwrap_or_default()
     }
-
-    /// The document on several lines, for people.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the command that prints policies"))]
-    pub(crate) fn pretty(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
-    }
 }
 
 /// Returns the name by which KMS knows that Parameter Store or Secrets Manager calls it on behalf of somebody. It ends the
@@ -149,7 +148,5 @@ mod tests {
         let document = Document::new(vec![read, decrypt, Statement::deny(["ssm:*"], ["c"])]);
         let expected = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Read","Effect":"Allow","Action":"ssm:GetParameters","Resource":["a","b"]},{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"ssm.eu-central-1.amazonaws.com"},"StringLike":{"kms:EncryptionContext:PARAMETER_ARN":["a","b"]}}},{"Effect":"Deny","Action":"ssm:*","Resource":"c"}]}"#;
         assert_eq!(document.compact(), expected);
-        let reread = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
-        assert_eq!(reread(&document.pretty()), reread(expected));
     }
 }

@@ -55,18 +55,18 @@ pub(crate) fn policy_of(globs: &GrantedGlobs<'_>, scope: &Scope, decryption: Dec
     // Whom Parameter Store hands no ciphertext has nothing to decrypt, so the context only repeats what the policy says of
     // ssm:GetParameters. Those who call KMS themselves could decrypt what they found elsewhere.
     let form = Form { context: decryption == Decryption::Direct, ..form };
-    let json = form.document(&lists, &[]).compact();
+    let json = form.document(&lists, &Denials::default()).compact();
     if json.len() <= LONGEST {
         return SessionPolicy { json, widened: sentence(&wider) };
     }
     let before = lists.0.clone();
-    let fits = |lists: &[Patterns]| form.document(&Lists::of(lists), &[]).compact().len() <= LONGEST;
+    let fits = |lists: &[Patterns]| form.document(&Lists::of(lists), &Denials::default()).compact().len() <= LONGEST;
     let lists = Lists::of(&widened(&before, fits));
     for (now, before) in lists.0.iter().zip(&before) {
         let new = now.iter().filter(|pattern| !before.contains(pattern));
         wider.extend(new.map(|pattern| pattern.name.clone()));
     }
-    SessionPolicy { json: form.document(&lists, &[]).compact(), widened: sentence(&wider) }
+    SessionPolicy { json: form.document(&lists, &Denials::default()).compact(), widened: sentence(&wider) }
 }
 
 /// Returns what the globs match among parameters that the session may ask for: those of its own partition and region.
@@ -170,7 +170,7 @@ impl Form<'_> {
         self.arn("ssm", &pattern.account, &format!("parameter/{}", pattern.name))
     }
 
-    fn document(&self, lists: &Lists, denials: &[Pattern]) -> Document {
+    fn document(&self, lists: &Lists, denials: &Denials) -> Document {
         let Lists([reads, paths, secrets, keys, aliases]) = lists;
         let mut statements = vec![Statement::allow(["ssm:DescribeParameters", "kms:DescribeKey"], ["*"])];
         let of_secrets =
@@ -193,13 +193,21 @@ impl Form<'_> {
 
     /// Denies what is deeper than the globs reach. A path there is one whose parameters are there too if the pattern is open
     /// at its end.
-    fn denials(&self, denials: &[Pattern]) -> Vec<Statement> {
-        let (open, closed): (Vec<_>, Vec<_>) = denials.iter().partition(|pattern| pattern.name.ends_with('*'));
-        [("ssm:GetParameters*", open), ("ssm:GetParameters", closed)]
-            .into_iter()
-            .filter(|(_, patterns)| !patterns.is_empty())
-            .map(|(action, patterns)| Statement::deny([action], patterns.into_iter().map(|p| self.parameter(p))))
-            .collect()
+    fn denials(&self, denials: &Denials) -> Vec<Statement> {
+        let (open, closed): (Vec<_>, Vec<_>) = denials.deeper.iter().partition(|pattern| pattern.name.ends_with('*'));
+        let flat = denials.flat.iter().collect();
+        [
+            ("ssm:GetParameters*", open, false),
+            ("ssm:GetParameters", closed, false),
+            ("ssm:GetParametersByPath", flat, true),
+        ]
+        .into_iter()
+        .filter(|(_, patterns, _)| !patterns.is_empty())
+        .map(|(action, patterns, is_recursive)| {
+            let deny = Statement::deny([action], patterns.into_iter().map(|pattern| self.parameter(pattern)));
+            if is_recursive { deny.when("StringEquals", "ssm:Recursive", ["true"]) } else { deny }
+        })
+        .collect()
     }
 
     fn decryption(&self, reads: &[Pattern], secrets: bool, keys: &[Pattern], aliases: &[Pattern]) -> Vec<Statement> {
@@ -256,24 +264,46 @@ impl Form<'_> {
     }
 }
 
+/// What a policy denies of what it allows.
+#[derive(Clone, Debug, Default)]
+struct Denials {
+    /// Parameters and paths deeper than the globs reach.
+    deeper: Vec<Pattern>,
+    /// Paths that may be listed, but not with what is further down (Systems Manager User Guide, "Preventing access to Parameter
+    /// Store API operations").
+    flat: Vec<Pattern>,
+}
+
 /// Returns the policy with as many denials as fit, or `None` if it is too long without any.
 fn with_denials(lists: &Lists, form: &Form<'_>, resources: &[Resource<'_>]) -> Option<String> {
-    let mut json = form.document(lists, &[]).compact();
+    let mut json = form.document(lists, &Denials::default()).compact();
     if json.len() > LONGEST {
         return None;
     }
     let granted: Vec<_> = resources.iter().map(tokens).collect();
-    let (mut denials, mut comparisons) = (Vec::new(), 0);
-    for denial in lists.0[0].iter().flat_map(deeper) {
-        let denied = iam_tokens(&format!("{}/{}", denial.account, denial.name));
-        let is_granted = |granted: &Vec<Token>| {
-            comparisons += denied.len() * granted.len();
-            comparisons > MOST_COMPARISONS || overlap(&denied, granted)
-        };
-        if granted.iter().any(is_granted) {
+    let mut comparisons = 0;
+    let mut is_granted = |pattern: &Pattern| {
+        let pattern = iam_tokens(&format!("{}/{}", pattern.account, pattern.name));
+        granted.iter().any(|granted| {
+            comparisons += pattern.len() * granted.len();
+            comparisons > MOST_COMPARISONS || overlap(&pattern, granted)
+        })
+    };
+    let [reads, paths, ..] = &lists.0;
+    let deeper = reads.iter().flat_map(deeper).map(|pattern| (pattern, None));
+    let flat = paths.iter().map(|path| {
+        let slash = if path.name.is_empty() { "" } else { "/" };
+        (Pattern { account: path.account.clone(), name: format!("{}{slash}*/*", path.name) }, Some(path.clone()))
+    });
+    let mut denials = Denials::default();
+    for (denied, path) in deeper.chain(flat) {
+        if is_granted(&denied) {
             continue;
         }
-        denials.push(denial);
+        match path {
+            Some(path) => denials.flat.push(path),
+            None => denials.deeper.push(denied),
+        }
         let longer = form.document(lists, &denials).compact();
         if longer.len() > LONGEST {
             break;

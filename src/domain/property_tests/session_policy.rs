@@ -139,7 +139,8 @@ fn a_session_may_do_what_the_grant_allows_and_nothing_that_iam_can_tell_apart() 
             if grant.allows_path(&query, &scope()) {
                 listing.set(listing.get() + 1);
                 let arn = query.parameter_ref(&scope()).arn;
-                assert!(allowed(&policy, "ssm:GetParametersByPath", &arn, &[]), "{arn} in {}", policy.json);
+                let context = [("ssm:Recursive", if recursive { "true" } else { "false" })];
+                assert!(allowed(&policy, "ssm:GetParametersByPath", &arn, &context), "{arn} in {}", policy.json);
             }
         }
     });
@@ -241,6 +242,21 @@ fn keys_of_values_that_were_encrypted_by_hand_are_allowed_as_they_are_named() {
 }
 
 #[test]
+fn a_path_is_listed_no_deeper_than_it_is_granted() {
+    for (globs, recursive) in [
+        (&["/shop/*"][..], false),
+        (&["/shop/**"], true),
+        (&["/shop/*", "/shop/a/*"], true),
+        (&["/shop/*", "/x/**"], false),
+    ] {
+        let policy = session_policy(&granted(globs, &[]), &scope(), Decryption::ViaSsm);
+        let lists =
+            |value| allowed(&policy, "ssm:GetParametersByPath", &format!("{OWN}shop"), &[("ssm:Recursive", value)]);
+        assert_eq!((lists("false"), lists("true")), (true, recursive), "{globs:?}");
+    }
+}
+
+#[test]
 fn who_is_granted_nothing_may_read_nothing() {
     let policy = session_policy(&grant(&[], "shop"), &scope(), Decryption::Direct);
     let expected = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:DescribeParameters","kms:DescribeKey"],"Resource":"*"}]}"#;
@@ -257,7 +273,7 @@ fn a_policy_reads_like_one_written_by_hand() {
     let policy = session_policy(&granted(&["/shop/**", "/shared/*"], &[]), &scope, Decryption::ViaSsm);
     let own = "arn:aws-cn:ssm:cn-north-1:111122223333:parameter";
     let expected = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["ssm:DescribeParameters","kms:DescribeKey"],"Resource":"*"}},{{"Effect":"Allow","Action":["ssm:GetParameters","ssm:GetParametersByPath"],"Resource":"{own}/shop/*"}},{{"Effect":"Allow","Action":"ssm:GetParameters","Resource":"{own}/shared/*"}},{{"Effect":"Allow","Action":"ssm:GetParametersByPath","Resource":["{own}/shared","{own}/shop"]}},{{"Effect":"Deny","Action":"ssm:GetParameters*","Resource":"{own}/shared/*/*"}},{{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{{"StringEquals":{{"kms:ViaService":"ssm.cn-north-1.amazonaws.com"}},"StringLike":{{"kms:EncryptionContext:PARAMETER_ARN":["{own}/shared/*","{own}/shop/*"]}}}}}}]}}"#
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["ssm:DescribeParameters","kms:DescribeKey"],"Resource":"*"}},{{"Effect":"Allow","Action":["ssm:GetParameters","ssm:GetParametersByPath"],"Resource":"{own}/shop/*"}},{{"Effect":"Allow","Action":"ssm:GetParameters","Resource":"{own}/shared/*"}},{{"Effect":"Allow","Action":"ssm:GetParametersByPath","Resource":["{own}/shared","{own}/shop"]}},{{"Effect":"Deny","Action":"ssm:GetParameters*","Resource":"{own}/shared/*/*"}},{{"Effect":"Deny","Action":"ssm:GetParametersByPath","Resource":"{own}/shared","Condition":{{"StringEquals":{{"ssm:Recursive":"true"}}}}}},{{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{{"StringEquals":{{"kms:ViaService":"ssm.cn-north-1.amazonaws.com"}},"StringLike":{{"kms:EncryptionContext:PARAMETER_ARN":["{own}/shared/*","{own}/shop/*"]}}}}}}]}}"#
     );
     assert_eq!(policy, SessionPolicy { json: expected, widened: None });
 }

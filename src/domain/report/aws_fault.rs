@@ -21,8 +21,8 @@ impl AwsError {
         key: Option<&KeyState>,
     ) -> Fault {
         let message = match self.kind {
-            AwsErrorKind::AccessDenied => self.access_denied(principal, names),
-            AwsErrorKind::DecryptDenied => self.decrypt_denied(principal),
+            AwsErrorKind::AccessDenied => self.access_denied(principal, names, scope),
+            AwsErrorKind::DecryptDenied => self.decrypt_denied(principal, names),
             AwsErrorKind::KeyUnavailable => self.key_unavailable(names, key),
             AwsErrorKind::CiphertextInvalid => self.ciphertext_invalid(names),
             AwsErrorKind::CredentialsInvalid => self.credentials_refused(),
@@ -48,25 +48,20 @@ impl AwsError {
         Fault::new(self.kind.reason(), message)
     }
 
-    fn access_denied(&self, principal: Option<&str>, names: &[String]) -> String {
+    fn access_denied(&self, principal: Option<&str>, names: &[String], scope: &Scope) -> String {
         let denial = Denial::parse(&self.message);
-        let resource = denial.resource.map_or_else(|| list(names), str::to_owned);
-        format!(
-            "{} may not call {} on {resource}{}.",
-            denied_principal(&denial, principal),
-            denial.action.unwrap_or("ssm:GetParameters"),
-            denial.remedy("in its IAM policy")
-        )
+        let action = denial.action.unwrap_or("ssm:GetParameters");
+        let resource = denial.resource.map_or_else(|| list(&arns(names, scope)), str::to_owned);
+        let remedy = denial.remedy(action, &resource, "in its IAM policy");
+        format!("{} may not call {action}{remedy}.", denied_principal(&denial, principal))
     }
 
-    fn decrypt_denied(&self, principal: Option<&str>) -> String {
+    fn decrypt_denied(&self, principal: Option<&str>, names: &[String]) -> String {
         let denial = Denial::parse(&self.message);
-        format!(
-            "{} may not call kms:Decrypt on {}{}.",
-            denied_principal(&denial, principal),
-            denial.resource.or_else(|| key_arn(&self.message)).unwrap_or("the key of the parameters"),
-            denial.remedy("in the IAM policy and in the key's policy")
-        )
+        let key = denial.resource.or_else(|| key_arn(&self.message));
+        let key = key.map_or_else(|| format!("the key of {}", list(names)), str::to_owned);
+        let remedy = denial.remedy("kms:Decrypt", &key, "in the IAM policy and in the key's policy");
+        format!("{} may not call kms:Decrypt{remedy}.", denied_principal(&denial, principal))
     }
 
     fn ciphertext_invalid(&self, names: &[String]) -> String {
@@ -138,6 +133,17 @@ impl AwsError {
     }
 }
 
+/// Returns the ARNs of parameters that are named as AWS is asked for them.
+fn arns(names: &[String], scope: &Scope) -> Vec<String> {
+    let arn = |name: &String| {
+        // A selector follows the last colon; an ARN has five others.
+        let colons = if name.starts_with("arn:") { 5 } else { 0 };
+        let end = name.match_indices(':').nth(colons).map_or(name.len(), |(at, _)| at);
+        if colons == 0 { scope.parameter_arn(&name[..end]) } else { name[..end].to_owned() }
+    };
+    names.iter().map(arn).collect()
+}
+
 fn denied_principal<'a>(denial: &Denial<'a>, caller: Option<&'a str>) -> &'a str {
     if denial.action == Some(WITH_WEB_IDENTITY) {
         return SERVICE_ACCOUNT;
@@ -168,7 +174,18 @@ mod tests {
         for part in ["assumed-role/spo/demo", "ssm:GetParameters", "parameter/shop/a"] {
             assert!(denied.message.contains(part), "{}", denied.message);
         }
-        assert!(denied.message.ends_with("; allow it in its IAM policy."), "{}", denied.message);
+        let arn = "arn:aws:ssm:eu-central-1:111122223333:parameter/shop/a";
+        let expected = format!("may not call ssm:GetParameters; allow ssm:GetParameters on {arn} in its IAM policy.");
+        assert!(denied.message.ends_with(&expected), "{}", denied.message);
+        for name in ["/shop/a", "/shop/a:3", arn, &format!("{arn}:label")] {
+            let unsaid = error(AwsErrorKind::AccessDenied, "AccessDeniedException", "no");
+            let said = unsaid.fault(None, &[name.to_owned()], &scope(), None).message;
+            assert!(said.ends_with(&expected), "{said}");
+        }
+        let by_kms = error(AwsErrorKind::DecryptDenied, "AccessDeniedException", "The ciphertext refers to a key");
+        let said = by_kms.fault(None, &names, &scope(), None).message;
+        let expected = "; allow kms:Decrypt on the key of /shop/a in the IAM policy and in the key's policy.";
+        assert!(said.ends_with(expected), "{said}");
         let elsewhere = DENIED.replace("no identity-based policy", "no VPC endpoint policy");
         let denied = error(AwsErrorKind::AccessDenied, "AccessDeniedException", &elsewhere);
         let said = denied.fault(None, &names, &scope(), None).message;

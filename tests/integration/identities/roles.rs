@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use secure_parameter_operator::api::ParameterStore;
 use serde_json::{Value, json};
 use testbed::{
-    fake_aws::{DEFAULT_ACCOUNT, FakeAws, Identity, Role, TrustPolicy},
+    fake_aws::{DEFAULT_ACCOUNT, FakeAws, Identity, ResourcePolicy, Role},
     wait::eventually,
 };
 
@@ -22,7 +22,7 @@ fn add_strict_role(aws: &FakeAws, account: &str, name: &str, conditions: &Value)
         {"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{DEFAULT_ACCOUNT}:root")},
          "Action": ["sts:TagSession", "sts:SetSourceIdentity"]},
     ]});
-    let role = Role::new(account, name).with_trust(TrustPolicy::parse(&document.to_string())?);
+    let role = Role::new(account, name).with_trust(ResourcePolicy::of_role(&document.to_string())?);
     let arn = role.arn.clone();
     aws.add_role(role);
     Ok(arn)

@@ -37,7 +37,7 @@ impl Departures {
             let mut events = std::pin::pin!(watcher(objects, watcher::Config::default()));
             let mut were_ready = BTreeSet::new();
             while let Some(event) = events.next().await {
-                let (Ok(Event::Apply(object) | Event::InitApply(object))) = event else { continue };
+                let Ok(Event::Apply(object) | Event::InitApply(object)) = event else { continue };
                 let Some(condition) = ready(&object) else { continue };
                 let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
                 if format!("{:?}", condition.status) == "True" {

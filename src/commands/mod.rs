@@ -1,0 +1,3 @@
+//! Commands that look, print and end.
+
+pub mod iam;
