@@ -89,8 +89,11 @@ fn selector(labels: &[(&str, &str)], requirements: &[(&str, &str, &[&str])]) -> 
     NamespaceMatch { from: NamespacesFrom::Selector, selector: Some(selector), ..NamespaceMatch::default() }
 }
 
+/// The labels of a namespace.
+type Labels = &'static [(&'static str, &'static str)];
+
 /// Namespace `shop` with these labels, and the namespaces that the only rule is for.
-fn matched() -> Vec<(&'static str, &'static [(&'static str, &'static str)], NamespaceMatch, Answer)> {
+fn matched() -> Vec<(&'static str, Labels, NamespaceMatch, Answer)> {
     const TEAM: &[(&str, &str)] = &[("team", "a"), ("tier", "")];
     let no_selector = NamespaceMatch { from: NamespacesFrom::Selector, ..NamespaceMatch::default() };
     let both = NamespaceMatch { names: Some(texts(&["other"])), ..all() };

@@ -139,7 +139,7 @@ fn answer(rules: &[AccessRule], namespace: &Namespace, prefix: &str, ask: Ask) -
         Ok(()) => Granted,
         Err(Fault { reason: Reason::PolicyDenied, .. }) => Denied,
         Err(Fault { reason: Reason::InvalidSpec, .. }) => Invalid,
-        Err(fault) => panic!("{ask:?}: {fault:?}"),
+        Err(fault) => unreachable!("{ask:?}: {fault:?}"),
     }
 }
 

@@ -103,14 +103,13 @@ impl Model<'_> {
 
 /// The ARN of what a spec names; `None` if there is no such parameter.
 fn meant(prefix: &str, spelled: &str) -> Option<String> {
-    let (account, name) = match spelled.split_once(":parameter/") {
-        Some((account, name)) => (format!("{account}:parameter/"), name.to_owned()),
-        None => {
-            let name = spelled.strip_prefix('/').unwrap_or(spelled);
-            let is_of_aws = name.starts_with("aws/");
-            let name = if is_of_aws { name.to_owned() } else { format!("{prefix}/{name}") };
-            (OWN.to_owned(), name.strip_prefix('/').unwrap_or(&name).to_owned())
-        }
+    let (account, name) = if let Some((account, name)) = spelled.split_once(":parameter/") {
+        (format!("{account}:parameter/"), name.to_owned())
+    } else {
+        let name = spelled.strip_prefix('/').unwrap_or(spelled);
+        let is_of_aws = name.starts_with("aws/");
+        let name = if is_of_aws { name.to_owned() } else { format!("{prefix}/{name}") };
+        (OWN.to_owned(), name.strip_prefix('/').unwrap_or(&name).to_owned())
     };
     let is_level = |level: &str| {
         !level.is_empty() && level.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
