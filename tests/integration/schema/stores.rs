@@ -20,7 +20,7 @@ fn at<const N: usize>(field: &'static str, bad: [(&'static str, Value, &'static 
 pub fn bad() -> Vec<Bad> {
     let both = [Kind::ClusterParameterStore, Kind::ParameterStore]
         .into_iter()
-        .flat_map(|kind| common(kind).into_iter().chain(roles(kind)));
+        .flat_map(|kind| common(kind).into_iter().chain(roles(kind)).chain(sources(kind)));
     let own = [identity(), own_identity(), of_cluster_stores(), endpoints(), no_endpoints()].into_iter().flatten();
     both.chain(own).chain([access(), namespaces(), selector(), quota()].into_iter().flatten()).collect()
 }
@@ -130,7 +130,7 @@ fn own_identity() -> Vec<Bad> {
     specs.into_iter().flatten().collect()
 }
 
-/// Roles, ServiceAccounts and the keys of Secrets.
+/// Roles, and how they go together with the rest.
 fn roles(kind: Kind) -> Vec<Bad> {
     const ARN: &str = "arn:aws:iam::111122223333:role/reader";
     let account = match kind {
@@ -143,7 +143,6 @@ fn roles(kind: Kind) -> Vec<Bad> {
     let tags = "their keys do not begin with aws: or kubernetes-";
     let placeholder = "braces only hold the word namespace, once";
     let duration = "duration must be between 15m and 12h";
-    let secret_key = "a Secret's key holds letters";
     let specs = [
         super::at(
             kind,
@@ -204,6 +203,14 @@ fn roles(kind: Kind) -> Vec<Bad> {
             "spec.identity.assumeRoles[].transitiveTagKeys",
             [("a tag that is not set", json!(["team"]), "transitiveTagKeys names tags of this session")],
         ),
+    ];
+    specs.into_iter().flatten().collect()
+}
+
+/// ServiceAccounts and the keys of Secrets.
+fn sources(kind: Kind) -> Vec<Bad> {
+    let secret_key = "a Secret's key holds letters";
+    let specs = [
         super::at(
             kind,
             "spec.identity.serviceAccountRef",
