@@ -353,7 +353,8 @@ impl WatchObserver for Observer {
     }
 
     fn forgone(&self, watch: &WatchName, message: &str) {
-        if self.health.warn(&watch.to_string(), message) {
+        // Not the gate of the watch, which opens without a list.
+        if self.health.warn(&format!("without {watch}"), message) {
             tracing::info!(watch = watch.resource, "{message}");
         }
     }
