@@ -27,11 +27,6 @@ mod scenario;
 #[allow(dead_code, unused_imports, reason = "shared with the tests, which need more of it")]
 #[path = "../../tests/integration/support/mod.rs"]
 mod support;
-mod chart {
-    pub async fn fence(_: &testbed::control_plane::ControlPlane) -> anyhow::Result<std::path::PathBuf> {
-        anyhow::bail!("benchmarks have no fence")
-    }
-}
 
 use std::time::Duration;
 

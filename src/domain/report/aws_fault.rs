@@ -222,7 +222,8 @@ mod tests {
         assert_eq!(
             refused("AccessDenied", &by_role),
             format!(
-                "arn:x may not call sts:AssumeRole on {role}; allow it in its IAM policy and in the trust policy of the role."
+                "arn:x may not call sts:AssumeRole; allow sts:AssumeRole on {role} in its IAM policy and in the trust policy of \
+                 the role."
             )
         );
         let by_token = format!("Not authorized to perform: {WITH_WEB_IDENTITY} on resource: {role}");

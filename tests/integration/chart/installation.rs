@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use secure_parameter_operator::api::SecureParameter;
-use serde_json::{Value, json};
+use serde_json::Value;
 use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, wait::eventually};
 
-use super::{FULLNAME, NAMESPACE, RELEASE, arguments, container, objects, operator_arguments, rendered};
-use crate::support::{Operator, PATIENCE, message};
+use super::{container, operator_arguments};
+use crate::support::{
+    Operator, PATIENCE,
+    chart::{FULLNAME, NAMESPACE, RELEASE, account_kubeconfig, arguments, objects},
+    message,
+};
 
 /// The chart on a control plane, with a fake AWS and the namespace `shop`.
 pub struct Installation {
@@ -104,67 +108,4 @@ impl Installation {
         .await;
         said.with_context(|| format!("last seen: {last}"))
     }
-}
-
-/// A kubeconfig of a ServiceAccount.
-pub async fn account_kubeconfig(plane: &ControlPlane, namespace: &str, name: &str) -> Result<PathBuf> {
-    let token = plane.service_account_token(namespace, name).await?;
-    let path = plane.folder().join(format!("{name}.kubeconfig"));
-    plane.write_kubeconfig(&token, &path)?;
-    Ok(path)
-}
-
-/// Fences the operator in as the chart does, without installing it: creates its ServiceAccount, its roles and its admission
-/// policies. Returns a kubeconfig of that account.
-pub async fn fence(plane: &ControlPlane) -> Result<PathBuf> {
-    plane.kubectl(["create", "namespace", NAMESPACE]).await?;
-    let values = "--set=crds.install=false,restart.enabled=true,rbac.aggregate=false";
-    for object in rendered(&[values]).await?.iter().filter(|object| object["kind"] != "Deployment") {
-        plane.kubectl_stdin(["apply", "-f", "-"], &object.to_string()).await?;
-    }
-    let kubeconfig = account_kubeconfig(plane, NAMESPACE, FULLNAME).await?;
-    policies_act(plane, &kubeconfig, "default").await?;
-    Ok(kubeconfig)
-}
-
-/// Waits until both admission policies are in force, which takes the API server a moment. The operator must have rights in
-/// this namespace.
-pub async fn policies_act(plane: &ControlPlane, kubeconfig: &Path, namespace: &str) -> Result<()> {
-    let metadata = json!({"name": "trial", "namespace": namespace});
-    let event = json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": metadata,
-        "eventTime": "2026-01-01T00:00:00.000000Z",
-        "action": "Try",
-        "reason": "Trial",
-        "type": "Normal",
-        "reportingController": "trial",
-        "reportingInstance": "trial",
-        "regarding": {"apiVersion": "v1", "kind": "Secret", "name": "trial", "namespace": namespace},
-    });
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata});
-    for (policy, trial) in [("secrets", secret), ("other-writes", event)] {
-        eventually(&format!("the policy {policy} to be in force"), PATIENCE, async || {
-            let arguments = ["create", "--dry-run=server", "--validate=false", "-f", "-"];
-            match kubectl_as(plane, kubeconfig, &arguments, &trial.to_string()).await {
-                Ok(_) => Ok(None),
-                Err(error) if is_refused_by(&error, policy) => Ok(Some(())),
-                Err(error) => bail!("{error:#}"),
-            }
-        })
-        .await?;
-    }
-    Ok(())
-}
-
-/// Reports whether the chart's policy of this name refused a request.
-pub fn is_refused_by(error: &anyhow::Error, policy: &str) -> bool {
-    format!("{error:#}").contains(&format!("ValidatingAdmissionPolicy '{FULLNAME}-{policy}'"))
-}
-
-/// Runs kubectl with this kubeconfig.
-pub async fn kubectl_as(plane: &ControlPlane, kubeconfig: &Path, arguments: &[&str], input: &str) -> Result<String> {
-    let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
-    plane.kubectl_stdin([&[kubeconfig.as_str()], arguments].concat(), input).await
 }

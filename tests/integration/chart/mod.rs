@@ -10,59 +10,10 @@ mod render;
 mod rights;
 mod roles;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
+use anyhow::{Context, Result};
 use serde_json::Value;
-use testbed::tools::Tool;
-use tokio::process::Command;
 
-pub use installation::fence;
-
-/// Name of the release in all tests.
-const RELEASE: &str = "operator";
-/// Namespace of the release in all tests.
-const NAMESPACE: &str = "operator-system";
-/// Name of the chart's objects in that release.
-const FULLNAME: &str = "operator-secure-parameter-operator";
-
-/// Folder of the repository.
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Folder of the chart.
-fn chart() -> PathBuf {
-    repository().join("charts/secure-parameter-operator")
-}
-
-/// Arguments of helm: `verb`, the release, the chart, its namespace, and `more`.
-fn arguments(verb: &str, more: &[&str]) -> Vec<String> {
-    let chart = chart().display().to_string();
-    let fixed = [verb, RELEASE, &chart, "--namespace", NAMESPACE];
-    fixed.iter().chain(more).map(|&argument| argument.to_owned()).collect()
-}
-
-/// Runs helm without a cluster. Returns its standard output.
-async fn helm(arguments: &[String]) -> Result<String> {
-    // An empty kubeconfig, so that helm cannot reach a cluster of the user.
-    let mut command = Command::new(Tool::Helm.path().await?);
-    let output = command.args(arguments).env("KUBECONFIG", "/dev/null").output().await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// All objects of `helm template` with `more` arguments.
-async fn rendered(more: &[&str]) -> Result<Vec<Value>> {
-    objects(&helm(&arguments("template", more)).await?)
-}
-
-/// All objects of a stream of YAML documents.
-fn objects(yaml: &str) -> Result<Vec<Value>> {
-    let documents = serde_yaml::Deserializer::from_str(yaml).map(Value::deserialize);
-    Ok(documents.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|object| !object.is_null()).collect())
-}
+use crate::support::chart::{FULLNAME, NAMESPACE, RELEASE, arguments, chart, helm, rendered, repository};
 
 /// The object of this kind and name.
 fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> Result<&'a Value> {

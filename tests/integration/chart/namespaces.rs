@@ -9,7 +9,8 @@ use testbed::{
     wait::eventually,
 };
 
-use super::installation::{Installation, policies_act};
+use super::installation::Installation;
+use crate::support::chart::policies_act;
 use crate::support::{PATIENCE, has_ready, object, ready};
 
 const VALUES: &[&str] = &[

@@ -7,10 +7,8 @@ use secure_parameter_operator::api::{ClusterParameterStore, Condition, SecurePar
 use serde_json::json;
 use testbed::wait::eventually;
 
-use super::{
-    NAMESPACE, RELEASE,
-    installation::{Installation, policies_act},
-};
+use super::{NAMESPACE, RELEASE, installation::Installation};
+use crate::support::chart::policies_act;
 use crate::support::{PATIENCE, object};
 
 const VALUES: &[&str] = &[

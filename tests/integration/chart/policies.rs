@@ -6,10 +6,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 use testbed::wait::eventually;
 
-use super::{
-    FULLNAME, NAMESPACE,
-    installation::{Installation, is_refused_by, kubectl_as, policies_act},
-};
+use super::{FULLNAME, NAMESPACE, installation::Installation};
+use crate::support::chart::{is_refused_by, kubectl_as, policies_act};
 use crate::support::{PATIENCE, object};
 
 const VALUES: &[&str] = &[

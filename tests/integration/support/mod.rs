@@ -1,5 +1,6 @@
 //! What the tests share: worlds to run in, manifests, and checks.
 
+pub mod chart;
 mod expect;
 mod kstatus;
 mod manifests;

@@ -14,8 +14,7 @@ use tokio::{
     sync::{OnceCell, oneshot},
 };
 
-use super::{Operator, definitions, store};
-use crate::chart::fence;
+use super::{Operator, chart::fence, definitions, store};
 
 /// Tests that share a control plane, a fake AWS and an operator.
 #[derive(Clone, Copy, Debug)]

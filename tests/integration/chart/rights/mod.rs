@@ -15,10 +15,8 @@ use self::{
     restarts::restarts_are_refused,
     scenario::{Right, Scenario, granted, role},
 };
-use super::{
-    NAMESPACE,
-    installation::{Installation, account_kubeconfig},
-};
+use super::{NAMESPACE, installation::Installation};
+use crate::support::chart::account_kubeconfig;
 use crate::support::{Operator, PATIENCE};
 
 const VALUES: &[&str] = &[
