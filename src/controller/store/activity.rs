@@ -11,6 +11,9 @@ use crate::{
     parameters::NAMES_PER_CALL,
 };
 
+/// Most characters of a warning, as in the schema.
+const LONGEST_WARNING: usize = 1_000;
+
 /// What a store does at present. It changes by itself, so the status is compared with it from time to time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Activity {
@@ -72,7 +75,17 @@ fn warnings(store: &StoreKey, sessions: &Sessions, context: &Context) -> Vec<Str
         warnings.extend(faults.into_iter().map(failed).chain(widened.into_iter().map(wider)));
     }
     warnings.truncate(LISTED_WARNINGS);
-    warnings
+    warnings.into_iter().map(cut).collect()
+}
+
+/// Cuts a warning to the length that the schema allows.
+fn cut(mut warning: String) -> String {
+    if let Some((end, _)) = warning.char_indices().nth(LONGEST_WARNING) {
+        warning.truncate(end);
+        warning.pop();
+        warning.push('…');
+    }
+    warning
 }
 
 /// Rounds a rate or a time up to a whole number.
@@ -84,4 +97,15 @@ fn whole(number: f64) -> i32 {
 /// Converts a count.
 pub(crate) fn count(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_as_long_as_the_schema_allows() {
+        let lengths = [0, 999, 1_000, 1_001, 5_000].map(|length| cut("é".repeat(length)).chars().count());
+        assert_eq!(lengths, [0, 999, 1_000, 1_000, 1_000]);
+    }
 }

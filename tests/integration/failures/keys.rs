@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 use k8s_openapi::jiff::Timestamp;
-use secure_parameter_operator::api::SecureParameter;
+use secure_parameter_operator::api::{SecureParameter, StoreStatus};
 use serde_json::json;
 use testbed::fake_aws::{KeyState, PutOptions};
 
-use crate::support::{Group, World, calls, fails, force, joins, recorded, says, snapshot, sync};
+use crate::support::{Group, World, calls, fails, force, joins, recorded, says, snapshot, store_shows, sync};
 
 /// Creates an object with two parameters, `A` encrypted by a key of its own and `B` by the key that AWS manages, and
 /// waits until it is in sync. Returns the ARN of the first key.
@@ -31,6 +31,10 @@ async fn a_disabled_key_is_named_until_it_is_enabled() -> Result<()> {
     let parts =
         [key.as_str(), "Disabled", "/disabled-key/disabled/a", "enable it", "Secret disabled is kept as it was"];
     fails(world, "disabled", "KeyUnavailable", "Stalled", &parts).await?;
+    let is_warned = |status: &StoreStatus| {
+        status.warnings.iter().any(|warning| warning.contains(&key) && warning.contains("Disabled"))
+    };
+    store_shows(world, "default", "a warning about the key", is_warned).await?;
     assert_eq!(snapshot(world, "disabled").await?, before, "the other key waits, because a Secret is written whole");
     let record = recorded(world, "disabled", "KeyUnavailable", &[]).await?;
     joins(world, &record)?;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use kube::Api;
-use secure_parameter_operator::api::ClusterParameterStore;
+use secure_parameter_operator::api::{ClusterParameterStore, StoreStatus};
 use serde_json::json;
 use testbed::{fake_aws::Fault, wait::eventually};
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::support::{
     ACCOUNT, PATIENCE, REGION, World, calls, decrypting, echoed, fails, force, handled_sync, joins, object, recorded,
-    snapshot, store_is, tolerates,
+    snapshot, store_is, store_shows, tolerates,
 };
 
 /// A fault of every call.
@@ -44,10 +44,22 @@ async fn throttling_leaves_a_good_secret_ready_for_three_intervals() -> Result<(
 
     fails(&world, "checkout", "Throttled", "Reconciling", &["Secret checkout is kept as it was"]).await?;
     assert_eq!(snapshot(&world, "checkout").await?, before);
+    let throttled = |status: &StoreStatus| {
+        status.quota.as_ref().is_some_and(|quota| {
+            quota.throttled_since.is_some() && quota.current_requests_per_second < quota.requests_per_second
+        })
+    };
+    store_shows(&world, "default", "since when AWS throttles", throttled).await?;
 
     world.aws.clear_faults();
     world.synced("checkout").await?;
     world.synced("fresh").await?;
+    let recovered = |status: &StoreStatus| {
+        status.quota.as_ref().is_some_and(|quota| {
+            quota.throttled_since.is_none() && quota.current_requests_per_second == quota.requests_per_second
+        })
+    };
+    store_shows(&world, "default", "that AWS does not throttle any more", recovered).await?;
     assert_eq!(snapshot(&world, "checkout").await?, before);
     assert_eq!(decrypting(&calls(&world, "checkout")?), 1, "nothing is decrypted when an outage ends");
     Ok(())

@@ -8,7 +8,7 @@ use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
 };
-use secure_parameter_operator::api::{Condition, SecureParameter, names};
+use secure_parameter_operator::api::{ClusterParameterStore, Condition, SecureParameter, StoreStatus, names};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
@@ -88,6 +88,23 @@ pub async fn annotate(world: &World, name: &str, key: &str, value: &str) -> Resu
 /// A Secret with all of its metadata. Two of them are equal only if nobody wrote the Secret in between.
 pub async fn snapshot(world: &World, name: &str) -> Result<Secret> {
     Ok(world.api::<Secret>().get(name).await?)
+}
+
+/// Waits until the status of a cluster store is as `is_expected` says.
+pub async fn store_shows(
+    world: &World,
+    name: &str,
+    what: &str,
+    is_expected: impl Fn(&StoreStatus) -> bool,
+) -> Result<()> {
+    let stores: Api<ClusterParameterStore> = Api::all(world.client.clone());
+    let mut last = StoreStatus::default();
+    let waited = eventually(&format!("store {name} to show {what}"), PATIENCE, async || {
+        last = stores.get(name).await?.status.unwrap_or_default();
+        Ok(is_expected(&last).then_some(()))
+    })
+    .await;
+    waited.with_context(|| format!("last seen: {last:?}"))
 }
 
 /// Waits until a store of either kind has this Ready status and reason, and a message that contains all `parts`.

@@ -11,7 +11,9 @@ mod shared;
 pub mod tenant;
 mod world;
 
-pub use expect::{annotate, contains, echoed, fails, force, handled_sync, says, snapshot, store_is, sync, tolerates};
+pub use expect::{
+    annotate, contains, echoed, fails, force, handled_sync, says, snapshot, store_is, store_shows, sync, tolerates,
+};
 pub use kstatus::check_kstatus;
 pub use manifests::{has_ready, message, object, ready, store};
 pub use operator::Operator;
