@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::{
-    sync::{OnceCell, mpsc::UnboundedSender},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,12 +18,9 @@ use crate::controller::{
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
     status_retries::StatusRetries,
-    store::{
-        connections::StoreConnections, fault::StoreFault, pace::Pace, readers::Readers, written_status::WrittenStatuses,
-    },
+    store::{connections::StoreConnections, gateway::Gateway, pace::Pace, written_status::WrittenStatuses},
 };
 use crate::{
-    aws::client::{ApiKey, Aws, AwsApi},
     background::Alarm,
     domain::{
         Fault,
@@ -35,9 +29,8 @@ use crate::{
     },
     kubernetes::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
-        secrets::read::Secrets, service_accounts::ServiceAccounts, status::Statuses,
+        secrets::read::Secrets, status::Statuses,
     },
-    parameters::{Quotas, Reader, Subscriber},
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -47,8 +40,8 @@ pub(crate) struct Context {
     pub(crate) caches_ready: CancellationToken,
     /// Ends the process if a background task ends.
     pub(crate) alarm: Alarm,
-    /// AWS, as the environment configures it.
-    pub(crate) aws: Aws,
+    /// What stores are opened with.
+    pub(crate) gateway: Gateway,
     /// The audit stream.
     pub(crate) audit_sink: Arc<dyn AuditSink>,
     /// Readiness.
@@ -57,12 +50,6 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     /// Reads and writes Secrets.
     pub(crate) secrets: Secrets,
-    /// Reads ServiceAccounts and creates their tokens.
-    pub(crate) service_accounts: ServiceAccounts,
-    /// Namespace and name of the ServiceAccount that the operator runs as, if it is one.
-    pub(crate) own_service_account: OnceCell<Option<(String, String)>>,
-    /// The most namespaces that one store may have sessions for.
-    pub(crate) max_sessions: usize,
     /// Whether the operator enforces the access rules itself. False only in tests.
     pub(crate) is_access_checked: bool,
     /// Writes finalizers.
@@ -97,14 +84,8 @@ pub(crate) struct Context {
     pub(crate) started_at: Timestamp,
     /// The stores: connected, or the fault that prevents it.
     pub(crate) store_connections: StoreConnections,
-    /// Readers, shared by stores with the same identity and region.
-    pub(crate) readers: Readers<ApiKey, Reader<AwsApi>, StoreFault>,
     /// How often stores are reconciled.
     pub(crate) store_pace: Pace,
-    /// Receives the subscribers whose parameters changed. Readers send to it.
-    pub(crate) changed_parameters: UnboundedSender<Subscriber>,
-    /// Quotas of all accounts and regions.
-    pub(crate) quotas: Quotas,
     /// One lock for each Secret that is being written.
     pub(crate) secret_locks: SecretLocks,
     /// Queues reconciles.
@@ -121,11 +102,6 @@ impl Context {
     /// Returns the time since the operator started.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
-    }
-
-    /// Returns the name of the cluster, for names and tags of sessions; empty if it is not known.
-    pub(crate) fn cluster(&self) -> &str {
-        self.aws.options().cluster_name.as_deref().unwrap_or_default()
     }
 
     /// Watches this Secret, which the operator does not own, for an object or a store of a namespace, and no other; or

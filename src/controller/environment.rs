@@ -37,7 +37,7 @@ async fn problem(context: &Context) -> Option<String> {
     let no_stores = cluster_stores.is_empty() && stores.is_empty() && !context.caches.without_cluster_stores.is_set();
     let needs_region = cluster_stores.iter().any(|store| store.spec.region.is_none())
         || stores.iter().any(|store| store.spec.region.is_none());
-    if (no_stores || needs_region) && context.aws.region().is_none() {
+    if (no_stores || needs_region) && context.gateway.aws.region().is_none() {
         return Some("No AWS region is configured; set AWS_REGION, or spec.region of every store.".to_owned());
     }
     // Namespaced stores always have credentials of their own.
@@ -45,7 +45,7 @@ async fn problem(context: &Context) -> Option<String> {
     if !no_stores && !needs_credentials {
         return None;
     }
-    let cause = context.aws.check_credentials().await.err()?;
+    let cause = context.gateway.aws.check_credentials().await.err()?;
     Some(format!(
         "The operator has no AWS credentials ({cause}); give its ServiceAccount a role (IRSA or EKS Pod Identity) that trusts \
          it, or set spec.identity of every store."

@@ -14,10 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
-    sync::{
-        OnceCell,
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    },
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -38,7 +35,7 @@ use crate::controller::{
     set_aside::SetAside,
     status_retries::StatusRetries,
     store::{
-        connections::StoreConnections, pace::Pace, readers::Readers, reconcile::queue_changed_activities,
+        connections::StoreConnections, gateway::Gateway, pace::Pace, reconcile::queue_changed_activities,
         written_status::WrittenStatuses,
     },
     triggers,
@@ -54,12 +51,11 @@ use crate::{
         foreign_secrets::ForeignSecrets,
         rollout::Rollouts,
         secrets::read::Secrets,
-        service_accounts::ServiceAccounts,
         status::Statuses,
         watch_stream::{WatchName, WatchObserver},
         watches::{WATCHES, Watches},
     },
-    parameters::{Quotas, Subscriber},
+    parameters::Subscriber,
     telemetry::{
         audit_stream::AuditStream,
         connections::Limits,
@@ -122,10 +118,10 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let (context, receivers) =
         context(clients, limits, &watches, (aws, audit_stream.clone(), alarm), (health, metrics), observer);
     let (listen, region, cluster) =
-        (listener.local_addr()?, context.aws.region(), context.aws.options().cluster_name.as_deref());
+        (listener.local_addr()?, context.gateway.aws.region(), context.gateway.aws.options().cluster_name.as_deref());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), region, cluster, %listen, "started");
     let work = Box::pin(start(listener, watches, receivers, context.clone(), stop.clone()));
-    let result = run_unless_alarmed(finish(work, &context.quotas, &stop), &context.alarm, &stop).await;
+    let result = run_unless_alarmed(finish(work, &context.gateway.quotas, &stop), &context.alarm, &stop).await;
     match audit_stream.flush(LAST_RECORDS) {
         0 => {}
         count => tracing::warn!(count, "stopped before all audit records were written, since nobody takes them"),
@@ -160,15 +156,12 @@ fn context(
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
-        aws,
+        gateway: Gateway::new(&clients, (aws, audit_sink.clone(), alarm.clone()), max_sessions, changed_parameters),
         alarm,
         audit_sink,
         health,
         metrics,
         secrets: Secrets::new(clients.requests.clone()),
-        service_accounts: ServiceAccounts::new(clients.requests.clone()),
-        own_service_account: OnceCell::new(),
-        max_sessions,
         is_access_checked,
         finalizers: Finalizers::new(clients.requests.clone()),
         rollouts: Rollouts::new(clients.requests.clone()),
@@ -186,10 +179,7 @@ fn context(
         started: Instant::now(),
         started_at: Timestamp::now(),
         store_connections: StoreConnections::default(),
-        readers: Readers::default(),
         store_pace: Pace::default(),
-        changed_parameters,
-        quotas: Quotas::default(),
         secret_locks: SecretLocks::default(),
         queues,
         set_aside: SetAside::default(),
@@ -300,7 +290,7 @@ fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + S
         metrics.limits_reached(&context.usage.lock().reached());
         let (parameters, paths) = context.subscriptions.watched();
         metrics.watched(parameters, paths);
-        for (account, region, limits) in context.quotas.all() {
+        for (account, region, limits) in context.gateway.quotas.all() {
             metrics.quota(&account, &region, limits.parameters.limit(), limits.parameters.rate());
         }
     }
@@ -323,8 +313,8 @@ async fn report_activities(context: Arc<Context>) {
 async fn prune(context: Arc<Context>) {
     loop {
         sleep(PRUNING).await;
-        context.readers.prune();
-        context.quotas.prune();
+        context.gateway.readers.prune();
+        context.gateway.quotas.prune();
         context.store_pace.prune(Instant::now());
     }
 }

@@ -35,7 +35,11 @@ use crate::{
         context::Context,
         observed::{Reconciled, observed},
         set_aside::Subject,
-        store::{connections::StoreConnection, open_session::open_session, sessions::StoreReader},
+        store::{
+            connections::StoreConnection,
+            open_session::{OpenedSession, open_session},
+            sessions::StoreReader,
+        },
     },
     domain::{
         Fault,
@@ -141,11 +145,24 @@ async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
     let reader = if let Some(reader) = connection.sessions.shared() {
         Arc::clone(reader)
     } else {
-        let opening = open_session(&connection.sessions, &inputs.namespace, grant.as_deref(), &object, context);
+        let (sessions, gateway) = (&connection.sessions, &context.gateway);
+        let opening = open_session(sessions, &inputs.namespace, grant.as_deref(), &object, gateway);
         // STS may take its time.
-        slot.release_while(opening).await?
+        let OpenedSession { reader, is_recovered } = slot.release_while(opening).await?;
+        if is_recovered {
+            queue_readers(inputs, context);
+        }
+        reader
     };
     Ok(Opened { connection, grant, plan, reader })
+}
+
+/// Queues the objects that read in the same session. They would wait for their next attempt otherwise.
+fn queue_readers(inputs: &Inputs<'_>, context: &Context) {
+    let subscribers = context.index.lock().subscribers(&inputs.store_key);
+    let readers =
+        subscribers.into_iter().filter(|object| object.namespace.as_deref() == Some(inputs.namespace.as_str()));
+    readers.for_each(|object| context.queues.add_object(object));
 }
 
 /// Returns what an object may read.

@@ -41,7 +41,7 @@ impl Activity {
             calls += names.div_ceil(NAMES_PER_CALL);
         }
         let scope = sessions.scope();
-        let limits = context.quotas.rate_limits(&scope.account, &scope.region);
+        let limits = context.gateway.quotas.rate_limits(&scope.account, &scope.region);
         let rate = limits.parameters.rate();
         let quota = QuotaStatus {
             requests_per_second: whole(limits.parameters.limit()),

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::controller::{
-    context::Context,
-    store::{fault::StoreFault, object::StoreObject, source::LoadedSource},
-};
+use crate::controller::store::{fault::StoreFault, gateway::Gateway, object::StoreObject, source::LoadedSource};
 use crate::{
     api::{CredentialKeys, Reason},
     aws::credentials::{static_credentials::StaticCredentials, web_identity::TokenSource},
@@ -23,14 +20,14 @@ use crate::{
 pub(crate) async fn load_source(
     store: &StoreObject,
     identity: &StoreIdentity,
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<LoadedSource, StoreFault> {
     match &identity.source {
         CredentialSource::Operator => Ok(LoadedSource::Operator),
-        CredentialSource::Secret { namespace, name, keys } => secret(namespace, name, keys, context).await,
+        CredentialSource::Secret { namespace, name, keys } => secret(namespace, name, keys, gateway).await,
         CredentialSource::ServiceAccount { namespace, name, audiences } => {
-            refuse_operator(store, namespace, name, context).await?;
-            service_account(namespace, name, audiences, context).await
+            refuse_operator(store, namespace, name, gateway).await?;
+            service_account(namespace, name, audiences, gateway).await
         }
     }
 }
@@ -40,15 +37,15 @@ async fn refuse_operator(
     store: &StoreObject,
     namespace: &str,
     name: &str,
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<(), StoreFault> {
     if store.key.namespace.is_none() {
         return Ok(());
     }
-    let own = context.own_service_account.get_or_try_init(|| context.service_accounts.own()).await;
+    let own = gateway.own_service_account.get_or_try_init(|| gateway.service_accounts.own()).await;
     let own = own.map_err(|error| {
         let message = format!("The operator could not ask Kubernetes who it is itself ({error}); it tries again.");
-        StoreFault::of_spec(Fault::new(Reason::StoreNotReady, message))
+        StoreFault::of_credentials(Fault::new(Reason::StoreNotReady, message))
     })?;
     if own.as_ref().is_some_and(|own| (own.0.as_str(), own.1.as_str()) == (namespace, name)) {
         let message = "A ParameterStore never uses the operator's identity; name another ServiceAccount in \
@@ -62,12 +59,12 @@ async fn service_account(
     namespace: &str,
     name: &str,
     audiences: &[String],
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<LoadedSource, StoreFault> {
     let fault = |reason, problem: String| {
         StoreFault::of_credentials(Fault::new(reason, format!("ServiceAccount {namespace}/{name} {problem}.")))
     };
-    let accounts = &context.service_accounts;
+    let accounts = &gateway.service_accounts;
     let annotations =
         accounts.annotations(namespace, name).await.map_err(|problem| fault(Reason::StoreNotReady, problem))?;
     let role_arn = annotations.role_arn.clone().ok_or_else(|| {
@@ -107,13 +104,13 @@ async fn secret(
     namespace: &str,
     name: &str,
     keys: &CredentialKeys,
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<LoadedSource, StoreFault> {
     let fault = |reason, problem: String| {
         let message = format!("Secret {namespace}/{name} with the store's credentials {problem}.");
         StoreFault::of_credentials(Fault::new(reason, message))
     };
-    let secret = context.secrets.credentials(namespace, name).await.map_err(|error| {
+    let secret = gateway.secrets.credentials(namespace, name).await.map_err(|error| {
         let problem = format!("could not be read ({error}); allow the operator to get, list and watch it");
         fault(Reason::StoreNotReady, problem)
     })?;

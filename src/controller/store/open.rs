@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::controller::{
-    context::Context,
-    store::{
-        connections::{Connected, Grants, StoreConnection},
-        fault::StoreFault,
-        load_source::load_source,
-        object::StoreObject,
-        open_session::{Common, open_reader, prepare_sessions},
-        sessions::Sessions,
-        source::{LoadedSource, failed_identity},
-    },
+use crate::controller::store::{
+    connections::{Connected, Grants, StoreConnection},
+    fault::StoreFault,
+    gateway::Gateway,
+    load_source::load_source,
+    object::StoreObject,
+    open_session::{Common, open_reader, prepare_sessions},
+    sessions::Sessions,
+    source::{LoadedSource, failed_identity},
 };
 use crate::{
     api::Reason,
@@ -32,19 +30,19 @@ use crate::{
 ///
 /// # Errors
 /// The fault that the store's conditions show.
-pub(crate) async fn open(store: &StoreObject, context: &Context, previous: Option<&StoreConnection>) -> Connected {
+pub(crate) async fn open(store: &StoreObject, gateway: &Gateway, previous: Option<&StoreConnection>) -> Connected {
     grant::validate(store.access.as_deref().unwrap_or_default())
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
     let identity = store.identity.as_ref().map_err(|fault| StoreFault::of_spec(fault.clone()))?;
-    let endpoints = endpoints(store, context)?;
-    let loaded = load_source(store, identity, context).await?;
+    let endpoints = endpoints(store, gateway)?;
+    let loaded = load_source(store, identity, gateway).await?;
     let sessions = if store.key.namespace.is_none() && identity.is_per_namespace() {
         let common =
             Common { store: &store.key, identity, source: loaded, endpoints: endpoints.clone(), mode: store.mode };
         let previous = previous.map(|previous| &previous.sessions);
-        Sessions::PerNamespace(prepare_sessions(common, previous, context).await?)
+        Sessions::PerNamespace(prepare_sessions(common, previous, gateway).await?)
     } else {
-        shared_session(store, identity, &loaded, &endpoints, context).await?
+        shared_session(store, identity, &loaded, &endpoints, gateway).await?
     };
     Ok(Arc::new(StoreConnection {
         prefix: store.prefix.clone(),
@@ -64,40 +62,40 @@ async fn shared_session(
     identity: &StoreIdentity,
     source: &LoadedSource,
     endpoints: &EndpointOptions,
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<Sessions, StoreFault> {
     let owner = SessionOwner {
-        cluster: context.cluster(),
+        cluster: gateway.cluster(),
         store: &store.key.name,
         store_namespace: store.key.namespace.as_deref(),
         reader: None,
     };
     let identity = source.identity(identity, owner, None).map_err(StoreFault::of_spec)?;
-    let key = context.aws.key(&identity, endpoints);
+    let key = gateway.aws.key(&identity, endpoints);
     let reader =
-        context.readers.get_or_open(&key, open_reader(&identity, endpoints, &store.audit_ref(), context)).await?;
+        gateway.readers.get_or_open(&key, open_reader(&identity, endpoints, &store.audit_ref(), gateway)).await?;
     if let Err(error) = reader.check_credentials(&store.audit_ref()).await {
-        context.readers.remove(&key);
+        gateway.readers.remove(&key);
         return Err(failed_identity(error, &identity, endpoints));
     }
     Ok(Sessions::Shared(reader))
 }
 
 /// Returns where AWS is called for a store.
-fn endpoints(store: &StoreObject, context: &Context) -> Result<EndpointOptions, StoreFault> {
+fn endpoints(store: &StoreObject, gateway: &Gateway) -> Result<EndpointOptions, StoreFault> {
     let wanted = WantedEndpoints {
-        region: region(store, context)?,
+        region: region(store, gateway)?,
         fips: store.fips,
         dual_stack: store.dual_stack,
         custom: store.endpoints.as_ref(),
     };
-    context.aws.endpoints(&wanted).map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, problem)))
+    gateway.aws.endpoints(&wanted).map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, problem)))
 }
 
 /// Returns the region of a store, which becomes part of host names and headers.
-fn region<'a>(store: &'a StoreObject, context: &'a Context) -> Result<&'a str, StoreFault> {
+fn region<'a>(store: &'a StoreObject, gateway: &'a Gateway) -> Result<&'a str, StoreFault> {
     let not_ready = |message| StoreFault::of_spec(Fault::new(Reason::StoreNotReady, message));
-    let region = store.region.as_deref().or_else(|| context.aws.region()).ok_or_else(|| {
+    let region = store.region.as_deref().or_else(|| gateway.aws.region()).ok_or_else(|| {
         not_ready("No AWS region is configured; set spec.region of the store, or AWS_REGION of the operator.")
     })?;
     if !is_region(region) {

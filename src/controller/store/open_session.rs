@@ -5,10 +5,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::controller::{
-    context::Context,
     index::StoreKey,
     store::{
         fault::StoreFault,
+        gateway::Gateway,
         sessions::{NamespaceSession, NamespaceSessions, Sessions, StoreReader},
         source::{LoadedSource, failed_identity},
     },
@@ -46,21 +46,21 @@ pub(crate) struct Common<'a> {
 pub(crate) async fn prepare_sessions(
     common: Common<'_>,
     previous: Option<&Sessions>,
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<Arc<NamespaceSessions>, StoreFault> {
     let Common { store, identity, source, endpoints, mode } = common;
-    let owner = SessionOwner { cluster: context.cluster(), store: &store.name, store_namespace: None, reader: None };
+    let owner = SessionOwner { cluster: gateway.cluster(), store: &store.name, store_namespace: None, reader: None };
     let shared = StoreIdentity { is_limited: false, ..identity.clone() };
     let shared = StoreIdentity { roles: identity.roles[..identity.shared_roles()].to_vec(), ..shared };
     // Where the first session is already that of a namespace, its ServiceAccount is all that they share.
     let first = source.identity(&shared, owner, None).map_err(StoreFault::of_spec)?;
-    let shared_key = context.aws.key(&first, &endpoints);
+    let shared_key = gateway.aws.key(&first, &endpoints);
     if let Some(Sessions::PerNamespace(previous)) = previous
         && (&previous.identity, &previous.shared_key, previous.mode) == (identity, &shared_key, mode)
     {
         return Ok(Arc::clone(previous));
     }
-    let credentials = context.aws.credentials(&first, &endpoints);
+    let credentials = gateway.aws.credentials(&first, &endpoints);
     if !(identity.roles.is_empty() && source.role_arn().is_some()) {
         credentials.load().await.map_err(|error| failed_identity(error, &first, &endpoints))?;
     }
@@ -81,7 +81,15 @@ pub(crate) async fn prepare_sessions(
     }))
 }
 
-/// Returns the reader of a namespace. Opens its session if that is not open.
+/// The session of a namespace, opened.
+pub(crate) struct OpenedSession {
+    /// Reads in it.
+    pub(crate) reader: StoreReader,
+    /// Whether the last attempt to open it failed, so that objects may wait for it.
+    pub(crate) is_recovered: bool,
+}
+
+/// Returns the session of a namespace. Opens it if it is not open.
 ///
 /// # Errors
 /// The fault for the objects of that namespace.
@@ -90,22 +98,23 @@ pub(crate) async fn open_session(
     namespace: &str,
     grant: Option<&Grant>,
     object: &ObjectRef,
-    context: &Context,
-) -> Result<StoreReader, Fault> {
+    gateway: &Gateway,
+) -> Result<OpenedSession, Fault> {
+    let already_open = |reader| Ok(OpenedSession { reader, is_recovered: false });
     let sessions = match sessions {
-        Sessions::Shared(reader) => return Ok(Arc::clone(reader)),
+        Sessions::Shared(reader) => return already_open(Arc::clone(reader)),
         Sessions::PerNamespace(sessions) => sessions,
     };
     let policy = sessions.policy(grant);
     let json = policy.as_ref().map(|policy| policy.json.as_str());
-    let identity = sessions.identity(context.cluster(), namespace, json)?;
-    let key = context.aws.key(&identity, &sessions.endpoints);
+    let identity = sessions.identity(gateway.cluster(), namespace, json)?;
+    let key = gateway.aws.key(&identity, &sessions.endpoints);
     if let Some(reader) = sessions.current(namespace, &key) {
-        return Ok(reader);
+        return already_open(reader);
     }
-    let _opening = sessions.admit(namespace, context.max_sessions)?;
-    let opening = open_reader(&identity, &sessions.endpoints, object, context);
-    let opened = context.readers.get_or_open(&key, opening).await;
+    let _opening = sessions.admit(namespace, gateway.max_sessions)?;
+    let opening = open_reader(&identity, &sessions.endpoints, object, gateway);
+    let opened = gateway.readers.get_or_open(&key, opening).await;
     let opened = opened.map_err(|fault| fault.for_namespace(&sessions.store));
     let session = NamespaceSession {
         key,
@@ -113,18 +122,8 @@ pub(crate) async fn open_session(
         fault: opened.as_ref().err().cloned(),
         widened: policy.and_then(|policy| policy.widened),
     };
-    let failed_before = sessions.record(namespace, session);
-    if opened.is_ok() && failed_before {
-        queue_readers(&sessions.store, namespace, context);
-    }
-    opened
-}
-
-/// Queues the objects of a namespace that read from a store. They would wait for their next attempt otherwise.
-fn queue_readers(store: &StoreKey, namespace: &str, context: &Context) {
-    let subscribers = context.index.lock().subscribers(store);
-    let readers = subscribers.into_iter().filter(|object| object.namespace.as_deref() == Some(namespace));
-    readers.for_each(|object| context.queues.add_object(object));
+    let is_recovered = sessions.record(namespace, session);
+    opened.map(|reader| OpenedSession { reader, is_recovered })
 }
 
 /// Opens the reader of an identity.
@@ -135,10 +134,10 @@ pub(crate) async fn open_reader(
     identity: &Identity,
     endpoints: &EndpointOptions,
     object: &ObjectRef,
-    context: &Context,
+    gateway: &Gateway,
 ) -> Result<Reader<AwsApi>, StoreFault> {
-    let api = context.aws.api(identity, endpoints);
-    let (audit_sink, changed) = (context.audit_sink.clone(), context.changed_parameters.clone());
-    let opened = Reader::open(api, &context.quotas, audit_sink, changed, object, &context.alarm).await;
+    let api = gateway.aws.api(identity, endpoints);
+    let (audit_sink, changed) = (gateway.audit_sink.clone(), gateway.changed_parameters.clone());
+    let opened = Reader::open(api, &gateway.quotas, audit_sink, changed, object, &gateway.alarm).await;
     opened.map_err(|error| failed_identity(error, identity, endpoints))
 }

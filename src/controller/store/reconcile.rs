@@ -36,7 +36,7 @@ pub(crate) async fn reconcile(store: &StoreObject, context: &Context) -> Result<
     }
     let previous = context.store_connections.get(&store.key);
     let connection = match claim(store, context) {
-        Ok(()) => open(store, context, previous.as_ref().and_then(|previous| previous.as_deref().ok())).await,
+        Ok(()) => open(store, &context.gateway, previous.as_ref().and_then(|previous| previous.as_deref().ok())).await,
         Err(fault) => Err(StoreFault::of_spec(fault)),
     };
     report(store, context, previous, connection).await
@@ -103,7 +103,7 @@ fn connect(store: &StoreObject, connection: &Connected, context: &Context) -> bo
         let is_current = cached_version(&store.key, context) == Some((store.uid.clone(), store.generation));
         if is_current && let Ok(connection) = connection {
             let scope = connection.sessions.scope();
-            context.quotas.set(&store.key.path(), &scope.account, &scope.region, store.quota);
+            context.gateway.quotas.set(&store.key.path(), &scope.account, &scope.region, store.quota);
         }
         is_current
     };
@@ -223,7 +223,7 @@ pub(crate) fn disconnect(key: &StoreKey, uid: &str, context: &Context) {
     }
     context.store_statuses.remove(uid);
     if context.store_connections.remove(key, uid) {
-        context.quotas.forget(&key.path());
+        context.gateway.quotas.forget(&key.path());
     }
     context.set_aside.forget(key.kind.as_str(), key.namespace.as_deref(), &key.name);
     queue_subscribers(key, context);
