@@ -24,6 +24,9 @@ pub enum Command {
     Crds(CrdsArgs),
     /// Print the IAM policies that SecureParameters need: those in files, or those of the cluster of the current kubeconfig.
     Iam(IamArgs),
+    /// Check for each store whether it works: its credentials, its endpoint, and the calls that its SecureParameters need.
+    /// Exits with 0 if all of that works, with 1 if something does not.
+    Check(CheckArgs),
 }
 
 /// Arguments of `run`. Region, credentials and endpoints of AWS are configured as for every AWS tool.
@@ -74,6 +77,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub audit_queue: u32,
 
+    /// How stores are opened.
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+/// Arguments about how stores are opened.
+#[derive(Args, Debug)]
+pub struct AwsArgs {
     /// Name of this cluster, which becomes part of the names of role sessions in CloudTrail: letters, digits and the
     /// characters _.-, at most 100.
     #[arg(long, value_name = "NAME", value_parser = cluster_name)]
@@ -88,6 +99,30 @@ pub struct RunArgs {
     /// want.
     #[arg(long)]
     pub allow_custom_endpoints: bool,
+}
+
+/// Arguments of `check`. Those that `run` has too should be the same as there.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Only for this namespace: its ParameterStores, and the stores that its SecureParameters read from.
+    #[arg(long, short, value_parser = namespace)]
+    pub namespace: Option<String>,
+
+    /// Only the stores with this name.
+    #[arg(long)]
+    pub store: Option<String>,
+
+    /// How to print: text, or one JSON object for scripts.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+
+    /// Namespaces that the operator works in, separated by commas, as for `run`. Without this argument these are all.
+    #[arg(long, value_delimiter = ',', value_name = "NAMESPACES", value_parser = namespace)]
+    pub namespaces: Vec<String>,
+
+    /// How stores are opened.
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 /// Accepts what AWS allows both in the name of a role session and in the value of a session tag.

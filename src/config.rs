@@ -4,8 +4,8 @@
 use std::{env, net::SocketAddr};
 
 use crate::{
-    cli::RunArgs,
-    controller::{AwsOptions, WebIdentityFile},
+    cli::{AwsArgs, CheckArgs, Output, RunArgs},
+    controller::{AwsOptions, Question, WebIdentityFile},
     domain::access::namespace_usage::NamespaceLimits,
     kubernetes::Scope,
     telemetry::LogFormat,
@@ -73,13 +73,40 @@ impl Config {
             is_access_checked: is_access_checked(),
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             instance: variable("HOSTNAME").unwrap_or_else(|| "local".to_owned()),
-            aws: AwsOptions {
-                cluster_name: args.cluster_name,
-                allow_node_role: args.allow_node_role,
-                allow_custom_endpoints: args.allow_custom_endpoints,
-                web_identity: web_identity_file(),
-            },
+            aws: aws_options(args.aws),
         })
+    }
+}
+
+/// The validated configuration of `check`.
+#[derive(Debug)]
+pub struct CheckConfig {
+    /// What to check.
+    pub question: Question,
+    /// How to print.
+    pub output: Output,
+    /// How AWS is used.
+    pub aws: AwsOptions,
+}
+
+impl CheckConfig {
+    /// Combines the arguments with the environment.
+    pub fn new(args: CheckArgs) -> Self {
+        let CheckArgs { namespace, store, output, namespaces, aws } = args;
+        // A store that is named is checked even if nothing reads from it.
+        let only_used = namespace.is_some() && store.is_none();
+        let scope = namespace.map_or_else(|| Scope::new(namespaces), |namespace| Scope::new([namespace]));
+        Self { question: Question { scope, only_used, store }, output, aws: aws_options(aws) }
+    }
+}
+
+/// Combines the arguments about AWS with the environment.
+fn aws_options(args: AwsArgs) -> AwsOptions {
+    AwsOptions {
+        cluster_name: args.cluster_name,
+        allow_node_role: args.allow_node_role,
+        allow_custom_endpoints: args.allow_custom_endpoints,
+        web_identity: web_identity_file(),
     }
 }
 

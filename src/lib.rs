@@ -23,7 +23,7 @@
 //! | [`kubernetes`] | the only folder that calls the Kubernetes API | `background`, `domain`, `api` |
 //! | [`telemetry`] | logs, metrics, audit stream, health | `domain`, `api` |
 //! | [`commands`] | commands that print something and end | all but `controller` |
-//! | [`controller`] | the reconciles, which connect all of these | all but `cli`, `commands` and `config` |
+//! | [`controller`] | the reconciles and the preflight, which connect all of these | all but `cli`, `commands` and `config` |
 
 pub mod api;
 pub mod cli;

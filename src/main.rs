@@ -8,10 +8,10 @@ use std::{
 use clap::Parser;
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{Cli, Command, CrdsArgs, IamArgs, RunArgs},
+    cli::{CheckArgs, Cli, Command, CrdsArgs, IamArgs, Output, RunArgs},
     commands::iam::iam,
-    config::Config,
-    controller::{Settings, run},
+    config::{CheckConfig, Config},
+    controller::{Settings, check, run},
     kubernetes::connect,
     telemetry::start_logging,
 };
@@ -25,12 +25,14 @@ fn main() -> ExitCode {
     // Installed once and before any client: those of Kubernetes and of AWS share this crypto provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = match Cli::parse().command {
-        Command::Run(args) => start(args),
-        Command::Crds(args) => print_crds(&args),
-        Command::Iam(args) => print_policies(args),
+        Command::Run(args) => start(args).map(|()| true),
+        Command::Crds(args) => print_crds(&args).map(|()| true),
+        Command::Iam(args) => print_policies(args).map(|()| true),
+        Command::Check(args) => check_stores(args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(message) => {
             // Messages of libraries may have several lines; this prints one.
             let words: Vec<_> = message.split_whitespace().collect();
@@ -85,6 +87,18 @@ fn print(text: &str) -> Result<(), String> {
 #[tokio::main(flavor = "current_thread")]
 async fn print_policies(args: IamArgs) -> Result<(), String> {
     print(&iam(args).await?)
+}
+
+/// Checks the stores. Returns whether they work.
+#[tokio::main(flavor = "current_thread")]
+async fn check_stores(args: CheckArgs) -> Result<bool, String> {
+    let CheckConfig { question, output, aws } = CheckConfig::new(args);
+    let report = Box::pin(check(&connect().await?, &question, aws)).await?;
+    print(&match output {
+        Output::Text => report.text(),
+        Output::Json => report.json()?,
+    })?;
+    Ok(report.is_ok())
 }
 
 fn print_crds(args: &CrdsArgs) -> Result<(), String> {

@@ -11,6 +11,7 @@ mod index;
 mod isolated;
 mod namespace_slots;
 mod observed;
+mod preflight;
 mod queues;
 mod run;
 mod secret_locks;
@@ -22,4 +23,5 @@ mod triggers;
 
 pub use crate::aws::options::{AwsOptions, WebIdentityFile};
 pub use finish::RunError;
+pub use preflight::{Question, Report, check};
 pub use run::{Settings, run};

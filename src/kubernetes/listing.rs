@@ -3,10 +3,16 @@
 use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Resource, api::ListParams, core::NamespaceResourceScope};
+use kube::{
+    Api, Client, Resource,
+    api::{ListParams, ObjectMeta},
+};
 use serde::de::DeserializeOwned;
 
-use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter};
+use crate::{
+    api::{ClusterParameterStore, ParameterStore, SecureParameter},
+    kubernetes::scope::{Scope, api_of},
+};
 
 /// Most objects in one answer.
 const PAGE: u32 = 500;
@@ -36,30 +42,72 @@ pub(crate) async fn list(client: &Client, namespace: Option<&str>) -> Result<Lis
         None => all(Api::all(client.clone())).await?,
     };
     Ok(Listing {
-        secure_parameters: all(within(client, namespace)).await?,
+        secure_parameters: all(api_of(client, namespace)).await?,
         cluster_stores: all(Api::all(client.clone())).await?,
-        stores: all(within(client, namespace)).await?,
+        stores: all(api_of(client, namespace)).await?,
         namespaces,
     })
 }
 
-fn within<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(
-    client: &Client,
-    namespace: Option<&str>,
-) -> Api<K> {
-    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+/// Lists what the operator sees that works in these namespaces: where it may not list cluster stores, there are none, and
+/// where it may not list namespaces, those of a list count as existing. Returns whether cluster stores are hidden.
+///
+/// # Errors
+/// One sentence about the first list that fails.
+pub(crate) async fn list_as_operator(client: &Client, scope: &Scope) -> Result<(Listing, bool), String> {
+    let cluster_stores = permitted(Api::all(client.clone())).await?;
+    let namespaces = match permitted::<Namespace>(Api::all(client.clone())).await? {
+        Some(namespaces) => {
+            let is_meant =
+                |namespace: &Namespace| scope.contains(namespace.metadata.name.as_deref().unwrap_or_default());
+            namespaces.into_iter().filter(is_meant).collect()
+        }
+        None => scope.parts().into_iter().flatten().map(|name| assumed(&name)).collect(),
+    };
+    let (mut secure_parameters, mut stores) = (Vec::new(), Vec::new());
+    for namespace in scope.parts() {
+        secure_parameters.extend(all(api_of(client, namespace.as_deref())).await?);
+        stores.extend(all(api_of(client, namespace.as_deref())).await?);
+    }
+    let is_hidden = cluster_stores.is_none();
+    let cluster_stores = cluster_stores.unwrap_or_default();
+    Ok((Listing { secure_parameters, cluster_stores, stores, namespaces }, is_hidden))
+}
+
+fn assumed(name: &str) -> Namespace {
+    Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() }
+}
+
+/// Lists all objects, or returns `None` if that is forbidden.
+async fn permitted<K>(api: Api<K>) -> Result<Option<Vec<K>>, String>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    match pages(api).await {
+        Ok(objects) => Ok(Some(objects)),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        Err(error) => Err(cannot_list::<K>(&error)),
+    }
 }
 
 async fn all<K>(api: Api<K>) -> Result<Vec<K>, String>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
+    pages(api).await.map_err(|error| cannot_list::<K>(&error))
+}
+
+fn cannot_list<K: Resource<DynamicType = ()>>(error: &kube::Error) -> String {
+    format!("Cannot list {} ({error}); check the kubeconfig and the rights of this user.", K::plural(&()))
+}
+
+async fn pages<K>(api: Api<K>) -> Result<Vec<K>, kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
     let (mut objects, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
     loop {
-        let answer = api.list(&page).await.map_err(|error| {
-            let kind = K::plural(&());
-            format!("Cannot list {kind} ({error}); check the kubeconfig and the rights of this user.")
-        })?;
+        let answer = api.list(&page).await?;
         objects.extend(answer.items);
         match answer.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page.continue_token = Some(token),

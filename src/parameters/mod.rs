@@ -14,6 +14,7 @@ mod audited_client;
 mod batch;
 mod cache;
 mod credential_health;
+mod first_page;
 mod identity;
 mod key_facts;
 mod key_states;
@@ -44,5 +45,6 @@ pub(crate) use port::{
     Parameter, ParameterApi, ParameterDescription, Plaintext, ReadMode,
 };
 pub(crate) use quota::quotas::Quotas;
+pub(crate) use read_error::ReadError;
 pub(crate) use reader::Reader;
 pub(crate) use reading::Reading;

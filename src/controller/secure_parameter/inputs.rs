@@ -22,6 +22,7 @@ use crate::{
         index::StoreKey,
         store::{
             connections::{Connected, StoreConnection},
+            fault::missing_store,
             sessions::StoreReader,
         },
     },
@@ -56,8 +57,8 @@ pub(super) struct Inputs<'a> {
     pub(super) store_key: StoreKey,
     /// Whether the store is in the cache.
     store_exists: bool,
-    /// Whether the operator may not read stores of its kind.
-    is_store_hidden: bool,
+    /// Whether the operator may not read cluster stores.
+    are_cluster_stores_hidden: bool,
     /// The open store, or why it is not open; `None` if it was not reconciled yet.
     opened: Option<Connected>,
     /// The field manager that the Secret is written as.
@@ -80,7 +81,7 @@ impl<'a> Inputs<'a> {
         Self {
             policy_namespace: context.caches.namespace(&namespace),
             store_exists: store_exists(kind, store, &namespace, context),
-            is_store_hidden: kind == StoreKind::ClusterParameterStore && context.caches.without_cluster_stores.is_set(),
+            are_cluster_stores_hidden: context.caches.without_cluster_stores.is_set(),
             opened: context.store_connections.get(&store_key),
             cached_secret: recorded.and_then(|name| cached_version(&namespace, name, &uid, context)),
             manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
@@ -104,19 +105,7 @@ impl<'a> Inputs<'a> {
             Some(Ok(connection)) => Ok(Arc::clone(connection)),
             Some(Err(fault)) => Err(fault.for_objects(&self.store_key).into()),
             None if self.store_exists => Err(Attempt::waiting(RESYNC_WAITING, Reason::Progressing)),
-            None => {
-                let store = &self.store_key;
-                let message = if self.is_store_hidden {
-                    format!(
-                        "{store} cannot be used, because the operator may not read ClusterParameterStores; grant it list and \
-                         watch on them (rbac.clusterStores=true in the chart), or name a ParameterStore of this namespace in \
-                         spec.storeRef."
-                    )
-                } else {
-                    format!("{store} does not exist; create it or name another store in spec.storeRef.")
-                };
-                Err(Fault::new(Reason::StoreNotFound, message).into())
-            }
+            None => Err(missing_store(&self.store_key, self.are_cluster_stores_hidden).into()),
         }
     }
 

@@ -55,6 +55,11 @@ impl StoreFault {
         }
     }
 
+    /// Reports whether the fault is in the spec of the store, or in what it defaults to.
+    pub(crate) fn is_of_spec(&self) -> bool {
+        self.cause == Cause::Spec
+    }
+
     fn known_to_objects(&self, store: &StoreKey) -> &Fault {
         match store.kind {
             StoreKind::ClusterParameterStore => self.discreet.as_ref().unwrap_or(&self.fault),
@@ -75,6 +80,19 @@ impl StoreFault {
         };
         Fault::new(Reason::StoreNotReady, format!("{store} is not ready: {problem}"))
     }
+}
+
+/// Returns the fault of objects whose store does not exist, or may not be read.
+pub(crate) fn missing_store(store: &StoreKey, is_hidden: bool) -> Fault {
+    let message = if is_hidden && store.kind == StoreKind::ClusterParameterStore {
+        format!(
+            "{store} cannot be used, because the operator may not read ClusterParameterStores; grant it list and watch on them \
+             (rbac.clusterStores=true in the chart), or name a ParameterStore of this namespace in spec.storeRef."
+        )
+    } else {
+        format!("{store} does not exist; create it or name another store in spec.storeRef.")
+    };
+    Fault::new(Reason::StoreNotFound, message)
 }
 
 #[cfg(test)]
