@@ -258,7 +258,7 @@ pub struct StoreStatus {
     pub quota: Option<QuotaStatus>,
 
     /// What does not keep the store from reading but needs attention: keys that cannot be used, sessions that could not be
-    /// opened, session policies that are wider than the access rules. The first 16.
+    /// opened, session policies that are wider than the access rules, what AWS denies to objects. The first 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 1000)))]
     pub warnings: Vec<String>,

@@ -203,6 +203,11 @@ impl Index {
         uids.filter_map(|uid| self.objects.get(uid)).map(Entry::reference).collect()
     }
 
+    /// Returns the uids of the objects that read from this store.
+    pub(crate) fn subscriber_uids(&self, store: &StoreKey) -> Vec<String> {
+        self.by_store.get(store).into_iter().flatten().cloned().collect()
+    }
+
     /// Returns the number of objects that read from this store.
     pub(crate) fn subscriber_count(&self, store: &StoreKey) -> usize {
         self.by_store.get(store).map_or(0, BTreeSet::len)

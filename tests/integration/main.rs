@@ -3,6 +3,7 @@
 
 mod audit;
 mod chart;
+mod check;
 mod counts;
 mod failures;
 mod iam;

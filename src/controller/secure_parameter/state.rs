@@ -1,6 +1,6 @@
 //! What is remembered of all objects. Memory only: after a restart, status seeds it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parking_lot::Mutex;
 
@@ -40,6 +40,20 @@ impl ObjectStates {
         state.is_some_and(|state| state.is_contradicted_by(object))
     }
 
+    /// Returns what AWS denies to these objects: each different caller, action and resource once, up to `most` in order.
+    pub(crate) fn denials(&self, uids: &[String], most: usize) -> BTreeSet<String> {
+        let (states, mut denials) = (self.states.lock(), BTreeSet::new());
+        for denial in uids.iter().filter_map(|uid| denial(&states.get(uid)?.status)) {
+            if !denials.contains(denial) {
+                denials.insert(denial.to_owned());
+                if denials.len() > most {
+                    denials.pop_last();
+                }
+            }
+        }
+        denials
+    }
+
     /// Counts the objects by the reason that they show.
     pub(crate) fn count_by_reason(&self) -> BTreeMap<Reason, i64> {
         let mut counts = BTreeMap::new();
@@ -48,6 +62,13 @@ impl ObjectStates {
         }
         counts
     }
+}
+
+/// What AWS denies to an object: the first sentence of its message. The others are about the object itself.
+fn denial(status: &SecureParameterStatus) -> Option<&str> {
+    let is_denied = matches!(shown_reason(status), Reason::AccessDenied | Reason::DecryptDenied);
+    let message = &status.condition(ConditionType::Ready).filter(|_| is_denied)?.message;
+    Some(message.find(". ").map_or(message.as_str(), |end| &message[..=end]))
 }
 
 /// The reason that an object counts under: that of `Ready`, unless the object is suspended. Then `Ready` stays as it was.
@@ -65,6 +86,27 @@ mod tests {
 
     use super::*;
     use crate::api::Conditions;
+
+    #[test]
+    fn a_denial_is_told_once_for_all_objects() {
+        let (all, now) = (ObjectStates::default(), Timestamp::UNIX_EPOCH);
+        let mut uids = Vec::new();
+        for (uid, reason, message) in [
+            ("a", Reason::AccessDenied, "R may not call A on x."),
+            ("b", Reason::AccessDenied, "R may not call A on x. Secret b is kept as it was."),
+            ("c", Reason::DecryptDenied, "R may not call D on y. Secret c is kept as it was."),
+            ("d", Reason::ParameterNotFound, "It is missing."),
+            ("e", Reason::AccessDenied, "R may not call A on z."),
+        ] {
+            let conditions = Conditions::new(&[], Some(1), now).not_ready(reason, message);
+            let status = SecureParameterStatus { conditions, ..SecureParameterStatus::default() };
+            all.set(uid, ObjectState { status: status.into(), ..ObjectState::default() });
+            uids.push(uid.to_owned());
+        }
+        let denials = |most| all.denials(&uids, most).into_iter().collect::<Vec<_>>();
+        assert_eq!(denials(9), ["R may not call A on x.", "R may not call A on z.", "R may not call D on y."]);
+        assert_eq!(denials(2), ["R may not call A on x.", "R may not call A on z."]);
+    }
 
     #[test]
     fn a_suspended_object_counts_as_suspended_whatever_failed_before() {

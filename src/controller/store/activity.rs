@@ -74,6 +74,13 @@ fn warnings(store: &StoreKey, sessions: &Sessions, context: &Context) -> Vec<Str
         let wider = |(namespace, what): (String, String)| format!("Namespace {namespace}: {what}");
         warnings.extend(faults.into_iter().map(failed).chain(widened.into_iter().map(wider)));
     }
+    let uids = context.index.lock().subscriber_uids(store);
+    for denial in context.object_states.denials(&uids, LISTED_WARNINGS) {
+        // A session that could not be opened is told already.
+        if !warnings.iter().any(|warning| warning.contains(&denial)) {
+            warnings.push(denial);
+        }
+    }
     warnings.truncate(LISTED_WARNINGS);
     warnings.into_iter().map(cut).collect()
 }

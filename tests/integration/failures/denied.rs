@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use testbed::fake_aws::PutOptions;
+use testbed::{fake_aws::PutOptions, wait::eventually};
 
-use crate::support::{Group, World, calls, fails, force, joins, recorded, snapshot, sync};
+use crate::support::{
+    Group, PATIENCE, World, calls, fails, force, joins, recorded, snapshot, store, sync, tenant::cluster_stores,
+};
 
 /// The message names principal, action and resource.
 #[tokio::test]
@@ -47,6 +49,36 @@ async fn a_denied_read_names_the_permission_and_harms_no_other_object() -> Resul
     world.wait_for_secret("denied", &[("A", "second"), ("EXTRA", "first")]).await?;
     world.synced("late").await.context("without a forced sync")?;
     Ok(())
+}
+
+/// So the platform team need not look at the objects.
+#[tokio::test]
+async fn a_store_tells_what_is_denied_to_its_objects() -> Result<()> {
+    let world = &World::shared(Group::Failures, "denied-store").await?;
+    world.apply(&store("denied-store", &json!({}))).await?;
+    let name = "/denied-store/denied";
+    world.aws.put(name, "first");
+    let arn = world.aws.parameter_arn(name);
+    let rule = world.aws.deny("ssm:GetParameters", &arn);
+    for object in ["one", "two"] {
+        world.apply(&world.object(object, &[("A", name)], &json!({"storeRef": {"name": "denied-store"}}))).await?;
+        fails(world, object, "AccessDenied", "Stalled", &[&arn]).await?;
+    }
+    let warns = async |what: &str, expected: usize| {
+        eventually(&format!("the store to warn {what}"), PATIENCE, async || {
+            let warnings = cluster_stores(world).get("denied-store").await?.status.unwrap_or_default().warnings;
+            let says = |warning: &String| warning.contains("may not call ssm:GetParameters") && warning.contains(&arn);
+            Ok((warnings.len() == expected && warnings.iter().all(says)).then_some(()))
+        })
+        .await
+    };
+    warns("once of both objects", 1).await?;
+    world.aws.undeny(rule);
+    for object in ["one", "two"] {
+        sync(world, object).await?;
+        world.synced(object).await?;
+    }
+    warns("no more", 0).await
 }
 
 #[tokio::test]
