@@ -13,13 +13,10 @@ use aws_config::{
 };
 use aws_credential_types::provider::{self, ProvideCredentials, error::CredentialsError, future};
 
-use crate::aws::options::AwsOptions;
+use crate::{aws::options::AwsOptions, domain::identity::session_name::session_name};
 
 /// The name by which a profile refers to the role of the node (AWS SDKs and Tools Reference Guide, `credential_source`).
 const NODE_ROLE: &str = "Ec2InstanceMetadata";
-
-/// Longest name of a role session (STS API reference, `AssumeRoleWithWebIdentity`, `RoleSessionName`).
-const LONGEST_SESSION_NAME: usize = 64;
 
 /// What was looked for and why the role of the node was not, as part of a sentence.
 const NOT_FOUND_WITHOUT_NODE_ROLE: &str = "there are none in environment variables, profile files, web identity and \
@@ -65,15 +62,11 @@ fn web_identity_file(options: &AwsOptions) -> Option<StaticConfiguration> {
     Some(StaticConfiguration {
         web_identity_token_file: file.token_file.clone().into(),
         role_arn: file.role_arn.clone(),
-        session_name: file.session_name.clone().unwrap_or_else(|| session_name(options.cluster_name.as_deref())),
+        session_name: file
+            .session_name
+            .clone()
+            .unwrap_or_else(|| session_name(options.cluster_name.as_deref().unwrap_or_default(), None, "")),
     })
-}
-
-/// Returns the name of the operator's own session in a cluster. [`AwsOptions::cluster_name`] is ASCII.
-fn session_name(cluster: Option<&str>) -> String {
-    let mut name = cluster.map_or_else(|| "spo".to_owned(), |cluster| format!("spo-{cluster}"));
-    name.truncate(LONGEST_SESSION_NAME);
-    name
 }
 
 /// The chain of credentials, whose error says what was looked for.
@@ -136,7 +129,7 @@ mod tests {
         assert_eq!(name_of(None, Some("blue")).as_deref(), Some("spo-blue"));
         assert_eq!(name_of(None, None).as_deref(), Some("spo"));
         let long = "c".repeat(100);
-        assert_eq!(name_of(None, Some(&long)).map(|name| name.len()), Some(LONGEST_SESSION_NAME));
+        assert_eq!(name_of(None, Some(&long)).map(|name| name.len()), Some(27));
         assert!(web_identity_file(&AwsOptions::default()).is_none());
     }
 }

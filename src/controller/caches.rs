@@ -1,7 +1,5 @@
 //! The caches that the watches fill.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     ResourceExt,
@@ -81,11 +79,16 @@ impl Caches {
     pub(crate) fn namespace(&self, name: &str) -> Option<namespace::Namespace> {
         let Some(namespace) = self.namespaces.get(&ObjectRef::new(name)) else {
             let is_assumed = self.without_namespaces.is_set() && self.scope.contains(name);
-            return is_assumed.then(|| namespace::Namespace { name: name.to_owned(), labels: BTreeMap::default() });
+            return is_assumed.then(|| namespace::Namespace {
+                name: name.to_owned(),
+                is_hidden: true,
+                ..namespace::Namespace::default()
+            });
         };
         namespace.metadata.deletion_timestamp.is_none().then(|| namespace::Namespace {
             name: name.to_owned(),
             labels: namespace.metadata.labels.clone().unwrap_or_default(),
+            is_hidden: false,
         })
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::controller::{
     active_slots::ActiveSlots,
     caches::Caches,
-    index::Index,
+    index::{Index, StoreKey},
     namespace_slots::NamespaceSlots,
     queues::Queues,
     secret_locks::SecretLocks,
@@ -102,6 +102,13 @@ impl Context {
     /// Returns the time since the operator started.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Queues the objects of a namespace that read from a store.
+    pub(crate) fn queue_readers(&self, store: &StoreKey, namespace: &str) {
+        let subscribers = self.index.lock().subscribers(store);
+        let readers = subscribers.into_iter().filter(|object| object.namespace.as_deref() == Some(namespace));
+        readers.for_each(|object| self.queues.add_object(object));
     }
 
     /// Watches this Secret, which the operator does not own, for an object or a store of a namespace, and no other; or

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use crate::controller::context::Context;
+use crate::domain::identity::store_identity::{CredentialSource, StoreIdentity};
 
 /// The readiness gate of this check.
 pub(crate) const GATE: &str = "environment";
@@ -41,7 +42,9 @@ async fn problem(context: &Context) -> Option<String> {
         return Some("No AWS region is configured; set AWS_REGION, or spec.region of every store.".to_owned());
     }
     // Namespaced stores always have credentials of their own.
-    let needs_credentials = cluster_stores.iter().any(|store| store.spec.identity.is_none());
+    let needs_credentials = cluster_stores.iter().any(|store| {
+        StoreIdentity::of_cluster_store(store.spec.identity.as_ref()).source == CredentialSource::Operator
+    });
     if !no_stores && !needs_credentials {
         return None;
     }

@@ -94,12 +94,14 @@ impl AwsErrorKind {
             | "MissingAuthenticationTokenException"
             | "NotAuthorized"
             | "RequestExpired"
-            | "InvalidIdentityToken" => Self::CredentialsInvalid,
+            | "InvalidIdentityToken"
+            | "IDPRejectedClaim" => Self::CredentialsInvalid,
             "ValidationException"
             | "ValidationError"
             | "InvalidParameterValue"
             | "MalformedPolicyDocument"
-            | "PackedPolicyTooLarge" => Self::Invalid,
+            | "PackedPolicyTooLarge"
+            | "RegionDisabledException" => Self::Invalid,
             _ if status == Some(429) => Self::Throttled,
             _ => Self::ServiceUnavailable,
         }

@@ -128,10 +128,11 @@ impl<A: ParameterApi> AuditedClient<A> {
         self: &Arc<Self>,
         names: &[String],
         next_token: Option<&str>,
+        priority: Priority,
         objects: Vec<ObjectRef>,
     ) -> Result<DescribeParametersPage, AwsError> {
         wait_for_room(&*self.audit_sink).await;
-        let permit = self.rate_limits.descriptions.acquire(Claim::of_objects(Priority::Sweep, &objects)).await;
+        let permit = self.rate_limits.descriptions.acquire(Claim::of_objects(priority, &objects)).await;
         let (client, names, next_token) = (Arc::clone(self), names.to_vec(), next_token.map(str::to_owned));
         run_to_end(async move {
             let Attempt { call, result } = client.api.describe_parameters(&names, next_token.as_deref()).await;

@@ -38,6 +38,7 @@ pub(crate) use cache::{
     subscription::{Subscriber, SubscriberKey, WatchOptions},
     version_order::VersionAge,
 };
+pub(crate) use identity::identify;
 pub(crate) use key_facts::{KeyNeed, NeededVersion};
 pub(crate) use kms_decrypt::KmsDecryption;
 pub(crate) use port::{

@@ -21,6 +21,8 @@ use crate::{
 
 /// The fraction of their lifetime after which credentials are renewed.
 const RENEW_AFTER: f64 = 0.8;
+/// Least time between two renewals, whatever the credentials say: the local clock may be wrong by hours.
+const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 /// Delay after a failed renewal.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 /// Credentials that expire sooner than this are used only while no others can be had.
@@ -244,7 +246,7 @@ impl CachedCredentials {
         Self {
             credentials: credentials.clone(),
             loaded_at,
-            renew_at: lifetime.map(|lifetime| loaded_at + lifetime.mul_f64(RENEW_AFTER)),
+            renew_at: lifetime.map(|lifetime| loaded_at + lifetime.mul_f64(RENEW_AFTER).max(LEAST_INTERVAL)),
             expires_at: loaded_at + lifetime.unwrap_or(UNLIMITED_LIFETIME),
         }
     }
@@ -320,6 +322,14 @@ mod tests {
         source.0.fails.store(false, Ordering::Relaxed);
         sleep(HOLD).await;
         assert!(id(&provider).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_seem_to_have_expired_are_not_renewed_without_end() {
+        let (source, provider) = renewing(Some(0));
+        id(&provider).await.expect("credentials");
+        sleep(20 * SECOND).await;
+        assert!(source.0.loads.load(Ordering::Relaxed) <= 5, "{:?}", source.0.loads);
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,6 +48,7 @@ fn objects(listing: &Listing) -> Result<Objects, String> {
     let namespace = |namespace: &k8s_openapi::api::core::v1::Namespace| Namespace {
         name: namespace.metadata.name.clone().unwrap_or_default(),
         labels: namespace.metadata.labels.clone().unwrap_or_default(),
+        is_hidden: false,
     };
     Ok(Objects {
         stores: cluster.chain(namespaced?).collect(),

@@ -52,7 +52,7 @@ impl<'a> Objects<'a> {
         let namespaces = listing.namespaces.iter().map(|namespace| &namespace.metadata);
         let namespaces = namespaces.filter(|meta| meta.deletion_timestamp.is_none()).filter_map(|meta| {
             let (name, labels) = (meta.name.as_deref()?, meta.labels.clone().unwrap_or_default());
-            Some((name, Namespace { name: name.to_owned(), labels }))
+            Some((name, Namespace { name: name.to_owned(), labels, is_hidden: false }))
         });
         Self { by_store, namespaces: namespaces.collect() }
     }

@@ -48,7 +48,7 @@ async fn in_session(
     connection: &StoreConnection,
     gateway: &Gateway,
 ) -> Vec<Line> {
-    let (namespace, grant, object) = (readers.namespace.name.as_str(), readers.grant.as_deref(), store.audit_ref());
+    let (namespace, grant, object) = (readers.namespace.name.as_str(), readers.grant.as_ref(), store.audit_ref());
     let lines = match open_session(&connection.sessions, namespace, grant, &object, gateway).await {
         Ok(opened) => {
             let mut lines = vec![Line::ok(CREDENTIALS, opened.reader.principal().arn.clone())];

@@ -87,10 +87,10 @@ fn log_news(inputs: &Inputs<'_>, news: Option<News>) {
 
 /// Has the store check its credentials, and show the failure itself.
 fn recheck_credentials(inputs: &Inputs<'_>, context: &Context) {
-    if let Some(Ok(connection)) = context.store_connections.get(&inputs.store_key)
-        && let Some(reader) = connection.sessions.shared()
-    {
-        reader.credential_health().mark_refused();
+    if let Some(Ok(connection)) = context.store_connections.get(&inputs.store_key) {
+        if let Some(reader) = connection.sessions.shared() {
+            reader.credential_health().mark_refused();
+        }
         context.queues.add_store(inputs.store_key.clone());
     }
 }

@@ -146,23 +146,16 @@ async fn open(inputs: &Inputs<'_>, context: &Context, slot: &ActiveSlot<'_>) -> 
         Arc::clone(reader)
     } else {
         let (sessions, gateway) = (&connection.sessions, &context.gateway);
-        let opening = open_session(sessions, &inputs.namespace, grant.as_deref(), &object, gateway);
+        let opening = open_session(sessions, &inputs.namespace, grant.as_ref(), &object, gateway);
         // STS may take its time.
         let OpenedSession { reader, is_recovered } = slot.release_while(opening).await?;
         if is_recovered {
-            queue_readers(inputs, context);
+            // The others would wait for their next attempt.
+            context.queue_readers(&inputs.store_key, &inputs.namespace);
         }
         reader
     };
     Ok(Opened { connection, grant, plan, reader })
-}
-
-/// Queues the objects that read in the same session. They would wait for their next attempt otherwise.
-fn queue_readers(inputs: &Inputs<'_>, context: &Context) {
-    let subscribers = context.index.lock().subscribers(&inputs.store_key);
-    let readers =
-        subscribers.into_iter().filter(|object| object.namespace.as_deref() == Some(inputs.namespace.as_str()));
-    readers.for_each(|object| context.queues.add_object(object));
 }
 
 /// Returns what an object may read.

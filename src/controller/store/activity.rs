@@ -6,7 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::controller::{context::Context, index::StoreKey, store::sessions::Sessions};
 use crate::{
-    api::status::{LISTED_WARNINGS, QuotaStatus},
+    api::{
+        StoreStatus,
+        status::{LISTED_WARNINGS, QuotaStatus},
+    },
     domain::Fault,
     parameters::NAMES_PER_CALL,
 };
@@ -58,6 +61,18 @@ impl Activity {
             load,
         }
     }
+
+    /// Reports whether a status shows something else. How a rate recovers while AWS throttles is no news.
+    pub(crate) fn is_news(&self, status: &StoreStatus) -> bool {
+        let Self { sessions, quota, warnings, .. } = self;
+        let is_same_quota = status.quota.as_ref().is_some_and(|shown| {
+            shown == quota
+                || quota.throttled_since.is_some()
+                    && (shown.throttled_since.as_ref(), shown.requests_per_second)
+                        == (quota.throttled_since.as_ref(), quota.requests_per_second)
+        });
+        !is_same_quota || status.sessions != *sessions || status.warnings != *warnings
+    }
 }
 
 fn warnings(store: &StoreKey, sessions: &Sessions, context: &Context) -> Vec<String> {
@@ -108,7 +123,30 @@ pub(crate) fn count(count: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn a_rate_that_recovers_is_not_written_again_and_again() {
+        let quota = |current: i32, since: Option<i64>| QuotaStatus {
+            requests_per_second: 10,
+            current_requests_per_second: current,
+            throttled_since: since.and_then(|since| Timestamp::from_second(since).ok()).map(Time),
+            sweep_seconds: Some(current),
+        };
+        let activity = |quota| Activity { sessions: None, quota, parameters: 0, load: 0.0, warnings: Vec::new() };
+        for (shown, now, expected) in [
+            (quota(10, None), quota(10, None), false),
+            (quota(10, None), quota(5, Some(1)), true),
+            (quota(5, Some(1)), quota(7, Some(1)), false),
+            (quota(5, Some(1)), quota(5, Some(2)), true),
+            (quota(7, Some(1)), quota(10, None), true),
+        ] {
+            let status = StoreStatus { quota: Some(shown), ..StoreStatus::default() };
+            assert_eq!(activity(now.clone()).is_news(&status), expected, "{now:?}");
+        }
+    }
 
     #[test]
     fn a_warning_is_as_long_as_the_schema_allows() {

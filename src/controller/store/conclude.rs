@@ -14,6 +14,9 @@ use crate::{
 /// triggers the store when the cause is within the cluster.
 const BACKOFF_ATTEMPT: u32 = 5;
 
+/// Longest delay after a denial.
+const DENIED_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Interval at which the annotations of a ServiceAccount are looked at.
 const SERVICE_ACCOUNT_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -90,9 +93,15 @@ pub(crate) fn conclude(inputs: &Inputs<'_>) -> Conclusion {
                 ..status
             },
             reason: fault.reason,
-            requeue_after: Some(backoff::after_failure(fault.reason, BACKOFF_ATTEMPT, None, inputs.uid)),
+            requeue_after: Some(retry_delay(fault.reason, inputs.uid)),
         },
     }
+}
+
+/// Returns when a store with a fault is tried again. A trust policy is mended where nobody watches it.
+fn retry_delay(reason: Reason, uid: &str) -> Duration {
+    let delay = backoff::after_failure(reason, BACKOFF_ATTEMPT, None, uid);
+    if reason == Reason::AccessDenied { delay.min(DENIED_INTERVAL) } else { delay }
 }
 
 fn next_check(connection: &ConnectionFacts<'_>) -> Option<Duration> {
@@ -180,9 +189,12 @@ mod tests {
     #[test]
     fn a_fault_keeps_the_identity_and_is_retried() {
         let before = StoreStatus { region: Some("eu-central-1".into()), ..StoreStatus::default() };
-        for (reason, shortest, longest) in
-            [(Reason::StoreNotReady, 8, 16), (Reason::CredentialsInvalid, 8, 16), (Reason::InvalidSpec, 270, 300)]
-        {
+        for (reason, shortest, longest) in [
+            (Reason::StoreNotReady, 8, 16),
+            (Reason::CredentialsInvalid, 8, 16),
+            (Reason::AccessDenied, 60, 60),
+            (Reason::InvalidSpec, 270, 300),
+        ] {
             let fault = Fault::new(reason, "A sentence.".to_owned());
             let conclusion = concluded(Err(&fault), &before);
             assert_eq!((ready(&conclusion).status, conclusion.reason), (ConditionStatus::False, reason));

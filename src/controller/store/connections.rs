@@ -10,11 +10,14 @@ use parking_lot::Mutex;
 
 use crate::controller::{
     index::StoreKey,
-    store::{fault::StoreFault, sessions::Sessions},
+    store::{fault::StoreFault, sessions::Sessions, source::LoadedSource},
 };
 use crate::{
     api::AccessRule,
-    domain::access::{grant::Grant, namespace::Namespace},
+    domain::{
+        access::{grant::Grant, namespace::Namespace},
+        identity::store_identity::CredentialSource,
+    },
     parameters::ReadMode,
 };
 
@@ -34,8 +37,8 @@ pub(crate) struct StoreConnection {
     pub(crate) mode: ReadMode,
     /// Interval at which unchanged values are decrypted again, to notice that access was withdrawn.
     pub(crate) revalidate: Option<Duration>,
-    /// Whether the annotations of a ServiceAccount say which role it reads as. Nobody watches them.
-    pub(crate) follows_service_account: bool,
+    /// Where its first credentials come from, and what was found there.
+    pub(crate) credentials: (CredentialSource, LoadedSource),
 }
 
 impl StoreConnection {
@@ -44,6 +47,11 @@ impl StoreConnection {
         self.sessions.is_same(&other.sessions)
             && (&self.prefix, &self.access) == (&other.prefix, &other.access)
             && (self.mode, self.revalidate) == (other.mode, other.revalidate)
+    }
+
+    /// Reports whether the annotations of a ServiceAccount say which role it reads as. Nobody watches them.
+    pub(crate) const fn follows_service_account(&self) -> bool {
+        matches!(self.credentials.0, CredentialSource::ServiceAccount { .. })
     }
 
     /// Returns what the access rules grant to a namespace, or `None` for a namespaced store, which has no rules.

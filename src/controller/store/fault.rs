@@ -55,6 +55,11 @@ impl StoreFault {
         }
     }
 
+    /// Reports whether STS found the session policy and the tags too large together.
+    pub(crate) fn is_about_packed_policy(&self) -> bool {
+        self.cause == Cause::Aws && self.fault.message.contains("PackedPolicyTooLarge")
+    }
+
     /// Reports whether the fault is in the spec of the store, or in what it defaults to.
     pub(crate) fn is_of_spec(&self) -> bool {
         self.cause == Cause::Spec

@@ -10,9 +10,10 @@ use crate::{
         Fault,
         identity::store_identity::{CredentialSource, StoreIdentity},
     },
+    kubernetes::secrets::errors::classify,
 };
 
-/// Loads the first credentials of a store.
+/// Loads the first credentials of a store. While the API server does not answer, `known`, which was found there before, stands.
 ///
 /// # Errors
 /// `StoreNotReady` while the Secret or the ServiceAccount cannot be read, `CredentialsInvalid` if it holds nothing that
@@ -20,11 +21,12 @@ use crate::{
 pub(crate) async fn load_source(
     store: &StoreObject,
     identity: &StoreIdentity,
+    known: Option<&LoadedSource>,
     gateway: &Gateway,
 ) -> Result<LoadedSource, StoreFault> {
     match &identity.source {
         CredentialSource::Operator => Ok(LoadedSource::Operator),
-        CredentialSource::Secret { namespace, name, keys } => secret(namespace, name, keys, gateway).await,
+        CredentialSource::Secret { namespace, name, keys } => secret((namespace, name), keys, known, gateway).await,
         CredentialSource::ServiceAccount { namespace, name, audiences } => {
             refuse_operator(store, namespace, name, gateway).await?;
             service_account(namespace, name, audiences, gateway).await
@@ -101,19 +103,27 @@ fn is_role_arn(text: &str) -> bool {
 }
 
 async fn secret(
-    namespace: &str,
-    name: &str,
+    (namespace, name): (&str, &str),
     keys: &CredentialKeys,
+    known: Option<&LoadedSource>,
     gateway: &Gateway,
 ) -> Result<LoadedSource, StoreFault> {
     let fault = |reason, problem: String| {
         let message = format!("Secret {namespace}/{name} with the store's credentials {problem}.");
         StoreFault::of_credentials(Fault::new(reason, message))
     };
-    let secret = gateway.secrets.credentials(namespace, name).await.map_err(|error| {
-        let problem = format!("could not be read ({error}); allow the operator to get, list and watch it");
-        fault(Reason::StoreNotReady, problem)
-    })?;
+    let secret = match gateway.secrets.credentials(namespace, name).await {
+        Ok(secret) => secret,
+        Err(error) if is_forbidden(&error) => {
+            let problem = "may not be read; allow the operator to get, list and watch it";
+            return Err(fault(Reason::StoreNotReady, problem.to_owned()));
+        }
+        Err(error) => {
+            // Whether the credentials are still there will show. Nobody has to lose a session meanwhile.
+            let problem = format!("could not be read ({}); the operator tries again", classify(&error, None));
+            return known.cloned().ok_or_else(|| fault(Reason::StoreNotReady, problem));
+        }
+    };
     let secret = secret.ok_or_else(|| {
         let [id, secret, _] = StaticCredentials::keys(keys);
         fault(Reason::StoreNotReady, format!("does not exist; create it with the keys {id} and {secret}"))
@@ -121,6 +131,10 @@ async fn secret(
     StaticCredentials::from_secret_data(&secret.data.unwrap_or_default(), keys)
         .map(LoadedSource::Static)
         .map_err(|problem| fault(Reason::CredentialsInvalid, format!("is not valid: {problem}")))
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 #[cfg(test)]

@@ -18,10 +18,7 @@ use crate::{
     domain::{
         Fault,
         access::grant,
-        identity::{
-            session::SessionOwner,
-            store_identity::{CredentialSource, StoreIdentity},
-        },
+        identity::{session::SessionOwner, store_identity::StoreIdentity},
     },
 };
 
@@ -35,12 +32,19 @@ pub(crate) async fn open(store: &StoreObject, gateway: &Gateway, previous: Optio
         .map_err(|problem| StoreFault::of_spec(Fault::new(Reason::InvalidSpec, format!("spec.access: {problem}."))))?;
     let identity = store.identity.as_ref().map_err(|fault| StoreFault::of_spec(fault.clone()))?;
     let endpoints = endpoints(store, gateway)?;
-    let loaded = load_source(store, identity, gateway).await?;
+    let known = previous.filter(|previous| previous.credentials.0 == identity.source);
+    let known = known.map(|previous| &previous.credentials.1);
+    let loaded = load_source(store, identity, known, gateway).await?;
     let sessions = if store.key.namespace.is_none() && identity.is_per_namespace() {
-        let common =
-            Common { store: &store.key, identity, source: loaded, endpoints: endpoints.clone(), mode: store.mode };
+        let common = Common {
+            store: &store.key,
+            identity,
+            source: loaded.clone(),
+            endpoints: endpoints.clone(),
+            mode: store.mode,
+        };
         let previous = previous.map(|previous| &previous.sessions);
-        Sessions::PerNamespace(prepare_sessions(common, previous, gateway).await?)
+        Sessions::PerNamespace(prepare_sessions(common, previous, &store.audit_ref(), gateway).await?)
     } else {
         shared_session(store, identity, &loaded, &endpoints, gateway).await?
     };
@@ -48,10 +52,10 @@ pub(crate) async fn open(store: &StoreObject, gateway: &Gateway, previous: Optio
         prefix: store.prefix.clone(),
         access: store.access.clone(),
         grants: Grants::default(),
-        source: source(store, identity, &endpoints.region, &sessions.scope().account),
+        source: source(store, identity, &loaded, &endpoints.region, &sessions.scope().account),
         mode: store.mode,
         revalidate: store.revalidate,
-        follows_service_account: matches!(identity.source, CredentialSource::ServiceAccount { .. }),
+        credentials: (identity.source.clone(), loaded),
         sessions,
     }))
 }
@@ -112,8 +116,8 @@ fn is_region(text: &str) -> bool {
 }
 
 /// Returns what a revision is valid for: store, account, region and the identity.
-fn source(store: &StoreObject, identity: &StoreIdentity, region: &str, account: &str) -> String {
-    format!("{}/{region}/{account}/{}", store.key.path(), identity.describe())
+fn source(store: &StoreObject, identity: &StoreIdentity, loaded: &LoadedSource, region: &str, account: &str) -> String {
+    format!("{}/{region}/{account}/{}", store.key.path(), identity.describe(loaded.role_arn()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Opens the sessions of a store that has one for each namespace.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -14,16 +14,25 @@ use crate::controller::{
     },
 };
 use crate::{
-    aws::{client::AwsApi, endpoints::options::EndpointOptions, identity::Identity},
+    aws::{
+        client::AwsApi,
+        endpoints::options::EndpointOptions,
+        identity::{Identity, Source},
+    },
     domain::{
         Fault,
         access::grant::Grant,
         audit::{ObjectRef, Principal},
+        iam::session_policy::LONGEST,
         identity::{session::SessionOwner, store_identity::StoreIdentity},
         parameter::scope::Scope,
     },
-    parameters::{ReadMode, Reader},
+    parameters::{ReadMode, Reader, identify},
 };
+
+/// Lengths of session policies that are tried. STS limits policy and tags together in a form that it does not document, so a
+/// policy may be too long in that form.
+const POLICY_LENGTHS: [usize; 4] = [LONGEST, 1_400, 900, 500];
 
 /// What the sessions of all namespaces have in common.
 pub(crate) struct Common<'a> {
@@ -46,6 +55,7 @@ pub(crate) struct Common<'a> {
 pub(crate) async fn prepare_sessions(
     common: Common<'_>,
     previous: Option<&Sessions>,
+    object: &ObjectRef,
     gateway: &Gateway,
 ) -> Result<Arc<NamespaceSessions>, StoreFault> {
     let Common { store, identity, source, endpoints, mode } = common;
@@ -63,6 +73,12 @@ pub(crate) async fn prepare_sessions(
     let credentials = gateway.aws.credentials(&first, &endpoints);
     if !(identity.roles.is_empty() && source.role_arn().is_some()) {
         credentials.load().await.map_err(|error| failed_identity(error, &first, &endpoints))?;
+    }
+    if matches!((&first.source, first.roles.as_slice()), (Source::Static(_), [])) {
+        // Nothing else would tell that an access key is wrong before the first namespace reads.
+        let api = gateway.aws.api(&first, &endpoints);
+        let known = identify(&api, &*gateway.audit_sink, object).await;
+        known.map_err(|error| failed_identity(error, &first, &endpoints))?;
     }
     let role = identity.roles.last().map_or_else(|| source.role_arn().unwrap_or_default(), |role| &role.role_arn);
     let part = |index| role.split(':').nth(index).unwrap_or_default().to_owned();
@@ -96,7 +112,7 @@ pub(crate) struct OpenedSession {
 pub(crate) async fn open_session(
     sessions: &Sessions,
     namespace: &str,
-    grant: Option<&Grant>,
+    grant: Option<&Arc<Grant>>,
     object: &ObjectRef,
     gateway: &Gateway,
 ) -> Result<OpenedSession, Fault> {
@@ -105,25 +121,60 @@ pub(crate) async fn open_session(
         Sessions::Shared(reader) => return already_open(Arc::clone(reader)),
         Sessions::PerNamespace(sessions) => sessions,
     };
-    let policy = sessions.policy(grant);
-    let json = policy.as_ref().map(|policy| policy.json.as_str());
-    let identity = sessions.identity(gateway.cluster(), namespace, json)?;
-    let key = gateway.aws.key(&identity, &sessions.endpoints);
-    if let Some(reader) = sessions.current(namespace, &key) {
+    if let Some(reader) = sessions.current(namespace, grant) {
         return already_open(reader);
     }
-    let _opening = sessions.admit(namespace, gateway.max_sessions)?;
-    let opening = open_reader(&identity, &sessions.endpoints, object, gateway);
-    let opened = gateway.readers.get_or_open(&key, opening).await;
+    let session = NamespaceSession {
+        grant: grant.map(Arc::downgrade).unwrap_or_default(),
+        waits_for_room: false,
+        reader: Weak::new(),
+        fault: None,
+        widened: None,
+    };
+    let _opening = match sessions.admit(namespace, gateway.max_sessions) {
+        Ok(opening) => opening,
+        Err(fault) => {
+            let session = NamespaceSession { waits_for_room: true, fault: Some(fault.clone()), ..session };
+            sessions.record(namespace, session);
+            return Err(fault);
+        }
+    };
+    let (opened, widened) = open_limited(sessions, namespace, grant, object, gateway).await?;
     let opened = opened.map_err(|fault| fault.for_namespace(&sessions.store));
     let session = NamespaceSession {
-        key,
         reader: opened.as_ref().map(Arc::downgrade).unwrap_or_default(),
         fault: opened.as_ref().err().cloned(),
-        widened: policy.and_then(|policy| policy.widened),
+        widened,
+        ..session
     };
     let is_recovered = sessions.record(namespace, session);
     opened.map(|reader| OpenedSession { reader, is_recovered })
+}
+
+/// Opens the session of a namespace with a policy as exact as STS takes it. Returns what of it is wider than the grant.
+///
+/// # Errors
+/// `StoreNotReady` if no role can have the name that follows from that of the namespace.
+async fn open_limited(
+    sessions: &NamespaceSessions,
+    namespace: &str,
+    grant: Option<&Arc<Grant>>,
+    object: &ObjectRef,
+    gateway: &Gateway,
+) -> Result<(Result<StoreReader, StoreFault>, Option<String>), Fault> {
+    let mut lengths = POLICY_LENGTHS.into_iter().peekable();
+    loop {
+        let policy = sessions.policy(grant.map(Arc::as_ref), lengths.next().unwrap_or_default());
+        let json = policy.as_ref().map(|policy| policy.json.as_str());
+        let identity = sessions.identity(gateway.cluster(), namespace, json)?;
+        let key = gateway.aws.key(&identity, &sessions.endpoints);
+        let opening = open_reader(&identity, &sessions.endpoints, object, gateway);
+        let opened = gateway.readers.get_or_open(&key, opening).await;
+        let is_too_large = opened.as_ref().is_err_and(StoreFault::is_about_packed_policy);
+        if policy.is_none() || !is_too_large || lengths.peek().is_none() {
+            return Ok((opened, policy.and_then(|policy| policy.widened)));
+        }
+    }
 }
 
 /// Opens the reader of an identity.

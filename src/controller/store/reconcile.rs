@@ -17,6 +17,7 @@ use crate::controller::{
         fault::StoreFault,
         object::StoreObject,
         open::open,
+        sessions::Sessions,
         written_status::Shown,
     },
 };
@@ -151,7 +152,7 @@ fn inputs<'a>(
             principal: sessions.principal(),
             activity: Activity::of(&store.key, sessions, context),
             check_due_in: sessions.shared().and_then(|reader| reader.credential_health().check_due_in()),
-            follows_service_account: connection.follows_service_account,
+            follows_service_account: connection.follows_service_account(),
         }
     });
     Inputs {
@@ -200,13 +201,18 @@ fn remember(store: &StoreObject, context: &Context, status: StoreStatus, resourc
     }
 }
 
-/// Queues the stores whose activity is another one than their status shows.
+/// Queues the stores whose activity is another one than their status shows, and the objects that wait for a session while
+/// there is room for one.
 pub(crate) fn queue_changed_activities(context: &Context) {
     for (key, uid) in context.store_connections.all() {
         let Some(Ok(connection)) = context.store_connections.get(&key) else { continue };
+        if let Sessions::PerNamespace(sessions) = &connection.sessions {
+            for namespace in sessions.waiting_for_room(context.gateway.max_sessions) {
+                context.queue_readers(&key, &namespace);
+            }
+        }
         let Some(status) = context.store_statuses.get(&uid) else { continue };
-        let Activity { sessions, quota, warnings, .. } = Activity::of(&key, &connection.sessions, context);
-        if (status.sessions, status.quota, status.warnings) != (sessions, Some(quota), warnings) {
+        if Activity::of(&key, &connection.sessions, context).is_news(&status) {
             context.queues.add_store(key);
         }
     }

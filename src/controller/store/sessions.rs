@@ -19,7 +19,7 @@ use crate::{
         Fault,
         access::grant::Grant,
         audit::Principal,
-        iam::session_policy::{SessionPolicy, session_policy},
+        iam::session_policy::{SessionPolicy, session_policy_within},
         identity::{session::SessionOwner, store_identity::StoreIdentity},
         parameter::scope::Scope,
     },
@@ -127,8 +127,10 @@ impl Drop for Opening<'_> {
 
 /// The session of a namespace.
 pub(super) struct NamespaceSession {
-    /// Tells it from other sessions.
-    pub(super) key: ApiKey,
+    /// The grant that it was opened for.
+    pub(super) grant: Weak<Grant>,
+    /// Whether it was not opened because others are.
+    pub(super) waits_for_room: bool,
     /// Its reader, while somebody holds it.
     pub(super) reader: Weak<Reader<AwsApi>>,
     /// Why the last attempt to open it failed.
@@ -138,14 +140,14 @@ pub(super) struct NamespaceSession {
 }
 
 impl NamespaceSessions {
-    /// Returns the policy of the session of a namespace, if sessions are limited.
-    pub(super) fn policy(&self, grant: Option<&Grant>) -> Option<SessionPolicy> {
+    /// Returns the policy of the session of a namespace, of at most `longest` characters, if sessions are limited.
+    pub(super) fn policy(&self, grant: Option<&Grant>, longest: usize) -> Option<SessionPolicy> {
         let grant = grant.filter(|_| self.identity.is_limited)?;
         let decryption = match self.mode {
             ReadMode::Ciphertext => Decryption::Direct,
             ReadMode::Decrypt | ReadMode::Version => Decryption::ViaSsm,
         };
-        Some(session_policy(grant, &self.scope, decryption))
+        Some(session_policy_within(grant, &self.scope, decryption, longest))
     }
 
     /// Returns the identity that reads for a namespace of this cluster.
@@ -158,10 +160,23 @@ impl NamespaceSessions {
         self.source.identity(&self.identity, owner, policy)
     }
 
-    /// Returns the reader of a namespace, if the session with this key is open.
-    pub(super) fn current(&self, namespace: &str, key: &ApiKey) -> Option<StoreReader> {
+    /// Returns the reader of a namespace, if its session is open for this grant.
+    pub(super) fn current(&self, namespace: &str, grant: Option<&Arc<Grant>>) -> Option<StoreReader> {
         let sessions = self.by_namespace.lock();
-        sessions.get(namespace).filter(|session| session.key == *key)?.reader.upgrade()
+        // While the session refers to its grant, no other one has the same address.
+        let is_for = |session: &&NamespaceSession| match grant {
+            Some(grant) => session.grant.as_ptr() == Arc::as_ptr(grant),
+            None => session.grant.strong_count() == 0,
+        };
+        sessions.get(namespace).filter(is_for)?.reader.upgrade()
+    }
+
+    /// Returns the namespaces that wait for another one to give up its session, if there is room for one by now.
+    pub(super) fn waiting_for_room(&self, most: usize) -> Vec<String> {
+        let sessions = self.by_namespace.lock();
+        let open = sessions.values().filter(|session| session.reader.strong_count() > 0).count();
+        let waiting = sessions.iter().filter(|(_, session)| session.waits_for_room && open < most);
+        waiting.map(|(namespace, _)| namespace.clone()).collect()
     }
 
     /// Checks that one more session may be opened, of at most `most`, and counts it until the result is dropped. Removes those

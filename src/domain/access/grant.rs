@@ -200,7 +200,7 @@ mod tests {
 
     fn allows(rules: &[AccessRule], namespace: &str, labels: &[(&str, &str)], name: &str) -> bool {
         let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let grant = Grant::new(rules, &Namespace { name: namespace.to_owned(), labels });
+        let grant = Grant::new(rules, &Namespace { name: namespace.to_owned(), labels, is_hidden: false });
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope().parameter_arn(name) };
         grant.is_ok_and(|grant| grant.allows(&arn, &scope()))
     }

@@ -14,6 +14,8 @@ pub struct Namespace {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether the operator may not see its labels. No selector matches it then, whatever it excludes.
+    pub is_hidden: bool,
 }
 
 /// Reports whether a rule is for a namespace. An empty selector selects everything elsewhere in Kubernetes; here it
@@ -25,7 +27,9 @@ pub(crate) fn selects(matcher: &NamespaceMatch, namespace: &Namespace) -> bool {
         NamespacesFrom::Selector => {
             let selector = matcher.selector.clone().filter(is_well_formed);
             let selector = selector.and_then(|selector| Selector::try_from(selector).ok());
-            selector.is_some_and(|selector| !selector.selects_all() && selector.matches(&namespace.labels))
+            selector.is_some_and(|selector| {
+                !namespace.is_hidden && !selector.selects_all() && selector.matches(&namespace.labels)
+            })
         }
     }
 }
@@ -46,7 +50,7 @@ mod tests {
 
     fn namespace(name: &str, labels: &[(&str, &str)]) -> Namespace {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Namespace { name: name.to_owned(), labels }
+        Namespace { name: name.to_owned(), labels, is_hidden: false }
     }
 
     fn by_label(selector: LabelSelector) -> NamespaceMatch {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Most characters of a session policy (STS API reference, AssumeRole).
-const LONGEST: usize = 2_048;
+pub(crate) const LONGEST: usize = 2_048;
 /// Most work to find what may be denied, as pairs of characters that are compared.
 const MOST_COMPARISONS: usize = 2_000_000;
 /// The folders of references to Secrets Manager.
@@ -41,14 +41,25 @@ pub(crate) struct SessionPolicy {
 
 /// Returns the policy of sessions for a namespace: all that `grant` allows within `scope`, and as little else as possible.
 pub(crate) fn session_policy(grant: &Grant, scope: &Scope, decryption: Decryption) -> SessionPolicy {
-    policy_of(&grant.globs(), scope, decryption)
+    session_policy_within(grant, scope, decryption, LONGEST)
+}
+
+/// Returns the same in at most so many characters. STS also limits policy and tags together, in a form of its own.
+pub(crate) fn session_policy_within(
+    grant: &Grant,
+    scope: &Scope,
+    decryption: Decryption,
+    longest: usize,
+) -> SessionPolicy {
+    policy_of(&grant.globs(), scope, decryption, longest)
 }
 
 /// Returns the policy of sessions that may read what these globs match.
-pub(crate) fn policy_of(globs: &GrantedGlobs<'_>, scope: &Scope, decryption: Decryption) -> SessionPolicy {
+fn policy_of(globs: &GrantedGlobs<'_>, scope: &Scope, decryption: Decryption, longest: usize) -> SessionPolicy {
     let resources = resources(globs, scope);
     let (lists, mut wider) = Lists::new(&resources, globs, scope);
-    let form = Form { scope, decryption, any_key: globs.kms_decrypt_keys.contains(&ANY_KMS_KEY), context: true };
+    let form =
+        Form { scope, decryption, any_key: globs.kms_decrypt_keys.contains(&ANY_KMS_KEY), context: true, longest };
     if let Some(document) = with_denials(&lists, &form, &resources) {
         return SessionPolicy { json: document, widened: sentence(&wider) };
     }
@@ -56,11 +67,11 @@ pub(crate) fn policy_of(globs: &GrantedGlobs<'_>, scope: &Scope, decryption: Dec
     // ssm:GetParameters. Those who call KMS themselves could decrypt what they found elsewhere.
     let form = Form { context: decryption == Decryption::Direct, ..form };
     let json = form.document(&lists, &Denials::default()).compact();
-    if json.len() <= LONGEST {
+    if json.len() <= longest {
         return SessionPolicy { json, widened: sentence(&wider) };
     }
     let before = lists.0.clone();
-    let fits = |lists: &[Patterns]| form.document(&Lists::of(lists), &Denials::default()).compact().len() <= LONGEST;
+    let fits = |lists: &[Patterns]| form.document(&Lists::of(lists), &Denials::default()).compact().len() <= longest;
     let lists = Lists::of(&widened(&before, fits));
     for (now, before) in lists.0.iter().zip(&before) {
         let new = now.iter().filter(|pattern| !before.contains(pattern));
@@ -158,6 +169,8 @@ struct Form<'a> {
     any_key: bool,
     /// Whether decrypting is bound to the parameters by the encryption context.
     context: bool,
+    /// Most characters.
+    longest: usize,
 }
 
 impl Form<'_> {
@@ -277,7 +290,7 @@ struct Denials {
 /// Returns the policy with as many denials as fit, or `None` if it is too long without any.
 fn with_denials(lists: &Lists, form: &Form<'_>, resources: &[Resource<'_>]) -> Option<String> {
     let mut json = form.document(lists, &Denials::default()).compact();
-    if json.len() > LONGEST {
+    if json.len() > form.longest {
         return None;
     }
     let granted: Vec<_> = resources.iter().map(tokens).collect();
@@ -305,7 +318,7 @@ fn with_denials(lists: &Lists, form: &Form<'_>, resources: &[Resource<'_>]) -> O
             None => denials.deeper.push(denied),
         }
         let longer = form.document(lists, &denials).compact();
-        if longer.len() > LONGEST {
+        if longer.len() > form.longest {
             break;
         }
         json = longer;

@@ -4,21 +4,27 @@ use sha2::{Digest, Sha256};
 
 /// Most characters of a session name (STS API reference, AssumeRole).
 const LONGEST: usize = 64;
+/// Most characters of the cluster in a name that is too long, so that there is room for the namespace.
+const LONGEST_CLUSTER: usize = 16;
 /// Characters of the digest that tells long names apart.
 const DIGEST: usize = 8;
 
 /// Returns `spo-<cluster>-<namespace>-<name>`, without what is empty. A name that is too long is cut and ends with a digest of
 /// all of it, so that no two become the same.
 pub(crate) fn session_name(cluster: &str, namespace: Option<&str>, name: &str) -> String {
-    let parts = ["spo", cluster, namespace.unwrap_or_default(), name];
-    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    let full = parts.join("-");
+    let joined = |cluster: &str| {
+        let parts = ["spo", cluster, namespace.unwrap_or_default(), name];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("-")
+    };
     // STS allows these: `[\w+=,.@-]*`.
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '_' };
-    let clean: String = full.chars().map(allowed).collect();
-    if clean.len() <= LONGEST && clean == full {
-        return clean;
+    let full = joined(cluster);
+    if full.len() <= LONGEST && full.chars().all(|c| allowed(c) == c) {
+        return full;
     }
+    let short: String = cluster.chars().take(LONGEST_CLUSTER).collect();
+    let clean: String = joined(&short).chars().map(allowed).collect();
     let digest = Sha256::digest(full.as_bytes());
     let digest = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     let cut: String = clean.chars().take(LONGEST - DIGEST - 1).collect();
@@ -52,5 +58,9 @@ mod tests {
         assert!(replaced.starts_with("spo-my_cluster__-a-"), "{replaced}");
         assert_ne!(replaced, session_name("my_cluster__", None, "a"));
         assert!(session_name(&"é".repeat(100), None, "a").len() <= 64);
+        let named = session_name(&"c".repeat(100), Some("shop"), "default");
+        assert!(named.starts_with("spo-cccccccccccccccc-shop-default-"), "{named}");
+        let [one, other] = ["a", "b"].map(|end| session_name(&format!("{}{end}", "c".repeat(80)), None, ""));
+        assert_ne!(one, other);
     }
 }

@@ -112,21 +112,31 @@ impl StoreIdentity {
         if self.is_limited { shared.min(self.roles.len().saturating_sub(1)) } else { shared }
     }
 
-    /// Describes the identity in one string that no other identity has. A change of it means that everything is read again.
-    pub(crate) fn describe(&self) -> String {
+    /// Describes the identity in one string that no other identity with other rights has. `role_arn` is the role of the
+    /// ServiceAccount, if it begins with one. A change of it means that everything is read again.
+    pub(crate) fn describe(&self, role_arn: Option<&str>) -> String {
         let source = match &self.source {
             CredentialSource::Operator => "ambient".to_owned(),
-            CredentialSource::ServiceAccount { namespace, name, .. } => format!("serviceaccount:{namespace}/{name}"),
+            CredentialSource::ServiceAccount { namespace, name, .. } => {
+                format!("serviceaccount:{namespace}/{name}:{}", role_arn.unwrap_or_default())
+            }
             CredentialSource::Secret { namespace, name, .. } => format!("{namespace}/{name}"),
         };
-        self.roles.iter().fold(source, |chain, role| format!("{chain}>{}", role.role_arn))
+        let tags = |role: &AssumeRole| {
+            let own = if role.session_tags.unwrap_or_default() { "+kubernetes" } else { "" };
+            role.tags.iter().fold(own.to_owned(), |tags, (key, value)| format!("{tags}+{key}={value}"))
+        };
+        let chain = self.roles.iter().fold(source, |chain, role| format!("{chain}>{}{}", role.role_arn, tags(role)));
+        if self.is_limited { chain + "|FromAccess" } else { chain }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::api::{LocalSecretRef, LocalServiceAccountRef};
+    use crate::api::{LocalSecretRef, LocalServiceAccountRef, NamespacedServiceAccountRef};
 
     fn role(arn: &str, session_tags: bool) -> AssumeRole {
         AssumeRole {
@@ -187,8 +197,18 @@ mod tests {
     #[test]
     fn identities_are_told_apart() {
         let (hub, other) = (role("hub", false), role("other", false));
-        let [one, two, three] =
-            [&[hub.clone()][..], &[hub, other.clone()], &[other]].map(|roles| identity(roles, None).describe());
-        assert!(one != two && two != three && one != three);
+        let tagged = AssumeRole { session_tags: Some(true), ..hub.clone() };
+        let owned = AssumeRole { tags: [("team".to_owned(), "a".to_owned())].into(), ..hub.clone() };
+        let limited = identity(std::slice::from_ref(&hub), Some(SessionPolicy::FromAccess)).describe(None);
+        let chains = [&[hub.clone()][..], &[hub, other.clone()], &[other], &[tagged], &[owned]];
+        let described = chains.map(|roles| identity(roles, None).describe(None));
+        let account = ClusterIdentity {
+            service_account_ref: Some(NamespacedServiceAccountRef::default()),
+            ..ClusterIdentity::default()
+        };
+        let account = StoreIdentity::of_cluster_store(Some(&account));
+        let accounts = ["arn:a", "arn:b"].map(|role| account.describe(Some(role)));
+        let all: BTreeSet<_> = described.into_iter().chain([limited]).chain(accounts).collect();
+        assert_eq!(all.len(), 8, "{all:?}");
     }
 }

@@ -169,7 +169,7 @@ pub(super) fn check(tally: &mut Tally) {
     }
     for (what, labels, namespaces, expected) in matched() {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let reader = Namespace { name: "shop".to_owned(), labels };
+        let reader = Namespace { name: "shop".to_owned(), labels, is_hidden: false };
         tally.check_rules(what, &[AccessRule { namespaces, ..rule(OWN) }], &reader, "", (Read("/shop/a"), expected));
     }
     for (what, rules, ask, expected) in several() {

@@ -40,8 +40,8 @@ impl Secrets {
     ///
     /// # Errors
     /// If the API server refuses or cannot be reached.
-    pub(crate) async fn credentials(&self, namespace: &str, name: &str) -> Result<Option<Secret>, SecretError> {
-        self.api(namespace).get_opt(name).await.map_err(|error| classify(&error, None))
+    pub(crate) async fn credentials(&self, namespace: &str, name: &str) -> Result<Option<Secret>, kube::Error> {
+        self.api(namespace).get_opt(name).await
     }
 
     pub(crate) fn api(&self, namespace: &str) -> Api<Secret> {

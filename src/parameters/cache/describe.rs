@@ -4,7 +4,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use crate::domain::{audit::ObjectRef, aws_error::AwsError, schedule::decide::Purpose};
+use crate::domain::{
+    audit::ObjectRef,
+    aws_error::{AwsError, AwsErrorKind},
+    schedule::decide::Purpose,
+};
 use crate::parameters::{
     audited_client::AuditedClient,
     cache::{
@@ -12,11 +16,15 @@ use crate::parameters::{
         shared::Shared,
     },
     port::{ParameterApi, ParameterDescription},
+    quota::priority::Priority,
     retry::{Attempts, Retry},
 };
 
 /// How long to wait for more names before a call.
 const BATCH_WINDOW: Duration = Duration::from_millis(50);
+
+/// Most pages of the description of fifty names, in case they never end.
+const MOST_PAGES: usize = 50;
 
 /// Describes what is waited for, for as long as it is polled.
 pub(crate) async fn run<A: ParameterApi>(shared: Arc<Shared<A>>) {
@@ -36,7 +44,7 @@ async fn describe_batch<A: ParameterApi>(shared: &Shared<A>, batch: Batch) {
     let mut attempts = Attempts::new(Instant::now());
     let objects: Vec<_> = batch.objects.iter().map(|object| object.with_purpose(Purpose::KeyState)).collect();
     let described = loop {
-        let error = match describe(&shared.client, &batch.names, &objects).await {
+        let error = match describe(&shared.client, &batch.names, Priority::New, &objects).await {
             Ok(descriptions) => break Ok(descriptions),
             Err(error) => error,
         };
@@ -60,17 +68,24 @@ async fn describe_batch<A: ParameterApi>(shared: &Shared<A>, batch: Batch) {
 pub(crate) async fn describe<A: ParameterApi>(
     client: &Arc<AuditedClient<A>>,
     own_names: &[String],
+    priority: Priority,
     objects: &[ObjectRef],
 ) -> Result<Vec<ParameterDescription>, AwsError> {
     let (mut descriptions, mut next_token) = (Vec::new(), None);
-    // A page may be empty although more follow. No more calls than names, in case they never end.
-    for _ in 0..own_names.len() {
-        let page = client.describe_parameters(own_names, next_token.as_deref(), objects.to_vec()).await?;
+    // A page may be empty although more follow.
+    for _ in 0..MOST_PAGES {
+        let page = client.describe_parameters(own_names, next_token.as_deref(), priority, objects.to_vec()).await?;
         descriptions.extend(page.descriptions);
         next_token = page.next_token;
         if next_token.is_none() || descriptions.len() >= own_names.len() {
-            break;
+            return Ok(descriptions);
         }
     }
-    Ok(descriptions)
+    // What was not described yet is not absent.
+    Err(AwsError {
+        kind: AwsErrorKind::ServiceUnavailable,
+        code: None,
+        message: format!("DescribeParameters does not end after {MOST_PAGES} pages"),
+        request_id: None,
+    })
 }

@@ -10,6 +10,7 @@ use crate::parameters::{
     cache::{describe, key_table::key_of, shared::Shared},
     outcome::MAX_AUDITED_OBJECTS,
     port::{ParameterApi, ParameterDescription},
+    quota::priority::Priority,
 };
 
 /// How long to wait for more names, and between two checks whether reads go first.
@@ -77,7 +78,8 @@ async fn describe<A: ParameterApi>(
 ) -> Result<Vec<ParameterDescription>, AwsError> {
     let own_name = |parameter_ref: &ParameterRef| Some(shared.scope.own_name(&parameter_ref.arn)?.to_owned());
     let own_names: BTreeSet<_> = names.iter().filter_map(own_name).collect();
-    describe::describe(&shared.client, &own_names.into_iter().collect::<Vec<_>>(), &objects(shared, names)).await
+    let own_names: Vec<_> = own_names.into_iter().collect();
+    describe::describe(&shared.client, &own_names, Priority::Sweep, &objects(shared, names)).await
 }
 
 /// Has KMS describe the keys that are new or due. Returns the names whose key is in another state than before.
