@@ -1,6 +1,7 @@
 //! All integration tests: the real binary on a real control plane, with the fake AWS or moto behind it. They are one
 //! binary, so that everything is linked once. Folders are behaviours.
 
+mod attacks;
 mod audit;
 mod chart;
 mod check;

@@ -63,11 +63,11 @@ pub async fn account_kubeconfig(plane: &ControlPlane, namespace: &str, name: &st
 }
 
 /// Fences the operator in as the chart does, without installing it: creates its ServiceAccount, its roles and its admission
-/// policies. Returns a kubeconfig of that account.
-pub async fn fence(plane: &ControlPlane) -> Result<PathBuf> {
+/// policies. `values` adds values of the chart. Returns a kubeconfig of that account.
+pub async fn fence(plane: &ControlPlane, values: &[&str]) -> Result<PathBuf> {
     plane.kubectl(["create", "namespace", NAMESPACE]).await?;
-    let values = "--set=crds.install=false,restart.enabled=true,rbac.aggregate=false";
-    for object in rendered(&[values]).await?.iter().filter(|object| object["kind"] != "Deployment") {
+    let usual = "--set=crds.install=false,restart.enabled=true,rbac.aggregate=false";
+    for object in rendered(&[&[usual], values].concat()).await?.iter().filter(|object| object["kind"] != "Deployment") {
         plane.kubectl_stdin(["apply", "-f", "-"], &object.to_string()).await?;
     }
     let kubeconfig = account_kubeconfig(plane, NAMESPACE, FULLNAME).await?;

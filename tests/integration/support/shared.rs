@@ -62,7 +62,7 @@ impl Shared {
         plane.kubectl_stdin(["apply", "-f", "-"], &store("default", &json!({})).to_string()).await?;
         let kubeconfig = match group {
             Group::Failures | Group::Identities => plane.kubeconfig().to_owned(),
-            Group::Secrets => fence(&plane).await?,
+            Group::Secrets => fence(&plane, &[]).await?,
         };
         let arguments = match group {
             Group::Identities => {
