@@ -65,7 +65,7 @@ impl Attack {
         match self.expected {
             Expected::Fails(reason, words) => {
                 applied.context("creation")?;
-                fails(world, &self.object, reason, words).await.map(drop)
+                fails(world, &self.object, &[reason], words).await.map(drop)
             }
             Expected::Refused(words) => match applied {
                 Ok(object) => bail!("the API server accepted {object}"),
@@ -84,24 +84,25 @@ impl Attack {
         match self.expected {
             Expected::Refused(_) => Ok(()),
             Expected::Fails("PolicyDenied", _) => {
-                let last = fails(world, &self.object, "AccessDenied", &[]).await?;
+                let last = fails(world, &self.object, &["AccessDenied", "DecryptDenied"], &[]).await?;
                 ensure!(last.contains("because no session policy allows"), "{last}");
                 Ok(())
             }
-            Expected::Fails(reason, words) => fails(world, &self.object, reason, words).await.map(drop),
+            Expected::Fails(reason, words) => fails(world, &self.object, &[reason], words).await.map(drop),
         }
     }
 }
 
-/// Waits until an object or store is not Ready for this reason, as its owner sees it. Returns the message.
-pub async fn fails(world: &Tenants, object: &Value, reason: &str, words: &[&str]) -> Result<String> {
+/// Waits until an object or store is not Ready for one of these reasons, as its owner sees it. Returns the message.
+pub async fn fails(world: &Tenants, object: &Value, reasons: &[&str], words: &[&str]) -> Result<String> {
     let mut last = Value::Null;
-    let what = format!("the reason {reason}");
+    let what = format!("one of the reasons {reasons:?}");
     let waited = eventually(&what, PATIENCE, async || {
         last = world.get(&world.tenant, &path(object)).await?["status"].clone();
         let conditions: Vec<Condition> = serde_json::from_value(last["conditions"].clone()).unwrap_or_default();
         let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
-        let failed = ready.filter(|ready| format!("{:?}", ready.status) == "False" && ready.reason == reason);
+        let failed =
+            ready.filter(|ready| format!("{:?}", ready.status) == "False" && reasons.contains(&ready.reason.as_str()));
         Ok(failed.map(|ready| ready.message))
     });
     let message = waited.await.with_context(|| format!("last seen: {last}"))?;

@@ -1,7 +1,9 @@
 //! What exists before the first attack: parameters, users and roles of AWS, stores, and the rights of A.
 
 use serde_json::{Value, json};
-use testbed::fake_aws::{DEFAULT_ACCOUNT, FakeAws, Identity, PutOptions, Role, Statement, Tier, TokenVerifier};
+use testbed::fake_aws::{
+    DEFAULT_ACCOUNT, FakeAws, Identity, ParameterType, PutOptions, Role, Statement, Tier, TokenVerifier,
+};
 
 use super::api::{A, B};
 use crate::support::{store, tenant::TENANT};
@@ -15,7 +17,7 @@ pub const FOREIGN_ROLES: &[&str] = &["reader-of-b", "operator"];
 
 /// Writes the parameters, keys and secrets.
 pub fn add_parameters(aws: &FakeAws) {
-    let value = format!("{CANARY}-parameter");
+    let value = format!("PASSWORD={CANARY}-parameter");
     for name in ["/b/deep/vault", "/B/VAULT", "/a-b/vault", "/b/vault", "/vault"] {
         aws.put(name, &value);
     }
@@ -23,8 +25,12 @@ pub fn add_parameters(aws: &FakeAws) {
     aws.label("/b/vault", 1, "prod");
     let in_region = PutOptions { region: Some("us-east-1".to_owned()), ..PutOptions::default() };
     aws.put_with("/b/vault", &value, in_region);
-    let of_others =
-        PutOptions { account: Some(TENANT.to_owned()), tier: Some(Tier::Advanced), ..PutOptions::default() };
+    let of_others = PutOptions {
+        account: Some(TENANT.to_owned()),
+        kind: ParameterType::String,
+        tier: Some(Tier::Advanced),
+        ..PutOptions::default()
+    };
     aws.put_with("/shared/vault", &value, of_others);
     aws.share(&format!("arn:aws:ssm:eu-central-1:{TENANT}:parameter/shared/vault"), DEFAULT_ACCOUNT);
     aws.put_secret("b/vault", &value);
@@ -69,8 +75,8 @@ pub fn service_account_tokens() -> String {
     format!("--set-json=serviceAccountTokens={}", json!(accounts))
 }
 
-/// The cluster stores. `spec` adds fields.
-pub fn stores(spec: &Value) -> Vec<Value> {
+/// The cluster stores. `spec` adds fields. One rule asks for keys, if `with_keys` says so.
+pub fn stores(spec: &Value, with_keys: bool) -> Vec<Value> {
     let rule = |namespaces: Value, glob: &str| json!({"name": "rule", "namespaces": namespaces, "parameters": [glob]});
     let all = json!({"from": "All"});
     let mut own = rule(all.clone(), "/{namespace}/**");
@@ -85,7 +91,8 @@ pub fn stores(spec: &Value) -> Vec<Value> {
         spec["access"] = json!(rules);
         store(name, &spec)
     };
-    vec![with("default", &[&own, &keyed]), with("for-b", &[&for_b]), with("for-label", &[&for_label])]
+    let of_default = if with_keys { &[&own, &keyed][..] } else { &[&own] };
+    vec![with("default", of_default), with("for-b", &[&for_b]), with("for-label", &[&for_label])]
 }
 
 /// The attacker, who may do what the role `edit` allows in namespace A.

@@ -124,6 +124,10 @@ pub fn attacks() -> Vec<Attack> {
         {"key": "SAME", "parameter": "/b/password"},
         {"key": "VALUE", "parameter": ARN_OF_B},
     ]);
-    let others = [Attack::object("beside what is its own", &json!({"data": beside_own}), DENIED)];
+    let fields = json!([{"parameter": "/b/vault", "format": "Dotenv", "optional": true}]);
+    let others = [
+        Attack::object("beside what is its own", &json!({"data": beside_own}), DENIED),
+        Attack::object("all fields of a value", &json!({"dataFrom": fields}), DENIED),
+    ];
     names.chain(paths).chain(stores).chain(others).collect()
 }
