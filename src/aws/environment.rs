@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(name_of(None, Some("blue")).as_deref(), Some("spo-blue"));
         assert_eq!(name_of(None, None).as_deref(), Some("spo"));
         let long = "c".repeat(100);
-        assert_eq!(name_of(None, Some(&long)).map(|name| name.len()), Some(27));
+        assert_eq!(name_of(None, Some(&long)).map(|name| name.len()), Some(29));
         assert!(web_identity_file(&AwsOptions::default()).is_none());
     }
 }

@@ -72,6 +72,9 @@ pub(crate) async fn describe<A: ParameterApi>(
     objects: &[ObjectRef],
 ) -> Result<Vec<ParameterDescription>, AwsError> {
     let (mut descriptions, mut next_token) = (Vec::new(), None);
+    if own_names.is_empty() {
+        return Ok(descriptions);
+    }
     // A page may be empty although more follow.
     for _ in 0..MOST_PAGES {
         let page = client.describe_parameters(own_names, next_token.as_deref(), priority, objects.to_vec()).await?;
