@@ -122,7 +122,7 @@ const WORKS: [(&str, &str); 6] = [
 #[tokio::test]
 async fn what_works_is_told_with_few_calls_and_nothing_is_written() -> Result<()> {
     let (world, _) = world().await?;
-    for number in 0..25 {
+    for number in 0..40 {
         let name = format!("/shop/many/{number}");
         world.aws.put(&name, VALUE);
         world.apply(&world.object(&format!("many-{number}"), &[("A", &name)], &json!({}))).await?;
@@ -132,10 +132,10 @@ async fn what_works_is_told_with_few_calls_and_nothing_is_written() -> Result<()
     found.has(&WORKS);
     let message =
         |check: &str| found.0.iter().find(|found| found["check"] == check).expect("a check")["message"].to_string();
-    assert!(message("objects").contains("27 read from this store in shop"), "{}", message("objects"));
+    assert!(message("objects").contains("42 read from this store in shop"), "{}", message("objects"));
     assert!(message("credentials").contains(&world.aws.default_identity().arn), "{}", message("credentials"));
-    assert!(message("ssm:GetParameters").contains("/shop/absent"), "{}", message("ssm:GetParameters"));
-    // 28 names, and one call that decrypts.
+    assert!(message("ssm:GetParameters").contains("; not found: /shop/absent"), "{}", message("ssm:GetParameters"));
+    // Thirty of 43 names, and one call that decrypts.
     assert_eq!((world.aws.calls("GetParameters"), world.aws.calls("GetParametersByPath")), (4, 1));
     assert_eq!(world.aws.decrypts(), 1, "no key is known yet, so one parameter stands for the namespace");
     assert_eq!(world.versions().await?, before);
@@ -173,6 +173,20 @@ async fn what_is_denied_is_told_with_the_remedy() -> Result<()> {
     world.aws.undeny(rule);
     let text = run(&world, &[], &["--store", "second"]).await?;
     assert_eq!(text.code, 0, "{}", text.output);
+    Ok(())
+}
+
+/// The operator asks for the key first. The command does not, so it must not decrypt.
+#[tokio::test]
+async fn what_is_granted_with_certain_keys_only_is_not_decrypted() -> Result<()> {
+    let (world, _) = world().await?;
+    let rule =
+        json!({"name": "keyed", "namespaces": {"from": "All"}, "parameters": ["/shop/**"], "kmsKeys": ["alias/two"]});
+    world.apply(&store("keyed", &json!({"access": [rule]}))).await?;
+    world.apply(&world.object("keyed", &[("A", "/shop/one")], &json!({"storeRef": {"name": "keyed"}}))).await?;
+    let found = Found::of(&world, &[], "keyed").await?;
+    assert_eq!(found.results().last(), Some(&("kms:Decrypt".to_owned(), "Skipped")), "{:#?}", found.0);
+    assert_eq!((world.aws.calls("GetParameters"), world.aws.decrypts()), (1, 0));
     Ok(())
 }
 
@@ -281,7 +295,7 @@ async fn the_rights_of_the_operator_suffice() -> Result<()> {
     let outcome = run(&world, &variables, &["--namespaces", "shop"]).await?;
     assert_eq!(outcome.code, 1, "{outcome:?}");
     let hidden =
-        "FAILED  spec                 ClusterParameterStore default cannot be used, because the operator may not read";
+        "FAILED  spec               ClusterParameterStore default cannot be used, because the operator may not read";
     for part in [hidden, "ParameterStore shop/own\n", "in 2 of 3 stores"] {
         assert!(outcome.output.contains(part), "{} lacks {part}", outcome.output);
     }

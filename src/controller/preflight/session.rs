@@ -63,6 +63,10 @@ pub(super) async fn check_session(
     lines
 }
 
+fn tried(names: &[ParameterRef]) -> String {
+    format!("tried with {}", list(&names.iter().map(ToString::to_string).collect::<Vec<_>>()))
+}
+
 /// Returns the line that takes the place of all others if AWS cannot be reached.
 fn unreachable(lines: &[Line]) -> Option<Vec<Line>> {
     let is_unreachable = |line: &&Line| line.reason == Some(Reason::EndpointUnreachable);
@@ -98,12 +102,8 @@ impl Session<'_> {
         if lines.is_empty() {
             let is_absent = |(name, version): (&ParameterRef, &Option<_>)| version.is_none().then(|| name.to_string());
             let absent: Vec<_> = reading.versions.iter().filter_map(is_absent).collect();
-            let absent = if absent.is_empty() {
-                String::new()
-            } else {
-                format!(", of which these do not exist: {}", list(&absent))
-            };
-            lines.push(Line::ok(GET_PARAMETERS, format!("tried with {} parameters{absent}", names.len())));
+            let absent = if absent.is_empty() { String::new() } else { format!("; not found: {}", list(&absent)) };
+            lines.push(Line::ok(GET_PARAMETERS, tried(&names) + &absent));
         }
         (reading.versions, lines)
     }
@@ -135,8 +135,7 @@ impl Session<'_> {
         if !lines.is_empty() {
             return lines;
         }
-        let names: Vec<_> = chosen.iter().map(ToString::to_string).collect();
-        vec![Line::ok(check, format!("tried with {}", list(&names)))]
+        vec![Line::ok(check, tried(chosen))]
     }
 
     async fn read(&self, names: &[ParameterRef], mode: ReadMode, purpose: Purpose) -> Reading {
