@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
+    identity_rules,
     interval::Interval,
     rules,
     schema::{Audience, SecretKeyName, SessionTags, TagKey},
@@ -19,9 +20,9 @@ pub const NAMESPACE_PLACEHOLDER: &str = "{namespace}";
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = rules::one_source_of_credentials(),
-    validation = rules::session_policy_needs_session(),
-    validation = rules::chained_duration(),
+    validation = identity_rules::one_source_of_credentials(),
+    validation = identity_rules::session_policy_needs_session(),
+    validation = identity_rules::chained_duration(),
 )]
 pub struct ClusterIdentity {
     /// A ServiceAccount whose tokens STS exchanges for a session of the role in its annotation `eks.amazonaws.com/role-arn`.
@@ -49,9 +50,9 @@ pub struct ClusterIdentity {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = rules::own_source_of_credentials(),
-    validation = rules::one_source_of_credentials(),
-    validation = rules::chained_duration(),
+    validation = identity_rules::own_source_of_credentials(),
+    validation = identity_rules::one_source_of_credentials(),
+    validation = identity_rules::chained_duration(),
 )]
 pub struct NamespacedIdentity {
     /// A ServiceAccount of the store's namespace whose tokens STS exchanges for a session of the role in its annotation
@@ -82,19 +83,19 @@ pub enum SessionPolicy {
 /// A role to assume.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::transitive_tags())]
+#[x_kube(validation = identity_rules::transitive_tags())]
 pub struct AssumeRole {
     /// ARN of the role. `{namespace}` in it stands for the namespace of the reading object, so that each namespace has a role
     /// of its own.
     #[serde(rename = "roleARN")]
     #[schemars(length(min = 20, max = 512))]
-    #[x_kube(validation = rules::role_arn(), validation = rules::role_placeholder())]
+    #[x_kube(validation = identity_rules::role_arn(), validation = identity_rules::role_placeholder())]
     pub role_arn: String,
 
     /// The external id that the trust policy of the role asks for. Default: none.
     #[serde(default, rename = "externalID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224))]
-    #[x_kube(validation = rules::external_id())]
+    #[x_kube(validation = identity_rules::external_id())]
     pub external_id: Option<String>,
 
     /// Whether the session carries the tags `kubernetes-namespace`, `kubernetes-store` and, if the operator knows the name of
@@ -105,7 +106,7 @@ pub struct AssumeRole {
     /// Further tags of the session. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "SessionTags")]
-    #[x_kube(validation = rules::session_tags())]
+    #[x_kube(validation = identity_rules::session_tags())]
     pub tags: BTreeMap<String, String>,
 
     /// Keys of those tags that the sessions of later roles inherit. Default: none.
@@ -116,13 +117,13 @@ pub struct AssumeRole {
     /// The source identity of the session, which CloudTrail shows in every record, also of later roles. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64))]
-    #[x_kube(validation = rules::source_identity())]
+    #[x_kube(validation = identity_rules::source_identity())]
     pub source_identity: Option<String>,
 
     /// How long a session lasts, from `15m` to `12h`; at most `1h` where one session assumes the next role. The operator
     /// renews sessions before they end. Default: `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = rules::session_duration())]
+    #[x_kube(validation = identity_rules::session_duration())]
     pub duration: Option<Interval>,
 }
 

@@ -7,6 +7,7 @@ mod crds;
 mod data;
 mod endpoints;
 mod identity;
+mod identity_rules;
 mod interval;
 mod key_mapping;
 #[cfg(test)]

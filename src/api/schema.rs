@@ -3,7 +3,7 @@
 use kube::core::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::api::rules;
+use crate::api::{identity_rules, rules};
 
 /// Text of a bounded length that follows rules.
 fn text(least: usize, most: usize, rules: &[Rule]) -> Schema {
@@ -51,9 +51,9 @@ texts! {
     /// The name of a namespace.
     NamespaceName = 1..=63, [rules::label_name()];
     /// The audience of a token.
-    Audience = 1..=256, [rules::audience()];
+    Audience = 1..=256, [identity_rules::audience()];
     /// The key of a session tag.
-    TagKey = 1..=128, [rules::tag_key()];
+    TagKey = 1..=128, [identity_rules::tag_key()];
     /// A key of a Secret.
     SecretKeyName = 1..=253, [rules::secret_key()];
     /// The value of a label.
