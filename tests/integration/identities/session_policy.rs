@@ -4,6 +4,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use secure_parameter_operator::api::StoreStatus;
 use serde_json::{Value, json};
 use testbed::{
     fake_aws::{Role, Statement},
@@ -12,7 +13,7 @@ use testbed::{
 
 use super::{add_role, arn, audited, reading, sessions_of};
 use crate::support::{
-    PATIENCE, World, fails, store,
+    PATIENCE, World, fails, store, store_shows,
     tenant::{TENANT, put_for_tenant},
 };
 
@@ -64,10 +65,12 @@ async fn aws_refuses_what_the_rules_do_not_grant() -> Result<()> {
     audited(&world, &sessions_of(&world.aws, &arn("limited")))
 }
 
-/// Rules too long for a session policy are widened, and what they grant can still be read.
+/// Rules too long for a session policy are widened, and what they grant can still be read. So is a policy that STS finds too
+/// large in its packed form.
 #[tokio::test]
 async fn long_rules_are_widened_to_fit() -> Result<()> {
     let world = World::start().await?;
+    world.aws.set_packed_limit(Some(1_500));
     let role = Role::new(TENANT, "limited").with_policy(vec![Statement::allow(&["ssm:*", "kms:*"], &["*"])]);
     world.aws.add_role(role);
     let globs: Vec<_> = (0..32)
@@ -86,8 +89,11 @@ async fn long_rules_are_widened_to_fit() -> Result<()> {
     world.apply(&world.object("checkout", &[("A", parameter)], &json!({}))).await?;
     world.synced("checkout").await?;
     let asked = sessions_of(&world.aws, &arn("limited"));
-    let policy = asked[0]["requestParameters"]["policy"].as_str().unwrap_or_default();
-    ensure!(policy.len() <= 2_048, "{} characters", policy.len());
+    let lengths: Vec<_> = asked.iter().map(|call| call["requestParameters"]["policy"].as_str().map(str::len)).collect();
+    ensure!(lengths.len() == 2 && lengths[0] > Some(1_500) && lengths[0] <= Some(2_048), "{lengths:?}");
+    ensure!(asked[0]["errorCode"] == "PackedPolicyTooLarge" && lengths[1] <= Some(1_500), "{lengths:?}: {}", asked[0]);
+    let is_told = |status: &StoreStatus| status.warnings.iter().any(|warning| warning.contains("Namespace shop"));
+    store_shows(&world, "default", "what was widened", is_told).await?;
     eventually("the audit record", PATIENCE, async || Ok(audited(&world, &asked).is_ok().then_some(()))).await
 }
 
