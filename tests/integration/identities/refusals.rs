@@ -1,13 +1,14 @@
 //! Roles that STS refuses: the reason and the remedy, on the store and on its objects.
 
 use anyhow::{Result, ensure};
+use secure_parameter_operator::api::StoreStatus;
 use serde_json::json;
 use testbed::fake_aws::{PodIdentity, Role};
 
 use super::{add_role, arn, audited, reading, sessions_of};
 use crate::support::{
-    Group, World, fails, store, store_is,
-    tenant::{TENANT, cluster_stores, put_for_tenant},
+    Group, World, fails, store, store_is, store_shows,
+    tenant::{TENANT, cluster_stores, put_for_tenant, secret, secret_of, tenant},
 };
 
 #[tokio::test]
@@ -50,7 +51,31 @@ async fn a_role_that_one_namespace_lacks_fails_its_objects_alone() -> Result<()>
     let role = arn("refusals-without");
     fails(world, "checkout", "AccessDenied", "Stalled", &["sts:AssumeRole", &role, "trust policy"]).await?;
     store_is(&cluster_stores(world), "refusals", "True", "Synced", &[]).await?;
+    let is_told = |status: &StoreStatus| {
+        status.warnings.iter().any(|warning| warning.contains("Namespace without") && warning.contains(&role))
+    };
+    store_shows(world, "refusals", "which namespace has no session", is_told).await?;
     add_role(&world.aws, "refusals-without");
+    world.synced("checkout").await?;
+    store_shows(world, "refusals", "no warning", |status| status.warnings.is_empty()).await
+}
+
+/// The store finds out before the first namespace reads.
+#[tokio::test]
+async fn a_wrong_access_key_is_noticed_where_each_namespace_has_a_session() -> Result<()> {
+    let world = &World::shared(Group::Identities, "wrong-key").await?;
+    put_for_tenant(world, "/wrong-key/a", "theirs");
+    add_role(&world.aws, "keyed-wrong-key");
+    let wrong = json!({"access-key-id": "AKIAWRONG", "secret-access-key": "wrong"});
+    world.apply(&secret(world, "keyed", &wrong)).await?;
+    let reference = json!({"namespace": world.namespace, "name": "keyed"});
+    let roles = json!([{"roleARN": arn("keyed-{namespace}")}]);
+    let spec = json!({"identity": {"credentialsSecretRef": reference, "assumeRoles": roles}});
+    world.apply(&store("keyed", &spec)).await?;
+    store_is(&cluster_stores(world), "keyed", "False", "CredentialsInvalid", &["InvalidClientTokenId"]).await?;
+    world.apply(&reading(world, "checkout", "keyed")).await?;
+    world.apply(&secret_of(world, "keyed", &tenant(world))).await?;
+    store_is(&cluster_stores(world), "keyed", "True", "Synced", &["in sessions of", "keyed-{namespace}"]).await?;
     world.synced("checkout").await.map(drop)
 }
 
