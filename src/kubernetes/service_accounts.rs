@@ -13,12 +13,12 @@ use kube::{
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
+use crate::domain::iam::trust::STS_AUDIENCE;
+
 /// Annotation with the ARN of the role (EKS User Guide, "IAM roles for service accounts").
 const ROLE: &str = "eks.amazonaws.com/role-arn";
 /// Annotation with the audience of the tokens (amazon-eks-pod-identity-webhook).
 const AUDIENCE: &str = "eks.amazonaws.com/audience";
-/// The audience where nothing else is said (EKS User Guide, "Create an IAM OIDC provider for your cluster").
-const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
 /// Lifetime of a token, in seconds: the shortest that Kubernetes issues. A token is used once.
 const LIFETIME: i64 = 600;
 /// What precedes namespace and name of a ServiceAccount in the name of its user.
@@ -47,7 +47,7 @@ impl EksAnnotations {
         if !requested.is_empty() {
             return requested.to_vec();
         }
-        vec![self.audience.clone().unwrap_or_else(|| DEFAULT_AUDIENCE.to_owned())]
+        vec![self.audience.clone().unwrap_or_else(|| STS_AUDIENCE.to_owned())]
     }
 }
 

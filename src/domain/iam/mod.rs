@@ -8,5 +8,5 @@ mod policy;
 pub(crate) mod session_policy;
 pub(crate) mod store;
 mod translate;
-mod trust;
+pub(crate) mod trust;
 mod widen;
