@@ -14,7 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::aws::{call_recorder::CallRecorder, client::AwsApi, convert_error::convert, credentials::refresh::Refusal};
+use crate::aws::{call_recorder::CallRecorder, client::AwsApi, convert_error::convert, credentials::refusal::Refusal};
 use crate::{
     domain::{
         audit::{Principal, to_rfc3339},

@@ -10,7 +10,7 @@ use aws_sdk_sts::{
 use crate::aws::{
     call_recorder::CallRecorder,
     convert_error::convert,
-    credentials::refresh::{RefreshingCredentials, Refusal},
+    credentials::{refresh::RefreshingCredentials, refusal::Refusal},
 };
 use crate::domain::{
     audit::Principal,

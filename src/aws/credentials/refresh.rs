@@ -14,9 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    aws::credentials::static_credentials::check,
+    aws::credentials::{load_failures::LoadFailures, refusal::Refusal, static_credentials::check},
     background::{Alarm, BackgroundTask},
-    domain::aws_error::{AwsError, AwsErrorKind},
 };
 
 /// The fraction of their lifetime after which credentials are renewed.
@@ -35,31 +34,6 @@ const REFUSED_AGE: Duration = Duration::from_secs(10);
 /// Least time between two replacements because of a denial. Most denials are not about the session, so new credentials seldom
 /// help.
 const DENIED_INTERVAL: Duration = Duration::from_secs(300);
-/// How long the failure to load credentials stands, from the second one in a row. Many calls may want the same credentials.
-const HOLD: Duration = Duration::from_secs(5);
-
-/// What AWS said against credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// They are not valid, or not any more.
-    Invalid,
-    /// A policy of their role denies a call explicitly. IAM revokes the sessions of a role by such a deny for all that are
-    /// older, so new ones are not denied.
-    Denied,
-}
-
-impl Refusal {
-    /// Returns what an error says against the credentials of the call. `None` if it says nothing.
-    pub(crate) fn of(error: &AwsError) -> Option<Self> {
-        match error.kind {
-            AwsErrorKind::CredentialsInvalid if !error.is_clock_skew() => Some(Self::Invalid),
-            AwsErrorKind::AccessDenied | AwsErrorKind::DecryptDenied if error.is_denied_by_own_policy() => {
-                Some(Self::Denied)
-            }
-            _ => None,
-        }
-    }
-}
 
 /// Caches the credentials of another provider. Renews temporary ones in the background until all clones are dropped.
 #[derive(Clone, Debug)]
@@ -87,31 +61,10 @@ struct Shared {
     source: SharedCredentialsProvider,
     cached: Mutex<Option<CachedCredentials>>,
     /// Held while credentials are loaded: of several calls that need them, the first asks the source.
-    loading: tokio::sync::Mutex<Failures>,
+    loading: tokio::sync::Mutex<LoadFailures>,
     loaded: Notify,
     /// When credentials were last replaced because of a denial.
     denied_at: Mutex<Option<Instant>>,
-}
-
-/// The failures in a row to load what a call needs.
-#[derive(Debug, Default)]
-struct Failures {
-    count: usize,
-    /// The last of them, until when it stands.
-    last: Option<(AwsError, Instant)>,
-}
-
-impl Failures {
-    /// Returns the failure that still stands.
-    fn standing(&self) -> Option<CredentialsError> {
-        let (error, until) = self.last.as_ref().filter(|_| self.count > 1)?;
-        (Instant::now() < *until).then(|| CredentialsError::provider_error(error.clone()))
-    }
-
-    fn add(&mut self, error: &CredentialsError) {
-        self.count += 1;
-        self.last = Some((AwsError::of_credentials(error), Instant::now() + HOLD));
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -189,7 +142,7 @@ impl Shared {
         };
         match loaded {
             Ok(credentials) => {
-                *failures = Failures::default();
+                *failures = LoadFailures::default();
                 *self.cached.lock() = Some(CachedCredentials::new(&credentials));
                 self.loaded.notify_one();
                 Ok(credentials)
@@ -320,7 +273,7 @@ mod tests {
         sleep(20 * SECOND).await;
         assert!(id(&provider).await.is_err());
         source.0.fails.store(false, Ordering::Relaxed);
-        sleep(HOLD).await;
+        sleep(5 * SECOND).await;
         assert!(id(&provider).await.is_ok());
     }
 
