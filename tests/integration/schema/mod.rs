@@ -3,6 +3,7 @@
 
 mod data;
 mod good;
+mod identities;
 mod reference;
 mod sources;
 mod stores;
