@@ -51,7 +51,7 @@ async fn create(world: &World) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_reader_that_takes_nothing_delays_reads_and_stops_nothing() -> Result<()> {
     let (world, reader) = with_pipe().await?;
     create(&world).await?;

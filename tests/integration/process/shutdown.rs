@@ -20,8 +20,7 @@ async fn world() -> Result<World> {
     Ok(world)
 }
 
-// The fake AWS needs a thread of its own here and below, because the test blocks while it waits for the end.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn signals_end_the_operator_with_success() -> Result<()> {
     let mut world = world().await?;
     for signal in ["TERM", "INT"] {
@@ -32,7 +31,7 @@ async fn signals_end_the_operator_with_success() -> Result<()> {
 }
 
 /// A hanging call of the informer, for which no object waits, and one for which an object waits.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn calls_that_hang_at_the_end_are_recorded() -> Result<()> {
     let mut world = world().await?;
     stop(&mut world, "TERM")?;
@@ -47,7 +46,7 @@ async fn calls_that_hang_at_the_end_are_recorded() -> Result<()> {
     check_unanswered(&*stop(&mut world, "TERM")?, "ForcedSync")
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_store_whose_identity_is_not_known_yet_does_not_delay_the_end() -> Result<()> {
     let mut world = World::without_operator().await?;
     world.aws.fault("GetCallerIdentity", Fault::Hang, usize::MAX);

@@ -47,18 +47,17 @@ const PAUSE: u32 = 120;
 /// Latency of AWS, so that steps fall into calls.
 const LATENCY: Duration = Duration::from_millis(20);
 
-// Several threads, because the fake AWS has to answer while the test waits for the operator to stop.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn seed_2() -> Result<()> {
     run(2).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn seed_6() -> Result<()> {
     run(6).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 #[ignore = "needs a seed in RANDOM_SEED"]
 async fn chosen() -> Result<()> {
     run(std::env::var("RANDOM_SEED").context("RANDOM_SEED")?.parse()?).await

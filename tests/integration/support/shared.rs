@@ -4,15 +4,12 @@
 //! notice that and end them by process id (see `testbed::process`). Each test has its own namespace, parameters and
 //! stores.
 
-use std::{sync::Arc, thread};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 use testbed::{control_plane::ControlPlane, fake_aws::FakeAws};
-use tokio::{
-    runtime::Builder,
-    sync::{OnceCell, oneshot},
-};
+use tokio::sync::OnceCell;
 
 use super::{Operator, chart::fence, definitions, store};
 
@@ -58,7 +55,7 @@ impl Shared {
 
     async fn start(group: Group) -> Result<Self> {
         let plane = ControlPlane::start_with_crds(&definitions()?).await?;
-        let aws = start_aws().await?;
+        let aws = FakeAws::start().await?;
         plane.kubectl_stdin(["apply", "-f", "-"], &store("default", &json!({})).to_string()).await?;
         let kubeconfig = match group {
             Group::Failures | Group::Identities => plane.kubeconfig().to_owned(),
@@ -76,19 +73,4 @@ impl Shared {
         operator.ready().await?;
         Ok(Self { plane: Arc::new(plane), aws, operator: Arc::new(operator) })
     }
-}
-
-/// Starts a fake AWS on a runtime of its own, because the runtime of the test that starts it ends with that test.
-async fn start_aws() -> Result<FakeAws> {
-    let (sender, receiver) = oneshot::channel();
-    thread::Builder::new().name("shared-fake-aws".to_owned()).spawn(move || -> Result<()> {
-        Builder::new_current_thread().enable_all().build()?.block_on(async {
-            // If the receiver is gone, its test has failed, and nobody uses this fake.
-            if sender.send(FakeAws::start().await).is_ok() {
-                std::future::pending::<()>().await;
-            }
-        });
-        Ok(())
-    })?;
-    receiver.await.context("the thread of the fake AWS ended")?
 }

@@ -45,9 +45,11 @@ mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Context as _;
-use tokio::task::JoinHandle;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
 pub use control::PutOptions;
 pub use fault::Fault;
@@ -77,30 +79,44 @@ struct Inner {
     shared: Arc<Shared>,
     address: SocketAddr,
     operator: Identity,
-    server: JoinHandle<std::io::Result<()>>,
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
+    /// The server ends when this is dropped.
+    _lifeline: oneshot::Sender<()>,
 }
 
 impl FakeAws {
-    /// Starts on a free loopback port, in the runtime of the caller. It stops with that runtime.
+    /// Starts on a free loopback port.
     pub async fn start() -> anyhow::Result<Self> {
         Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
-    /// Starts on the given address.
+    /// Starts on the given address, in a thread of its own: it answers also while the caller blocks, for example because
+    /// it waits for a client to end.
     pub async fn start_on(address: SocketAddr) -> anyhow::Result<Self> {
-        let (listener, address) = connection::bind(address).await.with_context(|| format!("fake AWS on {address}"))?;
         let operator = Identity::assumed_role(DEFAULT_ACCOUNT, "secure-parameter-operator", "demo");
         let mut world = World::default();
         world.identities.add(operator.clone());
         let shared = Arc::new(Shared::new(world));
-        let server = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
-        Ok(Self { inner: Arc::new(Inner { shared, address, operator, server }) })
+        let (bound, receiver) = oneshot::channel();
+        let (lifeline, dropped) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let served = Arc::clone(&shared);
+        thread::Builder::new().name("fake-aws".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let (listener, address) = match connection::bind(address).await {
+                    Ok(bound) => bound,
+                    Err(error) => return drop(bound.send(Err(error))),
+                };
+                if bound.send(Ok(address)).is_ok() {
+                    tokio::select! {
+                        _ = server::serve(listener, served) => {}
+                        _ = dropped => {}
+                    }
+                }
+            });
+        })?;
+        let bound = receiver.await.context("the thread of the fake AWS ended")?;
+        let address = bound.with_context(|| format!("fake AWS on {address}"))?;
+        Ok(Self { inner: Arc::new(Inner { shared, address, operator, _lifeline: lifeline }) })
     }
 
     /// Its address, `http://127.0.0.1:<port>`.
