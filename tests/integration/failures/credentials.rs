@@ -83,6 +83,8 @@ async fn renewed_credentials_in_a_stores_secret_are_used_at_once() -> Result<()>
 #[tokio::test]
 async fn a_wrong_clock_is_corrected_by_the_first_refusal() -> Result<()> {
     let world = world().await?;
+    // Each service has a clock. Only that of Parameter Store is asked from now on.
+    world.settled().await?;
     world.aws.set_clock_offset(600);
     let token = force(&world, "checkout").await?;
     echoed(&world, "checkout", &token).await?;

@@ -12,9 +12,12 @@ mod watched;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use testbed::fake_aws::{FakeAws, Role};
+use testbed::{
+    fake_aws::{FakeAws, Role},
+    wait::eventually,
+};
 
-use crate::support::{World, tenant::TENANT};
+use crate::support::{PATIENCE, World, tenant::TENANT};
 
 /// Name of the cluster, as the operators of this group are told.
 const CLUSTER: &str = "test";
@@ -61,8 +64,14 @@ fn sts_calls(aws: &FakeAws) -> usize {
     STS_OPERATIONS.iter().map(|operation| aws.calls(operation)).sum()
 }
 
-/// Checks that the operator recorded each of these calls of STS, with what AWS recorded.
-fn audited(world: &World, records: &[Value]) -> Result<()> {
+/// Waits until the operator has recorded each of these calls of STS, with what AWS recorded. AWS records a call before the
+/// operator has the answer.
+async fn audited(world: &World, records: &[Value]) -> Result<()> {
+    eventually("the audit records", PATIENCE, async || compare(world, records).map(Some)).await
+}
+
+/// Compares the records of AWS with those of the operator.
+fn compare(world: &World, records: &[Value]) -> Result<()> {
     ensure!(!records.is_empty(), "nothing to compare");
     let audit = world.operator().audit()?;
     for theirs in records {

@@ -57,7 +57,7 @@ async fn each_namespace_reads_in_a_role_of_its_own() -> Result<()> {
         let role = arn(&format!("per-role-{}", world.namespace));
         let asked = sessions_of(&world.aws, &role);
         assert_eq!(session_names(&asked), [format!("spo-{CLUSTER}-{}-per-role", world.namespace)]);
-        audited(world, &asked)?;
+        audited(world, &asked).await?;
     }
     let hub = sessions_of(&world.aws, &hub.arn);
     assert_eq!(session_names(&hub), ["spo-test-per-role"], "all namespaces share the session of the hub");
@@ -99,5 +99,5 @@ async fn aws_itself_keeps_the_namespaces_of_tagged_sessions_apart() -> Result<()
     let expected =
         [tag("kubernetes-namespace", "tagged"), tag("kubernetes-store", "abac"), tag("kubernetes-cluster", CLUSTER)];
     assert_eq!(asked[0]["requestParameters"]["tags"], json!(expected));
-    audited(world, &asked)
+    audited(world, &asked).await
 }

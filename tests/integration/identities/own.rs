@@ -73,7 +73,7 @@ async fn irsa_is_the_operators_alone() -> Result<()> {
     store_is(&cluster_stores(&world), "default", "True", "Synced", &[&session]).await?;
     let asked = sessions_of(&world.aws, &role.arn);
     assert_eq!(session_names(&asked), [format!("spo-{CLUSTER}")]);
-    audited(&world, &asked)?;
+    audited(&world, &asked).await?;
 
     // A tenant names the operator's own ServiceAccount. It even has a role.
     let annotation = format!("eks.amazonaws.com/role-arn={}", role.arn);

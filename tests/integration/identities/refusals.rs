@@ -21,7 +21,7 @@ async fn a_refused_role_is_named_with_the_policies_that_could_allow_it() -> Resu
     store_is(&cluster_stores(world), "refused", "False", "AccessDenied", &parts).await?;
     world.apply(&reading(world, "checkout", "refused")).await?;
     fails(world, "checkout", "StoreNotReady", "Reconciling", &parts).await?;
-    audited(world, &sessions_of(&world.aws, &role))?;
+    audited(world, &sessions_of(&world.aws, &role)).await?;
     // Such a role, but not for this tag.
     let tagged = |team: &str| {
         store("refused", &json!({"identity": {"assumeRoles": [{"roleARN": role, "tags": {"team": team}}]}}))

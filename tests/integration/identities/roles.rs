@@ -61,7 +61,7 @@ async fn a_chain_carries_what_trust_policies_ask_for() -> Result<()> {
     assert_eq!(parameters["incomingTransitiveTags"], json!({"team": "shop"}));
     let hub_session = format!("arn:aws:sts::{DEFAULT_ACCOUNT}:assumed-role/chain-hub/spo-test-chain");
     assert_eq!(second[0]["userIdentity"]["arn"], hub_session.as_str());
-    audited(world, &[first, second].concat())?;
+    audited(world, &[first, second].concat()).await?;
     let reads: Vec<_> = world.aws.records();
     let read = reads.iter().find(|record| record["userIdentity"]["arn"] == session.as_str()).context("a read")?;
     assert_eq!(read["userIdentity"]["sessionContext"]["sourceIdentity"], "spo@test");
@@ -102,7 +102,7 @@ async fn new_keys_in_a_secret_assume_the_role_without_a_restart() -> Result<()> 
     world.synced("checkout").await?;
     let asked = sessions_of(&world.aws, &role.arn);
     assert_eq!(session_names(&asked), ["spo-test-keys-own"; 2], "once for each access key");
-    audited(world, &asked)?;
+    audited(world, &asked).await?;
 
     world.apply(&own_store(world, &role.arn, "id")).await?;
     store_is(&stores, "own", "False", "CredentialsInvalid", &["keys/rotated", "id"]).await
@@ -131,7 +131,7 @@ async fn a_store_of_another_region_asks_sts_there() -> Result<()> {
     store_is(&cluster_stores(world), "abroad", "True", "Synced", &["eu-west-1", "spo-test-abroad"]).await?;
     let asked = sessions_of(&world.aws, &arn("abroad"));
     assert_eq!(asked[0]["awsRegion"], "eu-west-1");
-    audited(world, &asked)
+    audited(world, &asked).await
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn both_kinds_of_stores_do() -> Result<()> {
     let user = &asked[1]["userIdentity"];
     assert_eq!(user["type"], "WebIdentityUser");
     assert_eq!(user["userName"], "system:serviceaccount:accounts:team");
-    audited(world, &asked)
+    audited(world, &asked).await
 }
 
 async fn what_is_wrong_is_said_to_those_who_may_know() -> Result<()> {

@@ -6,14 +6,11 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use secure_parameter_operator::api::StoreStatus;
 use serde_json::{Value, json};
-use testbed::{
-    fake_aws::{Role, Statement},
-    wait::eventually,
-};
+use testbed::fake_aws::{Role, Statement};
 
 use super::{add_role, arn, audited, reading, sessions_of};
 use crate::support::{
-    PATIENCE, World, fails, store, store_shows,
+    World, fails, store, store_shows,
     tenant::{TENANT, put_for_tenant},
 };
 
@@ -42,7 +39,7 @@ async fn aws_refuses_what_the_rules_do_not_grant() -> Result<()> {
     let asked = sessions_of(&world.aws, &arn("limited"));
     let policy = asked[0]["requestParameters"]["policy"].as_str().context("a session policy")?;
     ensure!(policy.contains("/shop/") && policy.len() <= 2_048, "{policy}");
-    audited(&world, &asked)?;
+    audited(&world, &asked).await?;
 
     for (name, parameter) in [("sibling", "/shop-internal/a"), ("foreign", "/bank/a")] {
         world.apply(&world.object(name, &[("A", parameter)], &json!({}))).await?;
@@ -62,7 +59,7 @@ async fn aws_refuses_what_the_rules_do_not_grant() -> Result<()> {
     world.apply(&limited(&["/{namespace}/**"])).await?;
     fails(&world, "foreign", "AccessDenied", "Stalled", &["session policy"]).await?;
     world.synced("checkout").await?;
-    audited(&world, &sessions_of(&world.aws, &arn("limited")))
+    audited(&world, &sessions_of(&world.aws, &arn("limited"))).await
 }
 
 /// Rules too long for a session policy are widened, and what they grant can still be read. So is a policy that STS finds too
@@ -94,7 +91,7 @@ async fn long_rules_are_widened_to_fit() -> Result<()> {
     ensure!(asked[0]["errorCode"] == "PackedPolicyTooLarge" && lengths[1] <= Some(1_500), "{lengths:?}: {}", asked[0]);
     let is_told = |status: &StoreStatus| status.warnings.iter().any(|warning| warning.contains("Namespace shop"));
     store_shows(&world, "default", "what was widened", is_told).await?;
-    eventually("the audit record", PATIENCE, async || Ok(audited(&world, &asked).is_ok().then_some(()))).await
+    audited(&world, &asked).await
 }
 
 /// Each line of the product that knows the switch is left out of programs without debug assertions.

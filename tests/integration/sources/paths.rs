@@ -148,16 +148,24 @@ async fn one_listing_serves_all_objects_of_a_path() -> Result<()> {
     for number in 0..25 {
         world.aws.put(&format!("/shop/app/p{number:02}"), "value");
     }
-    for name in ["checkout", "other", "third"] {
-        let mut object = path(&json!({}), &json!({}));
-        object["metadata"]["name"] = json!(name);
-        world.apply(&object).await?;
-    }
+    let all = async |interval: &str, world: &World| -> Result<()> {
+        for name in ["checkout", "other", "third"] {
+            let mut object = path(&json!({}), &json!({}));
+            (object["metadata"]["name"], object["spec"]["refreshInterval"]) = (json!(name), json!(interval));
+            world.apply(&object).await?;
+        }
+        Ok(())
+    };
+    all("1h", &world).await?;
     world.start_operator().await?;
     for name in ["checkout", "other", "third"] {
         world.synced(name).await?;
     }
     assert_eq!(world.aws.calls("GetParametersByPath"), 3, "25 parameters are three pages, for any number of objects");
+    all("10s", &world).await?;
+    for name in ["checkout", "other", "third"] {
+        world.synced(name).await?;
+    }
     world.settled().await?;
     world.aws.clear_records();
     listed(&world, 6).await?;

@@ -18,7 +18,7 @@ pub use kstatus::check_kstatus;
 pub use manifests::{has_ready, message, object, ready, store};
 pub use operator::Operator;
 pub use proxy::Proxy;
-pub use records::{calls, decrypting, joins, outcomes, reads, recorded};
+pub use records::{calls, decrypting, joins, outcome, reads, recorded};
 pub use shared::Group;
 pub use world::{PATIENCE, World, definitions};
 

@@ -30,7 +30,8 @@ pub async fn recorded(world: &World, name: &str, reason: &str, known: &[Event]) 
     })
     .await?;
     ensure!(event.type_.as_deref() == Some("Warning"), "{event:?}");
-    let record = record_of(world, &event)?;
+    // Another thread writes the record.
+    let record = eventually("the audit record", PATIENCE, async || record_of(world, &event).map(Some)).await?;
     ensure!(is_about(world, &record, name), "{record}");
     Ok(record)
 }
@@ -81,9 +82,15 @@ pub fn calls(world: &World, name: &str) -> Result<Vec<Value>> {
     Ok(records)
 }
 
-/// Number of calls of `GetParameters` among these.
+/// Number of calls of `GetParameters` among these, without those that failed because of another parameter: they are
+/// repeated in parts.
 pub fn reads(calls: &[Value]) -> usize {
-    calls.iter().filter(|call| call["cloudtrail"]["eventName"] == "GetParameters").count()
+    let is_decided = |call: &&Value| {
+        let names = call["cloudtrail"]["requestParameters"]["names"].as_array().map_or(0, Vec::len);
+        call["cloudtrail"].get("errorCode").is_none() || names == 1
+    };
+    let reads = calls.iter().filter(|call| call["cloudtrail"]["eventName"] == "GetParameters");
+    reads.filter(is_decided).count()
 }
 
 /// Number of calls among these that asked for decrypted values and succeeded. A call that failed because of another
@@ -93,13 +100,12 @@ pub fn decrypting(calls: &[Value]) -> usize {
     decrypting.filter(|call| call["cloudtrail"].get("errorCode").is_none()).count()
 }
 
-/// Names of the parameters in an audit record, each with its outcome.
-pub fn outcomes(record: &Value) -> Vec<(&str, &str)> {
-    let parameters = record["parameters"].as_array().into_iter().flatten();
-    let outcome = parameters.map(|parameter| {
+/// The outcome of a parameter in an audit record, which may also be about parameters of other objects.
+pub fn outcome<'r>(record: &'r Value, name: &str) -> Option<&'r str> {
+    let mut parameters = record["parameters"].as_array().into_iter().flatten();
+    let is_meant = |parameter: &&Value| {
         let arn = parameter["arn"].as_str().unwrap_or_default();
-        let name = arn.split_once(":parameter").map_or(arn, |(_, name)| name);
-        (name, parameter["outcome"].as_str().unwrap_or_default())
-    });
-    outcome.collect()
+        arn.split_once(":parameter").is_some_and(|(_, found)| found == name)
+    };
+    parameters.find(is_meant)?["outcome"].as_str()
 }
