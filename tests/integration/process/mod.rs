@@ -1,5 +1,6 @@
 //! The operator as a process: start, environment, HTTP pages, restart and end.
 
+mod api_server;
 mod audit_pipe;
 mod bulkheads;
 mod connections;

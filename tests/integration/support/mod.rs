@@ -3,6 +3,7 @@
 pub mod chart;
 mod expect;
 mod kstatus;
+mod link;
 mod manifests;
 mod operator;
 mod proxy;
@@ -15,6 +16,7 @@ pub use expect::{
     annotate, contains, echoed, fails, force, handled_sync, says, snapshot, store_is, store_shows, sync, tolerates,
 };
 pub use kstatus::check_kstatus;
+pub use link::Link;
 pub use manifests::{has_ready, message, object, ready, store};
 pub use operator::Operator;
 pub use proxy::Proxy;

@@ -59,7 +59,12 @@ impl World {
 
     /// Like [`World::start`], but does not start the operator yet.
     pub async fn without_operator() -> Result<Self> {
-        let plane = Arc::new(ControlPlane::start_with_crds(&definitions()?).await?);
+        Self::with_api_server(&[]).await
+    }
+
+    /// Like [`World::without_operator`], with further arguments of the API server.
+    pub async fn with_api_server(arguments: &[&str]) -> Result<Self> {
+        let plane = Arc::new(ControlPlane::start_with(&definitions()?, arguments).await?);
         let aws = FakeAws::start().await?;
         let client = plane.client().await?;
         let environment = aws.environment();

@@ -68,6 +68,11 @@ impl ControlPlane {
     /// The controllers look for new kinds only every 30 seconds, so garbage collection of a kind that is installed later
     /// is delayed by that time.
     pub async fn start_with_crds(crds: &[CustomResourceDefinition]) -> Result<Self> {
+        Self::start_with(crds, &[]).await
+    }
+
+    /// Like [`ControlPlane::start_with_crds`], with further arguments of the API server.
+    pub async fn start_with(crds: &[CustomResourceDefinition], apiserver: &[&str]) -> Result<Self> {
         let programs = Programs {
             etcd: Tool::Etcd.path().await?,
             apiserver: Tool::KubeApiserver.path().await?,
@@ -76,7 +81,7 @@ impl ControlPlane {
         };
         let mut attempt = 1;
         loop {
-            match Self::attempt(&programs, crds).await {
+            match Self::attempt(&programs, crds, apiserver).await {
                 Err(error) if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") => {
                     attempt += 1;
                 }
@@ -90,7 +95,7 @@ impl ControlPlane {
         SHARED.get_or_try_init(Self::start).await
     }
 
-    async fn attempt(programs: &Programs, crds: &[CustomResourceDefinition]) -> Result<Self> {
+    async fn attempt(programs: &Programs, crds: &[CustomResourceDefinition], apiserver: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("testbed-control-plane-").tempdir()?;
         let [etcd_port, port] = free_ports()?;
         let url = format!("https://127.0.0.1:{port}");
@@ -98,7 +103,7 @@ impl ControlPlane {
         let etcd = Component::etcd(&files, etcd_port).start(&programs.etcd)?;
         // From now on the supervisor of etcd removes the folder, even if this process is killed.
         let _ = folder.keep();
-        let apiserver = Component::apiserver(&files, etcd_port, port).start(&programs.apiserver)?;
+        let apiserver = Component::apiserver(&files, etcd_port, port).with(apiserver).start(&programs.apiserver)?;
         let client = files.client(&url, &files.admin_token).await?;
         wait_ready(&client, &[&etcd, &apiserver])
             .await

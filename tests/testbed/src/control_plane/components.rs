@@ -91,6 +91,12 @@ impl Component {
         Self { name, arguments: arguments.into(), log: files.folder.join(format!("{name}.log")), options }
     }
 
+    /// Adds arguments.
+    pub(super) fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
     /// Starts the component from its program file.
     pub(super) fn start(self, program: &Path) -> Result<Process> {
         let mut command = Command::new(program);

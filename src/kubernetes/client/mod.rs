@@ -1,0 +1,56 @@
+//! Clients of the API server.
+
+mod connections;
+mod repeat;
+mod streams;
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::Response;
+use kube::{Client, Config, client::Body};
+use tower::{BoxError, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
+
+use connections::{Answer, Exchange, exchange, tcp, within};
+
+/// Longest time until an answer is complete. Without it, a request that the API server forgets would hang forever.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most concurrent requests. A cold start is no faster with 32, because the API server writes one object after the other.
+const CONCURRENT_REQUESTS: usize = 12;
+
+/// Clients for requests and for watches. They share their connections.
+#[derive(Clone)]
+pub struct Clients {
+    /// For requests: times out after 30 seconds and does not retry, since reconciles are retried as a whole.
+    pub requests: Client,
+    /// For watches: has no timeout, since a watch stays open. The watcher has an idle timeout of its own.
+    pub watches: Client,
+}
+
+/// Creates clients from `KUBECONFIG`, the default kubeconfig or the pod's service account.
+///
+/// # Errors
+/// One sentence, if there is no configuration or it is not valid.
+pub async fn connect() -> Result<Clients, String> {
+    let config = Config::infer().await.map_err(|error| {
+        format!("No access to Kubernetes is configured ({error}); set KUBECONFIG or run within a cluster.")
+    })?;
+    let exchange = exchange(&config, tcp()).map_err(|error| {
+        format!("The Kubernetes configuration is not valid ({error}); correct the kubeconfig that is in use.")
+    })?;
+    let namespace = config.default_namespace;
+    Ok(Clients { requests: bounded(exchange.clone(), &namespace), watches: Client::new(exchange, namespace) })
+}
+
+/// A client that reads answers in whole, in a time, and not too many at once.
+fn bounded(exchange: Exchange, namespace: &str) -> Client {
+    let timed = exchange.and_then(whole).map_future(|answer| within(REQUEST_TIMEOUT, answer));
+    let service = ServiceBuilder::new().layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS)).service(timed);
+    Client::new(service, namespace)
+}
+
+/// Reads an answer to its end. A timeout of the service that this is part of covers it then.
+async fn whole(answer: Response<Answer>) -> Result<Response<Body>, BoxError> {
+    let (parts, body) = answer.into_parts();
+    Ok(Response::from_parts(parts, body.collect().await?.to_bytes().into()))
+}
