@@ -7,6 +7,7 @@
 //!                          └── retry, split ── failure
 //! ```
 
+mod batch_window;
 pub(crate) mod batcher;
 mod direct_kms;
 mod dispatch;

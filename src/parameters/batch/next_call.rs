@@ -43,17 +43,28 @@ impl Batch {
 }
 
 impl RequestQueue {
-    /// Returns when the batch window of the next call opened: since when its oldest name waits. `None` if the next call
-    /// need not wait for more names, because nothing waits, a hundred names wait, or it is a part of a failed call.
-    pub(crate) fn window_opened_at(&self) -> Option<Instant> {
-        let may_wait = self.parts.is_empty() && self.len() < FULL_BATCH;
-        may_wait.then(|| self.names.values().map(|(_, name)| name.since).min()).flatten()
+    /// Returns until when the next call waits for more names. `None` if it need not wait, because nothing waits or a
+    /// hundred names do.
+    pub(crate) fn window_ends_at(&self) -> Option<Instant> {
+        if self.len() >= FULL_BATCH {
+            return None;
+        }
+        let since = self.names.values().map(|(_, name)| name.since).min()?;
+        Some(self.window.ends_at(self.len(), since))
     }
 
     /// Takes the names of a call whose turn this claim is: at most ten, never two selections of one parameter, and an
     /// isolated name alone. First those of the claim, then those of others in turns. Names that nobody waits for any
-    /// more are dropped. Empty if the claim has no names left.
-    pub(crate) fn take(&mut self, claim: &Claim) -> Batch {
+    /// more are dropped. Empty if the claim has no names left. The call begins now.
+    pub(crate) fn take(&mut self, claim: &Claim, now: Instant) -> Batch {
+        let batch = self.take_names(claim);
+        if !batch.names.is_empty() {
+            self.window.call_began(now);
+        }
+        batch
+    }
+
+    fn take_names(&mut self, claim: &Claim) -> Batch {
         let mut batch = Batch::default();
         while let Some(arrival) = self.lanes.get(claim).and_then(|lane| lane.parts.keys().next().copied()) {
             let mut part = self.remove_part(arrival).unwrap_or_default();

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::domain::parameter::name::ParameterRef;
 use crate::parameters::{
-    batch::{isolation::Isolation, requests::QueuedName},
+    batch::{batch_window::BatchWindow, isolation::Isolation, requests::QueuedName},
     quota::claim::{Claim, Claims},
 };
 
@@ -18,6 +18,7 @@ pub(crate) struct RequestQueue {
     pub(super) parts: HashMap<u64, Vec<QueuedName>>,
     pub(super) lanes: BTreeMap<Claim, Lane>,
     pub(super) isolation: Isolation,
+    pub(super) window: BatchWindow,
     arrivals: u64,
 }
 
@@ -82,6 +83,12 @@ impl RequestQueue {
             Some((_, since)) => Some(*since),
             None => lane.names.values().next().and_then(|name| Some(self.names.get(name)?.1.since)),
         };
+        self.lanes.iter().filter_map(|(claim, lane)| Some((claim.clone(), since(lane)?))).collect()
+    }
+
+    /// Returns what waits of the parts of failed calls, as [`Self::claims`] does.
+    pub(crate) fn claims_of_parts(&self) -> Claims {
+        let since = |lane: &Lane| lane.parts.first_key_value().map(|(_, since)| *since);
         self.lanes.iter().filter_map(|(claim, lane)| Some((claim.clone(), since(lane)?))).collect()
     }
 

@@ -22,9 +22,6 @@ use crate::parameters::{
 /// How long after the last request for values the batcher still counts as busy.
 const QUIET_AFTER: Duration = Duration::from_secs(2);
 
-/// How long a call waits for more names.
-const BATCH_WINDOW: Duration = Duration::from_millis(25);
-
 /// Most calls in flight at a time.
 pub(crate) const MAX_IN_FLIGHT: usize = 20;
 
@@ -129,13 +126,9 @@ impl State {
     /// Returns what may be called for now, and when there may be more because a batch window has passed.
     pub(crate) fn claims(&self, now: Instant) -> (Claims, Option<Instant>) {
         let (mut claims, mut next) = (Claims::new(), None);
-        for queue in MODES.map(|mode| self.queue(mode)) {
-            let ripe_at = queue.window_opened_at().map(|at| at + BATCH_WINDOW).filter(|at| *at > now);
-            if let Some(ripe_at) = ripe_at {
-                next = [next, Some(ripe_at)].into_iter().flatten().min();
-                continue;
-            }
-            for (claim, since) in queue.claims() {
+        for (ripe, ripe_at) in MODES.map(|mode| self.ripe(mode, now)) {
+            next = [next, ripe_at].into_iter().flatten().min();
+            for (claim, since) in ripe {
                 let is_at_limit =
                     self.leading.get(&claim.tenant).is_some_and(|calls| *calls >= MAX_IN_FLIGHT_PER_TENANT);
                 if !is_at_limit {
@@ -147,14 +140,24 @@ impl State {
         (claims, next)
     }
 
+    /// Returns what may be called for now with one kind of call, and when there may be more.
+    fn ripe(&self, mode: ReadMode, now: Instant) -> (Claims, Option<Instant>) {
+        let queue = self.queue(mode);
+        match queue.window_ends_at().filter(|at| *at > now) {
+            // The parts of failed calls get no more names.
+            Some(ripe_at) => (queue.claims_of_parts(), Some(ripe_at)),
+            None => (queue.claims(), None),
+        }
+    }
+
     /// Takes the names of the call whose turn this claim is. It is in flight from now on. `None` if nobody waits any
     /// more.
     pub(crate) fn begin_call(&mut self, claim: &Claim, now: Instant) -> Option<(ReadMode, Batch)> {
         let mut modes: Vec<_> =
-            MODES.iter().filter_map(|mode| Some((*self.queue(*mode).claims().get(claim)?, *mode))).collect();
+            MODES.iter().filter_map(|mode| Some((*self.ripe(*mode, now).0.get(claim)?, *mode))).collect();
         modes.sort_by_key(|(since, _)| *since);
         for (_, mode) in modes {
-            let batch = self.queue_mut(mode).take(claim);
+            let batch = self.queue_mut(mode).take(claim, now);
             if !batch.names.is_empty() {
                 self.in_flight.begin(mode, &batch.names, now);
                 *self.leading.entry(claim.tenant.clone()).or_default() += 1;

@@ -3,7 +3,8 @@
 //! ```text
 //! informer ── subscribe, snapshot ──> version_table: subscriptions, observations
 //!                                          │ ├── version_order: which of two answers is newer
-//!                                          │ ├── sweep: when each name is checked
+//!                                          │ ├── first_looks: in which order names are checked that were never seen
+//!                                          │ ├── check_schedule: when each name is checked again
 //!                                          │ ├── revalidation: when each value is decrypted again
 //!                                          │ ├── listings: when each path is listed, and what is below
 //!                                          │ └── key_table: which key encrypts which parameter
@@ -19,6 +20,7 @@
 mod check_schedule;
 mod describe;
 pub(crate) mod description_queue;
+mod first_looks;
 pub(crate) mod informer;
 mod key_discovery;
 pub(crate) mod key_evidence;

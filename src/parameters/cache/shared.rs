@@ -82,12 +82,16 @@ impl<A> Shared<A> {
 
     /// Records an observation and notifies the subscribers that have to act on it. Reports false if it was stale.
     pub(crate) fn record(&self, parameter_ref: &ParameterRef, observation: Observation) -> bool {
-        let (recorded, is_key_unknown) = {
+        let (recorded, is_key_unknown, has_first_looks) = {
             let mut table = self.table();
-            (table.observe(parameter_ref, observation, Instant::now()), table.keys.has_work())
+            let recorded = table.observe(parameter_ref, observation, Instant::now());
+            (recorded, table.keys.has_work(), table.has_first_looks())
         };
         if is_key_unknown {
             self.key_unknown.notify_one();
+        }
+        if has_first_looks {
+            self.schedule_changed.notify_one();
         }
         match recorded {
             Recorded::Fresh(subscribers) => {
@@ -99,6 +103,18 @@ impl<A> Shared<A> {
                 self.schedule_changed.notify_one();
                 false
             }
+        }
+    }
+
+    /// Ends a version check that was due.
+    pub(crate) fn end_check(&self, parameter_ref: &ParameterRef) {
+        let has_first_looks = {
+            let mut table = self.table();
+            table.end_check(parameter_ref);
+            table.has_first_looks()
+        };
+        if has_first_looks {
+            self.schedule_changed.notify_one();
         }
     }
 

@@ -23,7 +23,7 @@ struct RunningCheck<'s, A> {
 
 impl<A> Drop for RunningCheck<'_, A> {
     fn drop(&mut self) {
-        self.shared.table().checks.end(self.name);
+        self.shared.end_check(self.name);
     }
 }
 

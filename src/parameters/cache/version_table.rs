@@ -1,7 +1,7 @@
 //! Which names are watched, by whom, and what was last observed of each. Pure; time is an argument.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -11,6 +11,7 @@ use crate::domain::{audit::ObjectRef, parameter::name::ParameterRef};
 use crate::parameters::{
     cache::{
         check_schedule::{SweepSchedule, interval_of},
+        first_looks::FirstLooks,
         key_table::KeyTable,
         listings::Listings,
         observation::Observation,
@@ -40,7 +41,7 @@ pub(crate) struct VersionTable {
     names: HashMap<ParameterRef, WatchedName>,
     subscriptions: HashMap<Subscriber, (ObjectRef, Subscription)>,
     /// Names to check as soon as the rate limit allows.
-    urgent: BTreeSet<ParameterRef>,
+    first_looks: FirstLooks,
     /// Names to check again because an answer was stale, and when.
     stale: BTreeMap<ParameterRef, Instant>,
     sweeps: SweepSchedule,
@@ -60,7 +61,7 @@ impl VersionTable {
             offset,
             names: HashMap::new(),
             subscriptions: HashMap::new(),
-            urgent: BTreeSet::new(),
+            first_looks: FirstLooks::default(),
             stale: BTreeMap::new(),
             sweeps: SweepSchedule::new(offset),
             revalidations: RevalidationSchedule::default(),
@@ -90,8 +91,9 @@ impl VersionTable {
         }
         self.observe_listed(&subscription, now);
         if check_now {
-            let unseen: Vec<_> = subscription.names.keys().filter(|name| self.is_unseen(name)).cloned().collect();
-            self.urgent.extend(unseen);
+            for name in subscription.names.keys().filter(|name| self.is_unseen(name)).cloned().collect::<Vec<_>>() {
+                self.first_looks.add(&name, subscriber);
+            }
         }
         self.subscriptions.insert(subscriber.clone(), (object, subscription));
     }
@@ -157,7 +159,7 @@ impl VersionTable {
         if is_unwatched {
             self.names.remove(name);
             self.keys.forget(name);
-            self.urgent.remove(name);
+            self.first_looks.remove(name);
             self.stale.remove(name);
             self.checks.stop(name);
         }
@@ -165,7 +167,7 @@ impl VersionTable {
 
     /// Records an observation. The version of a name goes forward only: an answer that is older than one before is stale.
     pub(crate) fn observe(&mut self, name: &ParameterRef, observation: Observation, now: Instant) -> Recorded {
-        self.urgent.remove(name);
+        self.first_looks.remove(name);
         let Some(watched) = self.names.get_mut(name) else { return Recorded::Fresh(Vec::new()) };
         if let Ok(metadata) = &observation.result
             && !watched.newest.take(name, VersionAge::of(metadata), now)
@@ -196,7 +198,19 @@ impl VersionTable {
     pub(crate) fn remember_version(&mut self, name: &ParameterRef, age: VersionAge) {
         if let Some(watched) = self.names.get_mut(name) {
             watched.newest.remember(age);
+            self.first_looks.remember(name, age);
         }
+    }
+
+    /// Ends a check that was taken.
+    pub(crate) fn end_check(&mut self, name: &ParameterRef) {
+        self.checks.end(name);
+        self.first_looks.remove(name);
+    }
+
+    /// Reports whether there are names to look at that wait only for others to be looked at.
+    pub(crate) fn has_first_looks(&self) -> bool {
+        self.first_looks.has_due()
     }
 
     /// Reports whether somebody watches a name.
@@ -223,14 +237,23 @@ impl VersionTable {
     pub(crate) fn take_due_checks(&mut self, now: Instant) -> (Vec<ParameterRef>, Option<Instant>) {
         let (swept, next) = self.sweeps.take_due(now);
         for name in &swept {
+            self.first_looks.remove(name);
             if let Some(watched) = self.names.get_mut(name) {
                 watched.checked_at = Some(now);
+            }
+        }
+        let first = self.first_looks.take();
+        for name in &first {
+            if let Some(watched) = self.names.get_mut(name) {
+                // They count as checked, so that the sweeps take others meanwhile.
+                let before = watched.checked_at.replace(now);
+                self.sweeps.checked(name, watched.interval, before, now);
             }
         }
         let stale: Vec<_> = self.stale.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
         self.stale.retain(|_, at| *at > now);
         let next = [next, self.stale.values().min().copied()].into_iter().flatten().min();
-        let mut due: Vec<_> = std::mem::take(&mut self.urgent).into_iter().chain(stale).chain(swept).collect();
+        let mut due: Vec<_> = first.into_iter().chain(stale).chain(swept).collect();
         due.retain(|name| self.checks.begin(name));
         (due, next)
     }

@@ -1,6 +1,12 @@
 //! The admission point of one AWS service in one account and region: every call that spends its quota waits here for a
 //! token and for its turn.
 //!
+//! # Reserve
+//!
+//! While nothing but calls in the background waits, they leave the tokens of half a second in the bucket, so that a few
+//! urgent calls go at once. The looks after a start, say, do not delay the reads of what they find. Once an urgent call
+//! waits, turns alone decide, so that the background does not starve.
+//!
 //! # Concurrency
 //!
 //! One mutex guards the state, for in-memory work only. Of all places in the queue, only the one whose turn is next waits
@@ -187,7 +193,7 @@ enum Taken {
 impl State {
     fn take(&mut self, place: u64, now: Instant) -> Taken {
         match self.next() {
-            Some((next, claim)) if next == place => match self.bucket.take(now) {
+            Some((next, claim)) if next == place => match self.bucket.take(self.is_background(), now) {
                 Ok(()) => {
                     self.turns.begin(&claim);
                     if let Some(waiting) = self.waiting.get_mut(&place) {
@@ -204,6 +210,11 @@ impl State {
                 Taken::NotYet
             }
         }
+    }
+
+    /// Reports whether nobody waits for any of the calls.
+    fn is_background(&self) -> bool {
+        self.waiting.values().flat_map(|waiting| waiting.claims.keys()).all(|claim| claim.priority.is_background())
     }
 
     fn next(&self) -> Option<(u64, Claim)> {
@@ -268,6 +279,33 @@ mod tests {
         for call in calls {
             call.await.expect("no panic");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_in_the_background_leave_a_reserve_but_do_not_starve() {
+        let admission = Arc::new(Admission::new(10));
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let call = |priority: Priority| {
+            let (admission, served) = (admission.clone(), served.clone());
+            tokio::spawn(async move {
+                drop(admission.acquire([Claim::new(priority, "a")]).await);
+                served.lock().push(priority);
+            })
+        };
+        let mut calls: Vec<_> = (0..200).map(|_| call(Priority::Sweep)).collect();
+        tokio::time::sleep(5 * SECOND).await;
+        assert!((53..=56).contains(&served.lock().len()), "they use the whole rate: {}", served.lock().len());
+        let start = Instant::now();
+        for _ in 0..5 {
+            call(Priority::New).await.expect("no panic");
+        }
+        assert!(start.elapsed() < SECOND / 10, "urgent calls need not wait for tokens: {:?}", start.elapsed());
+        let before = served.lock().len();
+        calls.extend((0..200).map(|_| call(Priority::New)));
+        tokio::time::sleep(6 * SECOND).await;
+        let of_sweep = served.lock()[before..].iter().filter(|priority| **priority == Priority::Sweep).count();
+        assert!((18..=22).contains(&of_sweep), "a third, by their weight: {of_sweep}");
+        calls.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     /// Nobody else is there to wake those who wait.

@@ -10,6 +10,8 @@ const LOWEST_RATE: f64 = 0.5;
 const RECOVERY: Duration = Duration::from_secs(60);
 /// Largest factor by which the rate grows within a second while it recovers.
 const GROWTH: f64 = 1.05;
+/// The tokens of this time are a reserve.
+const RESERVE: Duration = Duration::from_millis(500);
 /// Calls in flight at the same time are throttled together: within this time the rate is reduced once.
 const ONE_REDUCTION: Duration = Duration::from_secs(1);
 
@@ -59,18 +61,20 @@ impl TokenBucket {
         self.reduced.map(|(first, _)| first)
     }
 
-    /// Takes a token.
+    /// Takes a token. With `leave_reserve`, the tokens of half a second are left, if the bucket holds so many.
     ///
     /// # Errors
     /// When the next token will be there.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
+    pub(crate) fn take(&mut self, leave_reserve: bool, now: Instant) -> Result<(), Instant> {
         self.refill(now);
-        if self.tokens >= 1.0 {
+        let reserve = if leave_reserve { self.rate * RESERVE.as_secs_f64() } else { 0.0 };
+        let needed = (1.0 + reserve).min(self.limit.max(1.0));
+        if self.tokens >= needed {
             self.tokens -= 1.0;
             return Ok(());
         }
         // A little late rather than, by a rounding error, too early.
-        let wait = (1.0 - self.tokens) / self.rate;
+        let wait = (needed - self.tokens) / self.rate;
         Err(now + Duration::from_secs_f64(wait) + Duration::from_micros(10))
     }
 
@@ -116,10 +120,32 @@ mod tests {
     #[test]
     fn a_full_bucket_allows_a_burst_and_then_its_rate() {
         let (mut bucket, start) = (TokenBucket::new(10), Instant::now());
-        assert!((0..10).all(|_| bucket.take(start).is_ok()), "the tokens of one second at once");
-        let next = bucket.take(start).expect_err("empty");
+        assert!((0..10).all(|_| bucket.take(false, start).is_ok()), "the tokens of one second at once");
+        let next = bucket.take(false, start).expect_err("empty");
         assert!((next - start) >= SECOND / 10 && (next - start) < SECOND / 9);
-        assert!((0..10).all(|_| bucket.take(start + SECOND).is_ok()) && bucket.take(start + SECOND).is_err());
+        assert!(
+            (0..10).all(|_| bucket.take(false, start + SECOND).is_ok()) && bucket.take(false, start + SECOND).is_err()
+        );
+    }
+
+    #[test]
+    fn a_reserve_is_left_and_refilled() {
+        for (limit, at_once, rate) in [(10, 5, 10), (2, 1, 2), (1, 1, 1)] {
+            let (mut bucket, start) = (TokenBucket::new(limit), Instant::now());
+            let taken = |bucket: &mut TokenBucket, leave_reserve, now| {
+                (0..100).take_while(|_| bucket.take(leave_reserve, now).is_ok()).count()
+            };
+            assert_eq!(taken(&mut bucket, true, start), at_once, "limit {limit}");
+            assert_eq!(taken(&mut bucket, false, start), usize::try_from(limit).expect("few") - at_once);
+            let (mut now, mut count) = (start, 0);
+            while now < start + 100 * SECOND {
+                match bucket.take(true, now) {
+                    Ok(()) => count += 1,
+                    Err(next) => now = next,
+                }
+            }
+            assert!((99 * rate..=100 * rate).contains(&count), "limit {limit}: {count} in 100 s");
+        }
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl Priority {
         }
     }
 
+    /// Reports whether nobody waits for the answer of such a call.
+    pub(crate) fn is_background(self) -> bool {
+        self >= Self::Sweep
+    }
+
     /// Returns the share of the calls that this priority gets while calls of all priorities wait. Each has some, so that
     /// none starves, however long the queue of a more urgent one is.
     pub(crate) const fn weight(self) -> f64 {

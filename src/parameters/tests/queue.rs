@@ -57,7 +57,7 @@ impl TestQueue {
         loop {
             let claims = self.queue.claims();
             let Some((_, claim)) = self.turns.next(std::iter::once((0, &claims))) else { return Vec::new() };
-            let batch = self.queue.take(&claim);
+            let batch = self.queue.take(&claim, self.now);
             if batch.names.is_empty() {
                 continue;
             }
