@@ -5,6 +5,8 @@ use std::time::Duration;
 use kube::{Client, Config, client::ClientBuilder};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use crate::{kubernetes::fence::FenceLayer, leadership::Leadership};
+
 /// Longest wait for the answer to a request. Without it, a request whose packets are dropped would hang forever.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most concurrent requests. Each takes a connection. A cold start is no faster with 32, because the API server writes
@@ -20,6 +22,8 @@ pub struct Clients {
     pub requests: Client,
     /// For watches: has no read timeout, since a watch stays open. The watcher has an idle timeout of its own.
     pub watches: Client,
+    /// The right to write, without which requests that write are refused.
+    pub(crate) leadership: Leadership,
 }
 
 /// Creates clients from `KUBECONFIG`, the default kubeconfig or the pod's service account.
@@ -39,6 +43,9 @@ pub async fn connect() -> Result<Clients, String> {
     // Without this, the idle time of a pooled connection counts toward the read timeout of the next request.
     config.reset_reader_on_write = true;
     let requests = ClientBuilder::try_from(config).map_err(not_valid)?;
+    let leadership = Leadership::default();
+    // The fence is nearest to the connection, and passed after any wait.
+    let requests = requests.with_layer(&FenceLayer(leadership.clone()));
     let requests = requests.with_layer(&GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS)).build();
-    Ok(Clients { requests, watches })
+    Ok(Clients { requests, watches, leadership })
 }
