@@ -13,6 +13,8 @@ use tower::{BoxError, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitL
 
 use connections::{Answer, Exchange, exchange, tcp, within};
 
+use crate::{kubernetes::fence::FenceLayer, leadership::Leadership};
+
 /// Longest time until an answer is complete. Without it, a request that the API server forgets would hang forever.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most concurrent requests. A cold start is no faster with 32, because the API server writes one object after the other.
@@ -25,6 +27,8 @@ pub struct Clients {
     pub requests: Client,
     /// For watches: has no timeout, since a watch stays open. The watcher has an idle timeout of its own.
     pub watches: Client,
+    /// The right to write, without which requests that write are refused.
+    pub(crate) leadership: Leadership,
 }
 
 /// Creates clients from `KUBECONFIG`, the default kubeconfig or the pod's service account.
@@ -39,13 +43,19 @@ pub async fn connect() -> Result<Clients, String> {
         format!("The Kubernetes configuration is not valid ({error}); correct the kubeconfig that is in use.")
     })?;
     let namespace = config.default_namespace;
-    Ok(Clients { requests: bounded(exchange.clone(), &namespace), watches: Client::new(exchange, namespace) })
+    let leadership = Leadership::default();
+    let requests = bounded(exchange.clone(), &namespace, &leadership);
+    Ok(Clients { requests, watches: Client::new(exchange, namespace), leadership })
 }
 
 /// A client that reads answers in whole, in a time, and not too many at once.
-fn bounded(exchange: Exchange, namespace: &str) -> Client {
+fn bounded(exchange: Exchange, namespace: &str, leadership: &Leadership) -> Client {
     let timed = exchange.and_then(whole).map_future(|answer| within(REQUEST_TIMEOUT, answer));
-    let service = ServiceBuilder::new().layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS)).service(timed);
+    let service = ServiceBuilder::new()
+        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
+        // Passed after the wait for the others.
+        .layer(FenceLayer(leadership.clone()))
+        .service(timed);
     Client::new(service, namespace)
 }
 
