@@ -58,7 +58,7 @@ async fn a_thousand_objects_in_fifty_namespaces_cost_at_most_51_calls() -> Resul
     create(&world, objects.into_iter()).await?;
     world.start_operator().await?;
     let objects: Api<SecureParameter> = Api::all(world.client.clone());
-    eventually("all objects to be in sync", PATIENCE, async || {
+    eventually("all objects to be in sync", 3 * PATIENCE, async || {
         let objects = objects.list(&ListParams::default()).await?.items;
         let is_synced = |object: &SecureParameter| ready(object).is_some_and(|ready| ready.reason == "Synced");
         Ok((objects.len() == NAMESPACES * OBJECTS && objects.iter().all(is_synced)).then_some(()))
