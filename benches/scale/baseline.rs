@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use secure_parameter_operator::api::SecureParameter;
 use serde_json::json;
@@ -20,23 +20,24 @@ use crate::{
 const CONCURRENCY: usize = 64;
 
 /// Creates the objects, and measures how long the writes for them take.
-pub async fn run() -> Result<Vec<Row>> {
-    let mut world = Fleet::new(1000, 1).world().await?;
-    let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
-    let measurement = Measurement::begin(&mut world, "raw").await?;
-    let writes = stream::iter(&objects.items).map(|object| write(&world, object)).buffer_unordered(CONCURRENCY);
+pub async fn run(fleet: Fleet, name: &str) -> Result<Row> {
+    let mut world = fleet.world().await?;
+    let objects = fleet.list(&world).await?;
+    let measurement = Measurement::begin(&mut world, name).await?;
+    let writes = stream::iter(&objects).map(|object| write(&world, object)).buffer_unordered(CONCURRENCY);
     writes.try_collect::<()>().await?;
-    Ok(vec![measurement.end(&mut world).await?])
+    measurement.end(&mut world).await
 }
 
 async fn write(world: &World, object: &SecureParameter) -> Result<()> {
-    let name = object.name_any();
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
     let apply = PatchParams::apply("raw").force();
-    let secrets: Api<Secret> = world.api();
+    let secrets = Api::<Secret>::namespaced(world.client.clone(), &namespace);
     secrets.patch(&name, &apply, &Patch::Apply(secret(object))).await?;
-    world.api::<SecureParameter>().patch_status(&name, &apply, &Patch::Apply(status(object))).await?;
+    let objects = Api::<SecureParameter>::namespaced(world.client.clone(), &namespace);
+    objects.patch_status(&name, &apply, &Patch::Apply(status(object))).await?;
     let event: Event = serde_json::from_value(event(object))?;
-    world.api::<Event>().create(&PostParams::default(), &event).await?;
+    Api::namespaced(world.client.clone(), &namespace).create(&PostParams::default(), &event).await?;
     Ok(())
 }
 
@@ -89,7 +90,7 @@ fn status(object: &SecureParameter) -> serde_json::Value {
 
 fn event(object: &SecureParameter) -> serde_json::Value {
     json!({
-        "metadata": {"name": format!("{}.raw", object.name_any()), "namespace": "shop"},
+        "metadata": {"name": format!("{}.raw", object.name_any()), "namespace": object.namespace()},
         "eventTime": "2026-01-01T00:00:00.000000Z",
         "type": "Normal",
         "action": "Decrypt",
@@ -100,7 +101,7 @@ fn event(object: &SecureParameter) -> serde_json::Value {
         "regarding": {
             "apiVersion": "secureparameter.io/v1alpha1",
             "kind": "SecureParameter",
-            "namespace": "shop",
+            "namespace": object.namespace(),
             "name": object.name_any(),
             "uid": object.uid(),
         },
