@@ -96,8 +96,10 @@ impl Size {
         let mut ratios: Vec<_> = self.pairs.iter().map(Pair::ratio).collect();
         ratios.sort_unstable_by(f64::total_cmp);
         let most = if self.objects <= 10_000 { RATIO } else { f64::INFINITY };
-        let mut judged =
-            vec![Judged::new("Cold start in multiples of `raw`, median", ratios[ratios.len() / 2], most, "x")];
+        let mut judged = vec![
+            Judged::new("Cold start in multiples of `raw`, median", ratios[ratios.len() / 2], most, "x"),
+            Judged::new("The same by CPU time, mean", self.mean(Pair::cpu_ratio), f64::INFINITY, "x"),
+        ];
         let targets = TARGETS.iter().find(|(objects, _)| *objects == self.objects);
         let [files, memory, calls] = targets.map_or([f64::INFINITY; 3], |(_, targets)| *targets);
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
