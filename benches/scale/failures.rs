@@ -6,9 +6,9 @@ use anyhow::Result;
 use testbed::fake_aws::Quota;
 
 use crate::{
-    fleet::{self, Fleet, OPEN_QUOTA},
+    fleet::{Fleet, OPEN_QUOTA},
     measurement::{Measurement, Row},
-    scenario,
+    progress, scenario,
 };
 
 /// Requests a second that other users leave of the quota of the account.
@@ -31,11 +31,11 @@ pub async fn broken() -> Result<Vec<Row>> {
         }
     }
     let mut measurement = Measurement::begin(&mut world, "broken").await?;
-    measurement.launch(&mut world).await?;
+    measurement.launch(&mut world)?;
     let expected = [("Synced", fleet.objects - count), ("ParameterNotFound", count / 2), ("AccessDenied", count / 2)];
-    fleet::reasons(&world, &expected).await?;
+    progress::reasons(world.operator(), fleet, &expected).await?;
     let start = measurement.end(&mut world).await?;
-    fleet::settled(&world).await?;
+    progress::settled(&world, fleet).await?;
     let measurement = Measurement::begin(&mut world, "broken, 2 min").await?;
     tokio::time::sleep(Duration::from_mins(2)).await;
     let later = measurement.end(&mut world).await?;

@@ -1,6 +1,6 @@
-//! Many objects with their parameters, in namespace `shop`.
+//! Many objects with their parameters, in namespace `shop` and, if they are very many, in others like it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -10,11 +10,11 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use secure_parameter_operator::api::SecureParameter;
+use serde::de::DeserializeOwned;
 use serde_json::json;
-use testbed::wait::eventually;
 
 use crate::{
-    operator,
+    progress, report,
     support::{World, object, store},
 };
 
@@ -22,10 +22,16 @@ use crate::{
 pub const OPEN_QUOTA: i32 = 1000;
 /// Latency of the fake AWS.
 pub const LATENCY: Duration = Duration::from_millis(20);
-/// Longest time until the operator reaches an expected state.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+/// Longest time until the operator reaches an expected state, if the objects are not very many.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The same for each object.
+const PATIENCE_EACH: Duration = Duration::from_millis(40);
 /// Number of objects that are created at a time.
-const CREATORS: usize = 32;
+const CREATORS: usize = 64;
+/// Number of objects that are listed at a time.
+const PAGE: u32 = 2000;
+/// Number of objects in one namespace, and of the parameters that the operator lets a namespace read.
+const IN_NAMESPACE: usize = 10_000;
 
 /// The objects of a scenario.
 #[derive(Clone, Copy)]
@@ -53,6 +59,11 @@ impl Fleet {
         let world = World::without_operator().await?;
         world.aws.set_latency(LATENCY);
         world.apply(&store("default", &json!({"quota": {"requestsPerSecond": self.quota}}))).await?;
+        for first in (IN_NAMESPACE..self.objects).step_by(IN_NAMESPACE) {
+            let metadata = json!({"name": namespace(first)});
+            world.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})).await?;
+        }
+        let started = Instant::now();
         for number in 0..self.objects {
             for key in 0..self.keys {
                 world.aws.put(&self.parameter(number, key), "value");
@@ -63,15 +74,16 @@ impl Fleet {
             .buffer_unordered(CREATORS)
             .try_collect::<()>()
             .await?;
+        report::note(&format!("{} objects created in {:.1} s", self.objects, started.elapsed().as_secs_f64()))?;
         Ok(world)
     }
 
     /// Creates everything, starts the operator, and waits until all objects are in sync.
     pub async fn synced(self) -> Result<World> {
         let mut world = self.world().await?;
-        world.start_operator().await?;
-        reasons(&world, &[("Synced", self.objects)]).await?;
-        settled(&world).await?;
+        world.launch_operator()?;
+        progress::reasons(world.operator(), self, &[("Synced", self.objects)]).await?;
+        progress::settled(&world, self).await?;
         Ok(world)
     }
 
@@ -79,33 +91,50 @@ impl Fleet {
     pub async fn create(self, world: &World, number: usize) -> Result<()> {
         let entries: Vec<_> = (0..self.keys).map(|key| (format!("KEY_{key}"), self.parameter(number, key))).collect();
         let entries: Vec<_> = entries.iter().map(|(key, parameter)| (key.as_str(), parameter.as_str())).collect();
-        let manifest = object(&name(number), &entries, &json!({"refreshInterval": self.interval}));
-        world.api::<SecureParameter>().create(&PostParams::default(), &serde_json::from_value(manifest)?).await?;
+        let mut manifest = object(&name(number), &entries, &json!({"refreshInterval": self.interval}));
+        manifest["metadata"]["namespace"] = json!(namespace(number));
+        let objects: Api<SecureParameter> = Api::namespaced(world.client.clone(), &namespace(number));
+        objects.create(&PostParams::default(), &serde_json::from_value(manifest)?).await?;
         Ok(())
     }
 
     /// Name of the parameter of a key.
     pub fn parameter(self, number: usize, key: usize) -> String {
         let owner = if self.shared { "all".to_owned() } else { name(number) };
-        format!("/shop/{owner}/{key}")
+        format!("/{}/{owner}/{key}", namespace(number))
+    }
+
+    /// Longest time until the operator reaches an expected state.
+    pub fn patience(self) -> Duration {
+        PATIENCE + PATIENCE_EACH * u32::try_from(self.objects).unwrap_or(u32::MAX)
+    }
+
+    /// All objects, also those that were created later.
+    pub async fn list(self, world: &World) -> Result<Vec<SecureParameter>> {
+        list(Api::all(world.client.clone())).await
     }
 
     /// Checks that this many objects are in sync, and that their Secrets hold the value.
     pub async fn verify(self, world: &World, synced: usize) -> Result<()> {
-        let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
-        let ready = objects.items.iter().filter(|object| is_synced(object)).count();
+        let ready = self.list(world).await?.iter().filter(|object| is_synced(object)).count();
         ensure!(ready == synced, "{ready} objects are in sync instead of {synced}");
-        let secrets: Api<Secret> = world.api();
-        let secrets = secrets.list(&ListParams::default()).await?;
         let whole = |secret: &&Secret| {
             let values = secret.data.iter().flatten().map(|(_, value)| &value.0[..]);
             secret.name_any().starts_with("object-")
                 && values.clone().count() == self.keys
                 && values.into_iter().all(|value| value == b"value")
         };
-        let whole = secrets.iter().filter(whole).count();
+        let whole = list(Api::<Secret>::all(world.client.clone())).await?.iter().filter(whole).count();
         ensure!(whole == synced, "{whole} Secrets hold the value instead of {synced}");
         Ok(())
+    }
+}
+
+/// Namespace of the object with this number.
+fn namespace(number: usize) -> String {
+    match number / IN_NAMESPACE {
+        0 => "shop".to_owned(),
+        more => format!("shop-{more}"),
     }
 }
 
@@ -122,46 +151,15 @@ pub fn is_synced(object: &SecureParameter) -> bool {
     })
 }
 
-/// Waits until exactly this many objects have these reasons. It reads the operator's metrics, because requests to the API
-/// server would slow down what is measured.
-pub async fn reasons(world: &World, expected: &[(&str, usize)]) -> Result<()> {
-    let expected: BTreeMap<_, _> = expected.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
-    let mut seen = BTreeMap::new();
-    let what = format!("objects to show {expected:?}");
-    let waited = eventually(&what, PATIENCE, async || {
-        seen = operator::by_reason(world, "objects{").await?;
-        seen.retain(|_, count| *count > 0);
-        Ok((seen == expected).then_some(()))
-    });
-    let waited = waited.await;
-    waited.map_err(|error| error.context(format!("objects by reason: {seen:?}")))
-}
-
-/// Waits until the status of every object in sync names its keys. The operator looks them up when it has nothing else to
-/// do.
-pub async fn settled(world: &World) -> Result<()> {
-    let is_settled = |object: &SecureParameter| {
-        let parameters = object.status.iter().flat_map(|status| &status.parameters);
-        !is_synced(object) || parameters.into_iter().all(|parameter| parameter.key_arn.is_some())
-    };
-    let wait = async {
-        while !world.api::<SecureParameter>().list(&ListParams::default()).await?.iter().all(is_settled) {
-            // Not more often, because the list is long.
-            tokio::time::sleep(Duration::from_secs(2)).await;
+/// Lists everything page by page, as the API server prefers.
+async fn list<K: Clone + std::fmt::Debug + DeserializeOwned>(api: Api<K>) -> Result<Vec<K>> {
+    let (mut items, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
+    loop {
+        let listed = api.list(&page).await?;
+        items.extend(listed.items);
+        match listed.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(items),
         }
-        Ok(())
-    };
-    tokio::time::timeout(PATIENCE, wait).await?
-}
-
-/// Waits until the operator has made this many successful reconciles.
-pub async fn reconciles(world: &World, count: usize) -> Result<()> {
-    eventually(&format!("{count} reconciles"), PATIENCE, async || {
-        let reconciled = operator::by_reason(world, "reconciles_total{kind=\"SecureParameter\",")
-            .await?
-            .remove("Synced")
-            .unwrap_or_default();
-        Ok((reconciled >= count).then_some(()))
-    })
-    .await
+    }
 }

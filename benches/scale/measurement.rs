@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     apiserver::{self, Requests},
+    cpu::{Cpu, Reading},
     operator::{self, OpenFiles},
     support::World,
 };
@@ -18,8 +19,8 @@ pub struct Measurement {
     started: Instant,
     seconds: Option<f64>,
     requests: Requests,
-    cpu: f64,
-    files: Option<OpenFiles>,
+    cpu: Reading,
+    operator: Option<(u32, OpenFiles)>,
 }
 
 /// The result of a measurement.
@@ -41,8 +42,8 @@ pub struct Row {
     pub resident_mib: f64,
     /// Highest number of open files.
     pub open_files: usize,
-    /// CPU time of the operator, in seconds.
-    pub cpu_seconds: f64,
+    /// CPU time of everything that shares the machine.
+    pub cpu_seconds: Cpu,
     /// Load average of the machine over one minute, at the end.
     pub load: f64,
     /// Durations of single operations in milliseconds, sorted.
@@ -53,46 +54,69 @@ pub struct Row {
 impl Row {
     /// Number of requests that write this resource.
     pub fn writes(&self, resource: &str) -> u64 {
-        let writes = self.api_requests.iter().filter(|(what, _)| {
-            what.strip_prefix(resource).is_some_and(|verb| verb.starts_with(' ') && !verb.starts_with(" GET"))
-        });
-        writes.map(|(_, count)| count).sum()
+        let of_resource =
+            self.api_requests.iter().filter(|(what, _)| what.split(' ').next().is_some_and(|name| name == resource));
+        of_resource.filter(|(what, _)| is_write(what)).map(|(_, count)| count).sum()
+    }
+
+    /// Number of all requests that write.
+    pub fn all_writes(&self) -> u64 {
+        self.api_requests.iter().filter(|(what, _)| is_write(what)).map(|(_, count)| count).sum()
+    }
+
+    /// Number of AWS calls whose names begin like this.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.aws_calls.iter().filter(|(name, _)| name.starts_with(operation)).map(|(_, count)| count).sum()
     }
 }
 
 impl Measurement {
     /// Begins a measurement. An operator that does not run yet is measured from its start; see [`Measurement::launch`].
     pub async fn begin(world: &mut World, name: &str) -> Result<Self> {
-        let id = operator::id(world);
-        let cpu = id.map(operator::usage).transpose()?.unwrap_or_default().cpu;
+        let id = world.operator.as_ref().map(|operator| operator.process().id());
         let requests = apiserver::requests(&world.client).await?;
         world.aws.clear_records();
         Ok(Self {
             name: name.to_owned(),
-            started: Instant::now(),
-            seconds: None,
             requests,
-            cpu,
-            files: id.map(OpenFiles::of),
+            cpu: Reading::of(world, id)?,
+            operator: id.map(|id| (id, OpenFiles::of(id))),
+            seconds: None,
+            started: Instant::now(),
         })
     }
 
     /// Starts the operator as a part of the measurement.
-    pub async fn launch(&mut self, world: &mut World) -> Result<()> {
+    pub fn launch(&mut self, world: &mut World) -> Result<()> {
         world.launch_operator()?;
-        self.files = operator::id(world).map(OpenFiles::of);
-        world.operator().ready().await
+        let id = world.operator().process().id();
+        self.operator = Some((id, OpenFiles::of(id)));
+        Ok(())
     }
 
-    /// Stops the clock. Calls and requests are counted until the end.
-    pub fn stop_clock(&mut self) {
-        self.seconds = Some(self.started.elapsed().as_secs_f64());
+    /// Measures another operator than that of the world.
+    pub fn follow(&mut self, process: u32) -> Result<()> {
+        self.cpu.set_operator(process)?;
+        self.operator = Some((process, OpenFiles::of(process)));
+        Ok(())
+    }
+
+    /// All requests to the API server before it began.
+    pub fn requests_before(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// Stops the clock at a time that is over. Calls and requests are counted until the end.
+    pub fn stop_clock_at(&mut self, end: Instant) {
+        self.seconds = Some(end.duration_since(self.started).as_secs_f64());
     }
 
     /// Ends the measurement.
     pub async fn end(self, world: &mut World) -> Result<Row> {
         let seconds = self.seconds.unwrap_or_else(|| self.started.elapsed().as_secs_f64());
-        let used = operator::id(world).map(operator::usage).transpose()?.unwrap_or_default();
+        let id = self.operator.as_ref().map(|(id, _)| *id);
+        let cpu_seconds = Reading::of(world, id)?.since(&self.cpu);
+        let memory = id.map(operator::memory).transpose()?.unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg")?;
         Ok(Row {
             scenario: self.name,
@@ -100,14 +124,19 @@ impl Measurement {
             aws_calls: aws_calls(&world.aws.records()),
             kms_decrypts: world.aws.decrypts(),
             api_requests: apiserver::since(&self.requests, apiserver::requests(&world.client).await?),
-            peak_mib: used.peak,
-            resident_mib: used.resident,
-            open_files: self.files.as_ref().map_or(0, OpenFiles::most),
-            cpu_seconds: used.cpu - self.cpu,
+            peak_mib: memory.peak,
+            resident_mib: memory.resident,
+            open_files: self.operator.as_ref().map_or(0, |(_, files)| files.most()),
+            cpu_seconds,
             load: load.split(' ').next().context("an empty load")?.parse()?,
             latencies_ms: Vec::new(),
         })
     }
+}
+
+/// `what` is a resource and a verb.
+fn is_write(what: &str) -> bool {
+    what.split(' ').nth(1) != Some("GET")
 }
 
 /// Counts the calls on the wire, which excludes those that Parameter Store makes to KMS.

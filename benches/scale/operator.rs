@@ -12,41 +12,28 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::support::World;
+use crate::support::Operator;
 
-/// Clock ticks a second, the unit of CPU time in /proc on Linux.
-const TICKS: f64 = 100.0;
 /// Time between two counts of open files.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// Resources that a process uses.
+/// Memory of a process, in MiB.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Usage {
-    /// CPU seconds, user and system.
-    pub cpu: f64,
-    /// Resident memory, in MiB.
+pub struct Memory {
+    /// Resident now.
     pub resident: f64,
-    /// Highest resident memory so far, in MiB.
+    /// Highest resident so far.
     pub peak: f64,
 }
 
-/// Process id of the operator, if it runs.
-pub fn id(world: &World) -> Option<u32> {
-    world.operator.as_ref().map(|operator| operator.process().id())
-}
-
-/// Resources that the process uses now.
-pub fn usage(id: u32) -> Result<Usage> {
+/// Memory of the process.
+pub fn memory(id: u32) -> Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let mebibytes = |field: &str| -> Result<f64> {
         let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a field of /proc is missing")?;
         Ok(line.split_whitespace().next().context("an empty field")?.parse::<f64>()? / 1024.0)
     };
-    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    // The program name, in parentheses, may contain blanks.
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>();
-    Ok(Usage { cpu: ticks / TICKS, resident: mebibytes("VmRSS:")?, peak: mebibytes("VmHWM:")? })
+    Ok(Memory { resident: mebibytes("VmRSS:")?, peak: mebibytes("VmHWM:")? })
 }
 
 /// Counts the open files of a process until it is dropped.
@@ -85,18 +72,42 @@ fn count(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
-/// The operator's own metrics by reason; `metric` is a name and the labels before the reason, as in `objects{`.
-pub async fn by_reason(world: &World, metric: &str) -> Result<BTreeMap<String, usize>> {
-    let (_, text) = world.operator().get("/metrics").await?;
+/// What the operator says about its objects.
+pub struct Counts {
+    /// Objects by reason. The operator counts them once a second.
+    pub objects: BTreeMap<String, usize>,
+    /// Reconciles of objects that ended in sync, counted at once.
+    pub synced: usize,
+}
+
+/// Reads both from one page, since each read costs the operator something.
+pub async fn counts(operator: &Operator) -> Result<Counts> {
+    let (_, text) = operator.get("/metrics").await?;
+    let mut objects = by_reason(&text, "objects{")?;
+    objects.retain(|_, count| *count > 0);
+    let synced = by_reason(&text, "reconciles_total{kind=\"SecureParameter\",")?.remove("Synced").unwrap_or_default();
+    Ok(Counts { objects, synced })
+}
+
+/// `metric` is a name and the labels before the reason, as in `objects{`.
+fn by_reason(text: &str, metric: &str) -> Result<BTreeMap<String, usize>> {
     let prefix = format!("secureparameter_{metric}reason=\"");
     let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "));
     lines.map(|(reason, count)| Ok((reason.to_owned(), count.trim().parse()?))).collect()
 }
 
-/// One of the operator's own counters.
-pub async fn total(world: &World, counter: &str) -> Result<usize> {
-    let (_, text) = world.operator().get("/metrics").await?;
-    let prefix = format!("secureparameter_{counter}_total ");
-    let count = text.lines().find_map(|line| line.strip_prefix(&prefix));
-    Ok(count.context("no such counter")?.trim().parse()?)
+/// One of the operator's own counters or gauges without labels.
+pub async fn value(operator: &Operator, name: &str) -> Result<usize> {
+    let (_, text) = operator.get("/metrics").await?;
+    let prefix = format!("secureparameter_{name} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&prefix));
+    Ok(value.with_context(|| format!("the operator has no metric {name}"))?.trim().parse()?)
+}
+
+/// AWS calls that the operator has counted, of all kinds.
+pub async fn aws_calls(operator: &Operator) -> Result<usize> {
+    let (_, text) = operator.get("/metrics").await?;
+    let counts =
+        text.lines().filter_map(|line| line.strip_prefix("secureparameter_aws_calls_total{")?.rsplit_once("} "));
+    counts.map(|(_, count)| Ok(count.trim().parse::<usize>()?)).sum()
 }

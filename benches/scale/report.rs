@@ -2,7 +2,7 @@
 
 use std::io::{Result, Write, stdout};
 
-use crate::measurement::Row;
+use crate::{cpu, measurement::Row};
 
 /// Column titles.
 const COLUMNS: [&str; 12] = [
@@ -32,6 +32,7 @@ pub fn show(rows: &[Row]) -> Result<()> {
         for (kind, counts) in [("AWS", counts(&row.aws_calls)), ("API server", counts(&row.api_requests))] {
             print(&format!("   {kind}, {}: {counts}\n", row.scenario))?;
         }
+        print(&format!("   CPU, {}: {}\n", row.scenario, cpu(row)))?;
         if let (Some(least), Some(most)) = (row.latencies_ms.first(), row.latencies_ms.last()) {
             let median = row.latencies_ms[row.latencies_ms.len() / 2];
             print(&format!("   each took {least} to {most} ms, median {median} ms\n"))?;
@@ -61,7 +62,17 @@ pub fn judge(figures: &[Judged]) -> Result<()> {
     for Judged { what, measured, most, unit } in figures {
         let verdict = if measured <= most { "met" } else { "missed" };
         let digits = if unit.is_empty() { 0 } else { 2 };
-        print(&format!("| {what} | {measured:.digits$} {unit} | {most:.0} {unit} | {verdict} |\n"))?;
+        let (most, verdict) = if most.is_finite() { (format!("{most} {unit}"), verdict) } else { Default::default() };
+        print(&format!("| {what} | {measured:.digits$} {unit} | {most} | {verdict} |\n"))?;
+    }
+    Ok(())
+}
+
+/// Prints what each further object adds.
+pub fn growth(titles: &[String], lines: &[(&str, Vec<String>)]) -> anyhow::Result<()> {
+    print(&format!("| Per object | {} |\n| --- |{}\n", titles.join(" | "), " --: |".repeat(titles.len())))?;
+    for (what, slopes) in lines {
+        print(&format!("| {what} | {} |\n", slopes.join(" | ")))?;
     }
     Ok(())
 }
@@ -94,11 +105,30 @@ fn table(rows: &[Row]) -> Result<()> {
             row.peak_mib,
             row.resident_mib,
             row.open_files,
-            row.cpu_seconds,
+            row.cpu_seconds.operator,
             row.load,
         ))?;
     }
     Ok(())
+}
+
+/// Who used the CPU, and how busy it was. Times are comparable only if others used little.
+fn cpu(row: &Row) -> String {
+    let (used, available) = (&row.cpu_seconds, row.cpu_seconds.within * cpu::cores());
+    let percent = |seconds: f64| 100.0 * seconds / available;
+    format!(
+        "operator {:.1} s, API server {:.1} s, etcd {:.1} s, controller manager {:.1} s, fake AWS and clients {:.1} s, others \
+         {:.1} s; {:.0} cores {:.0} % busy, {:.0} % with others",
+        used.operator,
+        used.apiserver,
+        used.etcd,
+        used.controllers,
+        used.bench,
+        used.others,
+        cpu::cores(),
+        percent(used.sum()),
+        percent(used.others),
+    )
 }
 
 fn counts<C: std::fmt::Display>(counts: &std::collections::BTreeMap<String, C>) -> String {

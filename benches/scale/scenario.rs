@@ -4,23 +4,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use secure_parameter_operator::api::SecureParameter;
-use testbed::wait::eventually;
 
 use crate::{
-    fleet::{self, Fleet, PATIENCE},
+    fleet::{self, Fleet},
     measurement::{Measurement, Row},
-    operator,
+    operator, progress,
     support::World,
 };
 
 /// Names and descriptions of all scenarios, in the order in which they run.
-pub const SCENARIOS: [(&str, &str); 12] = [
+pub const SCENARIOS: [(&str, &str); 14] = [
     ("raw", "no operator: one Secret, status and Event for 1,000 objects by a plain client, 64 at a time"),
     ("cold-start", "1,000 objects with one key each, quota opened"),
+    ("scale", "cold starts of 1,000, 10,000 and 50,000 objects, each after `raw` of the same size"),
     ("ten-keys", "100 objects with ten keys each, quota opened"),
     ("shared", "100 objects with the same ten keys; then a minute of that state"),
     ("steady", "1,000 objects at a one-minute interval for two minutes"),
     ("restart", "the operator starts again for 1,000 objects in sync"),
+    ("handover", "from one leader to the next for 1,000 objects in sync: kill -9 and a clean stop"),
     ("new-object", "twenty new objects, one by one, while 2,000 refresh every ten seconds within 40 requests a second"),
     ("rotation", "1 % of 1,000 parameters change at once, at a one-minute interval"),
     ("broken", "5 % of 1,000 objects are denied or missing; then two minutes of that state"),
@@ -37,10 +38,8 @@ const NEW_OBJECTS: usize = 20;
 const READ_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The time from the operator's start until all objects are in sync.
-pub async fn cold_start(objects: usize, keys: usize) -> Result<Vec<Row>> {
-    let name = if keys == 1 { "cold-start" } else { "ten-keys" };
-    let fleet = Fleet::new(objects, keys);
-    Ok(vec![start(&mut fleet.world().await?, fleet, name).await?])
+pub async fn cold_start(fleet: Fleet, name: &str) -> Result<Row> {
+    start(&mut fleet.world().await?, fleet, name).await
 }
 
 /// A cold start of objects that share their parameters, then a minute of that state.
@@ -52,20 +51,18 @@ pub async fn shared() -> Result<Vec<Row>> {
 }
 
 /// Two minutes in which nothing changes.
-pub async fn steady() -> Result<Vec<Row>> {
-    let fleet = Fleet::new(1000, 1);
+pub async fn steady(fleet: Fleet) -> Result<Vec<Row>> {
     let mut world = fleet.synced().await?;
     Ok(vec![idle(&mut world, fleet, "steady, 2 min", Duration::from_mins(2)).await?])
 }
 
 /// A restart with all objects in sync, until each has been reconciled.
-pub async fn restart() -> Result<Vec<Row>> {
-    let fleet = Fleet::new(1000, 1);
+pub async fn restart(fleet: Fleet) -> Result<Vec<Row>> {
     let mut world = fleet.synced().await?;
     world.stop_operator()?;
     let mut measurement = Measurement::begin(&mut world, "restart").await?;
-    measurement.launch(&mut world).await?;
-    fleet::reconciles(&world, fleet.objects).await?;
+    measurement.launch(&mut world)?;
+    progress::all_reconciled(world.operator(), fleet).await?;
     let row = measurement.end(&mut world).await?;
     fleet.verify(&world, fleet.objects).await?;
     Ok(vec![row])
@@ -100,22 +97,25 @@ async fn sync_new_object(world: &World, fleet: Fleet, number: usize) -> Result<D
         }
         Ok(started.elapsed())
     };
-    tokio::time::timeout(PATIENCE, synced).await?
+    tokio::time::timeout(fleet.patience(), synced).await?
 }
 
 /// The time until one per cent of all Secrets have the values of rotated parameters.
 pub async fn rotation() -> Result<Vec<Row>> {
     let fleet = Fleet::new(1000, 1);
     let mut world = fleet.synced().await?;
-    let before = operator::total(&world, "secret_writes").await?;
+    let before = operator::value(world.operator(), "secret_writes_total").await?;
     let mut measurement = Measurement::begin(&mut world, "rotation of 10").await?;
     for number in (0..fleet.objects).step_by(100) {
         world.aws.put(&fleet.parameter(number, 0), "rotated");
     }
-    let written =
-        async || Ok((operator::total(&world, "secret_writes").await? >= before + fleet.objects / 100).then_some(()));
-    eventually("the Secrets to be written", PATIENCE, written).await?;
-    measurement.stop_clock();
+    let expected = before + fleet.objects / 100;
+    let written = async || {
+        let writes = operator::value(world.operator(), "secret_writes_total").await?;
+        Ok((writes >= expected).then_some(()))
+    };
+    progress::until(world.operator(), "the Secrets to be written", fleet, written).await?;
+    measurement.stop_clock_at(Instant::now());
     // Status and Event are written after the Secret.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let row = measurement.end(&mut world).await?;
@@ -128,8 +128,9 @@ pub async fn rotation() -> Result<Vec<Row>> {
 /// Starts the operator and waits until all objects are in sync.
 pub async fn start(world: &mut World, fleet: Fleet, name: &str) -> Result<Row> {
     let mut measurement = Measurement::begin(world, name).await?;
-    measurement.launch(world).await?;
-    fleet::reasons(world, &[("Synced", fleet.objects)]).await?;
+    measurement.launch(world)?;
+    let end = progress::first_syncs(world, fleet, measurement.requests_before()).await?;
+    measurement.stop_clock_at(end);
     let row = measurement.end(world).await?;
     fleet.verify(world, fleet.objects).await?;
     Ok(row)
@@ -137,7 +138,7 @@ pub async fn start(world: &mut World, fleet: Fleet, name: &str) -> Result<Row> {
 
 /// Measures a time in which nothing changes.
 async fn idle(world: &mut World, fleet: Fleet, name: &str, length: Duration) -> Result<Row> {
-    fleet::settled(world).await?;
+    progress::settled(world, fleet).await?;
     let measurement = Measurement::begin(world, name).await?;
     tokio::time::sleep(length).await;
     let row = measurement.end(world).await?;

@@ -4,12 +4,10 @@
 //! | --- | --- |
 //! | `loud` | the namespace that takes all |
 //! | `quiet` | the namespace that wants little, and how long it waits |
-//! | `sightings` | when Secrets held what |
 //! | `verdict` | figures beside their targets |
 
 mod loud;
 mod quiet;
-mod sightings;
 mod verdict;
 
 use std::time::{Duration, Instant};

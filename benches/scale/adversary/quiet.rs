@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use secure_parameter_operator::api::SecureParameter;
 use serde_json::json;
 
-use crate::support::{World, object};
-
-use super::sightings::Sightings;
+use crate::{
+    sightings::Sightings,
+    support::{World, object},
+};
 
 /// Objects that are created one after the other, and objects that are created together.
 const OBJECTS: u32 = 10;
@@ -48,7 +50,7 @@ struct Wait {
 impl Quiet<'_> {
     /// Creates and rotates within `length`. Takes longer if Secrets do.
     pub async fn run(&self, length: Duration) -> Result<Waits> {
-        let seen = Sightings::of(self.world.api());
+        let seen = Sightings::of(self.world.api(), value_of_key);
         let start = Instant::now();
         let at = |percent: u32| start + length * percent / 100;
         let one_by_one = (0..OBJECTS).map(|number| (number, at(5 + 5 * number), at(20 + 5 * number)));
@@ -84,4 +86,9 @@ impl Quiet<'_> {
         let rotation = first_sync.and(written).map(|at| at - rotated);
         Ok(Wait { creation, first_sync, rotation })
     }
+}
+
+fn value_of_key(secret: &Secret) -> Option<String> {
+    let value = secret.data.as_ref()?.get("KEY")?;
+    Some(String::from_utf8_lossy(&value.0).into_owned())
 }

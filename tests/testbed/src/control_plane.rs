@@ -139,6 +139,11 @@ impl ControlPlane {
         &self.apiserver
     }
 
+    /// The process of etcd.
+    pub fn etcd(&self) -> &Process {
+        &self.etcd
+    }
+
     /// The controller manager's process, for tests that stop or pause it.
     pub fn controller_manager(&self) -> &Process {
         &self.controller_manager
