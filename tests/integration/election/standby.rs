@@ -7,7 +7,7 @@ use testbed::wait::eventually;
 
 use super::{
     load::Load,
-    replicas::{Replicas, SHORT},
+    replicas::{LEASE, Replicas, SHORT, SYSTEM},
 };
 use crate::support::PATIENCE;
 
@@ -39,4 +39,24 @@ async fn it_is_ready_and_neither_calls_aws_nor_writes() -> Result<()> {
     let mut held = history.iter().filter_map(|spec| spec.holder_identity.as_deref());
     ensure!(held.all(|holder| holder.starts_with(&leader.name)), "the Lease changed hands: {history:?}");
     Ok(())
+}
+
+/// The leader does not know that the Lease is gone until it renews it, so the standby must not take it at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_somebody_deletes_stays_with_its_leader() -> Result<()> {
+    let mut replicas = Replicas::new(SHORT).await?;
+    let leader = replicas.start().await?;
+    replicas.leads(&leader).await?;
+    let _standby = replicas.start().await?;
+    for _ in 0..5 {
+        replicas.world.plane.kubectl(["delete", "lease", LEASE, "--namespace", SYSTEM]).await?;
+        let known = replicas.history().len();
+        eventually("the Lease to be written again", PATIENCE, async || {
+            Ok((replicas.history().len() > known).then_some(()))
+        })
+        .await?;
+    }
+    let terms = replicas.terms();
+    ensure!(terms.len() == 1, "it changed hands: {terms:?}");
+    leader.operator.process().ensure_running()
 }

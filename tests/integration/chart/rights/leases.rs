@@ -11,7 +11,7 @@ use crate::chart::{FULLNAME, NAMESPACE, installation::Installation};
 use crate::support::{Operator, PATIENCE, chart::account_kubeconfig};
 
 /// So long that nobody looks at the Lease during the test but because of a watch.
-const LONG: &str = "--lease-duration=600s";
+const LONG: &str = "--set=leaderElection.leaseDuration=600s";
 /// Name of the Lease.
 const NAME: &str = "secure-parameter-operator";
 
@@ -19,7 +19,7 @@ const NAME: &str = "secure-parameter-operator";
 /// the Lease was released, and another one takes it first.
 #[tokio::test]
 async fn each_right_on_the_lease_is_needed() -> Result<()> {
-    let mut world = Installation::start(&["shop"], VALUES).await?;
+    let mut world = Installation::start(&["shop"], &[VALUES, &[LONG]].concat()).await?;
     let all = world.lease_rules().await?;
     for verb in ["get", "create"] {
         never_leads(&mut world, &all, verb).await?;
@@ -29,7 +29,7 @@ async fn each_right_on_the_lease_is_needed() -> Result<()> {
     world.stop(&leader)?;
     never_leads(&mut world, &all, "update").await?;
 
-    let leader = world.launch(&world.kubeconfig().await?, &[LONG]).await?;
+    let leader = world.launch(&world.kubeconfig().await?, &[]).await?;
     world.leads(&leader).await?;
     let mut blind = Vec::new();
     for verb in ["list", "watch"] {
@@ -37,7 +37,7 @@ async fn each_right_on_the_lease_is_needed() -> Result<()> {
         until("stands by", async || operator.log()).await?;
         blind.push(operator);
     }
-    let standby = world.launch(&world.kubeconfig().await?, &[LONG]).await?;
+    let standby = world.launch(&world.kubeconfig().await?, &[]).await?;
     until("stands by", async || standby.log()).await?;
     world.stop(&leader)?;
     world.leads(&standby).await?;
@@ -84,7 +84,7 @@ impl Installation {
         self.plane.kubectl(bind).await?;
         self.lease_rights_act(&account, verb).await?;
         let kubeconfig = account_kubeconfig(&self.plane, NAMESPACE, &account).await?;
-        self.launch(&kubeconfig, &[LONG]).await
+        self.launch(&kubeconfig, &[]).await
     }
 
     /// Waits until the API server knows the rights of an account, which takes it a moment.
