@@ -6,6 +6,7 @@ mod audit;
 mod chart;
 mod check;
 mod counts;
+mod election;
 mod failures;
 mod iam;
 mod identities;

@@ -24,6 +24,12 @@
 {{- default (include "secure-parameter-operator.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
+{{/* Name of the Lease. Two releases that serve the whole cluster share it, so that they do not do everything twice. */}}
+{{- define "secure-parameter-operator.leaseName" -}}
+{{- $name := ternary (include "secure-parameter-operator.fullname" .) "secure-parameter-operator" (not (empty .Values.namespaces)) }}
+{{- default $name .Values.leaderElection.leaseName }}
+{{- end }}
+
 {{/* Labels that select the pod; they never change. */}}
 {{- define "secure-parameter-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "secure-parameter-operator.name" . }}

@@ -17,7 +17,11 @@ use super::{
     api::{A, B, apply, create, manifest, request, secret_of, within},
     fixtures::{self, CANARY, stores},
 };
-use crate::support::{Operator, PATIENCE, chart::fence, definitions, object, store};
+use crate::support::{
+    Operator, PATIENCE,
+    chart::{NAMESPACE, fence},
+    definitions, object, store,
+};
 
 /// Part of the names of all parameters with such values, which no honest object reads.
 const VAULT: &str = "vault";
@@ -122,7 +126,7 @@ impl Tenants {
         self.runs += 1;
         let mut environment = self.aws.environment();
         environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let arguments = ["--cluster-name=test", "--max-paths-per-namespace=8"];
+        let arguments = ["--cluster-name=test", "--max-paths-per-namespace=8", "--lease-namespace", NAMESPACE];
         let operator = Operator::start(&self.kubeconfig, &environment, &arguments, self.plane.folder(), self.runs)?;
         operator.ready().await?;
         self.operator = Some(operator);

@@ -286,6 +286,19 @@ fn event(name: &str, reporter: &str, about: &str) -> Value {
     })
 }
 
+/// Name of the operator's Lease.
+const LEASE: &str = "secure-parameter-operator";
+
+fn lease(name: &str, namespace: &str) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
+    json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {"holderIdentity": "me"}})
+}
+
+/// The same request in the namespace of the release.
+fn system((arguments, input): &Request) -> Request {
+    (format!("{arguments} --namespace={NAMESPACE}"), input.clone())
+}
+
 /// A patch of the pod template's annotations.
 fn template(annotations: &Value) -> Value {
     json!({"spec": {"template": {"metadata": {"annotations": annotations}}}})
@@ -294,7 +307,7 @@ fn template(annotations: &Value) -> Value {
 #[tokio::test]
 async fn nothing_else_is_written_but_what_the_operator_writes() -> Result<()> {
     let intruder = Intruder::new().await?;
-    for manifest in others() {
+    for manifest in others().into_iter().chain([lease("others", NAMESPACE)]) {
         intruder.world.apply(&manifest).await?;
     }
     let named = |kind: &str, version: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": "new"}});
@@ -336,10 +349,16 @@ async fn nothing_else_is_written_but_what_the_operator_writes() -> Result<()> {
         ("keeps pods for ever", patch("deployment web", &json!({"spec": {"template": trap}}))),
         ("labels a workload", patch("deployment web", &json!({"metadata": {"labels": {"a": "b"}}}))),
         ("deletes a workload", run("delete deployment web --wait=false")),
+        ("creates a Lease of somebody else", system(&create(lease("theirs", NAMESPACE)))),
+        ("creates its Lease elsewhere", create(lease(LEASE, "shop"))),
+        ("keeps its Lease for ever", system(&patch(&format!("lease {LEASE}"), &trap))),
+        ("takes the Lease of somebody else", system(&patch("lease others", &json!({"spec": {"holderIdentity": "x"}})))),
+        ("deletes its Lease", system(&run(&format!("delete lease {LEASE}")))),
         ("writes an Event of another API", create(core_event)),
         ("writes an Event as somebody else", create(event("new", "kubelet", ours))),
         ("writes an Event about something else", create(event("new", "secure-parameter-operator", "v1"))),
     ];
+    intruder.may(&[("creates its Lease", system(&create(lease(LEASE, NAMESPACE))))]).await?;
     intruder.is_refused("other-writes", &refused).await?;
     let finalizer = json!({"metadata": {"finalizers": ["secureparameter.io/merge"]}});
     let allowed = [
@@ -349,6 +368,7 @@ async fn nothing_else_is_written_but_what_the_operator_writes() -> Result<()> {
         ("writes its Events", create(event("new", "secure-parameter-operator", ours))),
         ("restarts a workload", patch("deployment web", &template(&json!({mark: "x/1"})))),
         ("gets a token for AWS", run("create token reader --audience=sts.amazonaws.com")),
+        ("renews its Lease", system(&patch(&format!("lease {LEASE}"), &json!({"spec": {"holderIdentity": "x"}})))),
         ("asks for its rights", run("auth can-i create pods")),
     ];
     intruder.may(&allowed).await

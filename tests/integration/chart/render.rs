@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{chart, container, find, helm, operator_arguments, rendered, repository};
+use super::{FULLNAME, chart, container, find, helm, operator_arguments, rendered, repository};
 
 #[tokio::test]
 async fn lint_finds_nothing() -> Result<()> {
@@ -26,6 +26,10 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         "--log-filter=info",
         "--concurrency=256",
         "--audit-queue=4096",
+        "--leader-elect",
+        "--lease-namespace=operator-system",
+        "--lease-name=secure-parameter-operator",
+        "--lease-duration=12s",
         "--max-parameters-per-namespace=10000",
         "--max-paths-per-namespace=500",
         "--max-foreign-secrets-per-namespace=500",
@@ -42,6 +46,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         &format!("--set={filter}"),
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
         "--set=listenAddress=[::]",
+        "--set=replicaCount=1,leaderElection.enabled=false,leaderElection.leaseName=mine,leaderElection.leaseDuration=20s",
         "--set=clusterName=blue,aws.allowNodeRole=true,aws.allowCustomEndpoints=true",
     ])
     .await?;
@@ -53,6 +58,9 @@ async fn values_become_arguments_and_environment() -> Result<()> {
             "--log-filter=info,secure_parameter_operator=debug",
             "--concurrency=3",
             "--audit-queue=4096",
+            "--lease-namespace=operator-system",
+            "--lease-name=mine",
+            "--lease-duration=20s",
             "--max-parameters-per-namespace=1000000",
             "--max-paths-per-namespace=500",
             "--max-foreign-secrets-per-namespace=7",
@@ -75,6 +83,37 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         let environment = json!([{"name": "AWS_REGION", "value": region}]);
         assert_eq!(container(&rendered(&arguments).await?)?["env"], environment);
     }
+    Ok(())
+}
+
+/// With election a new pod stands by before an old one ends. Without it, a new pod would wait for the old one for ever.
+#[tokio::test]
+async fn several_pods_elect_a_leader_and_are_spread_over_nodes() -> Result<()> {
+    let objects = rendered(&[]).await?;
+    let spec = &find(&objects, "Deployment", FULLNAME)?["spec"];
+    let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}});
+    assert_eq!((&spec["replicas"], &spec["strategy"]), (&json!(2), &strategy));
+    let budget = &find(&objects, "PodDisruptionBudget", FULLNAME)?["spec"];
+    assert_eq!((&budget["maxUnavailable"], &budget["selector"]), (&json!(1), &spec["selector"]));
+    let spread = spec["template"]["spec"]["topologySpreadConstraints"].as_array().context("constraints")?;
+    assert_eq!(spread[0]["topologyKey"], "kubernetes.io/hostname");
+    for constraint in spread {
+        assert_eq!(constraint["labelSelector"], spec["selector"], "they count the operator's own pods");
+        assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway", "a cluster with one node runs both");
+    }
+    let own = r#"--set-json=topologySpreadConstraints=[{"topologyKey":"rack"}]"#;
+    let objects = rendered(&[own, "--set=replicaCount=1,leaderElection.enabled=false"]).await?;
+    let spec = &find(&objects, "Deployment", FULLNAME)?["spec"];
+    assert_eq!((&spec["replicas"], &spec["strategy"]), (&json!(1), &json!({"type": "Recreate"})));
+    assert_eq!(spec["template"]["spec"]["topologySpreadConstraints"], json!([{"topologyKey": "rack"}]));
+    assert!(
+        objects.iter().all(|object| object["kind"] != "PodDisruptionBudget"),
+        "one pod has to go where its node goes"
+    );
+
+    let Err(error) = rendered(&["--set=leaderElection.enabled=false"]).await else { bail!("rendered") };
+    let words = "set leaderElection.enabled=true, or replicaCount=1";
+    assert!(format!("{error:#}").contains(words), "{error:#}");
     Ok(())
 }
 
@@ -147,7 +186,9 @@ async fn invalid_values_are_refused() -> Result<()> {
     for (values, words) in [
         ("nonsense=1", "'nonsense' not allowed"),
         ("image.version=1", "'version' not allowed"),
-        ("replicaCount=2", "'replicaCount' not allowed"),
+        ("replicaCount=-1", "/replicaCount"),
+        ("leaderElection.leaseDuration=1s", "/leaderElection/leaseDuration"),
+        ("leaderElection.leaseName=My_Lease", "/leaderElection/leaseName"),
         ("extraEnv[0].name=LOG_SENSITIVE_BODIES", "/extraEnv/0/name"),
         ("log.format=xml", "/log/format"),
         ("concurrency=0", "/concurrency"),

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{FULLNAME, find, operator_arguments, rendered};
+use super::{FULLNAME, NAMESPACE, find, operator_arguments, rendered};
 
 /// API group, resources, verbs.
 type Right = (&'static str, &'static [&'static str], &'static [&'static str]);
@@ -27,6 +27,11 @@ const CLUSTER_RIGHTS: &[Right] = &[
 /// What it writes that has no namespace.
 const CLUSTER_STATUS: Right = ("secureparameter.io", &["clusterparameterstores/status"], &["patch"]);
 
+/// What it does with the Lease.
+const LEASE_VERBS: &[&str] = &["get", "list", "watch", "update"];
+/// Name of the Role on the Lease.
+const LEASE_ROLE: &str = "operator-secure-parameter-operator-lease";
+
 /// These rights as rules of a role.
 fn rules(rights: &[Right]) -> Value {
     let rule =
@@ -48,7 +53,15 @@ fn roles(objects: &[Value]) -> Vec<(&str, &str, &str)> {
 #[tokio::test]
 async fn the_operator_has_exactly_the_rights_it_needs() -> Result<()> {
     let objects = rendered(&["--set=rbac.aggregate=false"]).await?;
-    assert_eq!(roles(&objects), [("ClusterRole", "", FULLNAME), ("ClusterRoleBinding", "", FULLNAME)]);
+    let expected = [
+        ("ClusterRole", "", FULLNAME),
+        ("ClusterRoleBinding", "", FULLNAME),
+        ("Role", NAMESPACE, LEASE_ROLE),
+        ("RoleBinding", NAMESPACE, LEASE_ROLE),
+    ];
+    let mut found = roles(&objects);
+    found.sort_unstable();
+    assert_eq!(found, expected);
     let all = |rights: &[Right]| rules(&[rights, CLUSTER_RIGHTS, &[CLUSTER_STATUS]].concat());
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], all(RIGHTS));
     // Rights on workloads are granted only if restarts are enabled.
@@ -73,9 +86,10 @@ async fn an_operator_of_some_namespaces_has_rights_in_these_alone() -> Result<()
     let expected = ["a", "b"].map(|namespace| [("Role", namespace, FULLNAME), ("RoleBinding", namespace, FULLNAME)]);
     let objects = rendered(&[values, "--set=rbac.clusterStores=false"]).await?;
     let mut found = roles(&objects);
+    found.retain(|(_, _, name)| *name != LEASE_ROLE);
     found.sort_by_key(|(kind, namespace, _)| (*namespace, kind.len()));
     assert_eq!(found, expected.as_flattened());
-    let granted = objects.iter().filter(|object| object["kind"] == "Role");
+    let granted = objects.iter().filter(|object| object["kind"] == "Role" && object["metadata"]["name"] == FULLNAME);
     granted.for_each(|role| assert_eq!(role["rules"], rules(&with_restarts())));
     assert!(operator_arguments(&objects)?.contains(&"--namespaces=a,b".to_owned()));
 
@@ -84,8 +98,38 @@ async fn an_operator_of_some_namespaces_has_rights_in_these_alone() -> Result<()
     assert!(objects.iter().all(|object| object["metadata"]["namespace"].is_string()), "{objects:?}");
 
     let objects = rendered(&[values]).await?;
-    assert_eq!(roles(&objects).len(), 6, "one small ClusterRole and its binding more");
+    assert_eq!(roles(&objects).len(), 8, "one small ClusterRole and its binding more");
     assert_eq!(find(&objects, "ClusterRole", FULLNAME)?["rules"], rules(CLUSTER_RIGHTS));
+    Ok(())
+}
+
+/// One Lease is read and written, wherever the operator works. RBAC cannot limit its creation by name.
+#[tokio::test]
+async fn the_lease_is_granted_by_name_in_the_namespace_of_the_release() -> Result<()> {
+    for (values, name) in [
+        ("rbac.aggregate=false", "secure-parameter-operator"),
+        ("namespaces={a,b}", FULLNAME),
+        ("leaderElection.leaseName=mine", "mine"),
+        // Without election it is taken too.
+        ("leaderElection.enabled=false,replicaCount=1", "secure-parameter-operator"),
+    ] {
+        let objects = rendered(&["--set", values]).await?;
+        let role = find(&objects, "Role", LEASE_ROLE)?;
+        assert_eq!(role["metadata"]["namespace"], NAMESPACE);
+        let group = "coordination.k8s.io";
+        let named = json!({
+            "apiGroups": [group], "resources": ["leases"], "resourceNames": [name], "verbs": LEASE_VERBS,
+        });
+        assert_eq!(
+            role["rules"],
+            json!([named, {"apiGroups": [group], "resources": ["leases"], "verbs": ["create"]}]),
+            "{values}"
+        );
+        assert_eq!(find(&objects, "RoleBinding", LEASE_ROLE)?["subjects"][0]["name"], FULLNAME);
+        assert!(operator_arguments(&objects)?.contains(&format!("--lease-name={name}")), "{values}");
+        let policy = find(&objects, "ValidatingAdmissionPolicy", &format!("{FULLNAME}-other-writes"))?;
+        assert!(policy.to_string().contains(&format!("metadata.name == '{name}'")), "{values}");
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Two operators by mistake, after `kubectl scale` or while a node is only thought dead.
+//! Two operators that cannot notice each other, because they use two Leases. `election::unelected` has those that can.
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt};

@@ -17,7 +17,7 @@ mod choose;
 mod compare;
 mod model;
 mod perform;
-mod rng;
+pub mod rng;
 mod watched;
 
 use std::time::Duration;

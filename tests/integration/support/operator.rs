@@ -15,6 +15,8 @@ use testbed::{
     wait::eventually,
 };
 
+use super::PATIENCE;
+
 /// A running operator. It ends when this is dropped.
 pub struct Operator {
     process: Process,
@@ -90,6 +92,12 @@ impl Operator {
         let status = answer.split(' ').nth(1).context("no status line")?.parse()?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
         Ok((status, head.to_owned(), body.to_owned()))
+    }
+
+    /// Waits until the process has ended. Returns its exit status, which is 128 + N if signal N ended it.
+    pub async fn ended(&self) -> Result<i32> {
+        let status = eventually("the operator to end", PATIENCE, async || self.process.try_wait()).await?;
+        status.code().context("no exit status")
     }
 
     /// Waits until `/readyz` answers with 200.

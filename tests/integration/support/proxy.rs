@@ -1,5 +1,5 @@
 //! A proxy between operator and API server that makes watches expire, as an API server does that has forgotten what
-//! happened since a watch was interrupted. Everything else passes.
+//! happened since a watch was interrupted, and that holds requests back. Everything else passes.
 
 use std::{
     net::Ipv4Addr,
@@ -30,6 +30,8 @@ struct Phase {
     is_interrupted: bool,
     /// How often watches have expired.
     expirations: usize,
+    /// Requests with this text in their path are not passed on, and not answered.
+    held: Option<&'static str>,
 }
 
 /// A running proxy. It ends with the runtime of the test.
@@ -48,8 +50,17 @@ struct Upstream {
 impl Proxy {
     /// Starts a proxy that can interrupt the watches of these resources.
     pub async fn start(plane: &ControlPlane, resources: &'static [&'static str]) -> Result<Self> {
+        Self::of(plane, plane.client().await?, resources).await
+    }
+
+    /// Starts a proxy that passes requests on with this token.
+    pub async fn with_token(plane: &ControlPlane, token: &str) -> Result<Self> {
+        Self::of(plane, plane.client_with_token(token).await?, &[]).await
+    }
+
+    async fn of(plane: &ControlPlane, client: Client, resources: &'static [&'static str]) -> Result<Self> {
         let (phase, receiver) = watch::channel(Phase::default());
-        let upstream = Upstream { client: plane.client().await?, resources, phase: receiver };
+        let upstream = Upstream { client, resources, phase: receiver };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let server = format!("http://{}", listener.local_addr()?);
         let kubeconfig = plane.folder().join("proxy-kubeconfig");
@@ -77,9 +88,17 @@ impl Proxy {
         self.phase.send_modify(|phase| phase.is_interrupted = true);
     }
 
+    /// From now on requests with this text in their path get no answer.
+    pub fn hold(&self, path: &'static str) {
+        self.phase.send_modify(|phase| phase.held = Some(path));
+    }
+
     /// Ends the watches with 410 Gone. Those that are opened afterwards work.
     pub fn expire(&self) {
-        self.phase.send_modify(|phase| *phase = Phase { is_interrupted: false, expirations: phase.expirations + 1 });
+        self.phase.send_modify(|phase| {
+            phase.is_interrupted = false;
+            phase.expirations += 1;
+        });
     }
 }
 
@@ -91,6 +110,8 @@ async fn forward(State(upstream): State<Upstream>, request: Request) -> Response
 
 async fn answer(upstream: Upstream, request: Request) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    upstream.phase.clone().wait_for(|phase| phase.held.is_none_or(|held| !path.contains(held))).await?;
     let is_watch = parts.uri.query().is_some_and(|query| query.contains("watch=true"));
     let is_interruptible = is_watch && upstream.resources.iter().any(|name| parts.uri.path().ends_with(name));
     for name in [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
@@ -111,7 +132,7 @@ fn interruptible(events: BodyDataStream, phase: watch::Receiver<Phase>) -> Body 
     let chunks = stream::unfold(Some((events, phase)), move |watch| async move {
         let (mut events, mut phase) = watch?;
         loop {
-            let Phase { is_interrupted, expirations } = *phase.borrow_and_update();
+            let Phase { is_interrupted, expirations, .. } = *phase.borrow_and_update();
             if expirations > begun {
                 return Some((Ok(gone()), None));
             }

@@ -11,7 +11,11 @@ use serde_json::json;
 use testbed::{control_plane::ControlPlane, fake_aws::FakeAws};
 use tokio::sync::OnceCell;
 
-use super::{Operator, chart::fence, definitions, store};
+use super::{
+    Operator,
+    chart::{NAMESPACE, fence},
+    definitions, store,
+};
 
 /// Tests that share a control plane, a fake AWS and an operator.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +71,9 @@ impl Shared {
                 aws.verify_tokens(plane.token_verifier()?.with_audiences(&audiences));
                 &["--cluster-name", "test"][..]
             }
-            Group::Failures | Group::Secrets => &[],
+            // The only Lease that the chart's Role grants.
+            Group::Secrets => &["--lease-namespace", NAMESPACE],
+            Group::Failures => &[],
         };
         let operator = Operator::start(&kubeconfig, &aws.environment(), arguments, plane.folder(), 1)?;
         operator.ready().await?;

@@ -2,6 +2,7 @@
 //!
 //! There is no scheduler and no node, so Pods stay pending. Everything else behaves as in a cluster.
 
+mod audit;
 mod clients;
 mod components;
 mod files;
@@ -25,6 +26,8 @@ use kube::{
 use tokio::sync::OnceCell;
 
 use crate::{process::Process, tools::Tool, wait::eventually};
+
+pub use self::audit::{AuditLog, Write};
 
 use self::{components::Component, files::Files};
 
@@ -132,6 +135,11 @@ impl ControlPlane {
     /// A folder that is removed with this control plane. Tests may put files into it.
     pub fn folder(&self) -> &Path {
         &self.files.folder
+    }
+
+    /// The audit log of the API server, from its beginning.
+    pub fn audit_log(&self) -> AuditLog {
+        AuditLog::new(self.files.audit_log.clone())
     }
 
     /// The API server's process, for tests that stop or pause it.

@@ -1,6 +1,7 @@
 //! Each right of the chart's ClusterRole is needed: without it, something fails that should work. That all of them together
 //! are enough is shown by the test in `operator`.
 
+mod leases;
 mod restarts;
 mod scenario;
 mod tokens;

@@ -63,6 +63,8 @@ impl Component {
             flag("service-account-issuer", ISSUER),
             flag("service-account-signing-key-file", files.account_key.display()),
             flag("service-account-key-file", files.account_public_key.display()),
+            flag("audit-policy-file", files.audit_policy.display()),
+            flag("audit-log-path", files.audit_log.display()),
         ];
         Self::new("kube-apiserver", files, arguments)
     }

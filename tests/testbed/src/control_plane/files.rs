@@ -16,6 +16,8 @@ use rcgen::{
 use serde_json::json;
 use uuid::Uuid;
 
+use super::audit;
+
 /// Paths and secrets of one control plane. All files are in `folder`.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -29,6 +31,8 @@ pub(super) struct Files {
     /// Public key that verifies tokens of service accounts.
     pub account_public_key: PathBuf,
     pub tokens: PathBuf,
+    pub audit_policy: PathBuf,
+    pub audit_log: PathBuf,
     pub admin_token: String,
     pub admin_kubeconfig: PathBuf,
     pub controller_manager_kubeconfig: PathBuf,
@@ -48,6 +52,8 @@ impl Files {
             account_key: folder.join("accounts.key"),
             account_public_key: folder.join("accounts.pub"),
             tokens: folder.join("tokens.csv"),
+            audit_policy: folder.join("audit-policy.yaml"),
+            audit_log: folder.join("audit.log"),
             admin_kubeconfig: folder.join("admin.kubeconfig"),
             controller_manager_kubeconfig: folder.join("controller-manager.kubeconfig"),
             admin_token,
@@ -64,6 +70,8 @@ impl Files {
             files.admin_token
         );
         write(&files.tokens, &tokens)?;
+        // JSON is valid YAML.
+        write(&files.audit_policy, &audit::policy().to_string())?;
         files.write_kubeconfig(url, &files.admin_token, &files.admin_kubeconfig)?;
         files.write_kubeconfig(url, &manager_token, &files.controller_manager_kubeconfig)?;
         Ok(files)

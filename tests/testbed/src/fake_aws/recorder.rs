@@ -4,6 +4,7 @@
 //! is not known; a `GetParameter` of a missing parameter; and those without a response of the service itself.
 
 use std::collections::HashMap;
+use std::mem::take;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -47,6 +48,8 @@ pub(super) enum Via<'a> {
 #[derive(Default)]
 pub(super) struct Recorder {
     records: Vec<Value>,
+    /// When the calls of these records arrived, in milliseconds since 1970.
+    times: Vec<i64>,
     calls: HashMap<String, usize>,
     decrypts: usize,
 }
@@ -75,6 +78,12 @@ impl Recorder {
     /// The records so far, oldest first.
     pub(super) fn records(&self) -> &[Value] {
         &self.records
+    }
+
+    /// Removes and returns the records, each with the time when its call arrived, in milliseconds since 1970. A record itself
+    /// tells the second in which its call was carried out.
+    pub(super) fn take(&mut self) -> Vec<(i64, Value)> {
+        take(&mut self.times).into_iter().zip(take(&mut self.records)).collect()
     }
 
     /// Removes all records and sets the counters to zero.
@@ -119,6 +128,7 @@ impl Recorder {
             record["tlsDetails"] = json!({"clientProvidedHostHeader": context.host});
         }
         self.records.push(record);
+        self.times.push(context.arrived_ms);
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::error::{AwsError, Outcome};
 use super::recorder::Event;
 use super::world::{Context, World};
-use super::{form, kms, ssm, sts};
+use super::{clock, form, kms, ssm, sts};
 
 /// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) struct Call {
     pub operation: String,
     /// Input. Fields of a form are a JSON object of strings.
     pub input: Value,
+    /// When it arrived, in milliseconds since 1970, by the clock of this machine.
+    pub arrived_ms: i64,
 }
 
 /// A successful result.
@@ -72,6 +74,7 @@ impl Reply {
 impl Call {
     /// Parses a request. Returns `None` if no service here knows the operation.
     pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        let arrived_ms = clock::system();
         if let Some(target) = headers.get("x-amz-target") {
             let (service, operation) = target.to_str().ok()?.split_once('.')?;
             let service = match service {
@@ -81,11 +84,11 @@ impl Call {
             };
             // If it is not JSON, the operation reports that in its own protocol.
             let input = serde_json::from_slice(body).unwrap_or_default();
-            return Some(Self { service, operation: operation.to_owned(), input });
+            return Some(Self { service, operation: operation.to_owned(), input, arrived_ms });
         }
         let input = form::parse(body);
         let operation = input["Action"].as_str()?.to_owned();
-        Some(Self { service: Service::Sts, operation, input })
+        Some(Self { service: Service::Sts, operation, input, arrived_ms })
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Context {
     pub request_id: String,
     /// Time of the service. The `Date` header has the same second.
     pub now_ms: i64,
+    /// When it arrived, in milliseconds since 1970.
+    pub arrived_ms: i64,
     /// As sent.
     pub user_agent: String,
     /// As sent.
@@ -94,6 +96,7 @@ impl World {
             region: region.to_owned(),
             request_id: Uuid::new_v4().to_string(),
             now_ms: self.now(),
+            arrived_ms: self.now(),
             user_agent: String::new(),
             host: String::new(),
             is_test: true,
@@ -150,6 +153,7 @@ impl World {
             region,
             request_id: request_id.to_owned(),
             now_ms,
+            arrived_ms: call.arrived_ms,
             user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
             host: request.header("host").unwrap_or_default().to_owned(),
             is_test: false,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::arn;
@@ -196,6 +197,13 @@ impl FakeAws {
     /// All records so far, oldest first.
     pub fn records(&self) -> Vec<Value> {
         self.inner.shared.world().recorder.records().to_vec()
+    }
+
+    /// Removes and returns all records, each with the time when its call arrived, exact to the millisecond.
+    pub fn take_records(&self) -> Vec<(Timestamp, Value)> {
+        let records = self.inner.shared.world().recorder.take();
+        let time = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
+        records.into_iter().map(|(ms, record)| (time(ms), record)).collect()
     }
 
     /// Removes all records and sets the counters to zero.
