@@ -28,12 +28,16 @@ const ENDS: [(&str, &str); 2] = [("kill -9", "KILL"), ("clean stop", "TERM")];
 /// One of this many parameters is rotated.
 const ROTATED: usize = 100;
 
+/// Time after which the status of the store has followed what the store does, which the operator compares every 30 s.
+const ACTIVITY: Duration = Duration::from_secs(35);
+
 /// Ends the leader in both ways, first while nothing changes and then at the moment in which parameters are rotated.
 pub async fn run(fleet: Fleet) -> Result<Vec<Row>> {
     let mut world = fleet.world().await?;
     let secrets = Sightings::of(Api::all(world.client.clone()), replicas::value);
     let mut replicas = Replicas::start(&world, fleet).await?;
     progress::settled(&world, fleet).await?;
+    tokio::time::sleep(ACTIVITY).await;
     let mut handovers = Vec::new();
     for (turn, is_rotated) in [false, true].into_iter().enumerate() {
         for (what, signal) in ENDS {
