@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::telemetry::LogFormat;
+use crate::{domain::quota_share::QuotaShare, telemetry::LogFormat};
 
 /// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
 #[derive(Debug, Parser)]
@@ -76,6 +76,12 @@ pub struct RunArgs {
     /// How many KiB of audit records wait in memory for a slow reader of standard output.
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub audit_queue: u32,
+
+    /// The share of each AWS quota that this operator uses, from 0.01 to 1: of what the stores allow, and of its own limits
+    /// for DescribeParameters and KMS. For operators that share the objects of a cluster, or clusters that share an account;
+    /// their shares should add up to at most 1.
+    #[arg(long, value_name = "SHARE", default_value = "1")]
+    pub quota_share: QuotaShare,
 
     /// How stores are opened.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::{env, net::SocketAddr};
 use crate::{
     cli::{AwsArgs, CheckArgs, Output, RunArgs},
     controller::{AwsOptions, Question, WebIdentityFile},
-    domain::access::namespace_usage::NamespaceLimits,
+    domain::{access::namespace_usage::NamespaceLimits, quota_share::QuotaShare},
     kubernetes::Scope,
     telemetry::LogFormat,
 };
@@ -73,7 +73,7 @@ impl Config {
             is_access_checked: is_access_checked(),
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             instance: variable("HOSTNAME").unwrap_or_else(|| "local".to_owned()),
-            aws: aws_options(args.aws),
+            aws: AwsOptions { quota_share: args.quota_share, ..aws_options(args.aws) },
         })
     }
 }
@@ -107,6 +107,7 @@ fn aws_options(args: AwsArgs) -> AwsOptions {
         allow_node_role: args.allow_node_role,
         allow_custom_endpoints: args.allow_custom_endpoints,
         web_identity: web_identity_file(),
+        quota_share: QuotaShare::default(),
     }
 }
 

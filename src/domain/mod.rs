@@ -33,6 +33,7 @@ pub(crate) mod identity;
 pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;
+pub mod quota_share;
 pub(crate) mod report;
 pub(crate) mod schedule;
 pub(crate) mod secret;
