@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::telemetry::LogFormat;
+use crate::{domain::quota_share::QuotaShare, telemetry::LogFormat};
 
 /// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
 #[derive(Debug, Parser)]
@@ -80,6 +80,12 @@ pub struct RunArgs {
     /// Which operator works.
     #[command(flatten)]
     pub lease: LeaseArgs,
+
+    /// The share of each AWS quota that this operator uses, from 0.01 to 1: of what the stores allow, and of its own limits
+    /// for DescribeParameters and KMS. For operators that share the objects of a cluster, or clusters that share an account;
+    /// their shares should add up to at most 1.
+    #[arg(long, value_name = "SHARE", default_value = "1")]
+    pub quota_share: QuotaShare,
 
     /// How stores are opened.
     #[command(flatten)]

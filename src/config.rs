@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     cli::{AwsArgs, CheckArgs, LeaseArgs, Output, RunArgs},
     controller::{AwsOptions, Election, Question, Reconciling, WebIdentityFile},
-    domain::access::namespace_usage::NamespaceLimits,
+    domain::{access::namespace_usage::NamespaceLimits, quota_share::QuotaShare},
     kubernetes::{LeaseName, Scope},
     telemetry::LogFormat,
 };
@@ -61,7 +61,7 @@ impl Config {
             log_format: args.log_format,
             log_filter: args.log_filter,
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
-            aws: aws_options(args.aws),
+            aws: AwsOptions { quota_share: args.quota_share, ..aws_options(args.aws) },
             election: election(args.lease, &instance),
             reconciling: Reconciling {
                 concurrency: args.concurrency,
@@ -119,6 +119,7 @@ fn aws_options(args: AwsArgs) -> AwsOptions {
         allow_node_role: args.allow_node_role,
         allow_custom_endpoints: args.allow_custom_endpoints,
         web_identity: web_identity_file(),
+        quota_share: QuotaShare::default(),
     }
 }
 

@@ -271,7 +271,7 @@ pub const LISTED_WARNINGS: usize = 16;
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuotaStatus {
-    /// Requests a second that the stores of the account and region allow.
+    /// Requests a second that the stores of the account and region allow, times the operator's `--quota-share`, rounded up.
     pub requests_per_second: i32,
     /// Requests a second at present, rounded up: fewer while AWS throttles.
     pub current_requests_per_second: i32,

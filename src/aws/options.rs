@@ -1,6 +1,8 @@
 //! What of the use of AWS is configured by arguments and environment of the operator rather than by its stores.
 
-/// How the operator finds its own credentials, and what stores may ask for.
+use crate::domain::quota_share::QuotaShare;
+
+/// How the operator finds its own credentials, what stores may ask for, and how much of each quota it uses.
 #[derive(Clone, Debug, Default)]
 pub struct AwsOptions {
     /// Name of the cluster, which becomes part of the names of role sessions.
@@ -11,6 +13,8 @@ pub struct AwsOptions {
     pub allow_custom_endpoints: bool,
     /// The role that the operator assumes with a token in a file.
     pub web_identity: Option<WebIdentityFile>,
+    /// The share of each quota of AWS that this process uses.
+    pub quota_share: QuotaShare,
 }
 
 /// The variables that IAM roles for service accounts (IRSA) set in a pod (AWS SDKs and Tools Reference Guide, "Assume role

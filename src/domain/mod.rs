@@ -35,6 +35,7 @@ pub(crate) mod lease;
 pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;
+pub mod quota_share;
 pub(crate) mod report;
 pub(crate) mod schedule;
 pub(crate) mod secret;

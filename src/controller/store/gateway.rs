@@ -45,6 +45,7 @@ impl Gateway {
         max_sessions: usize,
         changed_parameters: UnboundedSender<Subscriber>,
     ) -> Self {
+        let quotas = Quotas::new(aws.options().quota_share);
         Self {
             aws,
             alarm,
@@ -55,7 +56,7 @@ impl Gateway {
             max_sessions,
             readers: Readers::default(),
             changed_parameters,
-            quotas: Quotas::default(),
+            quotas,
         }
     }
 

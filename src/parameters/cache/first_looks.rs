@@ -52,6 +52,11 @@ impl FirstLooks {
         self.remove_waiting(name);
     }
 
+    /// Ends the look at a name, whatever came of it.
+    pub(crate) fn end(&mut self, name: &ParameterRef) {
+        self.running.remove(name);
+    }
+
     /// Takes the names to look at now.
     pub(crate) fn take(&mut self) -> Vec<ParameterRef> {
         let mut taken = Vec::new();
@@ -146,11 +151,16 @@ mod tests {
     fn a_hundred_are_asked_for_at_a_time_and_each_once() {
         let mut looks = FirstLooks::default();
         let names: Vec<_> = (0..250).map(|number| format!("/{number}")).collect();
-        names.iter().for_each(|name| add(&mut looks, "shop", name, None));
+        let add_all = |looks: &mut FirstLooks| {
+            for name in &names {
+                add(looks, "shop", name, None);
+            }
+        };
+        add_all(&mut looks);
         let first = looks.take();
         assert_eq!((first.len(), looks.has_due()), (100, false));
-        names.iter().for_each(|name| add(&mut looks, "shop", name, None));
-        first[..10].iter().for_each(|name| looks.remove(name));
+        add_all(&mut looks);
+        first[..10].iter().for_each(|name| looks.end(name));
         assert_eq!(looks.take().len(), 10, "ten have ended");
         first[10..].iter().for_each(|name| looks.remove(name));
         assert_eq!(looks.take().len(), 90);

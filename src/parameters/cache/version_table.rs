@@ -205,7 +205,7 @@ impl VersionTable {
     /// Ends a check that was taken.
     pub(crate) fn end_check(&mut self, name: &ParameterRef) {
         self.checks.end(name);
-        self.first_looks.remove(name);
+        self.first_looks.end(name);
     }
 
     /// Reports whether there are names to look at that wait only for others to be looked at.

@@ -56,14 +56,14 @@ struct Waiting {
 
 impl Admission {
     /// Returns an admission point with a full bucket.
-    pub(crate) fn new(requests_per_second: i32) -> Self {
+    pub(crate) fn new(requests_per_second: f64) -> Self {
         let bucket = TokenBucket::new(requests_per_second);
         let state = State { bucket, turns: Turns::default(), waiting: BTreeMap::new(), places: 0 };
         Self { state: Mutex::new(state), calls: TaskTracker::new() }
     }
 
     /// Sets how many requests a second are allowed.
-    pub(crate) fn set_limit(&self, requests_per_second: i32) {
+    pub(crate) fn set_limit(&self, requests_per_second: f64) {
         let mut state = self.state.lock();
         state.bucket.set_limit(requests_per_second);
         state.wake_next();
@@ -251,7 +251,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_are_admitted_at_the_rate() {
-        let admission = Admission::new(10);
+        let admission = Admission::new(10.0);
         let start = Instant::now();
         take(&admission, 10).await;
         assert_eq!(start.elapsed(), Duration::ZERO, "the tokens of one second at once");
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_with_many_calls_delays_another_by_one_call() {
-        let admission = Arc::new(Admission::new(1));
+        let admission = Arc::new(Admission::new(1.0));
         take(&admission, 1).await;
         let served = Arc::new(Mutex::new(Vec::new()));
         let call = |tenant: &'static str| {
@@ -283,7 +283,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_in_the_background_leave_a_reserve_but_do_not_starve() {
-        let admission = Arc::new(Admission::new(10));
+        let admission = Arc::new(Admission::new(10.0));
         let served = Arc::new(Mutex::new(Vec::new()));
         let call = |priority: Priority| {
             let (admission, served) = (admission.clone(), served.clone());
@@ -311,7 +311,7 @@ mod tests {
     /// Nobody else is there to wake those who wait.
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_passes_on_when_a_call_is_charged_is_not_lost() {
-        let admission = Arc::new(Admission::new(1));
+        let admission = Arc::new(Admission::new(1.0));
         take(&admission, 1).await;
         let call = |tenant: &'static str| {
             let admission = admission.clone();
@@ -330,7 +330,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_takes_no_token() {
-        let admission = Admission::new(1);
+        let admission = Admission::new(1.0);
         take(&admission, 1).await;
         let start = Instant::now();
         let given_up = tokio::time::timeout(Duration::from_millis(10), admission.acquire(claim("b"))).await;
@@ -341,7 +341,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_place_without_claims_delays_nobody() {
-        let admission = Admission::new(1);
+        let admission = Admission::new(1.0);
         let idle = admission.join();
         let mut turn = pin!(idle.turn());
         assert!(poll!(&mut turn).is_pending());
@@ -353,7 +353,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn closing_waits_for_calls_in_flight_and_lets_none_begin() {
-        let admission = Admission::new(10);
+        let admission = Admission::new(10.0);
         let in_flight = admission.acquire(claim("a")).await;
         let mut closed = pin!(admission.close());
         assert!(poll!(&mut closed).is_pending());

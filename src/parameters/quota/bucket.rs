@@ -19,7 +19,7 @@ const ONE_REDUCTION: Duration = Duration::from_secs(1);
 /// steadily.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
-    /// What the stores allow, in requests a second.
+    /// What is allowed, in requests a second.
     limit: f64,
     /// The current rate, in requests a second. Below `limit` after throttling.
     rate: f64,
@@ -31,14 +31,13 @@ pub(crate) struct TokenBucket {
 
 impl TokenBucket {
     /// Returns a full bucket.
-    pub(crate) fn new(requests_per_second: i32) -> Self {
-        let rate = f64::from(requests_per_second);
-        Self { limit: rate, rate, tokens: rate, refilled_at: None, reduced: None }
+    pub(crate) const fn new(limit: f64) -> Self {
+        Self { limit, rate: limit, tokens: limit.max(1.0), refilled_at: None, reduced: None }
     }
 
     /// Sets the limit, in requests a second.
-    pub(crate) fn set_limit(&mut self, requests_per_second: i32) {
-        self.limit = f64::from(requests_per_second);
+    pub(crate) const fn set_limit(&mut self, limit: f64) {
+        self.limit = limit;
         // A reduced rate goes on recovering. Otherwise the new limit applies at once.
         let is_reduced = self.reduced.is_some();
         self.rate = if is_reduced { self.rate.min(self.limit) } else { self.limit };
@@ -119,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_full_bucket_allows_a_burst_and_then_its_rate() {
-        let (mut bucket, start) = (TokenBucket::new(10), Instant::now());
+        let (mut bucket, start) = (TokenBucket::new(10.0), Instant::now());
         assert!((0..10).all(|_| bucket.take(false, start).is_ok()), "the tokens of one second at once");
         let next = bucket.take(false, start).expect_err("empty");
         assert!((next - start) >= SECOND / 10 && (next - start) < SECOND / 9);
@@ -130,13 +129,13 @@ mod tests {
 
     #[test]
     fn a_reserve_is_left_and_refilled() {
-        for (limit, at_once, rate) in [(10, 5, 10), (2, 1, 2), (1, 1, 1)] {
+        for (limit, rate, at_once) in [(10.0, 10, 5), (2.0, 2, 1), (1.0, 1, 1)] {
             let (mut bucket, start) = (TokenBucket::new(limit), Instant::now());
             let taken = |bucket: &mut TokenBucket, leave_reserve, now| {
                 (0..100).take_while(|_| bucket.take(leave_reserve, now).is_ok()).count()
             };
             assert_eq!(taken(&mut bucket, true, start), at_once, "limit {limit}");
-            assert_eq!(taken(&mut bucket, false, start), usize::try_from(limit).expect("few") - at_once);
+            assert_eq!(taken(&mut bucket, false, start), rate - at_once);
             let (mut now, mut count) = (start, 0);
             while now < start + 100 * SECOND {
                 match bucket.take(true, now) {
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn throttling_halves_the_rate_once_and_it_recovers_steadily() {
-        let (mut bucket, mut now) = (TokenBucket::new(10), Instant::now());
+        let (mut bucket, mut now) = (TokenBucket::new(10.0), Instant::now());
         bucket.throttled(now);
         bucket.throttled(now);
         assert!((bucket.rate(now) - 5.0).abs() < 0.01, "calls throttled together count once");

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::Mutex;
 
 use crate::api::DEFAULT_REQUESTS_PER_SECOND;
+use crate::domain::quota_share::QuotaShare;
 use crate::parameters::quota::admission::Admission;
 
 /// `DescribeParameters` calls a second. An account has three by default (AWS General Reference, Systems Manager
@@ -24,19 +25,21 @@ pub(crate) struct RateLimits {
     pub(crate) kms: Admission,
 }
 
-impl Default for RateLimits {
-    fn default() -> Self {
+impl RateLimits {
+    fn new(share: QuotaShare) -> Self {
         Self {
-            parameters: Admission::new(DEFAULT_REQUESTS_PER_SECOND),
-            descriptions: Admission::new(DESCRIPTIONS_PER_SECOND),
-            kms: Admission::new(KMS_CALLS_PER_SECOND),
+            parameters: Admission::new(share.of(DEFAULT_REQUESTS_PER_SECOND)),
+            descriptions: Admission::new(share.of(DESCRIPTIONS_PER_SECOND)),
+            kms: Admission::new(share.of(KMS_CALLS_PER_SECOND)),
         }
     }
 }
 
-/// All rate limits. Where several stores set one for the same account and region, the lowest applies.
+/// All rate limits. Where several stores set one for the same account and region, the lowest applies. Of each, this process
+/// uses its share.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
+    share: QuotaShare,
     regions: Mutex<BTreeMap<Region, Quota>>,
 }
 
@@ -44,29 +47,40 @@ pub(crate) struct Quotas {
 type Region = (String, String);
 
 /// The quota of one account and region.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Quota {
+    share: QuotaShare,
     limits: Arc<RateLimits>,
-    /// Requests a second, by the store that sets them.
+    /// Requests a second for all processes, by the store that sets them.
     requests_per_second: BTreeMap<String, i32>,
 }
 
 impl Quotas {
+    /// Returns the quotas of a process that uses this share of each.
+    pub(crate) fn new(share: QuotaShare) -> Self {
+        Self { share, ..Self::default() }
+    }
+
     /// Returns the rate limits of an account and region.
     pub(crate) fn rate_limits(&self, account: &str, region: &str) -> Arc<RateLimits> {
-        self.regions.lock().entry((account.to_owned(), region.to_owned())).or_default().limits.clone()
+        let mut regions = self.regions.lock();
+        self.entry(&mut regions, account, region).limits.clone()
     }
 
     /// Sets what `store` allows in an account and region (`None`: no limit of its own), and removes what it set
-    /// elsewhere. Returns the requests a second that now apply there.
-    pub(crate) fn set(&self, store: &str, account: &str, region: &str, requests_per_second: Option<i32>) -> i32 {
+    /// elsewhere.
+    pub(crate) fn set(&self, store: &str, account: &str, region: &str, requests_per_second: Option<i32>) {
         let mut regions = self.regions.lock();
         remove(&mut regions, store);
-        let quota = regions.entry((account.to_owned(), region.to_owned())).or_default();
+        let quota = self.entry(&mut regions, account, region);
         if let Some(requests_per_second) = requests_per_second {
             quota.requests_per_second.insert(store.to_owned(), requests_per_second);
         }
-        quota.apply()
+        quota.apply();
+    }
+
+    fn entry<'r>(&self, regions: &'r mut BTreeMap<Region, Quota>, account: &str, region: &str) -> &'r mut Quota {
+        regions.entry((account.to_owned(), region.to_owned())).or_insert_with(|| Quota::new(self.share))
     }
 
     /// Removes what a store set.
@@ -108,18 +122,22 @@ fn remove(regions: &mut BTreeMap<Region, Quota>, store: &str) {
 }
 
 impl Quota {
-    fn apply(&self) -> i32 {
+    fn new(share: QuotaShare) -> Self {
+        Self { share, limits: Arc::new(RateLimits::new(share)), requests_per_second: BTreeMap::new() }
+    }
+
+    fn apply(&self) {
         let lowest = self.requests_per_second.values().min().copied().unwrap_or(DEFAULT_REQUESTS_PER_SECOND);
-        self.limits.parameters.set_limit(lowest);
-        lowest
+        self.limits.parameters.set_limit(self.share.of(lowest));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::{pin::pin, time::Duration};
 
     use futures::poll;
+    use tokio::time::{Instant, sleep, timeout_at};
 
     use super::*;
     use crate::parameters::quota::{claim::Claim, priority::Priority};
@@ -158,14 +176,42 @@ mod tests {
     #[test]
     fn the_lowest_limit_of_all_stores_applies() {
         let quotas = Quotas::default();
-        let limit = |quotas: &Quotas| quotas.rate_limits("1", "r").parameters.limit();
-        assert!((limit(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
-        assert_eq!(quotas.set("a", "1", "r", Some(30)), 30);
-        assert_eq!(quotas.set("b", "1", "r", Some(5)), 5);
-        assert_eq!(quotas.set("c", "1", "r", None), 5);
-        assert_eq!(quotas.set("b", "2", "r", Some(5)), 5);
-        assert!((limit(&quotas) - 30.0).abs() < 0.01, "b moved to another account");
+        let applies = |expected: i32| {
+            let limit = quotas.rate_limits("1", "r").parameters.limit();
+            assert!((limit - f64::from(expected)).abs() < 0.01, "{limit} instead of {expected}");
+        };
+        applies(DEFAULT_REQUESTS_PER_SECOND);
+        quotas.set("a", "1", "r", Some(30));
+        applies(30);
+        quotas.set("b", "1", "r", Some(5));
+        quotas.set("c", "1", "r", None);
+        applies(5);
+        // It moves to another account.
+        quotas.set("b", "2", "r", Some(5));
+        applies(30);
         quotas.forget("a");
-        assert!((limit(&quotas) - f64::from(DEFAULT_REQUESTS_PER_SECOND)).abs() < 0.01);
+        applies(DEFAULT_REQUESTS_PER_SECOND);
+    }
+
+    /// Whatever the quota is, two halves are one whole.
+    #[tokio::test(start_paused = true)]
+    async fn a_share_is_that_of_each_quota() {
+        async fn calls(admission: &Admission, seconds: u64) -> i32 {
+            let (end, mut calls) = (Instant::now() + Duration::from_secs(seconds), 0);
+            while timeout_at(end, admission.acquire(claim())).await.is_ok() {
+                calls += 1;
+            }
+            calls
+        }
+        let half = Quotas::new("0.5".parse().expect("a share"));
+        let limits = half.rate_limits("1", "r");
+        assert!((50..=56).contains(&calls(&limits.parameters, 10).await), "the default is ten a second");
+        half.set("store", "1", "r", Some(40));
+        assert!((200..=221).contains(&calls(&limits.parameters, 10).await), "half of what the store allows");
+        assert!((50..=51).contains(&calls(&limits.descriptions, 100).await), "one in two seconds");
+        assert!((250..=276).contains(&calls(&limits.kms, 10).await));
+        limits.parameters.throttled();
+        sleep(Duration::from_secs(120)).await;
+        assert!((limits.parameters.rate() - 20.0).abs() < 0.01, "a reduced rate recovers up to the share");
     }
 }

@@ -10,5 +10,6 @@ mod listings;
 mod notifications;
 mod property;
 mod queue;
+mod restart;
 mod revalidation;
 mod sweep;

@@ -35,6 +35,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         "--max-foreign-secrets-per-namespace=500",
         "--max-stores-per-namespace=50",
         "--max-sessions-per-store=500",
+        "--quota-share=1",
     ];
     assert_eq!(operator_arguments(&objects)?, expected);
     assert_eq!(container(&objects)?["env"], Value::Null);
@@ -42,7 +43,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
     let filter = r"log.filter=info\,secure_parameter_operator=debug";
     let objects = rendered(&[
         "--set=log.format=text,concurrency=3,aws.region=eu-central-1",
-        "--set=namespaceLimits.parameters=1000000,namespaceLimits.foreignSecrets=7,maxSessionsPerStore=7",
+        "--set=namespaceLimits.parameters=1000000,namespaceLimits.foreignSecrets=7,maxSessionsPerStore=7,quotaShare=0.25",
         &format!("--set={filter}"),
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
         "--set=listenAddress=[::]",
@@ -66,6 +67,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
             "--max-foreign-secrets-per-namespace=7",
             "--max-stores-per-namespace=50",
             "--max-sessions-per-store=7",
+            "--quota-share=0.25",
             "--cluster-name=blue",
             "--allow-node-role",
             "--allow-custom-endpoints",

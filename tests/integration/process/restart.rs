@@ -1,10 +1,16 @@
 //! A restart of the operator: versions are checked, and nothing else happens.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Result;
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::api::{ListParams, PostParams};
+use secure_parameter_operator::api::SecureParameter;
 use serde_json::{Value, json};
-use testbed::wait::eventually;
+use testbed::{
+    fake_aws::{ParameterType, PutOptions},
+    wait::eventually,
+};
 
 use crate::support::{PATIENCE, World, object, store};
 
@@ -65,10 +71,69 @@ async fn a_restart_decrypts_and_writes_nothing() -> Result<()> {
     Ok(())
 }
 
+/// The parameters of all requests of `GetParameters`.
+fn get_parameters(world: &World) -> Vec<Value> {
+    let calls = world.aws.records().into_iter().filter(|record| record["eventName"] == "GetParameters");
+    calls.map(|mut call| call["requestParameters"].take()).collect()
+}
+
 /// Names that `GetParameters` was asked for.
 fn checked_names(world: &World) -> Result<BTreeSet<String>> {
-    let records = world.aws.records();
-    let calls = records.iter().filter(|record| record["eventName"] == "GetParameters");
-    let names = calls.map(|call| serde_json::from_value::<Vec<String>>(call["requestParameters"]["names"].clone()));
+    let calls = get_parameters(world);
+    let names = calls.iter().map(|call| serde_json::from_value::<Vec<String>>(call["names"].clone()));
     Ok(names.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The API server takes the Secrets of a cold start one by one, so calls have to wait until they are full.
+#[tokio::test]
+async fn a_thousand_parameters_cost_a_hundred_calls_at_a_cold_start_and_at_a_restart() -> Result<()> {
+    const MANY: usize = 1_000;
+    let mut world = World::without_operator().await?;
+    world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
+    // Not encrypted, so that no keys are looked up afterwards.
+    let put = |name: &str| {
+        world.aws.put_with(name, "value", PutOptions { kind: ParameterType::String, ..PutOptions::default() })
+    };
+    let create = async |number: usize| {
+        let parameter = format!("/shop/p{number}");
+        put(&parameter);
+        let manifest = object(&format!("object-{number}"), &[("KEY", &parameter)], &json!({"refreshInterval": "1h"}));
+        world.api::<SecureParameter>().create(&PostParams::default(), &serde_json::from_value(manifest)?).await?;
+        anyhow::Ok(())
+    };
+    stream::iter((0..MANY).map(create)).buffer_unordered(32).try_collect::<()>().await?;
+    world.aws.set_latency(Duration::from_millis(20));
+    world.start_operator().await?;
+    eventually("all objects to be in sync", PATIENCE, async || {
+        let objects = world.api::<SecureParameter>().list(&ListParams::default()).await?;
+        let is_synced =
+            |object: &&SecureParameter| object.status.as_ref().is_some_and(|s| s.source_revision().is_some());
+        Ok((objects.iter().filter(is_synced).count() == MANY).then_some(()))
+    })
+    .await?;
+    let calls = world.aws.calls("GetParameters");
+    assert!(calls <= MANY / 10 + 5, "{calls} calls at a cold start");
+
+    let before = world.versions().await?;
+    world.stop_operator()?;
+    world.aws.clear_records();
+    world.start_operator().await?;
+    eventually(
+        "a look at every parameter",
+        PATIENCE,
+        async || Ok((checked_names(&world)?.len() >= MANY).then_some(())),
+    )
+    .await?;
+    // As above: all have been reconciled once this one is in sync.
+    world.aws.put("/shop/last", "last");
+    world.apply(&object("last", &[("KEY", "/shop/last")], &json!({}))).await?;
+    world.synced("last").await?;
+    let (looks, reads): (Vec<_>, Vec<_>) =
+        get_parameters(&world).into_iter().partition(|call| call["withDecryption"] == false);
+    assert!(looks.len() <= MANY / 10 + 5, "{} calls at a restart", looks.len());
+    assert_eq!(reads.len(), 1, "only the new object: {reads:?}");
+    let mut after = world.versions().await?;
+    after.retain(|name, _| !name.contains("/last"));
+    assert_eq!(before, after, "a restart writes neither Secrets nor status");
+    Ok(())
 }
