@@ -1,6 +1,6 @@
 //! The arguments of the command line.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -77,9 +77,35 @@ pub struct RunArgs {
     #[arg(long, value_name = "KIB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
     pub audit_queue: u32,
 
+    /// Which operator works.
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+
     /// How stores are opened.
     #[command(flatten)]
     pub aws: AwsArgs,
+}
+
+/// Arguments about which of several operators works.
+#[derive(Args, Debug)]
+pub struct LeaseArgs {
+    /// Elect a leader: of several operators with the same Lease, one works and the others stand by. Without this argument, an
+    /// operator that finds another one at work is not ready and says so.
+    #[arg(long)]
+    pub leader_elect: bool,
+
+    /// Name of the Lease that the operator holds while it works.
+    #[arg(long, value_name = "NAME", default_value = "secure-parameter-operator", value_parser = lease_name)]
+    pub lease_name: String,
+
+    /// Namespace of the Lease. Without this argument it is that of the pod, or of the current context of the kubeconfig.
+    #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
+    pub lease_namespace: Option<String>,
+
+    /// How long after the last sign of life of an operator another one takes over, in seconds, such as 12s. The operator
+    /// renews its Lease every sixth of that, and stops to write when it could not for two thirds of it.
+    #[arg(long, value_name = "DURATION", default_value = "12s", value_parser = lease_duration)]
+    pub lease_duration: Duration,
 }
 
 /// Arguments about how stores are opened.
@@ -143,6 +169,24 @@ fn namespace(name: &str) -> Result<String, String> {
         return Ok(name.to_owned());
     }
     Err("a name of a namespace has lowercase letters, digits and '-', and between 1 and 63 characters".to_owned())
+}
+
+/// Checks the name of a Lease: a subdomain of RFC 1123.
+fn lease_name(name: &str) -> Result<String, String> {
+    let is_label = |label: &str| namespace(label).is_ok();
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        return Ok(name.to_owned());
+    }
+    Err("a name of a Lease has lowercase letters, digits, '-' and '.', and at most 253 characters".to_owned())
+}
+
+/// Checks the duration of a lease: whole seconds, since a Lease can say no others.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse::<u64>().ok();
+    match seconds.filter(|seconds| (2..=3_600).contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("write whole seconds, from 2s to 3600s".to_owned()),
+    }
 }
 
 /// Arguments of `crds`.

@@ -3,11 +3,13 @@
 
 use std::{env, net::SocketAddr};
 
+use uuid::Uuid;
+
 use crate::{
-    cli::{AwsArgs, CheckArgs, Output, RunArgs},
-    controller::{AwsOptions, Question, WebIdentityFile},
+    cli::{AwsArgs, CheckArgs, LeaseArgs, Output, RunArgs},
+    controller::{AwsOptions, Election, Question, Reconciling, WebIdentityFile},
     domain::access::namespace_usage::NamespaceLimits,
-    kubernetes::Scope,
+    kubernetes::{LeaseName, Scope},
     telemetry::LogFormat,
 };
 
@@ -30,20 +32,14 @@ pub struct Config {
     pub log_format: LogFormat,
     /// A log level, or a list of `target=level`.
     pub log_filter: String,
-    /// Most `SecureParameter`s of one namespace that are reconciled concurrently.
-    pub concurrency: u16,
-    /// The most that each namespace may use.
-    pub limits: NamespaceLimits,
-    /// The most namespaces that one store may have sessions for.
-    pub max_sessions: usize,
-    /// Whether the operator enforces the access rules itself. False only in tests.
-    pub is_access_checked: bool,
+    /// How objects are reconciled.
+    pub reconciling: Reconciling,
     /// Most bytes of audit records that wait to be written.
     pub audit_queue: usize,
-    /// Name of this process in Events: the name of the pod, if it runs in one.
-    pub instance: String,
     /// How AWS is used.
     pub aws: AwsOptions,
+    /// How the leader is elected.
+    pub election: Election,
 }
 
 impl Config {
@@ -57,24 +53,40 @@ impl Config {
                 "{LOG_SENSITIVE_BODIES}=true would write decrypted values to the log; unset it to start the operator."
             ));
         }
+        // The name of the pod, if the operator runs in one.
+        let instance = variable("HOSTNAME").unwrap_or_else(|| "local".to_owned());
         Ok(Self {
             listen: args.listen,
             scope: Scope::new(args.namespaces),
             log_format: args.log_format,
             log_filter: args.log_filter,
-            concurrency: args.concurrency,
-            limits: NamespaceLimits {
-                parameters: count(args.max_parameters_per_namespace),
-                paths: count(args.max_paths_per_namespace),
-                foreign_secrets: count(args.max_foreign_secrets_per_namespace),
-                stores: count(args.max_stores_per_namespace),
-            },
-            max_sessions: count(args.max_sessions_per_store),
-            is_access_checked: is_access_checked(),
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
-            instance: variable("HOSTNAME").unwrap_or_else(|| "local".to_owned()),
             aws: aws_options(args.aws),
+            election: election(args.lease, &instance),
+            reconciling: Reconciling {
+                concurrency: args.concurrency,
+                limits: NamespaceLimits {
+                    parameters: count(args.max_parameters_per_namespace),
+                    paths: count(args.max_paths_per_namespace),
+                    foreign_secrets: count(args.max_foreign_secrets_per_namespace),
+                    stores: count(args.max_stores_per_namespace),
+                },
+                max_sessions: count(args.max_sessions_per_store),
+                is_access_checked: is_access_checked(),
+                instance,
+            },
         })
+    }
+}
+
+/// Returns how the process takes part in the election of the leader. Its identity is new with each start, as that of
+/// client-go is: a container that is restarted in its pod is another process.
+fn election(args: LeaseArgs, instance: &str) -> Election {
+    Election {
+        elects: args.leader_elect,
+        lease: LeaseName { namespace: args.lease_namespace, name: args.lease_name },
+        duration: args.lease_duration,
+        identity: format!("{instance}_{}", Uuid::new_v4()),
     }
 }
 

@@ -18,9 +18,10 @@
 //! | [`api`] | the Kubernetes contract: kinds, conditions, reasons, names | |
 //! | [`domain`] | pure decisions | `api` |
 //! | `background` | tasks that nobody awaits | |
+//! | `leadership` | whether this process may write | |
 //! | `parameters` | the reader of Parameter Store and its port to AWS | `background`, `domain`, `api` |
-//! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `background`, `domain`, `api` |
-//! | [`kubernetes`] | the only folder that calls the Kubernetes API | `background`, `domain`, `api` |
+//! | `aws` | the adapters behind that port; the only folder with AWS crates | `parameters`, `background`, `leadership`, `domain`, `api` |
+//! | [`kubernetes`] | the only folder that calls the Kubernetes API | `background`, `leadership`, `domain`, `api` |
 //! | [`telemetry`] | logs, metrics, audit stream, health | `domain`, `api` |
 //! | [`commands`] | commands that print something and end | all but `controller` |
 //! | [`controller`] | the reconciles and the preflight, which connect all of these | all but `cli`, `commands` and `config` |
@@ -36,4 +37,5 @@ pub mod telemetry;
 
 mod aws;
 mod background;
+mod leadership;
 mod parameters;

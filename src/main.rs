@@ -52,9 +52,8 @@ async fn start(args: RunArgs) -> Result<(), String> {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
     })?;
     let clients = connect().await?;
-    let Config { scope, concurrency, limits, max_sessions, is_access_checked, audit_queue, instance, aws, .. } = config;
-    let settings =
-        Settings { listener, scope, concurrency, limits, max_sessions, is_access_checked, audit_queue, instance, aws };
+    let Config { scope, reconciling, audit_queue, aws, election, .. } = config;
+    let settings = Settings { listener, scope, reconciling, audit_queue, aws, election };
     Box::pin(run(clients, settings, stop)).await.map_err(|error| error.to_string())
 }
 

@@ -16,7 +16,7 @@ use crate::aws::{
     identity::{Identities, Identity, IdentityCredentials, IdentityKey},
     options::AwsOptions,
 };
-use crate::{background::Alarm, domain::audit::AuditSink};
+use crate::{background::Alarm, domain::audit::AuditSink, leadership::Leadership};
 
 /// Longest wait for one attempt. The SDK has no default, and without one a request whose packets are dropped would hang
 /// forever.
@@ -37,14 +37,19 @@ pub(crate) struct Aws {
 impl Aws {
     /// Reads the environment and the shared configuration files. The calls that the SDK makes to obtain credentials are
     /// recorded in `audit_sink`; the calls of [`AwsApi`] are recorded by their caller. The
-    /// renewal of credentials raises `alarm` if it ends.
-    pub(crate) async fn from_environment(options: AwsOptions, audit_sink: Arc<dyn AuditSink>, alarm: &Alarm) -> Self {
+    /// renewal of credentials raises `alarm` if it ends. Parameter Store and KMS are called only while `leadership` stands.
+    pub(crate) async fn from_environment(
+        options: AwsOptions,
+        audit_sink: Arc<dyn AuditSink>,
+        alarm: &Alarm,
+        leadership: &Leadership,
+    ) -> Self {
         let region = DefaultRegionChain::builder().build().region().await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let http_clients = HttpClients::new(audit_sink);
+        let http_clients = HttpClients::new(audit_sink, leadership);
         let http_client = http_clients.own(region.as_ref().map(Region::as_ref).unwrap_or_default());
         let provider_config = ProviderConfig::default()
             .with_http_client(http_client.clone())

@@ -16,11 +16,12 @@ use crate::aws::{
         link_local::{SystemResolver, WithoutLinkLocal},
         options::EndpointOptions,
     },
+    fence::fenced,
     sts_recorder::recording,
 };
-use crate::domain::audit::AuditSink;
+use crate::{domain::audit::AuditSink, leadership::Leadership};
 
-/// The HTTP clients. Each records the calls that assume a role.
+/// The HTTP clients. Each records the calls that assume a role, and calls Parameter Store and KMS only while the process leads.
 #[derive(Clone)]
 pub(super) struct HttpClients {
     /// For endpoints of AWS and of the operator's environment.
@@ -32,9 +33,13 @@ pub(super) struct HttpClients {
 
 impl HttpClients {
     /// Creates the clients, which connect to nothing yet.
-    pub(super) fn new(audit_sink: Arc<dyn AuditSink>) -> Self {
+    pub(super) fn new(audit_sink: Arc<dyn AuditSink>, leadership: &Leadership) -> Self {
         let restricted = http_client(Some(SharedDnsResolver::new(WithoutLinkLocal(SystemResolver))));
-        Self { trusted: http_client(None), restricted, audit_sink }
+        Self {
+            trusted: fenced(&http_client(None), leadership),
+            restricted: fenced(&restricted, leadership),
+            audit_sink,
+        }
     }
 
     /// Returns the client of the operator's own calls, whose endpoints its environment names.
@@ -158,7 +163,8 @@ mod tests {
     /// Here the system itself makes an address of what is written like a name.
     #[tokio::test]
     async fn the_client_of_a_store_with_endpoints_is_the_restricted_one() {
-        let client = HttpClients::new(Arc::new(Regions::default())).of_store(&custom("eu-central-1"));
+        let client =
+            HttpClients::new(Arc::new(Regions::default()), &Leadership::default()).of_store(&custom("eu-central-1"));
         let refused = call(client, "http://0xa9fea9fe").await;
         assert_eq!(refused, "0xa9fea9fe has link-local addresses only, and these are never called");
     }
@@ -167,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_recorded_in_the_region_of_the_store() {
         let regions = Arc::new(Regions::default());
-        let clients = HttpClients::new(regions.clone());
+        let clients = HttpClients::new(regions.clone(), &Leadership::default());
         let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         for client in [clients.own("eu-central-1"), clients.of_store(&custom("cn-north-1"))] {
             let call = sts(client, &format!("http://{closed}")).assume_role_with_web_identity();

@@ -9,6 +9,7 @@ mod convert_error;
 pub(crate) mod credentials;
 pub(crate) mod endpoints;
 mod environment;
+mod fence;
 mod http_client;
 pub(crate) mod identity;
 pub(crate) mod options;

@@ -31,6 +31,7 @@ use crate::{
         events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
         secrets::read::Secrets, status::Statuses,
     },
+    leadership::Leadership,
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -60,6 +61,8 @@ pub(crate) struct Context {
     pub(crate) statuses: Statuses,
     /// Creates Events.
     pub(crate) events: Events,
+    /// The right to write and to call AWS.
+    pub(crate) leadership: Leadership,
     /// Watches Secrets that the operator does not own.
     pub(crate) foreign_secrets: ForeignSecrets,
     /// Caches of the watches.

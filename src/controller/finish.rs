@@ -5,11 +5,12 @@ use std::{future, io, pin::pin, time::Duration};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::controller::election::handle::ElectionHandle;
 use crate::{background::Alarm, parameters::Quotas};
 
-/// How long reconciles in progress may take after the stop. Together with [`LAST_CALLS`] and the two seconds for the
-/// last audit records, this is less than the 30 seconds that Kubernetes gives a pod by default.
-const FINISH: Duration = Duration::from_secs(8);
+/// How long reconciles in progress may take after the stop. Another operator waits for the Lease meanwhile, and what is
+/// not finished it does again; so nobody waits for AWS.
+const FINISH: Duration = Duration::from_secs(1);
 
 /// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.
 const LAST_CALLS: Duration = Duration::from_secs(6);
@@ -26,35 +27,48 @@ pub enum RunError {
     /// A task ended that should have run on.
     #[error("The task that {0} ended unexpectedly; the operator stops so that Kubernetes restarts it.")]
     TaskEnded(&'static str),
+    /// Another process may lead now.
+    #[error(
+        "The operator does not hold its Lease any more; it stops so that Kubernetes restarts it as one that stands by."
+    )]
+    LeaseLost,
 }
 
-/// Waits for `work`, but after `stop` not for long: reads may wait much longer for AWS or for the rate limit, and the
-/// next start repeats what was not finished. In any case waits for the AWS calls in flight.
+/// Waits for `work`, but after `stop` not for long, and not at all once the Lease is lost. Then stops writing and hands the
+/// Lease over, and in any case waits for the AWS calls in flight.
 ///
 /// # Errors
-/// The error of `work`.
+/// The error of `work`, or that the Lease is lost.
 pub(crate) async fn finish(
     mut work: impl Future<Output = Result<(), RunError>> + Unpin,
     quotas: &Quotas,
+    mut election: ElectionHandle,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let finished = tokio::select! {
+    let ended = tokio::select! {
         result = &mut work => Some(result),
-        () = async { stop.cancelled().await; sleep(FINISH).await } => None,
+        () = election.lost() => {
+            stop.cancel();
+            Some(Err(RunError::LeaseLost))
+        }
+        () = async { stop.cancelled().await; sleep(FINISH).await } => {
+            tracing::info!("stopped before all reconciles had finished; the next leader repeats them");
+            None
+        }
     };
-    let mut last_calls = pin!(timeout(LAST_CALLS, quotas.close()));
-    if let Some(result) = finished {
-        let _ = last_calls.await;
-        return result;
+    let is_finished = matches!(ended, Some(Ok(()) | Err(RunError::Server(_))));
+    let mut last_calls = pin!(async {
+        let _ = tokio::join!(timeout(LAST_CALLS, quotas.close()), election.hand_over());
+    });
+    if !is_finished {
+        // `work` runs on, since it records the calls.
+        tokio::select! {
+            _ = work => {}
+            () = &mut last_calls => return ended.unwrap_or(Ok(())),
+        }
     }
-    tracing::warn!("stopped before all reconciles had finished; the next start repeats them");
-    // `work` runs on, since it records the calls.
-    let result = tokio::select! {
-        result = work => result,
-        _ = &mut last_calls => return Ok(()),
-    };
-    let _ = last_calls.await;
-    result
+    last_calls.await;
+    ended.unwrap_or(Ok(()))
 }
 
 /// Runs to the end. If `alarm` is raised before `stop`, cancels `stop` and runs to the end all the same.

@@ -24,6 +24,8 @@ pub(crate) async fn observed<R>(
 where
     R: Future<Output = Result<Reconciled, kube::Error>>,
 {
+    // Without election, an operator that has lost the Lease lives on until it can have it again.
+    context.leadership.acquired().await;
     let attempt = Attempt { subject, started_at: Instant::now(), ended: false };
     let result = isolated(&context.set_aside, &context.metrics, subject, reconcile, report).await;
     let duration = attempt.end();
@@ -37,6 +39,8 @@ where
             tracing::debug!(kind, namespace, name, reason = reason.as_str(), ?duration, "reconciled");
             Ok(action)
         }
+        // Not written because the process ends or has lost the Lease, which was logged once.
+        Err(error) if context.leadership.check().is_err() => Err(error),
         Err(error) => {
             context.metrics.reconciled(kind, None, duration);
             context.status_retries.failed(kind, namespace, name);

@@ -13,6 +13,7 @@
 //! - `schedule`: When is something done?
 //! - `report`: What is said: status, Events and messages?
 //! - `audit`: What is recorded of each call?
+//! - `lease`: Which process does all of this?
 //!
 //! A reconcile passes through them in this order:
 //!
@@ -30,6 +31,7 @@ pub(crate) mod aws_error;
 mod digest;
 pub(crate) mod iam;
 pub(crate) mod identity;
+pub(crate) mod lease;
 pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;

@@ -2,9 +2,13 @@
 //! state that it announces. A watch that starts over receives its list in pages; the cache replaces the former list when
 //! the last page has arrived, and the changes that came with the list are announced then, all at once.
 
-use std::{collections::HashSet, future, hash::Hash, sync::Arc};
+use std::{collections::HashSet, future, hash::Hash, pin::pin, sync::Arc};
 
-use futures::{Stream, StreamExt, stream::BoxStream};
+use futures::{
+    Stream, StreamExt,
+    future::{Either, select},
+    stream::{self, BoxStream},
+};
 use kube::{
     Resource,
     runtime::{
@@ -55,6 +59,26 @@ where
         let changes = events.filter_map(move |event| future::ready(cache.apply(&event))).boxed();
         Self { store, changes }
     }
+
+    /// Fills the cache, but announces no change before `start` resolves. Then announces what the cache holds as a list, if it
+    /// is complete, and from then on every change. What was deleted meanwhile is not announced: nobody has acted on it.
+    pub(crate) fn after(self, start: impl Future<Output = ()> + Send + 'static) -> Self {
+        let Self { store, mut changes } = self;
+        let cache = store.clone();
+        let changes = stream::once(async move {
+            let (mut start, mut is_listed) = (pin!(start), false);
+            loop {
+                match select(&mut start, changes.next()).await {
+                    Either::Left(_) => break,
+                    Either::Right((Some(change), _)) => is_listed |= matches!(change, Change::Listed { .. }),
+                    Either::Right((None, start)) => break start.await,
+                }
+            }
+            let listed = is_listed.then(|| Change::Listed { objects: cache.state(), gone: Vec::new() });
+            stream::iter(listed).chain(changes)
+        });
+        Self { store, changes: changes.flatten().boxed() }
+    }
 }
 
 struct Cache<K>
@@ -101,7 +125,11 @@ where
 
 #[cfg(test)]
 mod tests {
-    use futures::{executor::block_on, stream};
+    use futures::{
+        FutureExt,
+        channel::{mpsc, oneshot},
+        executor::block_on,
+    };
     use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
     use super::*;
@@ -149,6 +177,36 @@ mod tests {
             (change, show_all(&store.state()))
         });
         block_on(shown.collect())
+    }
+
+    #[test]
+    fn whoever_starts_later_gets_what_the_cache_holds_then() {
+        let (start, started) = oneshot::channel::<()>();
+        let before = [
+            Event::Init,
+            Event::InitApply(object("a", "1", "10")),
+            Event::InitApply(object("b", "2", "10")),
+            Event::InitDone,
+            Event::Apply(object("a", "1", "11")),
+            Event::Delete(object("b", "2", "12")),
+        ];
+        let (events, received) = mpsc::unbounded();
+        let Watched { store, mut changes } = Watched::new(received).after(started.map(drop));
+        before.into_iter().for_each(|event| events.unbounded_send(event).expect("a watch"));
+        assert!(changes.next().now_or_never().is_none(), "nothing is announced");
+        assert_eq!(show_all(&store.state()), "a/1@11", "but the cache follows");
+        start.send(()).expect("it waits");
+        let Some(Change::Listed { objects, gone }) = block_on(changes.next()) else { unreachable!("a list") };
+        assert_eq!((show_all(&objects).as_str(), gone.len()), ("a/1@11", 0));
+        events.unbounded_send(Event::Apply(object("c", "3", "13"))).expect("a watch");
+        assert!(matches!(block_on(changes.next()), Some(Change::Applied { .. })));
+    }
+
+    #[test]
+    fn whoever_starts_before_the_first_list_gets_it_once() {
+        let events = [Event::Init, Event::InitApply(object("a", "1", "10")), Event::InitDone];
+        let changes = Watched::new(stream::iter(events)).after(future::ready(())).changes;
+        assert_eq!(block_on(changes.count()), 1);
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,12 +1,14 @@
 //! Everything that talks to the Kubernetes API: watches, writes of Secrets and status, Events, finalizers, restarts of
-//! workloads.
+//! workloads, the Lease.
 
 pub(crate) mod cached;
 pub(crate) mod client;
 pub(crate) mod events;
+pub(crate) mod fence;
 pub(crate) mod finalizer;
 pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;
+pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod merged;
 pub(crate) mod rollout;
@@ -18,4 +20,5 @@ pub(crate) mod watch_stream;
 pub(crate) mod watches;
 
 pub use client::{Clients, connect};
+pub use lease::LeaseName;
 pub use scope::Scope;

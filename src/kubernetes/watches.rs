@@ -93,6 +93,18 @@ impl Watches {
             without_namespaces,
         }
     }
+
+    /// Fills the caches, but announces no change before `start` resolves; see [`Watched::after`].
+    pub(crate) fn after<F: Future<Output = ()> + Send + 'static>(self, start: impl Fn() -> F) -> Self {
+        Self {
+            secure_parameters: self.secure_parameters.after(start()),
+            cluster_stores: self.cluster_stores.after(start()),
+            stores: self.stores.after(start()),
+            namespaces: self.namespaces.after(start()),
+            secrets: self.secrets.after(start()),
+            ..self
+        }
+    }
 }
 
 /// The watches that readiness waits for.

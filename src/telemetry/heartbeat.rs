@@ -40,6 +40,11 @@ impl Heartbeat {
 
     /// Returns how long there was no beat, if that is too long.
     pub(crate) fn overdue(&self) -> Option<Duration> {
-        Some(self.last.lock().elapsed()).filter(|elapsed| *elapsed > self.bound)
+        Some(self.silence()).filter(|silence| *silence > self.bound)
+    }
+
+    /// Returns the time since the last beat.
+    pub(crate) fn silence(&self) -> Duration {
+        self.last.lock().elapsed()
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     panics: Family<KindLabel, Counter>,
     audit_records_lost: Counter,
     watch_errors: Family<WatchLabel, Counter>,
+    leader: Gauge,
+    lease_transitions: Gauge,
     objects: Family<ReasonLabel, Gauge>,
     limits_reached: Family<LimitLabel, Gauge>,
     watched_parameters: Gauge,
@@ -92,6 +94,8 @@ impl Default for Metrics {
             panics: Family::default(),
             audit_records_lost: Counter::default(),
             watch_errors: Family::default(),
+            leader: Gauge::default(),
+            lease_transitions: Gauge::default(),
             objects: Family::default(),
             limits_reached: Family::default(),
             watched_parameters: Gauge::default(),
@@ -130,6 +134,9 @@ impl Metrics {
         let help = "Audit records that could not be written to standard output";
         registry.register("audit_records_lost", help, self.audit_records_lost.clone());
         registry.register("watch_errors", "Errors of Kubernetes watches", self.watch_errors.clone());
+        registry.register("leader", "Whether this process leads: 1 or 0", self.leader.clone());
+        let help = "How often the leader has changed, as the Lease says";
+        registry.register("lease_transitions", help, self.lease_transitions.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
         let help = "Namespaces of which something is refused because of a limit for each namespace";
         registry.register("namespace_limit_reached", help, self.limits_reached.clone());
@@ -184,6 +191,16 @@ impl Metrics {
     /// Counts an error of a watch.
     pub(crate) fn watch_error(&self, watch: &'static str) {
         self.watch_errors.get_or_create(&WatchLabel { watch }).inc();
+    }
+
+    /// Sets whether this process leads.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Sets how often the leader has changed.
+    pub(crate) fn lease_transitions(&self, transitions: i32) {
+        self.lease_transitions.set(i64::from(transitions));
     }
 
     /// Sets the number of objects by the reason of their `Ready` condition.

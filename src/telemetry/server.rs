@@ -1,10 +1,9 @@
-//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP, in a thread of its own: the thread that reconciles does not
-//! delay the answers, and no client delays the reconciles.
+//! Serves `/healthz`, `/readyz` and `/metrics` over HTTP. This runs in another thread than the reconciles: they do not delay
+//! the answers, and no client delays them.
 
 use std::{
     io,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -16,7 +15,7 @@ use axum::{
     routing::get,
 };
 use parking_lot::Mutex;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::net::TcpListener;
 
 use crate::telemetry::{
     connections::{LimitedListener, Limits},
@@ -43,28 +42,18 @@ pub(crate) struct Pages<R> {
     pub(crate) refresh: R,
 }
 
-/// Starts the thread, which serves until `stop` resolves. The receiver yields its result; its error means that the thread
-/// panicked.
+/// Serves until `stop` resolves.
 ///
 /// # Errors
-/// If the thread cannot be started.
-pub(crate) fn start<R: Fn(&Metrics) + Clone + Send + Sync + 'static>(
+/// If the listener fails.
+pub(crate) async fn serve<R: Fn(&Metrics) + Clone + Send + Sync + 'static>(
     listener: std::net::TcpListener,
     limits: Limits,
     pages: Pages<R>,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<oneshot::Receiver<io::Result<()>>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (ended, receiver) = oneshot::channel();
-    thread::Builder::new().name("http".to_owned()).spawn(move || {
-        let result = runtime.block_on(async {
-            let listener = LimitedListener::new(TcpListener::from_std(listener)?, limits);
-            axum::serve(listener, router(pages)).with_graceful_shutdown(stop).await
-        });
-        // Fails only when the process ends.
-        let _ = ended.send(result);
-    })?;
-    Ok(receiver)
+) -> io::Result<()> {
+    let listener = LimitedListener::new(TcpListener::from_std(listener)?, limits);
+    axum::serve(listener, router(pages)).with_graceful_shutdown(stop).await
 }
 
 fn router<R: Fn(&Metrics) + Clone + Send + Sync + 'static>(pages: Pages<R>) -> Router {
@@ -119,6 +108,7 @@ mod tests {
         io::{Read, Write},
         net::{SocketAddr, TcpStream},
         sync::mpsc,
+        thread,
     };
 
     use super::*;
@@ -132,7 +122,8 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
         let pages = Pages { heartbeat: heartbeat.clone(), health, metrics, refresh: |_: &Metrics| {} };
-        start(listener, limits, pages, pending()).expect("a thread");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        thread::spawn(move || runtime.block_on(super::serve(listener, limits, pages, pending())));
         address
     }
 

@@ -15,9 +15,10 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("api", &[], &["aws_sdk", "aws_config", "aws_smithy", "tokio", "tracing", "secrecy"]),
     ("domain", &["api"], &["aws_sdk", "aws_config", "aws_smithy", "tokio", "tracing", "futures", "axum"]),
     ("background", &[], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
+    ("leadership", &[], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
     ("parameters", &["api", "background", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube", "axum"]),
-    ("aws", &["api", "background", "domain", "parameters"], &["kube", "axum"]),
-    ("kubernetes", &["api", "background", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
+    ("aws", &["api", "background", "domain", "leadership", "parameters"], &["kube", "axum"]),
+    ("kubernetes", &["api", "background", "domain", "leadership"], &["aws_sdk", "aws_config", "aws_smithy", "axum"]),
     ("telemetry", &["api", "domain"], &["aws_sdk", "aws_config", "aws_smithy", "kube"]),
     (
         "commands",
@@ -26,7 +27,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "controller",
-        &["api", "background", "domain", "parameters", "aws", "kubernetes", "telemetry"],
+        &["api", "background", "domain", "leadership", "parameters", "aws", "kubernetes", "telemetry"],
         &["aws_sdk", "aws_config", "aws_smithy", "axum", "kube::Api", "kube::Client", "kube::client"],
     ),
 ];

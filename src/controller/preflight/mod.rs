@@ -68,7 +68,9 @@ pub async fn check(clients: &Clients, question: &Question, aws: AwsOptions) -> R
         return Err("No store was found to check; create one, or correct --namespace and --store.".to_owned());
     }
     let (audit_sink, alarm): (Arc<dyn AuditSink>, _) = (Arc::new(Unrecorded), Alarm::default());
-    let aws = Aws::from_environment(aws, Arc::clone(&audit_sink), &alarm).await;
+    // Whoever checks once takes part in no election.
+    clients.leadership.lead(None);
+    let aws = Aws::from_environment(aws, Arc::clone(&audit_sink), &alarm, &clients.leadership).await;
     // Nobody watches parameters, so that none changes for anybody.
     let (changed_parameters, _) = unbounded_channel();
     let gateway = Gateway::new(clients, (aws, audit_sink, alarm), MAX_SESSIONS, changed_parameters);

@@ -6,6 +6,7 @@ mod dotenv;
 mod extract;
 mod glob;
 mod json;
+mod lease;
 mod listing;
 mod mapping;
 mod policy;

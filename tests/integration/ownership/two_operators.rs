@@ -22,7 +22,9 @@ async fn two_operators_do_not_fight_over_a_status_without_end() -> Result<()> {
     world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
     world.start_operator().await?;
     let environment = world.aws.environment();
-    let second = Operator::start(world.plane.kubeconfig(), &environment, &[], world.plane.folder(), usize::MAX)?;
+    // With the same Lease, the second one would write nothing.
+    let arguments = ["--lease-name", "second"];
+    let second = Operator::start(world.plane.kubeconfig(), &environment, &arguments, world.plane.folder(), usize::MAX)?;
     second.ready().await?;
 
     let api = world.api::<SecureParameter>();

@@ -60,7 +60,7 @@ async fn missing_definitions_are_waited_for() -> Result<()> {
     let log = operator.log()?;
     assert!(log.lines().count() <= 6, "the log repeats itself: {log}");
     // An operator that has listed nothing yet ends at once.
-    let other = Operator::start(plane.kubeconfig(), &aws.environment(), &[], plane.folder(), 2)?;
+    let other = Operator::start(plane.kubeconfig(), &aws.environment(), &["--lease-name", "other"], plane.folder(), 2)?;
     waits_for(&other, &[&cluster_stores, &stores, objects]).await?;
     other.process().signal("TERM")?;
     assert!(other.process().wait(Duration::from_secs(15))?.success());
