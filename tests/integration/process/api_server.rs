@@ -32,8 +32,17 @@ async fn sync(world: &World, name: &str) -> Result<()> {
 }
 
 async fn create(world: &World, name: &str) -> Result<()> {
-    world.aws.put(&world.path(name), "value");
-    world.apply(&world.object(name, &[("KEY", &world.path(name))], &json!({}))).await
+    create_all(world, &[name.to_owned()]).await
+}
+
+/// Creates objects all at once.
+async fn create_all(world: &World, names: &[String]) -> Result<()> {
+    let object = |name: &String| {
+        world.aws.put(&world.path(name), "value");
+        world.object(name, &[("KEY", &world.path(name))], &json!({}))
+    };
+    let objects: Vec<_> = names.iter().map(object).collect();
+    world.apply(&json!({"apiVersion": "v1", "kind": "List", "items": objects})).await
 }
 
 #[tokio::test]
@@ -43,9 +52,7 @@ async fn one_connection_carries_all_watches_and_requests() -> Result<()> {
     eventually("one connection to remain", PATIENCE, async || Ok((link.open() == 1).then_some(()))).await?;
     let before = link.opened();
     let names: Vec<_> = (0..40).map(|number| format!("object-{number}")).collect();
-    for name in &names {
-        create(&world, name).await?;
-    }
+    create_all(&world, &names).await?;
     for name in &names {
         world.synced(name).await?;
     }
@@ -96,16 +103,14 @@ async fn a_proxy_that_the_kubeconfig_names_is_used() -> Result<()> {
 
 #[tokio::test]
 async fn requests_survive_that_the_api_server_ends_connections() -> Result<()> {
-    // It asks for another connection at one of fifty requests.
+    // It asks for another connection at one of fifty requests, and ignores what was on its way.
     let (world, link) = linked(&["--goaway-chance=0.02"], &[]).await?;
-    let names: Vec<_> = (0..60).map(|number| format!("object-{number}")).collect();
-    for name in &names {
-        create(&world, name).await?;
-    }
+    let names: Vec<_> = (0..200).map(|number| format!("object-{number}")).collect();
+    create_all(&world, &names).await?;
     for name in &names {
         world.synced(name).await?;
     }
-    assert!(link.opened() > 2, "it ended connections, for otherwise this shows nothing");
+    assert!(link.opened() > 5, "it ended connections, for otherwise this shows nothing");
     let log = world.operator().log()?;
     let failures: Vec<_> = log.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).collect();
     assert!(failures.is_empty(), "{failures:#?}");
