@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -23,6 +24,10 @@ use crate::parameters::{
     },
     port::ReadMode,
 };
+
+/// How long after it began to be watched a value is not decrypted again, at most: a start decrypts nothing that did not
+/// change.
+const NOT_DECRYPTED_FOR: Duration = Duration::from_secs(60);
 
 /// What became of an observation.
 #[derive(Debug)]
@@ -317,14 +322,15 @@ impl VersionTable {
     }
 
     /// Plans when a value is decrypted again, at the shortest interval of its subscribers. Nobody knows when it was
-    /// decrypted last, so the first time is anywhere within the interval.
+    /// decrypted last, so the first time is anywhere within the interval, but not at once.
     fn plan_revalidation(&mut self, name: &ParameterRef, now: Instant) {
         let Some(watched) = self.names.get(name) else { return };
         match watched.shortest(|options| options.revalidate) {
             None => self.revalidations.forget(name),
             Some(interval) if self.revalidations.interval(name) == Some(interval) => {}
             Some(interval) => {
-                let at = now + interval.mul_f64(fraction(name, self.offset));
+                let wait = NOT_DECRYPTED_FOR.min(interval / 10);
+                let at = now + wait + (interval - wait).mul_f64(fraction(name, self.offset));
                 self.revalidations.plan(name, at, interval);
             }
         }

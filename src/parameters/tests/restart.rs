@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     domain::{parameter::name::ParameterRef, schedule::decide::Purpose},
     parameters::{
-        ReadMode, Snapshot, VersionAge,
+        ReadMode, Snapshot, VersionAge, WatchOptions,
         testing::{Harness, needed, object},
     },
 };
@@ -71,6 +71,21 @@ async fn a_restart_costs_one_look_for_ten_names_and_no_value() {
     let calls = harness.store.calls();
     assert!(calls.len() <= 105, "{}", calls.len());
     assert!(calls.iter().all(|call| !call.decrypt));
+}
+
+/// Access is proved again later, anywhere within the interval.
+#[tokio::test(start_paused = true)]
+async fn a_start_decrypts_nothing_at_once() {
+    let (harness, known) = stopped().await;
+    let hour = Some(Duration::from_secs(INTERVAL));
+    let options = WatchOptions { interval: hour, revalidate: hour, mode: ReadMode::Decrypt };
+    for (number, (name, _)) in known.iter().enumerate() {
+        harness.watch_with(&number.to_string(), std::slice::from_ref(name), options, true);
+    }
+    sleep(60 * SECOND).await;
+    assert!(harness.store.calls().iter().all(|call| !call.decrypt));
+    sleep(600 * SECOND).await;
+    assert!(harness.store.calls().iter().any(|call| call.decrypt));
 }
 
 /// The looks leave a reserve, so that what they find is read at once.

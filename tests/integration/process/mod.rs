@@ -8,6 +8,7 @@ mod environment;
 mod node_role;
 mod open_metrics;
 mod pages;
+mod quota_share;
 mod readiness;
 mod relist;
 mod restart;

@@ -111,8 +111,10 @@ async fn a_thousand_parameters_cost_a_hundred_calls_at_a_cold_start_and_at_a_res
         Ok((objects.iter().filter(is_synced).count() == MANY).then_some(()))
     })
     .await?;
-    let calls = world.aws.calls("GetParameters");
-    assert!(calls <= MANY / 10 + 5, "{calls} calls at a cold start");
+    let sizes: Vec<_> =
+        get_parameters(&world).iter().map(|call| call["names"].as_array().map_or(0, Vec::len)).collect();
+    // The first calls, and some while the API server is busy with something else, are not full.
+    assert!(sizes.len() <= MANY / 10 + 20, "{} calls at a cold start: {sizes:?}", sizes.len());
 
     let before = world.versions().await?;
     world.stop_operator()?;
