@@ -28,6 +28,9 @@ async fn a_takeover_of_a_thousand_objects_in_sync_decrypts_and_writes_nothing() 
     create(&replicas.world).await?;
     let first = replicas.start().await?;
     replicas.world.settled().await?;
+    // The status of the store follows what the store does every 30 seconds.
+    let counts_all = |status: &StoreStatus| status.subscribers == OBJECTS_COUNT;
+    store_shows(&replicas.world, "default", "all objects", counts_all).await?;
     let second = replicas.start().await?;
     let before = replicas.world.versions().await?;
     replicas.forget()?;
