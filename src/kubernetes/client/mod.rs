@@ -1,6 +1,8 @@
 //! Clients of the API server.
 
 mod connections;
+mod fence;
+mod leader_stream;
 mod repeat;
 mod streams;
 
@@ -12,6 +14,9 @@ use kube::{Client, Config, client::Body};
 use tower::{BoxError, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
 
 use connections::{Answer, Exchange, exchange, tcp, within};
+use leader_stream::leader_streams;
+
+use crate::leadership::Leadership;
 
 /// Longest time until an answer is complete. Without it, a request that the API server forgets would hang forever.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -25,6 +30,8 @@ pub struct Clients {
     pub requests: Client,
     /// For watches: has no timeout, since a watch stays open. The watcher has an idle timeout of its own.
     pub watches: Client,
+    /// The right to write, without which requests that write are refused.
+    pub(crate) leadership: Leadership,
 }
 
 /// Creates clients from `KUBECONFIG`, the default kubeconfig or the pod's service account.
@@ -35,11 +42,14 @@ pub async fn connect() -> Result<Clients, String> {
     let config = Config::infer().await.map_err(|error| {
         format!("No access to Kubernetes is configured ({error}); set KUBECONFIG or run within a cluster.")
     })?;
-    let exchange = exchange(&config, tcp()).map_err(|error| {
+    let leadership = Leadership::default();
+    let tcp = leader_streams(tcp(), &leadership);
+    let exchange = exchange(&config, tcp, &leadership).map_err(|error| {
         format!("The Kubernetes configuration is not valid ({error}); correct the kubeconfig that is in use.")
     })?;
     let namespace = config.default_namespace;
-    Ok(Clients { requests: bounded(exchange.clone(), &namespace), watches: Client::new(exchange, namespace) })
+    let requests = bounded(exchange.clone(), &namespace);
+    Ok(Clients { requests, watches: Client::new(exchange, namespace), leadership })
 }
 
 /// A client that reads answers in whole, in a time, and not too many at once.

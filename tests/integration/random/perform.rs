@@ -26,7 +26,10 @@ pub struct Hands {
 impl Hands {
     /// Makes the world as the default model says: no objects, everything granted, no operator.
     pub async fn new() -> Result<Self> {
-        let hands = Self { world: World::without_operator().await?, denials: BTreeMap::new() };
+        let mut world = World::without_operator().await?;
+        // One that is killed keeps its Lease for as long.
+        world.set_arguments(&["--lease-duration", "2s"]);
+        let hands = Self { world, denials: BTreeMap::new() };
         hands.grant(true, true).await?;
         hands.label(true).await?;
         hands.apply_store(&store(SECOND, &json!({}))).await?;
