@@ -91,7 +91,7 @@ impl Candidate {
             biased;
             asked = &mut release => asked,
             () = self.hold(&connected) => {
-                self.leadership.end();
+                self.leadership.lose();
                 return End::Lost;
             }
         };
