@@ -4,7 +4,6 @@
 pub(crate) mod cached;
 pub(crate) mod client;
 pub(crate) mod events;
-pub(crate) mod fence;
 pub(crate) mod finalizer;
 pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;

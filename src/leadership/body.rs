@@ -7,9 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use http_body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
-use crate::leadership::Leadership;
+use crate::leadership::right::Leadership;
 
 /// The body of a request that only a leader may send.
 pub(crate) struct LeaderBody<B> {

@@ -91,7 +91,7 @@ impl Candidate {
             biased;
             asked = &mut release => asked,
             () = self.hold(&connected) => {
-                self.leadership.end();
+                self.leadership.lose();
                 return End::Lost;
             }
         };
@@ -208,6 +208,8 @@ impl Candidate {
     fn publish(&mut self) {
         match self.elector.writes_until() {
             Some(until) => self.leadership.lead(Some(self.origin + until)),
+            // Another one leads, so not even the rest of what was begun is sent.
+            None if self.leads && self.election.elects => self.leadership.lose(),
             None => self.leadership.wait(),
         }
         let Some((record, since)) = self.elector.last() else { return };

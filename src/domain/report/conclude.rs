@@ -186,7 +186,8 @@ fn conclude_write(
 }
 
 /// What the write means for workloads. A no-op apply leaves the resource version alone, so it is compared with the last one
-/// we saw, not with our last write.
+/// we saw, not with our last write. Until its first success a process compares with what the status recorded: the operator
+/// before it may have written the Secret, and ended before it could report that and restart the workloads.
 fn compare_write(
     subject: &Subject<'_>,
     next: &ObjectState,
@@ -196,7 +197,7 @@ fn compare_write(
     shape: Shape,
 ) -> SecretChange {
     let former = before.written_secret();
-    let known = next.secret.as_ref().filter(|snapshot| snapshot.uid == secret.uid);
+    let known = next.secret.as_ref().filter(|snapshot| snapshot.uid == secret.uid && next.shape.is_some());
     let version = known.map(|known| &known.resource_version).or(former.as_ref().map(|former| &former.resource_version));
     SecretChange {
         existed: former.as_ref().is_some_and(|former| former.name == secret.name),

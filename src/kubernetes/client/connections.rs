@@ -31,7 +31,8 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, retry::RetryLayer, util::BoxCloneService};
 
-use super::{repeat::Unprocessed, streams::Streams};
+use super::{fence::FenceLayer, repeat::Unprocessed, streams::Streams};
+use crate::leadership::Leadership;
 
 pub(super) use super::streams::Answer;
 
@@ -95,16 +96,16 @@ pub(super) fn tcp() -> HttpConnector {
 }
 
 /// Creates what sends requests to the API server of `config`, with connections of its own. It opens them with `tcp`,
-/// through the proxy that `config` may name.
+/// through the proxy that `config` may name. Requests that write are sent only while `leadership` stands.
 ///
 /// # Errors
 /// If the configuration is not valid.
-pub(super) fn exchange(config: &Config, tcp: impl Connect) -> Result<Exchange, Error> {
-    let Some(proxy) = &config.proxy_url else { return through(config, tcp) };
+pub(super) fn exchange(config: &Config, tcp: impl Connect, leadership: &Leadership) -> Result<Exchange, Error> {
+    let Some(proxy) = &config.proxy_url else { return through(config, tcp, leadership) };
     match proxy.scheme_str() {
-        Some("socks5") => through(config, SocksV5::new(proxy.clone(), tcp)),
-        Some("http") => through(config, tunnel(proxy, tcp)),
-        Some("https") => through(config, tunnel(proxy, config.rustls_https_connector_with_connector(tcp)?)),
+        Some("socks5") => through(config, SocksV5::new(proxy.clone(), tcp), leadership),
+        Some("http") => through(config, tunnel(proxy, tcp), leadership),
+        Some("https") => through(config, tunnel(proxy, config.rustls_https_connector_with_connector(tcp)?), leadership),
         _ => Err(Error::ProxyProtocolUnsupported { proxy_url: Box::new(proxy.clone()) }),
     }
 }
@@ -121,13 +122,15 @@ fn tunnel<C>(proxy: &Uri, connect: C) -> Tunnel<C> {
 }
 
 /// The layers of kube's client, except that nothing is retried but what the server did not process.
-fn through(config: &Config, connect: impl Connect) -> Result<Exchange, Error> {
+fn through(config: &Config, connect: impl Connect, leadership: &Leadership) -> Result<Exchange, Error> {
     let connect = tls(config, connect)?.map_future(|opening| Box::pin(within(CONNECT_TIMEOUT, opening)));
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .layer(RetryLayer::new(Unprocessed::default()))
+        // Next to the connection, so that nothing is waited for in between.
+        .layer(FenceLayer(leadership.clone()))
         .service(Streams::new(builder(), connect));
     Ok(BoxCloneService::new(service))
 }

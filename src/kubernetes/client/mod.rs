@@ -1,6 +1,8 @@
 //! Clients of the API server.
 
 mod connections;
+mod fence;
+mod leader_stream;
 mod repeat;
 mod streams;
 
@@ -12,8 +14,9 @@ use kube::{Client, Config, client::Body};
 use tower::{BoxError, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
 
 use connections::{Answer, Exchange, exchange, tcp, within};
+use leader_stream::leader_streams;
 
-use crate::{kubernetes::fence::FenceLayer, leadership::Leadership};
+use crate::leadership::Leadership;
 
 /// Longest time until an answer is complete. Without it, a request that the API server forgets would hang forever.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,23 +42,20 @@ pub async fn connect() -> Result<Clients, String> {
     let config = Config::infer().await.map_err(|error| {
         format!("No access to Kubernetes is configured ({error}); set KUBECONFIG or run within a cluster.")
     })?;
-    let exchange = exchange(&config, tcp()).map_err(|error| {
+    let leadership = Leadership::default();
+    let tcp = leader_streams(tcp(), &leadership);
+    let exchange = exchange(&config, tcp, &leadership).map_err(|error| {
         format!("The Kubernetes configuration is not valid ({error}); correct the kubeconfig that is in use.")
     })?;
     let namespace = config.default_namespace;
-    let leadership = Leadership::default();
-    let requests = bounded(exchange.clone(), &namespace, &leadership);
+    let requests = bounded(exchange.clone(), &namespace);
     Ok(Clients { requests, watches: Client::new(exchange, namespace), leadership })
 }
 
 /// A client that reads answers in whole, in a time, and not too many at once.
-fn bounded(exchange: Exchange, namespace: &str, leadership: &Leadership) -> Client {
+fn bounded(exchange: Exchange, namespace: &str) -> Client {
     let timed = exchange.and_then(whole).map_future(|answer| within(REQUEST_TIMEOUT, answer));
-    let service = ServiceBuilder::new()
-        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
-        // Passed after the wait for the others.
-        .layer(FenceLayer(leadership.clone()))
-        .service(timed);
+    let service = ServiceBuilder::new().layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS)).service(timed);
     Client::new(service, namespace)
 }
 

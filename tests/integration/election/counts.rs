@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
-use secure_parameter_operator::api::SecureParameter;
+use secure_parameter_operator::api::{SecureParameter, StoreStatus};
 use serde_json::json;
 use testbed::{
     control_plane::Write,
@@ -15,7 +15,7 @@ use testbed::{
 };
 
 use super::replicas::{Call, Replicas};
-use crate::support::{PATIENCE, World};
+use crate::support::{PATIENCE, World, store_shows};
 
 const OBJECTS: usize = 1_000;
 /// Ten parameters to a call, and a few that are not full.
@@ -28,6 +28,9 @@ async fn a_takeover_of_a_thousand_objects_in_sync_decrypts_and_writes_nothing() 
     create(&replicas.world).await?;
     let first = replicas.start().await?;
     replicas.world.settled().await?;
+    // The status of the store follows what the store does every 30 seconds.
+    let counts_all = |status: &StoreStatus| status.subscribers == i32::try_from(OBJECTS).ok();
+    store_shows(&replicas.world, "default", "all objects", counts_all).await?;
     let second = replicas.start().await?;
     let before = replicas.world.versions().await?;
     replicas.forget()?;

@@ -27,7 +27,7 @@ impl Hands {
     /// Makes the world as the default model says: no objects, everything granted, no operator.
     pub async fn new() -> Result<Self> {
         let mut world = World::without_operator().await?;
-        // One that was killed leaves its Lease behind.
+        // One that is killed keeps its Lease for as long.
         world.set_arguments(&["--lease-duration", "2s"]);
         let hands = Self { world, denials: BTreeMap::new() };
         hands.grant(true, true).await?;

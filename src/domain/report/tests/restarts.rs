@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use crate::domain::report::tests::support::{conclude_for, events, ready_state, store, subject, written};
+use crate::domain::report::tests::support::{SHAPE, conclude_for, events, ready_state, store, subject, written};
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason},
     domain::{
+        ownership::{drift::SecretSnapshot, types::FieldOwnership},
         report::{
             attempt::{Attempt, Outcome, RestartOutcome},
             conclude::{Conclusion, conclude},
@@ -48,6 +49,24 @@ fn other_content_plans_a_restart() {
     assert_eq!((restarted(&without_workloads), without_workloads.wake), (None, None));
     let first = with_workloads(&ObjectState::default(), None, written("6", Purpose::FirstSync));
     assert_eq!(restarted(&first), None, "the first write restarts nothing");
+}
+
+/// The next operator finds the Secret as it should be, and makes up for what the status does not record.
+#[test]
+fn a_change_that_was_written_but_not_reported_plans_a_restart() {
+    let intact = || {
+        let fields = FieldOwnership::default();
+        Some(SecretSnapshot { uid: "secret".into(), resource_version: "6".into(), fields })
+    };
+    for (shape, is_planned) in [(None, true), (Some(SHAPE), false)] {
+        let state = ObjectState { shape, ..ready_state() };
+        // A look before the read sees the Secret already.
+        let looked = with_workloads(&state, None, Attempt { intact: intact(), ..unchanged() }).state;
+        let attempt = Attempt { intact: intact(), ..written("6", Purpose::ParameterChanged) };
+        let conclusion = with_workloads(&looked, None, attempt);
+        let observed = conclusion.state.status.observed.clone().expect("memory");
+        assert_eq!(observed.restart.as_deref(), is_planned.then_some("checkout/6"), "{shape:?}");
+    }
 }
 
 #[test]

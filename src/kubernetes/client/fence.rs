@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, FutureExt, ready};
-use http::{Method, Request};
+use hyper::{Method, Request};
 use tower::{BoxError, Layer, Service};
 
 use crate::leadership::Leadership;
