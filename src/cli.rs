@@ -49,8 +49,9 @@ pub struct RunArgs {
     #[arg(long, default_value = "info")]
     pub log_filter: String,
 
-    /// Maximum number of SecureParameters of one namespace to reconcile concurrently. Namespaces do not wait for each other.
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Maximum number of SecureParameters of one namespace to reconcile concurrently. All namespaces share 128 beside eight of
+    /// their own, so that no namespace waits for another's.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 
     /// Maximum number of distinct parameters that the SecureParameters of one namespace may read.

@@ -21,7 +21,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// Counts allocations, where the program is built to write a profile of its heap.
+#[cfg(feature = "heap-profile")]
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
 fn main() -> ExitCode {
+    // Writes `dhat-heap.json` when the program ends.
+    #[cfg(feature = "heap-profile")]
+    let _profiler = dhat::Profiler::new_heap();
     // Installed once and before any client: those of Kubernetes and of AWS share this crypto provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let result = match Cli::parse().command {

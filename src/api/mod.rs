@@ -19,6 +19,7 @@ mod restart;
 mod rules;
 mod schema;
 mod secure_parameter;
+mod shared_status;
 pub mod status;
 mod store;
 mod store_ref;
@@ -38,6 +39,7 @@ pub use key_mapping::{KeyConflicts, KeyMapping, KeyStyle};
 pub use reason::{Progress, Reason};
 pub use restart::{RestartTarget, WorkloadGroup, WorkloadKind};
 pub use secure_parameter::{DEFAULT_REFRESH_INTERVAL, SecureParameter, SecureParameterSpec};
+pub use shared_status::SharedStatus;
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,

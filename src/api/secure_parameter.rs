@@ -11,7 +11,7 @@ use crate::api::{
     key_mapping::KeyConflicts,
     restart::RestartTarget,
     rules,
-    status::SecureParameterStatus,
+    shared_status::SharedStatus,
     store_ref::{DEFAULT_STORE, StoreKind, StoreRef},
     target::{CreationPolicy, MergePolicy, ReclaimPolicy, Target},
 };
@@ -29,7 +29,7 @@ pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
     shortname = "sparam",
     category = "aws-parameters",
     namespaced,
-    status = "SecureParameterStatus",
+    status = "SharedStatus",
     derive = "PartialEq",
     doc = "A SecureParameter turns parameters of AWS Systems Manager Parameter Store into one native Secret and keeps it current.",
     selectable = ".status.secret.name",
@@ -87,7 +87,7 @@ pub struct SecureParameterSpec {
 
     /// The Secret to write. Default: an `Opaque` Secret with the name of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<Target>,
+    pub target: Option<Box<Target>>,
 
     /// Workloads of this namespace whose pods are replaced after the content of the Secret changed. The first write restarts
     /// nothing, and changes that follow each other closely restart once. Default: none.

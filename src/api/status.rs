@@ -73,6 +73,13 @@ impl SecureParameterStatus {
         self.observed_generation.is_some()
     }
 
+    /// Gives back memory that its lists do not need. Room for one more of them is as large as what they hold.
+    pub fn shrink_to_fit(&mut self) {
+        self.conditions.shrink_to_fit();
+        self.parameters.shrink_to_fit();
+        self.parameters.iter_mut().for_each(|parameter| parameter.keys.shrink_to_fit());
+    }
+
     /// The condition of this type, if present.
     pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
         find(&self.conditions, type_)

@@ -15,8 +15,8 @@ use crate::controller::{
     caches::Caches,
     context::Context,
     index::Index,
-    namespace_slots::NamespaceSlots,
     queues::{QueueReceivers, Queues},
+    reconcile_slots::ReconcileSlots,
     secret_locks::SecretLocks,
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
@@ -75,7 +75,7 @@ pub(crate) struct Receivers {
 pub(crate) fn assemble(foundation: Foundation<'_>) -> (Arc<Context>, Receivers) {
     let Foundation { clients, watches, observer, aws, audit_stream, alarm, health, metrics, reconciling } = foundation;
     let Reconciling { concurrency, limits, max_sessions, is_access_checked, instance } = reconciling;
-    let (queues, queue_receivers) = Queues::new();
+    let (queues, queue_receivers) = Queues::new(concurrency);
     let (foreign_secrets, foreign_receiver) =
         ForeignSecrets::new(clients.watches.clone(), watches.scope.clone(), observer, alarm.clone());
     let (changed_parameters, parameter_receiver) = unbounded_channel();
@@ -106,7 +106,7 @@ pub(crate) fn assemble(foundation: Foundation<'_>) -> (Arc<Context>, Receivers) 
         compiled_specs: CompiledSpecs::default(),
         subscriptions: Subscriptions::new(Arc::clone(&usage)),
         usage,
-        slots: NamespaceSlots::new(concurrency),
+        slots: ReconcileSlots::new(concurrency),
         active_slots: ActiveSlots::default(),
         started: Instant::now(),
         started_at: Timestamp::now(),

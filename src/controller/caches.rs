@@ -12,8 +12,9 @@ use crate::{
     controller::index::StoreKey,
     domain::access::namespace,
     kubernetes::{
+        owned_secrets::OwnedSecrets,
         scope::Scope,
-        watches::{Flag, SecretMeta, Watches},
+        watches::{Flag, Watches},
     },
 };
 
@@ -28,8 +29,8 @@ pub(crate) struct Caches {
     pub(crate) stores: Store<ParameterStore>,
     /// Metadata of namespaces.
     pub(crate) namespaces: Store<PartialObjectMeta<Namespace>>,
-    /// Metadata of the Secrets that the operator owns.
-    pub(crate) secrets: Store<SecretMeta>,
+    /// The Secrets that the operator owns.
+    pub(crate) secrets: OwnedSecrets,
     /// The namespaces that the operator works in.
     pub(crate) scope: Scope,
     /// Whether it may not list cluster stores, so that their cache is empty.
@@ -45,7 +46,7 @@ impl Caches {
             cluster_stores: watches.cluster_stores.store.clone(),
             stores: watches.stores.store.clone(),
             namespaces: watches.namespaces.store.clone(),
-            secrets: watches.secrets.store.clone(),
+            secrets: watches.secrets.secrets.clone(),
             scope: watches.scope.clone(),
             without_cluster_stores: watches.without_cluster_stores.clone(),
             without_namespaces: watches.without_namespaces.clone(),
@@ -63,7 +64,7 @@ impl Caches {
             self.namespaces.wait_until_ready(),
             self.secrets.wait_until_ready(),
         );
-        matches!(ready, (Ok(()), Ok(()), Ok(()), Ok(())))
+        matches!(ready, (Ok(()), Ok(()), Ok(()), ()))
     }
 
     /// Returns the uid of a store, or `None` if it does not exist.

@@ -12,8 +12,8 @@ use crate::controller::{
     active_slots::ActiveSlots,
     caches::Caches,
     index::{Index, StoreKey},
-    namespace_slots::NamespaceSlots,
     queues::Queues,
+    reconcile_slots::ReconcileSlots,
     secret_locks::SecretLocks,
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
@@ -77,8 +77,8 @@ pub(crate) struct Context {
     pub(crate) subscriptions: Subscriptions,
     /// What each namespace uses in total.
     pub(crate) usage: Arc<Mutex<NamespaceUsage>>,
-    /// How many objects of each namespace are reconciled concurrently.
-    pub(crate) slots: NamespaceSlots,
+    /// How many objects are reconciled concurrently.
+    pub(crate) slots: ReconcileSlots,
     /// How many of them are at work.
     pub(crate) active_slots: ActiveSlots,
     /// When the operator started.

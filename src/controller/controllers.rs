@@ -5,7 +5,11 @@ use std::{future, sync::Arc};
 use futures::{FutureExt, StreamExt, stream};
 use kube::{
     Resource,
-    runtime::{Controller, controller::Action, reflector::Store},
+    runtime::{
+        Controller,
+        controller::{Action, Error},
+        reflector::{ObjectRef, Store},
+    },
 };
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
@@ -14,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::controller::{
     context::Context,
     index::StoreKey,
+    object_queue::ObjectQueue,
     observed::observed,
     queues::Queued,
     secure_parameter,
@@ -27,7 +32,7 @@ use crate::{api::SecureParameter, kubernetes::cached::Watched};
 /// whose number of subscribers changed to `subscriber_changes`.
 pub(crate) async fn run_objects(
     watched: Watched<SecureParameter>,
-    queue: Queued<SecureParameter>,
+    queue: ObjectQueue,
     subscriber_changes: UnboundedSender<StoreKey>,
     context: &Arc<Context>,
     stop: &CancellationToken,
@@ -39,15 +44,29 @@ pub(crate) async fn run_objects(
         () = context.caches_ready.cancelled() => {}
     }
     let (trigger_context, cache) = (context.clone(), watched.store);
+    // Objects go through the queue, so that they leave it when there is room.
     let changed = watched.changes.flat_map(move |change| {
         triggers::on_object(&change, &trigger_context, &subscriber_changes);
-        stream::iter(triggers::to_reconcile(&change))
+        for object in triggers::to_reconcile(&change) {
+            trigger_context.queues.add_object(ObjectRef::from_obj(&*object));
+        }
+        stream::empty()
     });
     let controller = Controller::for_shared_stream(changed, cache.clone())
-        .reconcile_on(queue)
+        .reconcile_on(queue.objects())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(secure_parameter::reconcile, retry, context.clone())
-        .for_each(finished);
+        .for_each(|result| {
+            match result {
+                Ok((object, _)) => queue.ended(object.namespace.as_deref(), &object.name),
+                Err(Error::ObjectNotFound(object) | Error::ReconcilerFailed(_, object)) => {
+                    queue.ended(object.namespace.as_deref(), &object.name);
+                }
+                // None of an object.
+                Err(Error::QueueError(_) | Error::RunnerError(_)) => {}
+            }
+            future::ready(())
+        });
     run_until_stopped(controller, &cache, stop).await;
 }
 

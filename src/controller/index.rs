@@ -1,12 +1,17 @@
 //! The `SecureParameter`s by uid, by target Secret and by store. A synchronous index that the watch feeds.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::Hash,
+    sync::Arc,
+};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter, StoreKind},
+    domain::small_map::SmallMap,
     kubernetes::cached::Change,
 };
 
@@ -51,51 +56,56 @@ impl std::fmt::Display for StoreKey {
     }
 }
 
-/// Namespace and name of a Secret.
-type SecretKey = (String, String);
+/// The objects that target one Secret, by age.
+type Claimants = SmallMap<(Timestamp, Arc<str>), ()>;
 
-/// The index.
+/// The index. What many objects have in common is one string.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    objects: HashMap<String, Entry>,
-    /// The objects with this target, by age.
-    by_secret: HashMap<SecretKey, BTreeSet<(Timestamp, String)>>,
-    by_store: HashMap<StoreKey, BTreeSet<String>>,
+    objects: HashMap<Arc<str>, Box<Entry>>,
+    /// The objects that target a Secret, by its namespace and its name.
+    by_secret: HashMap<Arc<str>, HashMap<Arc<str>, Claimants>>,
+    by_store: HashMap<Arc<StoreKey>, BTreeSet<Arc<str>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    namespace: String,
-    name: String,
+    namespace: Arc<str>,
+    name: Arc<str>,
     created: Timestamp,
-    secret: String,
-    store: StoreKey,
+    /// Mostly the name of the object, and then the same string.
+    secret: Arc<str>,
+    store: Arc<StoreKey>,
     /// Merges keys into a Secret that it does not own.
     merges: bool,
     deleting: bool,
 }
 
 impl Entry {
-    fn of(object: &SecureParameter) -> Self {
+    fn of(object: &SecureParameter, index: &Index) -> Self {
         let meta = &object.metadata;
+        let (namespace, store) = (meta.namespace.as_deref().unwrap_or_default(), StoreKey::of(object));
+        let name: Arc<str> = meta.name.as_deref().unwrap_or_default().into();
+        let secret = Some(object.secret_name()).filter(|secret| **secret != *name);
         Self {
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
+            namespace: known(&index.by_secret, namespace).unwrap_or_else(|| namespace.into()),
             created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
-            secret: object.secret_name().to_owned(),
-            store: StoreKey::of(object),
+            secret: secret.map_or_else(|| Arc::clone(&name), Into::into),
+            name,
+            store: known(&index.by_store, &store).unwrap_or_else(|| Arc::new(store)),
             merges: object.spec.merges(),
             deleting: meta.deletion_timestamp.is_some(),
         }
     }
 
-    fn secret_key(&self) -> SecretKey {
-        (self.namespace.clone(), self.secret.clone())
-    }
-
     fn reference(&self) -> ObjectRef<SecureParameter> {
         ObjectRef::new(&self.name).within(&self.namespace)
     }
+}
+
+/// Returns the key that a map holds of those that equal this one.
+fn known<Q: ?Sized + Hash + Eq, V>(map: &HashMap<Arc<Q>, V>, key: &Q) -> Option<Arc<Q>> {
+    map.get_key_value(key).map(|(known, _)| Arc::clone(known))
 }
 
 /// The effects of a change of the index.
@@ -121,8 +131,8 @@ impl Index {
                 }
             }
             Change::Listed { objects, .. } => {
-                let listed: HashSet<_> = objects.iter().filter_map(|object| object.metadata.uid.as_ref()).collect();
-                let deleted: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(uid)).cloned().collect();
+                let listed: HashSet<_> = objects.iter().filter_map(|object| object.metadata.uid.as_deref()).collect();
+                let deleted: Vec<_> = self.objects.keys().filter(|uid| !listed.contains(&***uid)).cloned().collect();
                 for uid in deleted {
                     self.remove(&uid, &mut effects);
                 }
@@ -135,41 +145,53 @@ impl Index {
     }
 
     fn put(&mut self, object: &SecureParameter, effects: &mut Effects) {
-        let Some(uid) = object.metadata.uid.clone() else { return };
-        let entry = Entry::of(object);
-        if self.objects.get(&uid) == Some(&entry) {
+        let Some(uid) = object.metadata.uid.as_deref() else { return };
+        let entry = Entry::of(object, self);
+        if self.objects.get(uid).is_some_and(|known| **known == entry) {
             return;
         }
+        let uid = self.shared_uid(uid);
         self.unlink(&uid, effects);
-        self.by_secret.entry(entry.secret_key()).or_default().insert((entry.created, uid.clone()));
+        let claimants = self.by_secret.entry(entry.namespace.clone()).or_default().entry(entry.secret.clone());
+        claimants.or_default().insert((entry.created, uid.clone()), ());
         self.by_store.entry(entry.store.clone()).or_default().insert(uid.clone());
-        effects.stores.insert(entry.store.clone());
-        self.objects.insert(uid, entry);
+        effects.stores.insert(StoreKey::clone(&entry.store));
+        self.objects.insert(uid, Box::new(entry));
     }
 
     fn remove(&mut self, uid: &str, effects: &mut Effects) {
-        let entry = self.objects.get(uid).map(|entry| (entry.namespace.clone(), entry.name.clone()));
+        let entry = self.objects.get(uid).map(|entry| (entry.namespace.to_string(), entry.name.to_string()));
         self.unlink(uid, effects);
         effects.deleted.extend(entry.map(|(namespace, name)| (uid.to_owned(), namespace, name)));
     }
 
     fn unlink(&mut self, uid: &str, effects: &mut Effects) {
-        let Some(entry) = self.objects.remove(uid) else { return };
-        if let Some(claimants) = self.by_secret.get_mut(&entry.secret_key()) {
-            claimants.remove(&(entry.created, uid.to_owned()));
-            let waiting = claimants.iter().filter_map(|(_, claimant)| self.objects.get(claimant));
-            effects.objects.extend(waiting.map(|claimant| (claimant.namespace.clone(), claimant.name.clone())));
+        let Some((uid, entry)) = self.objects.remove_entry(uid) else { return };
+        if let Some(secrets) = self.by_secret.get_mut(&entry.namespace)
+            && let Some(claimants) = secrets.get_mut(&entry.secret)
+        {
+            claimants.remove(&(entry.created, uid.clone()));
+            let waiting = claimants.keys().filter_map(|(_, claimant)| self.objects.get(claimant));
+            effects.objects.extend(waiting.map(|claimant| (claimant.namespace.to_string(), claimant.name.to_string())));
             if claimants.is_empty() {
-                self.by_secret.remove(&entry.secret_key());
+                secrets.remove(&entry.secret);
+            }
+            if secrets.is_empty() {
+                self.by_secret.remove(&entry.namespace);
             }
         }
         if let Some(subscribers) = self.by_store.get_mut(&entry.store) {
-            subscribers.remove(uid);
+            subscribers.remove(&uid);
             if subscribers.is_empty() {
                 self.by_store.remove(&entry.store);
             }
-            effects.stores.insert(entry.store);
+            effects.stores.insert(StoreKey::clone(&entry.store));
         }
+    }
+
+    /// Returns a uid as one string with that of the object that has it.
+    pub(crate) fn shared_uid(&self, uid: &str) -> Arc<str> {
+        known(&self.objects, uid).unwrap_or_else(|| uid.into())
     }
 
     /// Reports whether an object with this uid exists.
@@ -180,31 +202,39 @@ impl Index {
     /// Returns the name of the object with this uid, if it is in this namespace and not being deleted.
     pub(crate) fn name_of(&self, namespace: &str, uid: &str) -> Option<String> {
         let entry = self.objects.get(uid)?;
-        (entry.namespace == namespace && !entry.deleting).then(|| entry.name.clone())
+        (&*entry.namespace == namespace && !entry.deleting).then(|| entry.name.to_string())
     }
 
     /// Returns the name of the oldest object that would own this Secret, unless that is `uid`.
     pub(crate) fn older_claimant(&self, namespace: &str, secret: &str, uid: &str) -> Option<String> {
-        let claimants = self.by_secret.get(&(namespace.to_owned(), secret.to_owned()))?;
         let may_hold = |entry: &Entry| !entry.deleting && !entry.merges;
-        let (_, oldest) = claimants.iter().find(|(_, uid)| self.objects.get(uid).is_some_and(may_hold))?;
-        (oldest != uid).then(|| self.objects.get(oldest).map(|entry| entry.name.clone())).flatten()
+        let (uids, objects) = (self.claimants(namespace, secret), &self.objects);
+        let mut claimants = uids.filter_map(|uid| Some((uid, objects.get(uid)?)));
+        let (oldest, entry) = claimants.find(|(_, entry)| may_hold(entry))?;
+        (&**oldest != uid).then(|| entry.name.to_string())
     }
 
     /// Returns the objects that target this Secret.
     pub(crate) fn targeting(&self, namespace: &str, secret: &str) -> Vec<ObjectRef<SecureParameter>> {
-        let uids = self.by_secret.get(&(namespace.to_owned(), secret.to_owned())).into_iter().flatten();
-        uids.filter_map(|(_, uid)| self.objects.get(uid)).map(Entry::reference).collect()
+        self.claimants(namespace, secret)
+            .filter_map(|uid| self.objects.get(uid))
+            .map(|entry| entry.reference())
+            .collect()
+    }
+
+    fn claimants(&self, namespace: &str, secret: &str) -> impl Iterator<Item = &Arc<str>> {
+        let claimants = self.by_secret.get(namespace).and_then(|secrets| secrets.get(secret));
+        claimants.into_iter().flat_map(SmallMap::keys).map(|(_, uid)| uid)
     }
 
     /// Returns the objects that read from this store.
     pub(crate) fn subscribers(&self, store: &StoreKey) -> Vec<ObjectRef<SecureParameter>> {
         let uids = self.by_store.get(store).into_iter().flatten();
-        uids.filter_map(|uid| self.objects.get(uid)).map(Entry::reference).collect()
+        uids.filter_map(|uid| self.objects.get(uid)).map(|entry| entry.reference()).collect()
     }
 
     /// Returns the uids of the objects that read from this store.
-    pub(crate) fn subscriber_uids(&self, store: &StoreKey) -> Vec<String> {
+    pub(crate) fn subscriber_uids(&self, store: &StoreKey) -> Vec<Arc<str>> {
         self.by_store.get(store).into_iter().flatten().cloned().collect()
     }
 
@@ -220,12 +250,12 @@ impl Index {
 
     /// Returns all objects.
     pub(crate) fn all(&self) -> Vec<ObjectRef<SecureParameter>> {
-        self.objects.values().map(Entry::reference).collect()
+        self.objects.values().map(|entry| entry.reference()).collect()
     }
 
     /// Returns the objects of a namespace.
     pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<ObjectRef<SecureParameter>> {
-        self.objects.values().filter(|entry| entry.namespace == namespace).map(Entry::reference).collect()
+        self.objects.values().filter(|entry| &*entry.namespace == namespace).map(|entry| entry.reference()).collect()
     }
 }
 
@@ -249,7 +279,7 @@ mod tests {
             },
             spec: SecureParameterSpec {
                 store_ref: Some(StoreRef { kind: None, name: Some(store.into()) }),
-                target: Some(Target { name: Some(secret.into()), ..Target::default() }),
+                target: Some(Box::new(Target { name: Some(secret.into()), ..Target::default() })),
                 ..SecureParameterSpec::default()
             },
             status: None,

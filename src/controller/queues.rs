@@ -1,5 +1,5 @@
-//! The queues through which reconciles are requested, besides changes of the objects themselves. There is one for each
-//! kind. Adding an object that is queued already has no effect, so that a queue is never longer than there are objects.
+//! The queues through which reconciles are requested; of stores, besides changes of themselves. There is one for each kind.
+//! Adding a store that is queued already has no effect, so that a queue is never longer than there are stores.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -10,13 +10,13 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
-    controller::index::StoreKey,
+    controller::{index::StoreKey, object_queue::ObjectQueue},
 };
 
 /// The sending ends.
 #[derive(Clone)]
 pub(crate) struct Queues {
-    objects: Queue<SecureParameter>,
+    objects: ObjectQueue,
     cluster_stores: Queue<ClusterParameterStore>,
     stores: Queue<ParameterStore>,
 }
@@ -26,25 +26,26 @@ pub(crate) type Queued<K> = BoxStream<'static, ObjectRef<K>>;
 
 /// The receiving ends, one for each controller.
 pub(crate) struct QueueReceivers {
-    pub(crate) objects: Queued<SecureParameter>,
+    pub(crate) objects: ObjectQueue,
     pub(crate) cluster_stores: Queued<ClusterParameterStore>,
     pub(crate) stores: Queued<ParameterStore>,
 }
 
 impl Queues {
-    /// Creates empty queues.
-    pub(crate) fn new() -> (Self, QueueReceivers) {
-        let (objects, queued_objects) = Queue::new();
+    /// Creates empty queues. At most so many objects of one namespace are reconciled at a time.
+    pub(crate) fn new(of_namespace: u16) -> (Self, QueueReceivers) {
+        let objects = ObjectQueue::new(of_namespace);
         let (cluster_stores, queued_cluster_stores) = Queue::new();
         let (stores, queued_stores) = Queue::new();
         let receivers =
-            QueueReceivers { objects: queued_objects, cluster_stores: queued_cluster_stores, stores: queued_stores };
+            QueueReceivers { objects: objects.clone(), cluster_stores: queued_cluster_stores, stores: queued_stores };
         (Self { objects, cluster_stores, stores }, receivers)
     }
 
     /// Queues an object.
+    #[expect(clippy::needless_pass_by_value, reason = "who has a reference made it for this")]
     pub(crate) fn add_object(&self, object: ObjectRef<SecureParameter>) {
-        self.objects.add(object);
+        self.objects.add(object.namespace.as_deref().unwrap_or_default(), &object.name);
     }
 
     /// Queues a store.
@@ -92,18 +93,21 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+    use crate::api::StoreKind;
 
     #[test]
-    fn an_object_waits_once_and_can_be_queued_again_when_it_has_left() {
-        let (queues, mut receivers) = Queues::new();
+    fn a_store_waits_once_and_can_be_queued_again_when_it_has_left() {
+        let (queues, mut receivers) = Queues::new(1);
         let mut received = || -> Vec<String> {
-            std::iter::from_fn(|| receivers.objects.next().now_or_never().flatten()).map(|object| object.name).collect()
+            std::iter::from_fn(|| receivers.stores.next().now_or_never().flatten()).map(|store| store.name).collect()
         };
-        for name in ["a", "b", "a", "a", "b"] {
-            queues.add_object(ObjectRef::new(name).within("shop"));
-        }
+        let add = |name: &str| {
+            let namespace = Some("shop".to_owned());
+            queues.add_store(StoreKey { kind: StoreKind::ParameterStore, namespace, name: name.to_owned() });
+        };
+        ["a", "b", "a", "a", "b"].into_iter().for_each(add);
         assert_eq!(received(), ["a", "b"]);
-        queues.add_object(ObjectRef::new("a").within("shop"));
+        add("a");
         assert_eq!(received(), ["a"]);
     }
 }

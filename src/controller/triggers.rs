@@ -13,10 +13,10 @@ use crate::controller::{
     store::reconcile,
 };
 use crate::{
-    api::{SecureParameter, names},
+    api::SecureParameter,
     kubernetes::{
         cached::{Change, Watched},
-        watches::SecretMeta,
+        owned_secrets::{OwnedSecretWatch, SecretChange},
     },
     parameters::Subscriber,
 };
@@ -52,17 +52,24 @@ pub(crate) fn on_object(
     context: &Context,
     subscriber_changes: &UnboundedSender<StoreKey>,
 ) {
-    if let Change::Applied { object, .. } = change
-        && context.object_states.contradicts(object)
-    {
-        context.queues.add_object(ObjectRef::from_obj(&**object));
+    match change {
+        Change::Applied { object, .. } if context.object_states.observe(object) => {
+            context.queues.add_object(ObjectRef::from_obj(&**object));
+        }
+        Change::Listed { objects, .. } => {
+            for object in objects {
+                // All of them are queued anyway.
+                let _ = context.object_states.observe(object);
+            }
+        }
+        Change::Applied { .. } | Change::Deleted(_) => {}
     }
     let Effects { objects, stores, deleted } = context.index.lock().apply(change);
     for (uid, namespace, name) in deleted {
         context.set_aside.forget("SecureParameter", Some(&namespace), &name);
         context.object_states.remove(&uid);
         context.compiled_specs.remove(&uid);
-        context.subscriptions.end(&uid);
+        context.subscriptions.end(&namespace, &uid);
         // Whoever follows nothing is never refused.
         let _ = context.follow_secret(&namespace, &uid, None);
         context.status_retries.forget(&SecureParameter::kind(&()), Some(&namespace), &name);
@@ -98,23 +105,18 @@ pub(crate) async fn on_parameters(mut changed: UnboundedReceiver<Subscriber>, co
 }
 
 /// Queues the objects that a change of a Secret of the operator affects: its owner, and all objects with this target.
-pub(crate) async fn on_secrets(mut secrets: Watched<SecretMeta>, context: Arc<Context>) {
+pub(crate) async fn on_secrets(mut secrets: OwnedSecretWatch, context: Arc<Context>) {
     while let Some(change) = secrets.changes.next().await {
-        let secret = match change {
-            Change::Applied { object, .. } => object,
-            Change::Deleted(secret) => secret,
-            Change::Listed { .. } => {
-                queue_all(&context);
-                continue;
-            }
+        let SecretChange::One { namespace, name, owner } = change else {
+            queue_all(&context);
+            continue;
         };
-        let namespace = secret.namespace().unwrap_or_default();
-        for object in context.index.lock().targeting(&namespace, &secret.name_any()) {
+        for object in context.index.lock().targeting(&namespace, &name) {
             context.queues.add_object(object);
         }
         // The owner may have another target by now. It then deletes this Secret.
-        if let Some(owner) = secret.annotations().get(names::OWNER_ANNOTATION) {
-            context.queues.add_object(ObjectRef::new(owner).within(&namespace));
+        if let Some(owner) = owner {
+            context.queues.add_object(ObjectRef::new(&owner).within(&namespace));
         }
     }
 }
@@ -190,7 +192,7 @@ mod tests {
     use kube::runtime::watcher::Event;
 
     use super::*;
-    use crate::api::SecureParameterSpec;
+    use crate::api::{SecureParameterSpec, names};
 
     /// An object at this generation.
     fn object(name: &str, uid: &str, generation: i64) -> SecureParameter {

@@ -39,6 +39,7 @@ pub mod quota_share;
 pub(crate) mod report;
 pub(crate) mod schedule;
 pub(crate) mod secret;
+pub(crate) mod small_map;
 mod steps;
 
 pub use report::fault::Fault;

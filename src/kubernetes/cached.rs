@@ -63,22 +63,33 @@ where
     /// Fills the cache, but announces no change before `start` resolves. Then announces what the cache holds as a list, if it
     /// is complete, and from then on every change. What was deleted meanwhile is not announced: nobody has acted on it.
     pub(crate) fn after(self, start: impl Future<Output = ()> + Send + 'static) -> Self {
-        let Self { store, mut changes } = self;
+        let Self { store, changes } = self;
         let cache = store.clone();
-        let changes = stream::once(async move {
-            let (mut start, mut is_listed) = (pin!(start), false);
-            loop {
-                match select(&mut start, changes.next()).await {
-                    Either::Left(_) => break,
-                    Either::Right((Some(change), _)) => is_listed |= matches!(change, Change::Listed { .. }),
-                    Either::Right((None, start)) => break start.await,
-                }
-            }
-            let listed = is_listed.then(|| Change::Listed { objects: cache.state(), gone: Vec::new() });
-            stream::iter(listed).chain(changes)
-        });
-        Self { store, changes: changes.flatten().boxed() }
+        let list = move || Change::Listed { objects: cache.state(), gone: Vec::new() };
+        Self { store, changes: held_until(start, changes, |change| matches!(change, Change::Listed { .. }), list) }
     }
+}
+
+/// Takes changes but yields none before `start` resolves. Then yields `list` if there was a list, and every change from then
+/// on.
+pub(crate) fn held_until<C: Send + 'static>(
+    start: impl Future<Output = ()> + Send + 'static,
+    mut changes: BoxStream<'static, C>,
+    is_list: fn(&C) -> bool,
+    list: impl FnOnce() -> C + Send + 'static,
+) -> BoxStream<'static, C> {
+    let changes = stream::once(async move {
+        let (mut start, mut is_listed) = (pin!(start), false);
+        loop {
+            match select(&mut start, changes.next()).await {
+                Either::Left(_) => break,
+                Either::Right((Some(change), _)) => is_listed |= is_list(&change),
+                Either::Right((None, start)) => break start.await,
+            }
+        }
+        stream::iter(is_listed.then(list)).chain(changes)
+    });
+    changes.flatten().boxed()
 }
 
 struct Cache<K>

@@ -21,9 +21,9 @@ use tokio::{
 use crate::background::{Alarm, BackgroundTask};
 use crate::kubernetes::{
     followed_secrets::{FollowedSecrets, SecretKey},
+    owned_secrets::SecretMeta,
     scope::{Scope, api_of},
     watch_stream::{FOREIGN_SECRETS, WatchName, WatchObserver, WatchReporter, stream},
-    watches::SecretMeta,
 };
 
 /// How long the watch at least stays open after the last subscriber has left, since another one may come soon.

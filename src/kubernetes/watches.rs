@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::PartialObjectMeta,
@@ -25,12 +25,10 @@ use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, names};
 use crate::kubernetes::{
     cached::{Change, Watched},
     merged::Part,
+    owned_secrets::{OwnedSecretWatch, SecretChange},
     scope::{Scope, api_of},
     watch_stream::{Refused, WatchName, WatchObserver, WatchReporter, attempts},
 };
-
-/// Metadata of a Secret.
-pub(crate) type SecretMeta = PartialObjectMeta<Secret>;
 
 /// The watches of the operator.
 pub(crate) struct Watches {
@@ -42,8 +40,8 @@ pub(crate) struct Watches {
     pub(crate) stores: Watched<ParameterStore>,
     /// Metadata of all namespaces.
     pub(crate) namespaces: Watched<PartialObjectMeta<Namespace>>,
-    /// Metadata of the Secrets that the operator owns, selected by the owner label.
-    pub(crate) secrets: Watched<SecretMeta>,
+    /// The Secrets that the operator owns, selected by the owner label.
+    pub(crate) secrets: OwnedSecretWatch,
     /// Where the operator works.
     pub(crate) scope: Scope,
     /// Whether it may not list `ClusterParameterStore`s, and goes on without them.
@@ -86,8 +84,7 @@ impl Watches {
             namespaces: builder.cluster("namespaces", &without_namespaces, move |api, config, reporter| {
                 namespaces_of(listed, pruned(api, config, reporter, keep_labels))
             }),
-            secrets: builder
-                .namespaced("secrets", &owned, |api, config, reporter| pruned(api, config, reporter, keep_ownership)),
+            secrets: builder.owned_secrets("secrets", &owned),
             scope: scope.clone(),
             without_cluster_stores,
             without_namespaces,
@@ -132,11 +129,35 @@ impl Builder<'_> {
         K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
         A: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
+        self.watched(resource, self.parts(resource, config, watch))
+    }
+
+    fn parts<K, A>(
+        &self,
+        resource: &'static str,
+        config: &watcher::Config,
+        watch: impl Fn(Api<A>, watcher::Config, WatchReporter) -> Attempts<K>,
+    ) -> Vec<Part<K>>
+    where
+        A: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         let parts = self.scope.parts().into_iter().map(|namespace| {
             let reporter = self.reporter(resource, namespace.clone(), false);
             Part { attempts: watch(api_of(self.client, namespace.as_deref()), config.clone(), reporter), namespace }
         });
-        self.watched(resource, parts.collect())
+        parts.collect()
+    }
+
+    fn owned_secrets(&self, resource: &'static str, config: &watcher::Config) -> OwnedSecretWatch {
+        let parts = self.parts(resource, config, |api, config, reporter| attempts(api, config, reporter).boxed());
+        let (watch, observer, is_limited) =
+            (OwnedSecretWatch::new(parts), self.observer.clone(), self.scope.is_limited());
+        let changes = watch.changes.inspect(move |change| {
+            if is_limited && *change == SecretChange::Listed {
+                observer.listed(&WatchName::all(resource));
+            }
+        });
+        OwnedSecretWatch { changes: changes.boxed(), ..watch }
     }
 
     /// Watches a kind that has no namespaces. Where the scope is limited, the operator can do without it.
@@ -234,19 +255,6 @@ fn unguard<K: Resource>(event: Event<DeserializeGuard<K>>, watch: &str) -> Optio
     })
 }
 
-/// Keeps only the metadata that the cache of Secrets is used for, to save memory.
-fn keep_ownership(secret: &mut SecretMeta) {
-    secret.metadata.managed_fields = None;
-    secret.metadata.owner_references = None;
-    secret.metadata.finalizers = None;
-    if let Some(labels) = &mut secret.metadata.labels {
-        labels.retain(|key, _| key == names::OWNER_UID_LABEL);
-    }
-    if let Some(annotations) = &mut secret.metadata.annotations {
-        annotations.retain(|key, _| key == names::OWNER_ANNOTATION);
-    }
-}
-
 fn pruned<K>(api: Api<K>, config: watcher::Config, reporter: WatchReporter, prune: fn(&mut K)) -> Attempts<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
@@ -306,10 +314,5 @@ mod tests {
         let mut namespace = PartialObjectMeta::<Namespace> { metadata: full(), ..PartialObjectMeta::default() };
         keep_labels(&mut namespace);
         assert_eq!(rest(&namespace.metadata), (vec![], vec![names::OWNER_UID_LABEL, "team"], false, true));
-
-        let mut secret = SecretMeta { metadata: full(), ..SecretMeta::default() };
-        keep_ownership(&mut secret);
-        let expected = (vec![names::OWNER_ANNOTATION], vec![names::OWNER_UID_LABEL], false, true);
-        assert_eq!(rest(&secret.metadata), expected);
     }
 }

@@ -215,7 +215,7 @@ impl<A: ParameterApi> AuditedClient<A> {
         let outcome = ParameterOutcome {
             version: Some(metadata.version).filter(|_| result.is_ok()),
             outcome: if result.is_ok() { "Decrypted" } else { "Failed" },
-            type_: Some(metadata.type_.clone()),
+            type_: Some(metadata.type_.to_string()),
             key: key.map(str::to_owned),
             ..failed(parameter_ref)
         };

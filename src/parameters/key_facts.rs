@@ -109,7 +109,7 @@ impl<A: ParameterApi> Reader<A> {
         }
         let observed = self.informer.observed(parameter_ref);
         let stamp = match need.version {
-            NeededVersion::Read(metadata) if metadata.type_ != "SecureString" => {
+            NeededVersion::Read(metadata) if &*metadata.type_ != "SecureString" => {
                 return unknown(UnknownKey::NotEncrypted);
             }
             NeededVersion::Read(metadata) => Some(VersionStamp::of(metadata)),

@@ -35,7 +35,7 @@ mod tests;
 
 pub(crate) use cache::{
     snapshot::{LookupResult, Snapshot},
-    subscription::{Subscriber, SubscriberKey, WatchOptions},
+    subscription::{Subscriber, WatchOptions},
     version_order::VersionAge,
 };
 pub(crate) use identity::identify;

@@ -80,10 +80,10 @@ impl Parameter {
     /// Returns everything but the value.
     pub(crate) fn metadata(&self) -> Metadata {
         Metadata {
-            arn: self.arn.clone(),
+            arn: self.arn.as_str().into(),
             version: self.version,
             last_modified: self.last_modified,
-            type_: self.type_.clone(),
+            type_: self.type_.as_str().into(),
             secret_version: self.secret_version.clone(),
         }
     }

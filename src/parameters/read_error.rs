@@ -30,7 +30,7 @@ pub(crate) enum ReadError {
         /// The error of the call.
         error: Arc<AwsError>,
         /// The key that caused the failure, if there was one and KMS describes it.
-        key: Option<KeyState>,
+        key: Option<Box<KeyState>>,
     },
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn service_failure(message: String) -> AwsError {
 /// parameters; missing parameters are reported together. `None` if there are no errors.
 pub(crate) fn fault(errors: &BTreeMap<ParameterRef, ReadError>, principal: &str, scope: &Scope) -> Option<Fault> {
     let failed_call = errors.values().find_map(|error| match error {
-        ReadError::Call { error, key } => Some((error, key.as_ref())),
+        ReadError::Call { error, key } => Some((error, key.as_deref())),
         _ => None,
     });
     let Some((error, key)) = failed_call else { return too_many(errors).or_else(|| missing(errors, scope)) };

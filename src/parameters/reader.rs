@@ -123,8 +123,9 @@ impl<A: ParameterApi> Reader<A> {
     }
 
     /// Makes an object watch exactly what its plan reads. With `check_now`, names and paths that were never seen are
-    /// checked as soon as possible; otherwise the object is about to read them itself.
-    pub(crate) fn watch(&self, object: &ObjectRef, plan: &Plan, options: WatchOptions, check_now: bool) {
+    /// checked as soon as possible; otherwise the object is about to read them itself. Returns the subscriber that
+    /// the object is.
+    pub(crate) fn watch(&self, object: &ObjectRef, plan: &Plan, options: WatchOptions, check_now: bool) -> Subscriber {
         let lookups = plan.lookups();
         // A parameter whose previous version is read is watched for its newest version only, never decrypted.
         let newest = WatchOptions { revalidate: None, ..options };
@@ -137,7 +138,8 @@ impl<A: ParameterApi> Reader<A> {
             names.insert(parameter_ref.clone(), WatchOptions { interval, revalidate, ..options });
         }
         let paths = lookups.listings.into_iter().map(|query| (query, options.interval)).collect();
-        self.informer.subscribe(object.clone(), Subscription { names, paths }, check_now);
+        let names = names.into_iter().collect();
+        self.informer.subscribe(object, Subscription { names, paths }, check_now)
     }
 
     /// Makes an object watch nothing.

@@ -127,7 +127,7 @@ async fn only_changed_content_restarts_workloads() -> Result<()> {
 
     world.apply(&checkout(&world, &web, &json!({"target": {"labels": {"team": "shop"}}}))).await?;
     let is_labelled = |object: &SecureParameter| {
-        let written = object.status.as_ref().and_then(SecureParameterStatus::written_secret);
+        let written = object.status.as_deref().and_then(SecureParameterStatus::written_secret);
         written.is_some_and(|written| written.resource_version != secret.resource_version)
     };
     world.wait_until("checkout", "the label to be written", is_labelled).await?;

@@ -73,7 +73,7 @@ pub(super) fn encrypted(names: &[Names<'_>], versions: &Versions) -> Vec<Paramet
         let (known, mut has_unknown) = (known_keys(readers), false);
         for name in all.difference(with_key) {
             let metadata = versions.get(name).and_then(Option::as_ref);
-            if metadata.is_none_or(|metadata| metadata.type_ != "SecureString") {
+            if metadata.is_none_or(|metadata| &*metadata.type_ != "SecureString") {
                 continue;
             }
             let is_new = match known.get(&*name.arn) {

@@ -94,7 +94,7 @@ fn desired<'d>(inputs: &'d Inputs<'_>, data: Data<'d>) -> DesiredSecret<'d> {
         let own = own.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         set.cloned().unwrap_or_default().into_iter().chain(own).collect()
     };
-    let labels = [(OWNER_UID_LABEL, inputs.uid.as_str()), (MANAGED_BY_LABEL, FIELD_MANAGER)];
+    let labels = [(OWNER_UID_LABEL, &*inputs.uid), (MANAGED_BY_LABEL, FIELD_MANAGER)];
     DesiredSecret {
         type_: Some(spec.secret_type()),
         immutable: target.and_then(|target| target.immutable).unwrap_or_default(),

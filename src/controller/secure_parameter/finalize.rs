@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Finalizes an object that is being deleted: takes its keys back from a Secret of others, then removes the finalizer.
 /// Secrets that the object wrote whole are the garbage collector's.
 pub(super) async fn finalize(inputs: &Inputs<'_>, context: &Context) -> Reconciled {
-    context.subscriptions.end(&inputs.uid);
+    context.subscriptions.end(&inputs.namespace, &inputs.uid);
     let done = Reconciled { reason: Reason::Synced, action: Action::await_change() };
     if !has_finalizer(inputs) {
         return done;

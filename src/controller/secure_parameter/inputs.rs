@@ -13,7 +13,7 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef as Ref};
 use crate::{
     api::{
         Reason, SecureParameter, StoreKind,
-        names::{FIELD_MANAGER, OWNER_UID_LABEL, SYNC_ANNOTATION, merge_manager, sync_token},
+        names::{FIELD_MANAGER, SYNC_ANNOTATION, merge_manager, sync_token},
         status::ResolvedStore,
     },
     controller::{
@@ -50,7 +50,7 @@ pub(super) struct Inputs<'a> {
     pub(super) object: &'a SecureParameter,
     pub(super) namespace: String,
     pub(super) name: String,
-    pub(super) uid: String,
+    pub(super) uid: Arc<str>,
     /// The namespace as access rules see it; `None` if it is unknown or being deleted.
     pub(super) policy_namespace: Option<Namespace>,
     pub(super) store: ResolvedStore,
@@ -65,14 +65,15 @@ pub(super) struct Inputs<'a> {
     pub(super) manager: Cow<'static, str>,
     /// Resource version of the recorded Secret in the cache, if it carries the object's mark there.
     pub(super) cached_secret: Option<String>,
-    pub(super) state: ObjectState,
+    pub(super) state: Arc<ObjectState>,
     pub(super) uptime: Uptime,
 }
 
 impl<'a> Inputs<'a> {
     /// Gathers what is known.
     pub(super) fn gather(object: &'a SecureParameter, context: &Context) -> Self {
-        let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
+        let namespace = object.namespace().unwrap_or_default();
+        let uid = context.index.lock().shared_uid(object.metadata.uid.as_deref().unwrap_or_default());
         let uptime = context.uptime();
         let state = context.object_states.get(&uid, object.status.as_ref(), uptime);
         let (kind, store) = object.spec.store();
@@ -83,7 +84,8 @@ impl<'a> Inputs<'a> {
             store_exists: store_exists(kind, store, &namespace, context),
             are_cluster_stores_hidden: context.caches.without_cluster_stores.is_set(),
             opened: context.store_connections.get(&store_key),
-            cached_secret: recorded.and_then(|name| cached_version(&namespace, name, &uid, context)),
+            // One that does not carry our mark may be anybody's: its version alone proves nothing.
+            cached_secret: recorded.and_then(|name| context.caches.secrets.version(&namespace, name, &uid)),
             manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
             store: ResolvedStore { kind, name: store.to_owned() },
             name: object.name_any(),
@@ -124,7 +126,7 @@ impl<'a> Inputs<'a> {
     /// `InvalidSpec` and `TemplateError`.
     pub(super) fn compiled(&self, grant: Option<&Arc<Grant>>, context: &Context) -> Result<Arc<CompiledSpec>, Fault> {
         let exists = context.index.lock().name_of(&self.namespace, &self.uid).is_some();
-        context.compiled_specs.get(self.object, grant, exists)
+        context.compiled_specs.get(&self.uid, self.object, grant, exists)
     }
 
     /// What decides whether anything has to be read.
@@ -183,7 +185,7 @@ impl<'a> Inputs<'a> {
             kind: "SecureParameter",
             namespace: Some(self.namespace.clone()),
             name: self.name.clone(),
-            uid: self.uid.clone(),
+            uid: self.uid.to_string(),
             secret: Some(self.object.secret_name().to_owned()),
             reason: "",
         }
@@ -195,13 +197,6 @@ fn store_exists(kind: StoreKind, name: &str, namespace: &str, context: &Context)
         StoreKind::ClusterParameterStore => context.caches.cluster_stores.get(&Ref::new(name)).is_some(),
         StoreKind::ParameterStore => context.caches.stores.get(&Ref::new(name).within(namespace)).is_some(),
     }
-}
-
-/// A Secret that does not carry our mark may be anybody's: its version alone proves nothing.
-fn cached_version(namespace: &str, name: &str, uid: &str, context: &Context) -> Option<String> {
-    let metadata = context.caches.secrets.get(&Ref::new(name).within(namespace))?;
-    let is_ours = metadata.labels().get(OWNER_UID_LABEL).map(String::as_str) == Some(uid);
-    metadata.resource_version().filter(|_| is_ours)
 }
 
 /// An object with its open store and what it may read there.
@@ -246,7 +241,7 @@ impl ReadContext<'_> {
         let options = WatchOptions { interval, revalidate, mode: self.connection.mode };
         let (subscriptions, known) = (&self.context.subscriptions, &self.inputs.state.status.parameters);
         let object = self.inputs.audit_reference();
-        subscriptions.watch(self.reader, &object, plan, (options, check_now), known)
+        subscriptions.watch(self.reader, (&self.inputs.uid, &object), plan, (options, check_now), known)
     }
 
     /// Reports whether the object changed or went after its reconcile began.

@@ -49,7 +49,7 @@ pub(super) async fn put_keys(
 /// same spec gave the same keys to the same Secret.
 fn fields_before<'k>(inputs: &Inputs<'_>, uid: &str, keys: impl Iterator<Item = &'k str>) -> Option<FieldOwnership> {
     if let Some(snapshot) = &inputs.state.secret {
-        return (snapshot.uid == uid).then(|| snapshot.fields.clone());
+        return (snapshot.uid == uid).then(|| snapshot.fields.ownership());
     }
     let status = &inputs.state.status;
     let is_same_secret = status.written_secret().is_some_and(|secret| secret.uid == uid);

@@ -91,7 +91,8 @@ async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
     let metadata = context.secrets.metadata(&inputs.namespace, name, &inputs.manager).await.ok().flatten();
     // In a Secret of others, the keys that they hold beside ours are theirs.
     let snapshot = inputs.state.secret.as_ref().filter(|_| inputs.object.spec.merges());
-    let is_disputed = |path: &String| snapshot.is_none_or(|snapshot| snapshot.fields.ours.contains(path));
+    let ours = snapshot.map(|snapshot| snapshot.fields.ownership().ours);
+    let is_disputed = |path: &String| ours.as_ref().is_none_or(|ours| ours.contains(path));
     let foreign = metadata.map(|metadata| metadata.fields.foreign).unwrap_or_default();
     let managers: BTreeSet<_> =
         foreign.into_iter().filter(|(path, _)| is_disputed(path)).map(|(_, manager)| manager).collect();

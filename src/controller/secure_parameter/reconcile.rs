@@ -62,13 +62,21 @@ pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     // Before anything is allocated for the object, since many may wait here.
     let _slot = context.slots.acquire(&namespace).await;
+    Box::pin(reconcile_now(object, &namespace, context)).await
+}
+
+async fn reconcile_now(
+    object: Arc<SecureParameter>,
+    namespace: &str,
+    context: Arc<Context>,
+) -> Result<Action, kube::Error> {
     // It may have changed or gone meanwhile.
     let Some(object) = context.caches.objects.get(&ObjectRef::from_obj(&*object)) else {
         return Ok(Action::await_change());
     };
     let subject = Subject::new("SecureParameter", &object.metadata);
     let pipeline = Box::pin(async {
-        let slot = context.active_slots.acquire(&namespace).await;
+        let slot = context.active_slots.acquire(namespace).await;
         reconcile_object(&object, &context, &slot).await
     });
     observed(&context, &subject, pipeline, |fault| fail(&object, &context, fault)).await
@@ -77,7 +85,7 @@ pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context
 /// Shows a fault that ended the pipeline. The object watches nothing any more.
 async fn fail(object: &SecureParameter, context: &Context, fault: Fault) -> Result<Reconciled, kube::Error> {
     let inputs = Inputs::gather(object, context);
-    context.subscriptions.end(&inputs.uid);
+    context.subscriptions.end(&inputs.namespace, &inputs.uid);
     let conclusion = conclude(&inputs.subject(None, context), &inputs.state, None, fault.into());
     publish(&inputs, conclusion, context).await
 }
@@ -93,14 +101,14 @@ async fn reconcile_object(
         return Ok(finalize(&inputs, context).await);
     }
     if inputs.policy_namespace.is_none() {
-        context.subscriptions.end(&inputs.uid);
+        context.subscriptions.end(&inputs.namespace, &inputs.uid);
         // The namespace is not known yet or is being deleted: nothing is read and nothing is written.
         return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
     }
     remove_stale_finalizer(&inputs, context).await;
     let restart = restart_if_due(&inputs, context).await;
     if object.spec.is_suspended() {
-        context.subscriptions.end(&inputs.uid);
+        context.subscriptions.end(&inputs.namespace, &inputs.uid);
         let attempt = Attempt::new(Outcome::Suspended);
         let conclusion = conclude(&inputs.subject(None, context), &inputs.state, restart, attempt);
         return publish(&inputs, conclusion, context).await;
@@ -111,7 +119,7 @@ async fn reconcile_object(
         Ok(opened) => sync(&inputs, &opened, context, slot).await.unwrap_or_else(|ended| ended),
         Err(ended) => {
             // What may not be read is not watched either.
-            context.subscriptions.end(&inputs.uid);
+            context.subscriptions.end(&inputs.namespace, &inputs.uid);
             ended
         }
     };
@@ -210,7 +218,7 @@ fn watch_failed(read: ReadContext<'_>, plan: &Plan, ended: Attempt) -> Attempt {
     match fault.reason {
         // A parameter that another key encrypts may be read once it is written with a granted one.
         Reason::PolicyDenied if needs_keys(read, plan) => drop(read.watch_versions(&read.known_plan(plan), interval)),
-        Reason::PolicyDenied => read.context.subscriptions.end(&read.inputs.uid),
+        Reason::PolicyDenied => read.context.subscriptions.end(&read.inputs.namespace, &read.inputs.uid),
         // Whether access still stands does not matter while nothing may be read.
         Reason::SecretTooLarge => drop(read.watch_versions(&read.known_plan(plan), interval)),
         // A limit that is reached was reported already.

@@ -18,27 +18,21 @@ use crate::{
         parameter::{name::ParameterRef, selector::Selector},
         plan::types::{Plan, Reads},
     },
-    parameters::{Reader, Subscriber, SubscriberKey, VersionAge, WatchOptions},
+    parameters::{Reader, Subscriber, VersionAge, WatchOptions},
 };
 
 /// The subscriptions of all objects, by uid. Each ends with its object, or when the object may not read any more or reads
 /// from another store.
 pub(crate) struct Subscriptions {
     usage: Arc<Mutex<NamespaceUsage>>,
-    entries: Mutex<HashMap<String, Entry>>,
+    entries: Mutex<HashMap<Arc<str>, Entry>>,
 }
 
-/// What is kept of an object.
+/// How an object watches.
 struct Entry {
+    reader: StoreReader,
+    /// As whom the reader knows it.
     subscriber: Subscriber,
-    /// The reader that watches for it. `None` if its namespace uses too much already.
-    reader: Option<StoreReader>,
-}
-
-impl Entry {
-    fn forget(&self) {
-        self.reader.iter().for_each(|reader| reader.forget(&self.subscriber));
-    }
 }
 
 impl Subscriptions {
@@ -55,22 +49,20 @@ impl Subscriptions {
     pub(crate) fn watch(
         &self,
         reader: &StoreReader,
-        object: &ObjectRef,
+        (uid, object): (&Arc<str>, &ObjectRef),
         plan: &Plan,
         (options, check_now): (WatchOptions, bool),
         known: &[ParameterStatus],
     ) -> Result<(), Fault> {
-        let (subscriber, mut entries) = (SubscriberKey::of(object), self.entries.lock());
-        let claimed = self.claim(&subscriber, plan);
-        let reader_now = claimed.is_ok().then(|| Arc::clone(reader));
-        let former = entries.insert(object.uid.clone(), Entry { subscriber, reader: reader_now });
-        let is_watching = |entry: &Entry| entry.reader.as_ref().is_some_and(|former| Arc::ptr_eq(former, reader));
-        let is_new = !former.as_ref().is_some_and(is_watching);
-        if let Some(former) = former.filter(|former| claimed.is_err() || !is_watching(former)) {
-            former.forget();
+        let (claimed, mut entries) = (self.claim(object, plan), self.entries.lock());
+        let is_watching = |entry: &Entry| Arc::ptr_eq(&entry.reader, reader);
+        let is_new = !entries.get(uid).is_some_and(is_watching);
+        if is_new || claimed.is_err() {
+            entries.remove(uid).iter().for_each(|former| former.reader.forget(&former.subscriber));
         }
         claimed?;
-        reader.watch(object, plan, options, check_now);
+        let subscriber = reader.watch(object, plan, options, check_now);
+        entries.insert(Arc::clone(uid), Entry { reader: Arc::clone(reader), subscriber });
         // Names below a path are known only once it was listed.
         if is_new || plan.has_paths() {
             restore(reader, &plan.reads(), known);
@@ -78,10 +70,11 @@ impl Subscriptions {
         Ok(())
     }
 
-    fn claim(&self, subscriber: &Subscriber, plan: &Plan) -> Result<(), Fault> {
+    fn claim(&self, object: &ObjectRef, plan: &Plan) -> Result<(), Fault> {
         let (lookups, reads) = (plan.lookups(), plan.reads());
         let names = reads.keys().copied().chain(lookups.newest.keys());
-        let (namespace, uid, mut usage) = (&subscriber.namespace, &subscriber.uid, self.usage.lock());
+        let (namespace, uid) = (object.namespace.as_deref().unwrap_or_default(), object.uid.as_str());
+        let mut usage = self.usage.lock();
         let paths = usage.claim(namespace, uid, NamespaceLimit::Paths, lookups.listings.iter());
         let names = usage.claim(namespace, uid, NamespaceLimit::Parameters, names);
         // Who is refused one watches neither.
@@ -94,19 +87,18 @@ impl Subscriptions {
     }
 
     /// Ends the subscription of an object.
-    pub(crate) fn end(&self, uid: &str) {
-        let Some(entry) = self.entries.lock().remove(uid) else { return };
-        entry.forget();
+    pub(crate) fn end(&self, namespace: &str, uid: &str) {
+        self.entries.lock().remove(uid).iter().for_each(|entry| entry.reader.forget(&entry.subscriber));
         let mut usage = self.usage.lock();
         for limit in [NamespaceLimit::Parameters, NamespaceLimit::Paths] {
-            usage.release(&entry.subscriber.namespace, uid, limit);
+            usage.release(namespace, uid, limit);
         }
     }
 
     /// Returns the number of distinct parameters and paths that all readers watch.
     pub(crate) fn watched(&self) -> (usize, usize) {
         let entries = self.entries.lock();
-        let readers = entries.values().filter_map(|entry| entry.reader.as_ref());
+        let readers = entries.values().map(|entry| &entry.reader);
         let readers: BTreeMap<_, _> = readers.map(|reader| (Arc::as_ptr(reader).addr(), reader)).collect();
         let counts = readers.values().map(|reader| reader.watched());
         counts.fold((0, 0), |(names, paths), (more_names, more_paths)| (names + more_names, paths + more_paths))

@@ -79,8 +79,8 @@ pub(crate) struct NamespaceUsage {
 /// What one namespace uses of one kind.
 #[derive(Debug, Default)]
 struct Usage {
-    /// The items of each object or store, by uid.
-    owners: HashMap<String, BTreeSet<u64>>,
+    /// The items of each object or store, in order, by the digest of its uid.
+    owners: HashMap<u64, Box<[u64]>>,
     /// How many of them use each item.
     items: HashMap<u64, usize>,
     /// The uids of those that were refused.
@@ -105,23 +105,24 @@ impl NamespaceUsage {
         items: impl Iterator<Item = I>,
     ) -> Result<(), Fault> {
         let items: BTreeSet<_> = items.map(|item| self.digest.hash_one(item)).collect();
+        let (items, owner): (Box<[_]>, _) = (items.into_iter().collect(), self.digest.hash_one(uid));
         let most = self.limits.of(limit);
         let key = (namespace.to_owned(), limit);
         if items.is_empty() && !self.namespaces.contains_key(&key) {
             return Ok(());
         }
         let usage = self.namespaces.entry(key).or_default();
-        if usage.owners.get(uid) == Some(&items) {
+        if usage.owners.get(&owner) == Some(&items) {
             return Ok(());
         }
-        usage.remove(uid);
+        usage.remove(uid, owner);
         let additional = items.iter().filter(|item| !usage.items.contains_key(item)).count();
         if usage.items.len() + additional > most {
             let used = usage.items.len();
             usage.refused.insert(uid.to_owned());
             return Err(refusal(namespace, limit, (used, additional, most)));
         }
-        usage.add(uid, items);
+        usage.add(owner, items);
         self.drop_unused(namespace, limit);
         Ok(())
     }
@@ -129,7 +130,7 @@ impl NamespaceUsage {
     /// Forgets what an object or store of this namespace uses of one kind.
     pub(crate) fn release(&mut self, namespace: &str, uid: &str, limit: NamespaceLimit) {
         if let Some(usage) = self.namespaces.get_mut(&(namespace.to_owned(), limit)) {
-            usage.remove(uid);
+            usage.remove(uid, self.digest.hash_one(uid));
             self.drop_unused(namespace, limit);
         }
     }
@@ -152,18 +153,18 @@ impl NamespaceUsage {
 }
 
 impl Usage {
-    fn add(&mut self, uid: &str, items: BTreeSet<u64>) {
+    fn add(&mut self, owner: u64, items: Box<[u64]>) {
         for item in &items {
             *self.items.entry(*item).or_default() += 1;
         }
         if !items.is_empty() {
-            self.owners.insert(uid.to_owned(), items);
+            self.owners.insert(owner, items);
         }
     }
 
-    fn remove(&mut self, uid: &str) {
+    fn remove(&mut self, uid: &str, owner: u64) {
         self.refused.remove(uid);
-        for item in self.owners.remove(uid).unwrap_or_default() {
+        for item in self.owners.remove(&owner).unwrap_or_default() {
             if let Some(users) = self.items.get_mut(&item) {
                 *users -= 1;
                 if *users == 0 {

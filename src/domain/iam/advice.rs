@@ -148,7 +148,7 @@ impl Group {
                 if are_keys_checked {
                     self.needs.check_keys();
                 }
-                self.needs.add(&plan, object.status.as_ref(), scope);
+                self.needs.add(&plan, object.status.as_deref(), scope);
                 self.objects.push(object_name);
             }
             Err(problem) => self.notes.push(format!("SecureParameter {object_name} is left out: {problem}")),

@@ -13,13 +13,43 @@ pub(crate) struct SecretSnapshot {
     /// Resource version.
     pub resource_version: String,
     /// Who held which field.
-    pub fields: FieldOwnership,
+    pub fields: FieldSnapshot,
 }
 
 impl From<SecretMetadata> for SecretSnapshot {
     fn from(metadata: SecretMetadata) -> Self {
-        Self { uid: metadata.uid, resource_version: metadata.resource_version, fields: metadata.fields }
+        let fields = FieldSnapshot::of(&metadata.fields);
+        Self { uid: metadata.uid, resource_version: metadata.resource_version, fields }
     }
+}
+
+/// The fields that managers own, a line each: sets of strings would take several times the memory, for each object. Neither
+/// paths nor names of managers have line breaks (Kubernetes documentation, "Server-Side Apply").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FieldSnapshot {
+    ours: Box<str>,
+    /// Each path, followed by its manager.
+    foreign: Box<str>,
+    managers: Box<str>,
+}
+
+impl FieldSnapshot {
+    fn of(fields: &FieldOwnership) -> Self {
+        let foreign = fields.foreign.iter().flat_map(|(path, manager)| [path, manager]);
+        Self { ours: lines(&fields.ours), foreign: lines(foreign), managers: lines(&fields.managers) }
+    }
+
+    /// Returns the fields as sets.
+    pub(crate) fn ownership(&self) -> FieldOwnership {
+        let mut foreign = self.foreign.lines();
+        let pairs = std::iter::from_fn(|| Some((foreign.next()?.to_owned(), foreign.next()?.to_owned())));
+        let set = |lines: &str| lines.lines().map(str::to_owned).collect();
+        FieldOwnership { ours: set(&self.ours), foreign: pairs.collect(), managers: set(&self.managers) }
+    }
+}
+
+fn lines<'a>(texts: impl IntoIterator<Item = &'a String>) -> Box<str> {
+    texts.into_iter().flat_map(|text| [text, "\n"]).collect()
 }
 
 /// What a Secret is compared with.
@@ -48,7 +78,8 @@ pub(crate) fn secret_state(metadata: &SecretMetadata, is_ours: bool, expected: &
     let fields = &metadata.fields;
     let is_intact = match expected.snapshot {
         Some(snapshot) => {
-            fields.ours == snapshot.fields.ours && (expected.merges || fields.foreign == snapshot.fields.foreign)
+            let seen = snapshot.fields.ownership();
+            fields.ours == seen.ours && (expected.merges || fields.foreign == seen.foreign)
         }
         None => metadata.resource_version == expected.resource_version || is_whole(fields, expected),
     };
@@ -99,7 +130,7 @@ mod tests {
 
     #[test]
     fn while_running_the_fields_must_be_as_last_seen() {
-        let snapshot = SecretSnapshot { uid: "u".into(), resource_version: "5".into(), fields: fields(&["A"], &[]) };
+        let snapshot = SecretSnapshot::from(metadata("u", "5", fields(&["A"], &[])));
         let expected = Expected { snapshot: Some(&snapshot), ..EXPECTED };
         let merges = Expected { merges: true, ..expected };
         for (expected, ours, foreign, is_intact) in [
@@ -111,6 +142,21 @@ mod tests {
         ] {
             let state = secret_state(&metadata("u", "9", fields(ours, foreign)), true, &expected);
             assert_eq!(state == SecretState::Intact, is_intact, "{ours:?} {foreign:?}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_holds_every_field_and_manager() {
+        for (ours, foreign, managers) in [
+            (&[][..], &[][..], &[][..]),
+            (&["A"], &["B"], &["vim"]),
+            (&["A", "B", "ownerReferences/{\"uid\":\"x\\ny\"}"], &["B", "C"], &["kubectl edit", "vim"]),
+        ] {
+            let managers = managers.iter().map(|manager| (*manager).to_owned()).collect();
+            let mut fields = FieldOwnership { managers, ..fields(ours, foreign) };
+            assert_eq!(FieldSnapshot::of(&fields).ownership(), fields);
+            fields.foreign.insert(("type".to_owned(), String::new()));
+            assert_eq!(FieldSnapshot::of(&fields).ownership(), fields);
         }
     }
 

@@ -1,6 +1,6 @@
 //! References to parameters: what a spec names, what AWS is asked for, and the ARN that both stand for.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use crate::domain::{
     parameter::{scope::Scope, selector::Selector},
@@ -51,9 +51,15 @@ pub(crate) fn is_possible(name: &str) -> bool {
 /// One version of one parameter. Two are equal if AWS would give the same answer, however the spec spells them: `x`, `/x`
 /// and the ARN in the store's own account are one parameter. Whoever asks first must not decide how AWS is asked, so equal
 /// references have the same name.
+///
+/// One pointer, since a reference is kept in many places.
 #[derive(Clone, Debug)]
-pub struct ParameterRef {
-    /// ARN, without a selector. Shared, since a name is kept in many places.
+pub struct ParameterRef(Arc<Parts>);
+
+/// What makes up a reference.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// ARN, without a selector.
     pub arn: Arc<str>,
     /// What AWS is asked for, without a selector: the full name with its leading slash, or the ARN of a parameter of
     /// another account or region.
@@ -67,8 +73,27 @@ impl ParameterRef {
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
         // `X` and `/X` are one parameter (Systems Manager User Guide, "Working with parameter hierarchies").
-        let name = scope.own_name(&arn).unwrap_or(&arn).into();
-        Self { arn: arn.into(), name, selector }
+        let own_name = scope.own_name(&arn).map(Arc::from);
+        let arn = Arc::from(arn.as_str());
+        Self(Arc::new(Parts { name: own_name.unwrap_or_else(|| Arc::clone(&arn)), arn, selector }))
+    }
+
+    /// Returns the same parameter in another version.
+    #[must_use]
+    pub fn with_selector(&self, selector: Option<Selector>) -> Self {
+        Self(Arc::new(Parts { selector, ..Parts::clone(&self.0) }))
+    }
+
+    /// Returns the same name with another ARN, as a wrong answer of AWS could have it.
+    #[cfg(test)]
+    pub(crate) fn with_arn(&self, arn: &str) -> Self {
+        Self(Arc::new(Parts { arn: arn.into(), ..Parts::clone(&self.0) }))
+    }
+
+    /// Reports whether both are one in memory.
+    #[cfg(test)]
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Reports whether this is a secret of Secrets Manager that Parameter Store passes on. It has no versions of its own, and
@@ -88,9 +113,17 @@ impl ParameterRef {
     }
 }
 
+impl Deref for ParameterRef {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl PartialEq for ParameterRef {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        Arc::ptr_eq(&self.0, &other.0) || self.key() == other.key()
     }
 }
 

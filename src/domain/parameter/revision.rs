@@ -1,6 +1,6 @@
 //! Metadata of parameters, and the digest that stands for all of an object's parameters.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -10,13 +10,13 @@ use crate::domain::{digest::TextDigest, parameter::name::ParameterRef};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// ARN.
-    pub arn: String,
+    pub arn: Arc<str>,
     /// Version. Restarts at 1 when a parameter is deleted and created again.
     pub version: i64,
     /// When this version was written, to the millisecond.
     pub last_modified: Option<Timestamp>,
     /// `SecureString`, `String` or `StringList`.
-    pub type_: String,
+    pub type_: Arc<str>,
     /// Version of the secret that a reference to Secrets Manager leads to; the parameter's own is always 0.
     pub secret_version: Option<String>,
 }
@@ -58,7 +58,7 @@ mod tests {
         let entry = |(name, selector, version): &Entry<'_>| {
             let parameter_ref = ParameterRef::new(name, selector.clone(), &scope);
             let metadata = version.map(|(version, modified)| Metadata {
-                arn: parameter_ref.arn.to_string(),
+                arn: parameter_ref.arn.clone(),
                 version,
                 last_modified: Timestamp::from_millisecond(modified).ok(),
                 type_: "SecureString".into(),

@@ -70,6 +70,14 @@ impl CompiledSpec {
     }
 }
 
+impl CompiledSpec {
+    /// Reports whether it holds more than what the spec itself shows, so that it is worth the memory to keep it.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        let paths = self.data_paths.iter().chain(&self.data_from_paths);
+        !self.filters.is_empty() || !self.templates.is_empty() || paths.flatten().next().is_some()
+    }
+}
+
 fn json_path(place: &Place, value: &ValueOptions) -> Result<Option<JsonPath>, Fault> {
     let path = value.json_path.as_ref().map(|path| {
         json_path::parse(path).map_err(|problem| invalid(format!("{place}.jsonPath: {} {problem}.", shortened(path))))

@@ -373,7 +373,8 @@ mod tests {
         let suspended = SecureParameterSpec { suspend: Some(true), ..base.clone() };
         assert_eq!(shapes_of(&suspended), (shape, data_shape));
         let labels = [("team".to_owned(), "shop".to_owned())].into();
-        let labelled = SecureParameterSpec { target: Some(Target { labels, ..Target::default() }), ..base.clone() };
+        let labelled =
+            SecureParameterSpec { target: Some(Target { labels, ..Target::default() }.into()), ..base.clone() };
         let labelled = shapes_of(&labelled);
         assert!(labelled.0 != shape && labelled.1 == data_shape);
         let template =
@@ -384,7 +385,7 @@ mod tests {
         for other in [
             spec(&[entry("b", "/x")]),
             SecureParameterSpec { key_conflicts: Some(KeyConflicts::LastWins), ..base.clone() },
-            SecureParameterSpec { target: Some(templated), ..base.clone() },
+            SecureParameterSpec { target: Some(templated.into()), ..base.clone() },
             SecureParameterSpec { data_from: vec![path], ..base.clone() },
         ] {
             let other = shapes_of(&other);

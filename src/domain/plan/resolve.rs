@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use crate::api::Reason;
 use crate::domain::{
     access::read_authority::ReadAuthority,
-    parameter::{name::ParameterRef, selector::Selector},
+    parameter::selector::Selector,
     plan::{
         conflict,
         types::{FieldSource, KeySource, LookupResult, Plan, PlannedSource, Source},
@@ -67,7 +67,7 @@ fn with_version(source: &Source, found: &LookupResult) -> Option<Source> {
     }
     let newest = found.newest.get(&source.parameter_ref).copied().filter(|newest| *newest > 1)?;
     let selector = Some(Selector::Version(newest - 1));
-    let parameter_ref = ParameterRef { selector, ..source.parameter_ref.clone() };
+    let parameter_ref = source.parameter_ref.with_selector(selector);
     Some(Source { parameter_ref, previous: false, ..source.clone() })
 }
 
@@ -92,6 +92,7 @@ mod tests {
         domain::{
             access::{grant::Grant, namespace::Namespace},
             parameter::{
+                name::ParameterRef,
                 path_query::{Children, PathQuery},
                 revision::Metadata,
                 scope::Scope,
@@ -234,7 +235,7 @@ mod tests {
         assert!(fault.message.contains("all of /shop/**"), "{}", fault.message);
         // Whatever an answer calls it, the parameter of another account is not below the path.
         let shared = "arn:aws:ssm:r:9:parameter/shop/a".to_owned();
-        let foreign = ParameterRef { arn: shared.into(), ..parameter_ref("/shop/a") };
+        let foreign = parameter_ref("/shop/a").with_arn(&shared);
         let query = PathQuery { path: "/shop".into(), recursive: true, label: None };
         let children = Children::new([(foreign, Metadata::default())].into());
         let found = LookupResult { listings: [(query, children)].into(), ..LookupResult::default() };

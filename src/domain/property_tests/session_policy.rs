@@ -138,7 +138,7 @@ fn a_session_may_do_what_the_grant_allows_and_nothing_that_iam_can_tell_apart() 
             let query = PathQuery { path: format!("/{path}"), recursive, label: None };
             if grant.allows_path(&query, &scope()) {
                 listing.set(listing.get() + 1);
-                let arn = query.parameter_ref(&scope()).arn;
+                let arn = query.parameter_ref(&scope()).arn.clone();
                 let context = [("ssm:Recursive", if recursive { "true" } else { "false" })];
                 assert!(allowed(&policy, "ssm:GetParametersByPath", &arn, &context), "{arn} in {}", policy.json);
             }

@@ -95,11 +95,13 @@ pub(crate) fn conclude(
     let credentials_refused =
         matches!(&outcome, Outcome::Failed { fault, .. } if fault.reason == Reason::CredentialsInvalid);
     let ending = conclude_outcome(subject, &mut next, &before, outcome, &accesses);
-    let status = with_restart(subject, &next, ending.status, &before);
+    let mut status = with_restart(subject, &next, ending.status, &before);
     let is_unwritten = matches!(next.status_write, StatusWrite::Failed);
     let has_news = status != *before || is_unwritten;
     let correction = correction(subject, &mut next, has_news);
-    next.status = Arc::new(status);
+    status.shrink_to_fit();
+    // One that is as before goes on being shared with the cache.
+    next.status = if status == *before { before } else { Arc::new(status) };
     let restart_due = next.restart.pending.filter(|_| !is_suspended);
     let restart_in = restart_due.map(|pending| pending.due.saturating_sub(subject.uptime));
     Conclusion {
@@ -258,7 +260,7 @@ fn fail(
     };
     let is_of_a_read = fault.reason.concerns_values() || accesses.iter().any(|access| access.failed);
     next.failures.hold =
-        basis.filter(|_| is_of_a_read).map(|basis| Hold::new(basis, subject.uptime, wait, fault.reason));
+        basis.filter(|_| is_of_a_read).map(|basis| Box::new(Hold::new(basis, subject.uptime, wait, fault.reason)));
     let reason = fault.reason;
     Ending { status, events, wake: Some(wait), reason, news: is_news.then_some(News::Failed(fault)) }
 }

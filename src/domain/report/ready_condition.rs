@@ -67,7 +67,7 @@ fn count(number: i32, noun: &str) -> String {
 }
 
 fn not_encrypted(parameters: &ObservedParameters) -> String {
-    let names = parameters.present().filter(|(_, metadata)| metadata.type_ != "SecureString");
+    let names = parameters.present().filter(|(_, metadata)| &*metadata.type_ != "SecureString");
     let names: Vec<_> = names.map(|(parameter, _)| parameter.to_string()).collect();
     if names.is_empty() { String::new() } else { format!("{NOT_ENCRYPTED}{}.", list(&names)) }
 }

@@ -146,7 +146,7 @@ impl StatusBuilder<'_> {
             };
             // What was known of a version stays known. Two selectors may mean one version: then the place in the list tells.
             let is_same = |previous: &&ParameterStatus| {
-                (&previous.arn, previous.version, &previous.label) == (&metadata.arn, metadata.version, &label)
+                (&*previous.arn, previous.version, &previous.label) == (&*metadata.arn, metadata.version, &label)
             };
             let in_place = self.previous.parameters.get(index).filter(is_same);
             let previous = in_place.or_else(|| self.previous.parameters.iter().find(is_same));
@@ -156,11 +156,11 @@ impl StatusBuilder<'_> {
                 None => previous.map(|previous| previous.keys.clone()).unwrap_or_default(),
             };
             ParameterStatus {
-                arn: metadata.arn.clone(),
+                arn: metadata.arn.to_string(),
                 version: metadata.version,
                 label,
                 last_modified_time: metadata.last_modified.map(to_time),
-                type_: metadata.type_.clone(),
+                type_: metadata.type_.to_string(),
                 key_arn: key.and_then(|key| key.arn.clone()).or_else(|| previous?.key_arn.clone()),
                 key_manager: key.and_then(|key| key.manager.clone()).or_else(|| previous?.key_manager.clone()),
                 keys,

@@ -79,7 +79,7 @@ pub(crate) struct Failures {
     /// Time of the first one.
     pub since: Option<Timestamp>,
     /// The last read that failed.
-    pub hold: Option<Hold>,
+    pub hold: Option<Box<Hold>>,
 }
 
 impl Failures {
@@ -92,15 +92,16 @@ impl Failures {
 
 impl ObjectState {
     /// Restores what a status records, after a restart of the operator.
-    pub(crate) fn from_status(status: SecureParameterStatus, now: Uptime) -> Self {
+    pub(crate) fn from_status(status: Arc<SecureParameterStatus>, now: Uptime) -> Self {
         let restart = RestartState::from_status(&status, now);
-        Self { status: Arc::new(status), restart, ..Self::default() }
+        Self { status, restart, ..Self::default() }
     }
 
     /// Reports whether the object shows, after our last write, another status than the one written: somebody changed it.
     pub(crate) fn is_contradicted_by(&self, object: &SecureParameter) -> bool {
         let StatusWrite::Written(Some(written)) = &self.status_write else { return false };
-        is_newer(object.metadata.resource_version.as_deref(), written) && object.status.as_ref() != Some(&*self.status)
+        is_newer(object.metadata.resource_version.as_deref(), written)
+            && object.status.as_deref() != Some(&*self.status)
     }
 }
 

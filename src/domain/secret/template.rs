@@ -54,6 +54,11 @@ impl Templates {
         Ok(Self { environment: Some(Arc::new(environment)) })
     }
 
+    /// Reports whether nothing is composed.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.environment.is_none()
+    }
+
     /// Returns the keys that are composed, in order.
     pub(crate) fn keys(&self) -> BTreeSet<&str> {
         self.sources().map(|(key, _)| key).collect()

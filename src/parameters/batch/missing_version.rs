@@ -10,7 +10,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::domain::{audit::Access, parameter::name::ParameterRef};
+use crate::domain::audit::Access;
 use crate::parameters::{
     batch::{
         record_call::objects,
@@ -37,7 +37,7 @@ pub(crate) fn report_missing<A: ParameterApi>(shared: &Arc<Shared<A>>, names: Ve
 fn request<A: ParameterApi>(shared: &Shared<A>, name: &QueuedName) -> Receiver<ReadReply> {
     let (reply, receiver) = oneshot::channel();
     let request = ReadRequest {
-        parameter_ref: ParameterRef { selector: None, ..name.parameter_ref.clone() },
+        parameter_ref: name.parameter_ref.with_selector(None),
         mode: ReadMode::Version,
         optional: false,
         claims: name.claims.clone(),

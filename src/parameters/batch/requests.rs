@@ -139,7 +139,7 @@ impl QueuedName {
 
 /// Sends the error of a failed call to all who wait for these names.
 pub(crate) fn deliver_error(names: Vec<QueuedName>, error: AwsError, key: Option<KeyState>, access: &Arc<Access>) {
-    let error = ReadError::Call { error: Arc::new(error), key };
+    let error = ReadError::Call { error: Arc::new(error), key: key.map(Box::new) };
     for name in names {
         name.deliver(&Err(error.clone()), std::slice::from_ref(access));
     }

@@ -32,7 +32,7 @@ use crate::parameters::{
         poll,
         shared::Shared,
         snapshot::{self, LookupResult, Snapshot},
-        subscription::{Subscriber, SubscriberKey, Subscription},
+        subscription::{Subscriber, Subscription},
         version_order::VersionAge,
     },
     port::ParameterApi,
@@ -73,10 +73,10 @@ impl<A: ParameterApi> Informer<A> {
     }
 
     /// Makes an object watch exactly this. With `check_now`, what was never seen is checked as soon as possible.
-    pub(crate) fn subscribe(&self, object: ObjectRef, subscription: Subscription, check_now: bool) {
-        let subscriber = SubscriberKey::of(&object);
-        self.shared.table().subscribe(&subscriber, object, subscription, check_now, Instant::now());
+    pub(crate) fn subscribe(&self, object: &ObjectRef, subscription: Subscription, check_now: bool) -> Subscriber {
+        let subscriber = self.shared.table().subscribe(object, subscription, check_now, Instant::now());
         self.shared.schedule_changed.notify_one();
+        subscriber
     }
 
     /// Makes an object watch nothing.
@@ -99,9 +99,7 @@ impl<A: ParameterApi> Informer<A> {
     pub(crate) fn decrypted(&self, parameter_ref: &ParameterRef, version: i64, key: Option<&str>) {
         let mut table = self.shared.table();
         // The object may have gone while its value was read.
-        if !table.is_watched(parameter_ref) {
-            return;
-        }
+        let Some(parameter_ref) = &table.watched_as(parameter_ref) else { return };
         table.decrypted(parameter_ref, Instant::now());
         if key.is_some() {
             table.keys.record(parameter_ref, version, key);
@@ -120,7 +118,9 @@ impl<A: ParameterApi> Informer<A> {
     /// Restores the key of a version that was known before a restart.
     pub(crate) fn remember_key(&self, parameter_ref: &ParameterRef, version: i64, key: &str) {
         let mut table = self.shared.table();
-        if table.is_watched(parameter_ref) && table.keys.id(parameter_ref, version).is_none() {
+        if let Some(parameter_ref) = &table.watched_as(parameter_ref)
+            && table.keys.id(parameter_ref, version).is_none()
+        {
             table.keys.record(parameter_ref, version, Some(key));
             self.shared.key_unknown.notify_one();
         }
@@ -141,8 +141,8 @@ impl<A: ParameterApi> Informer<A> {
     /// Keeps what AWS said of the key of a name, for as long as somebody watches it.
     pub(crate) fn add_key_evidence(&self, parameter_ref: &ParameterRef, evidence: Evidence) {
         let mut table = self.shared.table();
-        if table.is_watched(parameter_ref) {
-            table.keys.evidence.add(parameter_ref, evidence);
+        if let Some(parameter_ref) = table.watched_as(parameter_ref) {
+            table.keys.evidence.add(&parameter_ref, evidence);
         }
     }
 

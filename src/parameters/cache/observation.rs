@@ -30,6 +30,17 @@ impl Observation {
         Self { result, access }
     }
 
+    /// Has the version share these strings, if they are the same.
+    pub(crate) fn share(&mut self, arn: &Arc<str>, type_: &Arc<str>) {
+        if let Ok(metadata) = &mut self.result {
+            for (own, shared) in [(&mut metadata.arn, arn), (&mut metadata.type_, type_)] {
+                if **own == **shared {
+                    *own = Arc::clone(shared);
+                }
+            }
+        }
+    }
+
     /// Reports whether a subscriber would act on the difference.
     pub(crate) fn differs(&self, other: &Self) -> bool {
         differ(&self.result, &other.result, |one, other| one == other)

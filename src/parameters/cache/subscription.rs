@@ -44,8 +44,20 @@ pub(crate) struct WatchOptions {
 /// Everything that an object watches.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Subscription {
-    /// Names, and how each is watched.
-    pub(crate) names: BTreeMap<ParameterRef, WatchOptions>,
+    /// Names in order, and how each is watched.
+    pub(crate) names: Box<[(ParameterRef, WatchOptions)]>,
     /// Paths, and how often each is listed. `None`: never.
     pub(crate) paths: BTreeMap<PathQuery, Option<Duration>>,
+}
+
+impl Subscription {
+    /// Returns the names in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ParameterRef> {
+        self.names.iter().map(|(name, _)| name)
+    }
+
+    /// Reports whether a name is among those that are watched.
+    pub(crate) fn has_name(&self, name: &ParameterRef) -> bool {
+        self.names.binary_search_by(|(watched, _)| watched.cmp(name)).is_ok()
+    }
 }

@@ -54,7 +54,7 @@ pub(crate) struct NewestSeen {
     newest: Option<VersionAge>,
     /// Whether only a status says so, and not AWS. Anybody may have written it.
     is_from_status: bool,
-    older: Option<(VersionAge, Instant)>,
+    older: Option<Box<(VersionAge, Instant)>>,
 }
 
 impl NewestSeen {
@@ -64,11 +64,8 @@ impl NewestSeen {
             *self = Self { newest: Some(age), is_from_status: false, older: None };
             return true;
         }
-        let since = match self.older {
-            Some((older, since)) if older == age => since,
-            _ => now,
-        };
-        self.older = Some((age, since));
+        let since = self.older.as_ref().filter(|older| older.0 == age).map_or(now, |older| older.1);
+        self.older = Some(Box::new((age, since)));
         let may_go_back = parameter_ref.selector.is_some() || parameter_ref.is_reference() || self.is_from_status;
         let believed_after = if may_go_back { BELIEVED_AFTER } else { BELIEVED_AT_LAST };
         if now.saturating_duration_since(since) >= believed_after {
@@ -80,7 +77,7 @@ impl NewestSeen {
 
     /// Returns how soon to check again after a stale answer: less and less often while the answers stay the same.
     pub(crate) fn check_again_in(&self, now: Instant) -> Duration {
-        let stale_for = self.older.map(|(_, since)| now.saturating_duration_since(since));
+        let stale_for = self.older.as_ref().map(|older| now.saturating_duration_since(older.1));
         let (shortest, longest) = CHECK_AGAIN;
         stale_for.unwrap_or_default().clamp(shortest, longest)
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use crate::parameters::{
         observation::Observation,
         revalidation_schedule::RevalidationSchedule,
         running_checks::RunningChecks,
-        subscription::{Subscriber, Subscription},
+        subscription::{Subscriber, SubscriberKey, Subscription},
         version_order::VersionAge,
         watched_name::WatchedName,
     },
@@ -43,8 +44,10 @@ pub(crate) enum Recorded {
 pub(crate) struct VersionTable {
     /// A number from 0 to 1 by which polls are shifted, so that operators that start together do not poll together.
     offset: f64,
-    names: HashMap<ParameterRef, WatchedName>,
-    subscriptions: HashMap<Subscriber, (ObjectRef, Subscription)>,
+    names: HashMap<ParameterRef, Box<WatchedName>>,
+    subscriptions: HashMap<Subscriber, Box<Subscribed>>,
+    /// The type of most of them.
+    secure_string: Arc<str>,
     /// Names to check as soon as the rate limit allows.
     first_looks: FirstLooks,
     /// Names to check again because an answer was stale, and when.
@@ -59,6 +62,14 @@ pub(crate) struct VersionTable {
     pub(crate) keys: KeyTable,
 }
 
+/// What is kept of a subscriber.
+#[derive(Debug)]
+struct Subscribed {
+    /// The Secret that it writes.
+    secret: Option<Box<str>>,
+    subscription: Subscription,
+}
+
 impl VersionTable {
     /// Returns an empty table.
     pub(crate) fn new(offset: f64) -> Self {
@@ -66,6 +77,7 @@ impl VersionTable {
             offset,
             names: HashMap::new(),
             subscriptions: HashMap::new(),
+            secure_string: "SecureString".into(),
             first_looks: FirstLooks::default(),
             stale: BTreeMap::new(),
             sweeps: SweepSchedule::new(offset),
@@ -80,27 +92,44 @@ impl VersionTable {
     /// as possible. Otherwise the subscriber is about to read them, and they count as checked `now`.
     pub(crate) fn subscribe(
         &mut self,
-        subscriber: &Subscriber,
-        object: ObjectRef,
+        object: &ObjectRef,
         subscription: Subscription,
         check_now: bool,
         now: Instant,
-    ) {
-        let before = self.subscriptions.remove(subscriber).map(|(_, subscription)| subscription);
-        if before.as_ref() != Some(&subscription) {
-            self.replace(subscriber, &before.unwrap_or_default(), &subscription, check_now, now);
+    ) -> Subscriber {
+        let subscriber = SubscriberKey::of(object);
+        // The former key stays, which is remembered with each name.
+        let (subscriber, before) = match self.subscriptions.remove_entry(&subscriber) {
+            Some((former, before)) => (former, before.subscription),
+            None => (subscriber, Subscription::default()),
+        };
+        let subscription = self.interned(subscription);
+        if before != subscription {
+            self.replace(&subscriber, &before, &subscription, check_now, now);
         }
         for (query, interval) in &subscription.paths {
             let share = fraction(query, self.offset);
-            self.listings.subscribe(query, subscriber, *interval, (check_now, share), now);
+            self.listings.subscribe(query, &subscriber, *interval, (check_now, share), now);
         }
         self.observe_listed(&subscription, now);
         if check_now {
-            for name in subscription.names.keys().filter(|name| self.is_unseen(name)).cloned().collect::<Vec<_>>() {
-                self.first_looks.add(&name, subscriber);
+            for name in subscription.names().filter(|name| self.is_unseen(name)).cloned().collect::<Vec<_>>() {
+                self.first_looks.add(&name, &subscriber);
             }
         }
-        self.subscriptions.insert(subscriber.clone(), (object, subscription));
+        let secret = object.secret.as_deref().map(Into::into);
+        self.subscriptions.insert(Arc::clone(&subscriber), Box::new(Subscribed { secret, subscription }));
+        subscriber
+    }
+
+    /// Has a subscription share the names of the table.
+    fn interned(&self, mut subscription: Subscription) -> Subscription {
+        for (name, _) in &mut subscription.names {
+            if let Some(known) = self.watched_as(name) {
+                *name = known;
+            }
+        }
+        subscription
     }
 
     fn replace(
@@ -111,7 +140,7 @@ impl VersionTable {
         check_now: bool,
         now: Instant,
     ) {
-        for name in before.names.keys().filter(|name| !after.names.contains_key(*name)) {
+        for name in before.names().filter(|name| !after.has_name(name)) {
             self.remove_subscriber(subscriber, name);
         }
         for query in before.paths.keys().filter(|query| !after.paths.contains_key(*query)) {
@@ -119,7 +148,7 @@ impl VersionTable {
         }
         for (name, options) in &after.names {
             let checked_at = Some(now).filter(|_| !check_now);
-            let new = || WatchedName { checked_at, ..WatchedName::default() };
+            let new = || Box::new(WatchedName { checked_at, ..WatchedName::default() });
             self.names.entry(name.clone()).or_insert_with(new).subscribers.insert(subscriber.clone(), *options);
             self.update_interval(name);
             self.plan_revalidation(name, now);
@@ -133,7 +162,7 @@ impl VersionTable {
         }
         let listed =
             |name: &ParameterRef| Some((name.clone(), self.listings.child(subscription.paths.keys(), name)?.clone()));
-        let unseen = subscription.names.keys().filter(|name| self.is_unseen(name));
+        let unseen = subscription.names().filter(|name| self.is_unseen(name));
         let listed: Vec<_> = unseen.filter_map(listed).collect();
         for (name, metadata) in listed {
             self.observe(&name, Observation::found(metadata), now);
@@ -146,8 +175,10 @@ impl VersionTable {
 
     /// Removes a subscriber, and the names that only it watched.
     pub(crate) fn unsubscribe(&mut self, subscriber: &Subscriber) {
-        let Some((_, subscription)) = self.subscriptions.remove(subscriber) else { return };
-        for name in subscription.names.keys() {
+        let Some(Subscribed { subscription, .. }) = self.subscriptions.remove(subscriber).map(|entry| *entry) else {
+            return;
+        };
+        for name in subscription.names() {
             self.remove_subscriber(subscriber, name);
         }
         for query in subscription.paths.keys() {
@@ -171,9 +202,12 @@ impl VersionTable {
     }
 
     /// Records an observation. The version of a name goes forward only: an answer that is older than one before is stale.
-    pub(crate) fn observe(&mut self, name: &ParameterRef, observation: Observation, now: Instant) -> Recorded {
+    pub(crate) fn observe(&mut self, name: &ParameterRef, mut observation: Observation, now: Instant) -> Recorded {
         self.first_looks.remove(name);
+        // The name that the table holds is the one that is remembered elsewhere.
+        let Some(name) = &self.watched_as(name) else { return Recorded::Fresh(Vec::new()) };
         let Some(watched) = self.names.get_mut(name) else { return Recorded::Fresh(Vec::new()) };
+        observation.share(&name.arn, &self.secure_string);
         if let Ok(metadata) = &observation.result
             && !watched.newest.take(name, VersionAge::of(metadata), now)
         {
@@ -184,7 +218,7 @@ impl VersionTable {
         let is_changed = watched.observation.as_ref().is_none_or(|before| before.differs(&observation));
         if let Ok(metadata) = &observation.result
             && is_changed
-            && metadata.type_ == "SecureString"
+            && *metadata.type_ == *self.secure_string
             && !name.is_reference()
         {
             self.keys.version_observed(name, metadata.version);
@@ -218,9 +252,9 @@ impl VersionTable {
         self.first_looks.has_due()
     }
 
-    /// Reports whether somebody watches a name.
-    pub(crate) fn is_watched(&self, name: &ParameterRef) -> bool {
-        self.names.contains_key(name)
+    /// Returns the reference that the table holds of a name, if somebody watches it.
+    pub(crate) fn watched_as(&self, name: &ParameterRef) -> Option<ParameterRef> {
+        self.names.get_key_value(name).map(|(known, _)| known.clone())
     }
 
     /// Returns what was last observed of a name.
@@ -293,12 +327,20 @@ impl VersionTable {
 
     /// Returns the objects that watch a name, for the audit.
     pub(crate) fn objects(&self, name: &ParameterRef) -> Vec<ObjectRef> {
-        self.subscribers(name).filter_map(|subscriber| self.object(subscriber)).cloned().collect()
+        self.subscribers(name).filter_map(|subscriber| self.object(subscriber)).collect()
     }
 
     /// Returns the object of a subscriber, for the audit.
-    pub(crate) fn object(&self, subscriber: &Subscriber) -> Option<&ObjectRef> {
-        self.subscriptions.get(subscriber).map(|(object, _)| object)
+    pub(crate) fn object(&self, subscriber: &Subscriber) -> Option<ObjectRef> {
+        let Subscribed { secret, .. } = &**self.subscriptions.get(subscriber)?;
+        Some(ObjectRef {
+            kind: "SecureParameter",
+            namespace: Some(subscriber.namespace.clone()),
+            name: subscriber.name.clone(),
+            uid: subscriber.uid.clone(),
+            secret: secret.as_deref().map(str::to_owned),
+            reason: "",
+        })
     }
 
     /// Returns the number of watched names and of watched paths.
@@ -352,4 +394,43 @@ fn fraction(name: &impl Hash, offset: f64) -> f64 {
     name.hash(&mut hasher);
     let bits = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
     (f64::from(bits) / f64::from(u32::MAX) + offset).fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        domain::parameter::revision::Metadata,
+        parameters::{
+            WatchOptions,
+            testing::names::{object, parameter_ref},
+        },
+    };
+
+    #[test]
+    fn a_name_and_a_subscriber_are_in_memory_once_however_often_they_are_watched() {
+        let (mut table, now) = (VersionTable::new(0.5), Instant::now());
+        let interval = Some(Duration::from_secs(60));
+        let options = WatchOptions { interval, revalidate: interval, mode: ReadMode::Decrypt };
+        let mut watch = |name: &str| {
+            let names = [(parameter_ref("/a"), options)].into();
+            table.subscribe(&object("shop", name), Subscription { names, ..Subscription::default() }, true, now)
+        };
+        let first = watch("one");
+        watch("two");
+        assert!(Arc::ptr_eq(&first, &watch("one")), "the same subscriber");
+        let metadata = Metadata { version: 1, type_: "SecureString".into(), ..Metadata::default() };
+        table.observe(&parameter_ref("/a"), Observation::found(metadata), now);
+        let known = table.watched_as(&parameter_ref("/a")).expect("a watched name");
+        assert!(table.take_due_checks(now).0.is_empty(), "it was checked just now");
+        let swept = table.take_due_checks(now + Duration::from_secs(120)).0;
+        let subscribed = table.subscriptions.values().flat_map(|subscribed| subscribed.subscription.names());
+        let mut names: Vec<_> = subscribed.cloned().chain(swept).collect();
+        names.extend(table.keys.take_undiscovered());
+        assert_eq!(names.len(), 4, "two subscriptions, the schedule, the keys to discover");
+        assert!(names.iter().all(|name| name.is_shared_with(&known)), "{names:?}");
+        assert!(table.subscribers(&known).any(|subscriber| Arc::ptr_eq(subscriber, &first)));
+    }
 }

@@ -1,9 +1,10 @@
 //! One watched name: its subscribers, and what was last observed of it. Pure.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::domain::small_map::SmallMap;
 use crate::parameters::cache::{
     observation::Observation,
     subscription::{Subscriber, WatchOptions},
@@ -14,7 +15,7 @@ use crate::parameters::cache::{
 #[derive(Debug, Default)]
 pub(crate) struct WatchedName {
     /// The subscribers, and how each watches it.
-    pub(crate) subscribers: HashMap<Subscriber, WatchOptions>,
+    pub(crate) subscribers: SmallMap<Subscriber, WatchOptions>,
     /// The class that it is swept with. `None` if it is not polled.
     pub(crate) interval: Option<Duration>,
     /// What was last observed.
@@ -36,6 +37,6 @@ impl WatchedName {
     /// Reports whether the parameter is known not to be encrypted.
     pub(crate) fn is_plain(&self) -> bool {
         let metadata = self.observation.as_ref().and_then(|observation| observation.result.as_ref().ok());
-        metadata.is_some_and(|metadata| metadata.type_ != "SecureString")
+        metadata.is_some_and(|metadata| &*metadata.type_ != "SecureString")
     }
 }

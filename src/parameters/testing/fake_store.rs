@@ -223,7 +223,7 @@ impl State {
             return error(AwsErrorKind::Throttled, "Rate exceeded".into());
         }
         if let Some(name) = first(&self.denied) {
-            let arn = parameter_ref(&name).arn;
+            let arn = &parameter_ref(&name).arn;
             let message = format!(
                 "User: {PRINCIPAL} is not authorized to perform: ssm:GetParameters on resource: {arn} because no \
                  identity-based policy allows the ssm:GetParameters action"

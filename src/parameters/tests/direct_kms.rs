@@ -6,11 +6,7 @@ use secrecy::ExposeSecret;
 use tokio::time::sleep;
 
 use crate::{
-    domain::{
-        aws_error::AwsErrorKind,
-        parameter::{key::KeyState, name::ParameterRef},
-        schedule::decide::Purpose,
-    },
+    domain::{aws_error::AwsErrorKind, parameter::name::ParameterRef, schedule::decide::Purpose},
     parameters::{
         ReadMode, Reading,
         batch::ssm_fallback::SsmFallback,
@@ -67,10 +63,10 @@ async fn an_unusable_key_affects_its_own_parameters_only() {
     harness.store.state().bad_keys.insert("/0004".into());
     let reading = read(&harness, &names).await;
     assert_eq!((reading.values.len(), reading.errors.len()), (9, 1));
-    let ReadError::Call { error, key: Some(KeyState { arn, .. }) } = &reading.errors[&names[4]] else {
+    let ReadError::Call { error, key: Some(key) } = &reading.errors[&names[4]] else {
         unreachable!("{:?}", reading.errors)
     };
-    assert_eq!((error.kind, arn.as_str()), (AwsErrorKind::KeyUnavailable, KEY));
+    assert_eq!((error.kind, key.arn.as_str()), (AwsErrorKind::KeyUnavailable, KEY));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,11 +6,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    domain::{
-        aws_error::AwsErrorKind,
-        parameter::{key::KeyState, name::ParameterRef},
-        schedule::decide::Purpose,
-    },
+    domain::{aws_error::AwsErrorKind, parameter::name::ParameterRef, schedule::decide::Purpose},
     parameters::{
         ReadMode, Reading,
         read_error::ReadError,
@@ -57,10 +53,10 @@ async fn a_failure_that_names_no_parameter_is_found_by_halving_the_call() {
     let reading = harness.read("shop", &names).await.expect("the read ends");
     assert_eq!(reading.values.len(), 9);
     assert_eq!(kind(&reading, &names[7]), Some(AwsErrorKind::KeyUnavailable));
-    let ReadError::Call { key: Some(KeyState { arn, .. }), .. } = &reading.errors[&names[7]] else {
+    let ReadError::Call { key: Some(key), .. } = &reading.errors[&names[7]] else {
         unreachable!("the key is described: {:?}", reading.errors);
     };
-    assert_eq!(arn, KEY);
+    assert_eq!(key.arn, KEY);
     let first = harness.store.calls().len();
     assert!((5..=9).contains(&first), "ten, then two for each halving: {first}");
     assert_eq!(harness.store.state().described, 1);

@@ -84,7 +84,7 @@ impl Installation {
     async fn wait_for_restarted(&self, words: &str) -> Result<()> {
         let objects: Api<SecureParameter> = Api::namespaced(self.client.clone(), "shop");
         eventually(&format!("the condition Restarted to contain {words}"), PATIENCE, async || {
-            let conditions = objects.get("restarts").await?.status.unwrap_or_default().conditions;
+            let conditions = objects.get("restarts").await?.status.unwrap_or_default().conditions.clone();
             Ok(conditions.iter().any(|c| c.type_ == "Restarted" && c.message.contains(words)).then_some(()))
         })
         .await

@@ -24,7 +24,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         "--listen=0.0.0.0:8080",
         "--log-format=json",
         "--log-filter=info",
-        "--concurrency=256",
+        "--concurrency=128",
         "--audit-queue=4096",
         "--leader-elect",
         "--lease-namespace=operator-system",

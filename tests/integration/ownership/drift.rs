@@ -71,7 +71,7 @@ async fn a_deleted_secret_is_recreated() -> Result<()> {
     let after = secrets.get("checkout").await?.uid();
     assert_ne!(before, after);
     let object = world.wait_until("checkout", "the status to name the new Secret", |object| {
-        object.status.as_ref().and_then(SecureParameterStatus::written_secret).map(|secret| secret.uid) == after
+        object.status.as_deref().and_then(SecureParameterStatus::written_secret).map(|secret| secret.uid) == after
     });
     object.await?;
     Ok(())

@@ -30,7 +30,7 @@ async fn the_status_names_the_keys() -> Result<()> {
     world.aws.put("/shop/cache", "value");
     world.apply(&object("checkout", &[("DB", "/shop/db"), ("CACHE", "/shop/cache")], &json!({}))).await?;
     world.settled().await?;
-    let parameters = world.synced("checkout").await?.status.context("a status")?.parameters;
+    let parameters = world.synced("checkout").await?.status.context("a status")?.parameters.clone();
     let keys: Vec<_> = parameters.iter().map(|p| (name(p), p.key_arn.as_deref(), p.key_manager.as_deref())).collect();
     let ssm_key = world.aws.ssm_key();
     let expected =
@@ -52,7 +52,7 @@ async fn without_permission_to_list_keys_only_the_keys_are_unknown() -> Result<(
         Ok((world.aws.calls("DescribeParameters") == 1).then_some(()))
     })
     .await?;
-    let parameters = world.synced("checkout").await?.status.context("a status")?.parameters;
+    let parameters = world.synced("checkout").await?.status.context("a status")?.parameters.clone();
     assert_eq!((parameters[0].key_arn.as_deref(), parameters[0].key_manager.as_deref()), (None, None));
     Ok(())
 }
@@ -83,7 +83,7 @@ async fn kms_decrypts_directly_where_it_can() -> Result<()> {
     world.aws.put_with("/shop/db", "newer", keyed("team"));
     world.wait_for_secret("checkout", &[("DB", "newer"), ("LARGE", "advanced"), ("MANAGED", "by AWS")]).await?;
     assert_eq!(world.aws.calls("Decrypt"), 1);
-    let parameters = world.synced("checkout").await?.status.context("a status")?.parameters;
+    let parameters = world.synced("checkout").await?.status.context("a status")?.parameters.clone();
     let db = parameters.iter().find(|parameter| name(parameter) == "/shop/db").context("the parameter")?;
     assert_eq!(db.key_arn.as_deref(), Some(key.as_str()));
     let operator = world.stop_operator()?;

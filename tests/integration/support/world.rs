@@ -221,7 +221,9 @@ impl World {
         eventually(&what, PATIENCE, async || {
             let object = self.api::<SecureParameter>().get(name).await?;
             let status = object.status.clone().unwrap_or_default();
-            let Some((secret, access)) = status.written_secret().zip(status.last_access) else { return Ok(None) };
+            let Some((secret, access)) = status.written_secret().zip(status.last_access.clone()) else {
+                return Ok(None);
+            };
             let version = self.api::<Secret>().get_metadata(&secret.name).await?.resource_version();
             let id = access.request_id.unwrap_or_default();
             let names_request = |event: &Event| event.note.as_ref().is_some_and(|note| note.contains(&id));

@@ -11,7 +11,6 @@ use crate::{
     domain::{
         parameter::{
             key::{KeyState, ParameterKey},
-            name::ParameterRef,
             selector::Selector,
         },
         report::{
@@ -157,7 +156,7 @@ fn a_status_that_somebody_else_keeps_changing_is_corrected_less_and_less_often_a
 
 #[test]
 fn each_version_of_a_parameter_keeps_its_own_keys() {
-    let pinned = ParameterRef { selector: Some(Selector::Version(3)), ..parameter() };
+    let pinned = parameter().with_selector(Some(Selector::Version(3)));
     let observed = || {
         let mut observed = parameters();
         let metadata = observed.versions[&parameter()].clone();

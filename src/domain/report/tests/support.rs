@@ -66,7 +66,7 @@ pub fn parameter() -> ParameterRef {
 
 pub fn parameters() -> ObservedParameters {
     let metadata =
-        Metadata { arn: parameter().arn.to_string(), version: 3, type_: "SecureString".into(), ..Metadata::default() };
+        Metadata { arn: parameter().arn.clone(), version: 3, type_: "SecureString".into(), ..Metadata::default() };
     let versions = Versions::from([(parameter(), Some(metadata))]);
     ObservedParameters { versions, fallbacks: Some(FallbackReasons::default()), ..ObservedParameters::default() }
 }

@@ -81,7 +81,7 @@ impl Installation {
         let mut last = String::new();
         let what = format!("{words:?} of {workload}");
         let said = eventually(&what, PATIENCE, async || {
-            let conditions = objects.get("restarts").await?.status.unwrap_or_default().conditions;
+            let conditions = objects.get("restarts").await?.status.unwrap_or_default().conditions.clone();
             let message = conditions.into_iter().find(|condition| condition.type_ == "Restarted").map(|c| c.message);
             last = message.unwrap_or_default();
             let sentence = last.split(". ").find(|sentence| sentence.contains(words));
