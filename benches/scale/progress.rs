@@ -69,7 +69,7 @@ pub async fn settled(world: &World, fleet: Fleet) -> Result<()> {
             let has_keys = |status: &secure_parameter_operator::api::SecureParameterStatus| {
                 status.parameters.iter().all(|parameter| parameter.key_arn.is_some())
             };
-            if objects.iter().all(|object| !is_synced(object) || object.status.as_ref().is_some_and(has_keys)) {
+            if objects.iter().all(|object| !is_synced(object) || object.status.as_deref().is_some_and(has_keys)) {
                 return Ok(());
             }
             // Not more often, because the list is long.

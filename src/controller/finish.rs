@@ -10,7 +10,7 @@ use crate::{background::Alarm, parameters::Quotas};
 
 /// How long reconciles in progress may take after the stop. Another operator waits for the Lease meanwhile, and what is
 /// not finished it does again; so nobody waits for AWS.
-const FINISH: Duration = Duration::from_secs(1);
+const FINISH: Duration = Duration::from_millis(600);
 
 /// How long AWS calls in flight may take after that. Longer than one attempt, so that each call is recorded.
 const LAST_CALLS: Duration = Duration::from_secs(6);

@@ -24,8 +24,6 @@ pub(crate) async fn observed<R>(
 where
     R: Future<Output = Result<Reconciled, kube::Error>>,
 {
-    // Without election, an operator that has lost the Lease lives on until it can have it again.
-    context.leadership.acquired().await;
     let attempt = Attempt { subject, started_at: Instant::now(), ended: false };
     let result = isolated(&context.set_aside, &context.metrics, subject, reconcile, report).await;
     let duration = attempt.end();

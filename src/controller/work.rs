@@ -132,8 +132,8 @@ async fn compare(context: Arc<Context>) {
 async fn check_environment(context: Arc<Context>, elects: bool) {
     if elects {
         context.health.open(environment::GATE);
-        context.leadership.acquired().await;
     }
+    context.leadership.acquired().await;
     environment::check(context).await;
     future::pending().await
 }

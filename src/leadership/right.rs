@@ -1,7 +1,10 @@
 //! Whether this process may write to Kubernetes and decrypt with AWS: only while it holds the Lease. Whoever sends such a
 //! request asks here immediately before, so that a process which was paused sends nothing after the end of its lease.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -28,15 +31,33 @@ enum State {
     #[default]
     Waiting,
     /// This process leads until then; for ever, if there is no Lease.
-    Leading(Option<Instant>),
+    Leading(Option<Until>),
     /// This process will not lead any more. What it sent before may go on until then.
-    Ended(Option<Instant>),
+    Ended(Option<Until>),
+}
+
+/// A time that has passed if either clock says so: that of the process stands still while its machine is suspended, and
+/// that on the wall may be set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Until {
+    uptime: Instant,
+    wall: SystemTime,
+}
+
+impl Until {
+    fn new(uptime: Instant) -> Self {
+        Self { uptime, wall: SystemTime::now() + uptime.saturating_duration_since(Instant::now()) }
+    }
+
+    fn has_passed(self) -> bool {
+        Instant::now() >= self.uptime || SystemTime::now() >= self.wall
+    }
 }
 
 impl State {
     fn stands(self) -> bool {
         match self {
-            Self::Leading(until) => until.is_none_or(|until| Instant::now() < until),
+            Self::Leading(until) => until.is_none_or(|until| !until.has_passed()),
             Self::Waiting | Self::Ended(_) => false,
         }
     }
@@ -44,7 +65,7 @@ impl State {
     fn has_lapsed(self) -> bool {
         match self {
             Self::Waiting => false,
-            Self::Leading(until) | Self::Ended(until) => until.is_some_and(|until| Instant::now() >= until),
+            Self::Leading(until) | Self::Ended(until) => until.is_some_and(Until::has_passed),
         }
     }
 }
@@ -55,7 +76,8 @@ impl State {
 pub(crate) struct NotLeading;
 
 impl Leadership {
-    /// Returns the right to write for ever, for a process that needs no Lease.
+    /// Returns the right to write for ever.
+    #[cfg(test)]
     pub(crate) fn unlimited() -> Self {
         let leadership = Self::default();
         leadership.lead(None);
@@ -102,7 +124,7 @@ impl Leadership {
 
     /// Grants the right to write until then; for ever without a time.
     pub(crate) fn lead(&self, until: Option<Instant>) {
-        self.change(State::Leading(until));
+        self.change(State::Leading(until.map(Until::new)));
     }
 
     /// Takes the right away. It may be granted again.
@@ -121,7 +143,7 @@ impl Leadership {
 
     /// Takes the right away for good, since another process may have it. Nothing is sent any more.
     pub(crate) fn lose(&self) {
-        self.change(State::Ended(Some(Instant::now())));
+        self.change(State::Ended(Some(Until::new(Instant::now()))));
     }
 
     fn change(&self, next: State) {

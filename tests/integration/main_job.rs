@@ -27,7 +27,7 @@ async fn a_secret_appears_and_follows_its_parameters() -> Result<()> {
     let status = synced.status.context("a status")?;
     assert_eq!(status.parameter_count, Some(2));
     assert_eq!(status.conditions[0].message, "Secret checkout holds 2 keys from 2 parameters.");
-    let request_id = status.last_access.context("an access")?.request_id.context("a request id")?;
+    let request_id = status.last_access.as_ref().context("an access")?.request_id.as_ref().context("a request id")?;
     let event = world.event("checkout", "ParameterDecrypted", &[]).await?;
     let note = event.note.context("a note")?;
     for part in [request_id.as_str(), "parameter/shop/db-password version 1", "parameter/shop/api-token version 1"] {

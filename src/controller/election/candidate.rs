@@ -28,8 +28,8 @@ use crate::{
 /// Shortest time that a request for the Lease may take, and delay after one that is forbidden or cannot be made.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
-/// The least time that the reconciling thread may have been silent for its Lease not to be renewed. It beats every second.
-const SILENCE: Duration = Duration::from_secs(3);
+/// Longest time that the reconciling thread may be silent for the Lease to be renewed. It beats every second.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What a candidate is made of.
 pub(crate) struct Parts {
@@ -116,7 +116,7 @@ impl Candidate {
         }
     }
 
-    /// Takes part until the Lease is lost. Without election, the process waits until it can have the Lease again.
+    /// Takes part until the Lease is lost.
     async fn hold(&mut self, leases: &Leases) {
         loop {
             if self.is_lost() {
@@ -127,11 +127,13 @@ impl Candidate {
                     self.idle(leases, until).await;
                     None
                 }
-                // Who does not reconcile should not lead.
+                // A process that hangs must not lead.
                 Step::Create(_) | Step::Replace(_) if !self.is_alive() => Some(self.timing.retry()),
                 step => match self.take(leases, step).await {
-                    Ok(()) | Err(LeaseError::Conflict) => None,
-                    Err(LeaseError::Forbidden(message)) if self.election.elects => {
+                    Ok(()) => None,
+                    Err(LeaseError::Conflict) => Some(self.timing.retry()),
+                    // Whoever has seen that another one leads does not go on without the Lease.
+                    Err(LeaseError::Forbidden(message)) if self.election.elects || self.elector.last().is_some() => {
                         self.report.forbidden(&message);
                         Some(PATIENCE.1)
                     }
@@ -221,11 +223,6 @@ impl Candidate {
             self.leads = true;
             self.report.became_leader(record.transitions);
         }
-        // With election, this is the end of the candidate.
-        if !stands && self.leads && !self.election.elects {
-            self.leads = false;
-            self.report.lost(&self.cause());
-        }
         if let Some(holder) = self.elector.other() {
             let (first_holder, first_seen) = self.first_seen.get_or_insert_with(|| (holder.to_owned(), *since));
             if first_holder != holder {
@@ -236,9 +233,9 @@ impl Candidate {
         }
     }
 
-    /// Reports whether the process led and does not any more, which is the end of it with election.
+    /// Reports whether the process led and does not any more, which is the end of it.
     fn is_lost(&self) -> bool {
-        let is_lost = self.election.elects && self.leads && !self.stands();
+        let is_lost = self.leads && !self.stands();
         if is_lost {
             self.report.lost(&self.cause());
         }
@@ -261,7 +258,7 @@ impl Candidate {
 
     /// Reports whether the thread that reconciles runs.
     fn is_alive(&self) -> bool {
-        self.heartbeat.silence() <= SILENCE.max(self.timing.duration / 2)
+        self.heartbeat.silence() <= SILENCE
     }
 
     fn now(&self) -> Uptime {
@@ -270,20 +267,20 @@ impl Candidate {
 
     /// Releases the Lease, if this process holds it. Tries until that is known; whoever waits for it has a bound.
     async fn release(&mut self, leases: &Leases) {
-        if !self.leads {
-            return;
-        }
-        // A renewal may be under way.
+        // A write may be under way, so that only a look tells whether the process holds the Lease.
         self.elector.look_again();
+        let mut was_holder = false;
         loop {
             let answer = match self.elector.release(Timestamp::now()) {
                 Some(lease) => self.take(leases, Step::Replace(lease)).await,
                 None => self.take(leases, Step::Look).await,
             };
             match answer {
-                Ok(()) if self.elector.is_holder() => {}
-                Ok(()) => return tracing::info!(lease = leases.path(), "released the Lease"),
+                Ok(()) if self.elector.is_holder() => was_holder = true,
+                Ok(()) if was_holder => return tracing::info!(lease = leases.path(), "released the Lease"),
+                Ok(()) => return,
                 Err(LeaseError::Conflict) => {}
+                Err(LeaseError::Forbidden(_)) => return,
                 Err(_) => sleep(self.timing.retry()).await,
             }
         }

@@ -7,14 +7,14 @@ use tokio::{sync::oneshot, time::timeout};
 use crate::leadership::Leadership;
 
 /// How long requests that write may take to be answered before the Lease is released.
-const LAST_WRITES: Duration = Duration::from_millis(500);
+const LAST_WRITES: Duration = Duration::from_millis(400);
 
 /// How long the release may take.
-const RELEASE: Duration = Duration::from_secs(1);
+const RELEASE: Duration = Duration::from_millis(800);
 
-/// How long ago the answer of a request that writes must have been lost before nothing can come of it any more: longer than
-/// the API server works on a request whose client has gone.
-const DOUBT: Duration = Duration::from_secs(5);
+/// How long ago the answer of a request that writes must have been lost for the Lease to be released all the same. The API
+/// server may have carried out the request by then.
+const UNANSWERED_FOR: Duration = Duration::from_secs(5);
 
 /// How the part of a candidate in an election ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl ElectionHandle {
     /// Stops writing for good, and releases the Lease so that another process can lead at once. If a request that writes is
     /// not answered, it may still be carried out; the Lease is then left to expire.
     pub(crate) async fn hand_over(&mut self) {
-        let is_quiet = self.leadership.close(LAST_WRITES, DOUBT).await;
+        let is_quiet = self.leadership.close(LAST_WRITES, UNANSWERED_FOR).await;
         let Some(release) = self.release.take() else { return };
         if !is_quiet {
             tracing::warn!("leaves the Lease to expire, since the API server has not answered all requests");

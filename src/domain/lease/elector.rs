@@ -138,8 +138,9 @@ impl Elector {
     fn expiry(&self) -> Option<Uptime> {
         let (record, since) = self.last.as_ref()?;
         self.other()?;
-        // The holder reckons with the duration that it wrote. One that wrote none reckons like this process.
-        let duration = if record.duration.is_zero() { self.timing.duration } else { record.duration };
+        // The holder reckons with the duration that it was started with, which is not always the one that it wrote: anybody
+        // may have edited the Lease.
+        let duration = record.duration.max(self.timing.duration);
         Some(since.saturating_add(duration))
     }
 

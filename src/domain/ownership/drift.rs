@@ -6,7 +6,7 @@ use crate::domain::{
 };
 
 /// A Secret as last written, or as last found intact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecretSnapshot {
     /// uid.
     pub uid: String,

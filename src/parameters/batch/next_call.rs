@@ -49,22 +49,16 @@ impl RequestQueue {
         if self.len() >= FULL_BATCH {
             return None;
         }
-        let since = self.names.values().map(|(_, name)| name.since).min()?;
-        Some(self.window.ends_at(self.len(), since))
+        let (_, oldest) = self.names.values().min_by_key(|(_, name)| name.since)?;
+        // An isolated name waits for none that could join it.
+        let names = if self.isolation.contains(&oldest.parameter_ref) { NAMES_PER_CALL } else { self.len() };
+        Some(self.window.ends_at(names, oldest.since))
     }
 
     /// Takes the names of a call whose turn this claim is: at most ten, never two selections of one parameter, and an
     /// isolated name alone. First those of the claim, then those of others in turns. Names that nobody waits for any
     /// more are dropped. Empty if the claim has no names left. The call begins now.
     pub(crate) fn take(&mut self, claim: &Claim, now: Instant) -> Batch {
-        let batch = self.take_names(claim);
-        if !batch.names.is_empty() {
-            self.window.call_began(now);
-        }
-        batch
-    }
-
-    fn take_names(&mut self, claim: &Claim) -> Batch {
         let mut batch = Batch::default();
         while let Some(arrival) = self.lanes.get(claim).and_then(|lane| lane.parts.keys().next().copied()) {
             let mut part = self.remove_part(arrival).unwrap_or_default();
@@ -81,6 +75,8 @@ impl RequestQueue {
         let is_alone = batch.names.first().is_none_or(|name| self.isolation.contains(&name.parameter_ref));
         if !is_alone {
             self.fill(claim, &mut batch, skipped);
+            // Isolated names and parts of calls come one by one, and are no burst.
+            self.window.call_began(now);
         }
         batch
     }

@@ -100,7 +100,7 @@ async fn repairs_back_off_while_another_manager_keeps_writing() -> Result<()> {
         rounds += 1;
         edit(&world, &json!({"stringData": {"A": format!("round-{rounds}")}})).await?;
         let api = world.api::<SecureParameter>();
-        let ready = api.get("checkout").await?.status.and_then(|status| status.conditions.into_iter().next());
+        let ready = api.get("checkout").await?.status.and_then(|status| status.conditions.first().cloned());
         Ok(ready.filter(|ready| ready.reason == "SecretContested"))
     })
     .await?;

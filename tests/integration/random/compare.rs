@@ -101,8 +101,8 @@ impl Made {
         if status.parameters.iter().any(|parameter| parameter.key_arn.is_none()) {
             wrong.push("its status lacks keys of parameters".to_owned());
         }
-        let named = status.secret.map(|secret| secret.name);
-        if named.as_ref() != Some(&meant.target) {
+        let named = status.secret.as_ref().map(|secret| &secret.name);
+        if named != Some(&meant.target) {
             wrong.push(format!("its status has Secret {named:?} instead of {}", meant.target));
         }
         let owned = self.owned_by(object);

@@ -4,7 +4,7 @@ use crate::domain::report::tests::support::{SHAPE, conclude_for, events, ready_s
 use crate::{
     api::{Condition, ConditionStatus, ConditionType, Reason},
     domain::{
-        ownership::{drift::SecretSnapshot, types::FieldOwnership},
+        ownership::drift::SecretSnapshot,
         report::{
             attempt::{Attempt, Outcome, RestartOutcome},
             conclude::{Conclusion, conclude},
@@ -55,8 +55,7 @@ fn other_content_plans_a_restart() {
 #[test]
 fn a_change_that_was_written_but_not_reported_plans_a_restart() {
     let intact = || {
-        let fields = FieldOwnership::default();
-        Some(SecretSnapshot { uid: "secret".into(), resource_version: "6".into(), fields })
+        Some(SecretSnapshot { uid: "secret".into(), resource_version: "6".into(), ..SecretSnapshot::default() })
     };
     for (shape, is_planned) in [(None, true), (Some(SHAPE), false)] {
         let state = ObjectState { shape, ..ready_state() };
