@@ -59,3 +59,66 @@ impl HttpConnector for FencedConnector {
         self.inner.call(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use aws_smithy_runtime_api::http::{Response, StatusCode};
+    use aws_smithy_types::byte_stream::ByteStream;
+
+    use super::*;
+
+    /// Takes the bodies of requests and counts those that arrive whole. The process stops leading while it connects, if
+    /// `lapses`.
+    #[derive(Debug)]
+    struct Server {
+        leadership: Leadership,
+        lapses: bool,
+        whole: Arc<AtomicUsize>,
+    }
+
+    impl HttpConnector for Server {
+        fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+            if self.lapses {
+                self.leadership.wait();
+            }
+            let whole = self.whole.clone();
+            HttpConnectorFuture::new(async move {
+                let body = ByteStream::new(request.take_body()).collect().await;
+                body.map_err(|error| ConnectorError::other(error.into(), None))?;
+                whole.fetch_add(1, Ordering::Relaxed);
+                Ok(Response::new(StatusCode::try_from(200).expect("a status"), SdkBody::empty()))
+            })
+        }
+    }
+
+    /// Sends a request of Parameter Store and one of STS. Returns whether they were answered, and how many arrived whole.
+    async fn send(leads: bool, lapses: bool) -> (bool, bool, usize) {
+        let (leadership, whole) = (Leadership::default(), Arc::<AtomicUsize>::default());
+        if leads {
+            leadership.lead(None);
+        }
+        let server = Server { leadership: leadership.clone(), lapses, whole: whole.clone() };
+        let connector = FencedConnector { inner: SharedHttpConnector::new(server), leadership };
+        let request = || HttpRequest::new(SdkBody::from("{}"));
+        let mut of_parameters = request();
+        of_parameters.headers_mut().insert(OPERATION, "AmazonSSM.GetParameters");
+        let answered = (connector.call(of_parameters).await.is_ok(), connector.call(request()).await.is_ok());
+        (answered.0, answered.1, whole.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn only_a_leader_calls_parameter_store() {
+        assert_eq!(send(true, false).await, (true, true, 2));
+        assert_eq!(send(false, false).await, (false, true, 1));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_paused_while_it_connected_never_arrives_whole() {
+        assert_eq!(send(true, true).await, (false, true, 1));
+    }
+}

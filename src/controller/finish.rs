@@ -57,8 +57,14 @@ pub(crate) async fn finish(
         }
     };
     let is_finished = matches!(ended, Some(Ok(()) | Err(RunError::Server(_))));
+    let is_lost = matches!(ended, Some(Err(RunError::LeaseLost)));
+    let hand_over = async {
+        if !is_lost {
+            election.hand_over().await;
+        }
+    };
     let mut last_calls = pin!(async {
-        let _ = tokio::join!(timeout(LAST_CALLS, quotas.close()), election.hand_over());
+        let _ = tokio::join!(timeout(LAST_CALLS, quotas.close()), hand_over);
     });
     if !is_finished {
         // `work` runs on, since it records the calls.

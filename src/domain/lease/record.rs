@@ -41,9 +41,13 @@ impl Record {
         }
     }
 
-    /// Returns the record of the same leader after a renewal.
+    /// Returns the record of the same leader after a renewal. It always differs, also if the clock on the wall stands still:
+    /// others see no renewal that changes nothing, and the API server does not even carry it out.
     pub(crate) fn renewed(&self, duration: Duration, wall: Timestamp) -> Self {
-        Self { duration, renewed_at: Some(wall), ..self.clone() }
+        let at = wall.as_microsecond();
+        let is_same = self.renewed_at.is_some_and(|before| before.as_microsecond() == at);
+        let next = Timestamp::from_microsecond(at + i64::from(is_same)).unwrap_or(wall);
+        Self { duration, renewed_at: Some(next), ..self.clone() }
     }
 
     /// Returns the record without a leader, which the next one may take at once. Its duration is the shortest that a Lease can

@@ -65,7 +65,8 @@ impl Server {
         if !is_current {
             return Answer::Conflict;
         }
-        self.version += 1;
+        // What changes nothing has no new version (Kubernetes API conventions, concurrency control).
+        self.version += u64::from(self.record.as_ref() != Some(record));
         self.record = Some(record.clone());
         Answer::Written(Lease { version: self.version.to_string(), record: record.clone() })
     }
@@ -91,6 +92,7 @@ struct Process {
     given_up: Vec<Step>,
     /// What its clock showed at the beginning, and its rate in per cent.
     clock: (Duration, u32),
+    /// Its clock on the wall, which stands still.
     wall: Timestamp,
 }
 
