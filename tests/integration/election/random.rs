@@ -62,7 +62,7 @@ async fn run(seed: u64, takeovers: u64) -> Result<()> {
         leader = next;
     }
     load.settle(&replicas.world).await?;
-    println!("{} restarts", restarts.settle().await?);
+    println!("{} restarts", restarts.settle(&replicas.world).await?);
     replicas.check_one_leader()
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
@@ -82,7 +82,7 @@ impl Restarts {
 
     /// Ends the changes, and waits until each workload is restarted for the last one. Checks that none was restarted twice for
     /// one. Returns the number of restarts.
-    pub async fn settle(self) -> Result<usize> {
+    pub async fn settle(self, world: &World) -> Result<usize> {
         self.is_over.store(true, Ordering::Relaxed);
         self.task.await??;
         let wanted = self.wanted.lock().clone();
@@ -92,7 +92,11 @@ impl Restarts {
                 last = self.seen.lock().restarts(&name(number)).pop().flatten();
                 Ok((last.as_ref() == Some(wanted)).then_some(()))
             });
-            settled.await.with_context(|| format!("last restarted for {last:?} instead of {wanted}"))?;
+            if let Err(error) = settled.await {
+                let status = world.api::<SecureParameter>().get(&name(number)).await?.status;
+                let seen = (&self.seen.lock().values, serde_json::to_string(&status)?);
+                bail!("{error}; last restarted for {last:?} instead of {wanted}: {seen:?}");
+            }
         }
         let seen = self.seen.lock();
         for workload in (0..WORKLOADS).map(name) {
