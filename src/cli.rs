@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{domain::quota_share::QuotaShare, telemetry::LogFormat};
+use crate::{
+    domain::{quota_share::QuotaShare, shard::selector::WatchSelector},
+    telemetry::LogFormat,
+};
 
 /// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
 #[derive(Debug, Parser)]
@@ -40,6 +43,11 @@ pub struct RunArgs {
     /// works in all namespaces.
     #[arg(long, value_delimiter = ',', value_name = "NAMESPACES", value_parser = namespace)]
     pub namespaces: Vec<String>,
+
+    /// Selector of the labels of the SecureParameters to work on, such as team=a or 'team in (a,b),!legacy'. Without this
+    /// argument the operator works on all. Other operators should work on the others.
+    #[arg(long, value_name = "SELECTOR", value_parser = WatchSelector::parse)]
+    pub watch_selector: Option<WatchSelector>,
 
     /// Format of the log lines on standard error. Audit records are always written to standard output as JSON.
     #[arg(long, value_enum, default_value_t)]
@@ -101,9 +109,10 @@ pub struct LeaseArgs {
     #[arg(long)]
     pub leader_elect: bool,
 
-    /// Name of the Lease that the operator holds while it works.
-    #[arg(long, value_name = "NAME", default_value = "secure-parameter-operator", value_parser = lease_name)]
-    pub lease_name: String,
+    /// Name of the Lease that the operator holds while it works. Without this argument it is secure-parameter-operator, and
+    /// with --watch-selector the same with a suffix that depends on the selector.
+    #[arg(long, value_name = "NAME", value_parser = lease_name)]
+    pub lease_name: Option<String>,
 
     /// Namespace of the Lease. Without this argument it is that of the pod, or of the current context of the kubeconfig.
     #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]

@@ -8,10 +8,13 @@ use uuid::Uuid;
 use crate::{
     cli::{AwsArgs, CheckArgs, LeaseArgs, Output, RunArgs},
     controller::{AwsOptions, Election, Question, Reconciling, WebIdentityFile},
-    domain::{access::namespace_usage::NamespaceLimits, quota_share::QuotaShare},
+    domain::{access::namespace_usage::NamespaceLimits, quota_share::QuotaShare, shard::part::Part},
     kubernetes::{LeaseName, Scope},
     telemetry::LogFormat,
 };
+
+/// Name of the Lease of an operator without a selector.
+const LEASE: &str = "secure-parameter-operator";
 
 /// The variable that makes the AWS SDK log request and response bodies, which hold decrypted values.
 const LOG_SENSITIVE_BODIES: &str = "LOG_SENSITIVE_BODIES";
@@ -55,14 +58,16 @@ impl Config {
         }
         // The name of the pod, if the operator runs in one.
         let instance = variable("HOSTNAME").unwrap_or_else(|| "local".to_owned());
+        let scope = Scope::new(args.namespaces);
+        let part = Part { selector: args.watch_selector, namespaces: scope.listed().cloned() };
         Ok(Self {
             listen: args.listen,
-            scope: Scope::new(args.namespaces),
+            scope,
             log_format: args.log_format,
             log_filter: args.log_filter,
             audit_queue: usize::try_from(args.audit_queue).unwrap_or(usize::MAX).saturating_mul(1_024),
             aws: AwsOptions { quota_share: args.quota_share, ..aws_options(args.aws) },
-            election: election(args.lease, &instance),
+            election: election(args.lease, part, &instance),
             reconciling: Reconciling {
                 concurrency: args.concurrency,
                 limits: NamespaceLimits {
@@ -81,10 +86,14 @@ impl Config {
 
 /// Returns how the process takes part in the election of the leader. Its identity is new with each start, as that of
 /// client-go is: a container that is restarted in its pod is another process.
-fn election(args: LeaseArgs, instance: &str) -> Election {
+fn election(args: LeaseArgs, part: Part, instance: &str) -> Election {
+    let name = args.lease_name.unwrap_or_else(|| match &part.selector {
+        None => LEASE.to_owned(),
+        Some(selector) => format!("{LEASE}-{}", selector.suffix()),
+    });
     Election {
         elects: args.leader_elect,
-        lease: LeaseName { namespace: args.lease_namespace, name: args.lease_name },
+        lease: LeaseName { namespace: args.lease_namespace, name, part },
         duration: args.lease_duration,
         identity: format!("{instance}_{}", Uuid::new_v4()),
     }

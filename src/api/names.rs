@@ -48,6 +48,15 @@ pub fn sync_token(value: &str) -> &str {
     &value[..end]
 }
 
+/// Label on the Lease of an operator, by which operators find each other. Its value is `true`.
+pub const LEASE_LABEL: &str = "secureparameter.io/lease";
+
+/// Annotation on the Lease of an operator with `--watch-selector`: the selector.
+pub const WATCH_SELECTOR_ANNOTATION: &str = "secureparameter.io/watch-selector";
+
+/// Annotation on the Lease of an operator with `--namespaces`: the namespaces, separated by commas.
+pub const WATCH_NAMESPACES_ANNOTATION: &str = "secureparameter.io/watch-namespaces";
+
 /// Label on a Secret by the Kubernetes convention for the managing program.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 

@@ -20,13 +20,17 @@ use crate::controller::{
     secret_locks::SecretLocks,
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
+    shard_watch::ShardWatch,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, gateway::Gateway, pace::Pace, written_status::WrittenStatuses},
 };
 use crate::{
     aws::client::Aws,
     background::Alarm,
-    domain::access::namespace_usage::{NamespaceLimits, NamespaceUsage},
+    domain::{
+        access::namespace_usage::{NamespaceLimits, NamespaceUsage},
+        shard::shards::Shard,
+    },
     kubernetes::{
         Clients, events::Events, finalizer::Finalizers, foreign_secrets::ForeignSecrets, rollout::Rollouts,
         secrets::read::Secrets, status::Statuses, watch_stream::WatchObserver, watches::Watches,
@@ -61,6 +65,7 @@ pub(crate) struct Foundation<'a> {
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reconciling: Reconciling,
+    pub(crate) shard: Shard,
 }
 
 /// The receiving ends of the channels of a [`Context`].
@@ -73,7 +78,8 @@ pub(crate) struct Receivers {
 
 /// Builds what all reconciles share.
 pub(crate) fn assemble(foundation: Foundation<'_>) -> (Arc<Context>, Receivers) {
-    let Foundation { clients, watches, observer, aws, audit_stream, alarm, health, metrics, reconciling } = foundation;
+    let Foundation { clients, watches, observer, aws, audit_stream, alarm, health, metrics, reconciling, shard } =
+        foundation;
     let Reconciling { concurrency, limits, max_sessions, is_access_checked, instance } = reconciling;
     let (queues, queue_receivers) = Queues::new(concurrency);
     let (foreign_secrets, foreign_receiver) =
@@ -113,6 +119,7 @@ pub(crate) fn assemble(foundation: Foundation<'_>) -> (Arc<Context>, Receivers) 
         store_connections: StoreConnections::default(),
         store_pace: Pace::default(),
         secret_locks: SecretLocks::default(),
+        shards: ShardWatch::new(shard),
         queues,
         set_aside: SetAside::default(),
         store_statuses: WrittenStatuses::default(),

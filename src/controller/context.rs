@@ -17,6 +17,7 @@ use crate::controller::{
     secret_locks::SecretLocks,
     secure_parameter::{compiled::CompiledSpecs, state::ObjectStates, subscriptions::Subscriptions},
     set_aside::SetAside,
+    shard_watch::ShardWatch,
     status_retries::StatusRetries,
     store::{connections::StoreConnections, gateway::Gateway, pace::Pace, written_status::WrittenStatuses},
 };
@@ -91,6 +92,8 @@ pub(crate) struct Context {
     pub(crate) store_pace: Pace,
     /// One lock for each Secret that is being written.
     pub(crate) secret_locks: SecretLocks,
+    /// The other operators, and what they handle.
+    pub(crate) shards: ShardWatch,
     /// Queues reconciles.
     pub(crate) queues: Queues,
     /// What is not reconciled until it changes, because its reconcile panicked.
@@ -123,6 +126,15 @@ impl Context {
         let claimed = self.usage.lock().claim(namespace, uid, NamespaceLimit::ForeignSecrets, secret.iter());
         self.foreign_secrets.follow(uid, secret.filter(|_| claimed.is_ok()));
         claimed
+    }
+
+    /// Watches nothing for an object any more, and forgets what is remembered of it.
+    pub(crate) fn forget_object(&self, namespace: &str, uid: &str) {
+        self.object_states.remove(uid);
+        self.compiled_specs.remove(uid);
+        self.subscriptions.end(namespace, uid);
+        // Whoever follows nothing is never refused.
+        let _ = self.follow_secret(namespace, uid, None);
     }
 
     /// Returns the time by the clock on the wall, to the second. It is the same at each call, so that a status which shows

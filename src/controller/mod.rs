@@ -22,6 +22,8 @@ mod run;
 mod secret_locks;
 mod secure_parameter;
 mod set_aside;
+mod shard_watch;
+mod sharding;
 mod side_thread;
 mod status_retries;
 mod store;

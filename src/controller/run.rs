@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::stdout, os::fd::AsFd, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,10 @@ use crate::controller::{
 use crate::{
     aws::{client::Aws, options::AwsOptions},
     background::Alarm,
+    domain::shard::{part::Part, shards::Shard},
     kubernetes::{
         Clients, Scope,
+        other_leases::other_leases,
         watch_stream::WatchObserver,
         watches::{WATCHES, Watches},
     },
@@ -58,7 +60,10 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let out = File::from(stdout().as_fd().try_clone_to_owned()?);
     let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);
     let observer: Arc<dyn WatchObserver> = Arc::new(Observer { health: health.clone(), metrics: metrics.clone() });
-    let watches = Watches::new(&clients.watches, &scope, &observer);
+    let Part { selector, .. } = &election.lease.part;
+    let watches = Watches::new(&clients.watches, &scope, selector.as_ref(), &observer);
+    let other_leases = other_leases(&clients.watches, &election.lease, &observer).boxed();
+    let shard = Shard { lease: election.lease.name.clone(), part: election.lease.part.clone() };
     let (alarm, leadership, elects) = (Alarm::default(), clients.leadership.clone(), election.elects);
     let aws = Aws::from_environment(aws, audit_stream.clone(), &alarm, &leadership).await;
     let (listen, region, cluster) = (listener.local_addr()?, aws.region(), aws.options().cluster_name.as_deref());
@@ -73,6 +78,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
         health: health.clone(),
         metrics: metrics.clone(),
         reconciling,
+        shard,
     });
     let pages = Pages {
         heartbeat: heartbeat.clone(),
@@ -82,7 +88,8 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     };
     let candidate = candidate::Parts { election, leadership, heartbeat: heartbeat.clone(), health, metrics };
     let (server, election) = side_thread::start(listener.into_std()?, pages, candidate, &stop)?;
-    let work = Work { context: context.clone(), watches, receivers, heartbeat, elects, stop: stop.clone() };
+    let work =
+        Work { context: context.clone(), watches, other_leases, receivers, heartbeat, elects, stop: stop.clone() };
     // A server that failed ends the process at once, and not only at the stop.
     let work = Box::pin(async { tokio::try_join!(work.run().map(Ok), server.ended()).map(drop) });
     let finish = finish(work, &context.gateway.quotas, election, &stop);

@@ -42,7 +42,9 @@ pub(crate) fn to_reconcile<K: Resource>(change: &Change<K>) -> Vec<Arc<K>> {
 
 fn differs<K: Resource>(before: &K, object: &K) -> bool {
     let (before, object) = (before.meta(), object.meta());
-    (&before.uid, before.generation, &before.annotations) != (&object.uid, object.generation, &object.annotations)
+    // Of the labels, an operator without a selector keeps none.
+    (&before.uid, before.generation, &before.annotations, &before.labels)
+        != (&object.uid, object.generation, &object.annotations, &object.labels)
 }
 
 /// Applies a change to the index, and queues the objects that it affects besides the one that changed. Sends each store
@@ -67,11 +69,7 @@ pub(crate) fn on_object(
     let Effects { objects, stores, deleted } = context.index.lock().apply(change);
     for (uid, namespace, name) in deleted {
         context.set_aside.forget("SecureParameter", Some(&namespace), &name);
-        context.object_states.remove(&uid);
-        context.compiled_specs.remove(&uid);
-        context.subscriptions.end(&namespace, &uid);
-        // Whoever follows nothing is never refused.
-        let _ = context.follow_secret(&namespace, &uid, None);
+        context.forget_object(&namespace, &uid);
         context.status_retries.forget(&SecureParameter::kind(&()), Some(&namespace), &name);
     }
     for (namespace, name) in objects {

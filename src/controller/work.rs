@@ -3,7 +3,7 @@
 
 use std::{future, sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{FutureExt, future::BoxFuture, stream::BoxStream};
 use tokio::{
     sync::mpsc::unbounded_channel,
     time::{Instant, sleep},
@@ -18,12 +18,13 @@ use crate::controller::{
     environment,
     index::StoreKey,
     queues::QueueReceivers,
+    sharding,
     store::reconcile::queue_changed_activities,
     triggers,
 };
 use crate::{
     background::BackgroundTask,
-    kubernetes::watches::Watches,
+    kubernetes::{other_leases::Sighting, watches::Watches},
     telemetry::{heartbeat::Heartbeat, metrics::Metrics},
 };
 
@@ -37,6 +38,7 @@ const PRUNING: Duration = Duration::from_secs(60);
 pub(crate) struct Work {
     pub(crate) context: Arc<Context>,
     pub(crate) watches: Watches,
+    pub(crate) other_leases: BoxStream<'static, Sighting>,
     pub(crate) receivers: Receivers,
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// Whether another process may lead while this one stands by.
@@ -47,7 +49,7 @@ pub(crate) struct Work {
 impl Work {
     /// Works until `stop`, and then until each reconcile in progress has ended.
     pub(crate) async fn run(self) {
-        let Self { context, watches, receivers, heartbeat, elects, stop } = self;
+        let Self { context, watches, other_leases, receivers, heartbeat, elects, stop } = self;
         let watches = watches.after(|| leading(&context));
         let Receivers { queues, foreign_secrets, changed_parameters } = receivers;
         let (subscriber_changes, changes) = unbounded_channel();
@@ -65,6 +67,7 @@ impl Work {
             background("follows parameters", triggers::on_parameters(changed_parameters, shared()).boxed()),
             background("counts the objects of stores", triggers::on_subscriber_changes(changes, shared()).boxed()),
             background("compares all objects now and then", compare(shared()).boxed()),
+            background("follows other operators", sharding::follow(other_leases, shared()).boxed()),
             background("checks region and credentials", check_environment(shared(), elects).boxed()),
             background("forgets what nobody uses", prune(shared()).boxed()),
             background("reports what stores do", report_activities(shared()).boxed()),
@@ -83,10 +86,13 @@ impl Work {
     }
 }
 
-/// Waits until this process leads.
+/// Waits until this process leads and knows the other operators.
 fn leading(context: &Context) -> impl Future<Output = ()> + Send + use<> {
-    let leadership = context.leadership.clone();
-    async move { leadership.acquired().await }
+    let (leadership, shards) = (context.leadership.clone(), context.shards.clone());
+    async move {
+        leadership.acquired().await;
+        shards.known().await;
+    }
 }
 
 /// Runs a controller. Raises the alarm if it ends before `stop`.
@@ -106,8 +112,10 @@ async fn until_stopped(
 pub(crate) fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone + Send + Sync + 'static {
     let context = context.clone();
     move |metrics| {
-        metrics.leads(context.leadership.check().is_ok());
+        let leads = context.leadership.check().is_ok();
+        metrics.leads(leads);
         metrics.objects(&context.object_states.count_by_reason());
+        metrics.overlapping(if leads { sharding::overlap(&context).count } else { 0 });
         metrics.limits_reached(&context.usage.lock().reached());
         let (parameters, paths) = context.subscriptions.watched();
         metrics.watched(parameters, paths);

@@ -14,6 +14,7 @@
 //! - `report`: What is said: status, Events and messages?
 //! - `audit`: What is recorded of each call?
 //! - `lease`: Which process does all of this?
+//! - `shard`: Which of several operators does it for which object?
 //!
 //! A reconcile passes through them in this order:
 //!
@@ -39,6 +40,7 @@ pub mod quota_share;
 pub(crate) mod report;
 pub(crate) mod schedule;
 pub(crate) mod secret;
+pub(crate) mod shard;
 pub(crate) mod small_map;
 mod steps;
 

@@ -18,7 +18,13 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use crate::domain::lease::record::{Lease, Record};
+use crate::{
+    api::names::LEASE_LABEL,
+    domain::{
+        lease::record::{Lease, Record},
+        shard::part::Part,
+    },
+};
 
 /// Which Lease.
 #[derive(Clone, Debug)]
@@ -27,6 +33,8 @@ pub struct LeaseName {
     pub namespace: Option<String>,
     /// Name.
     pub name: String,
+    /// What the operator watches, which the Lease says to others.
+    pub part: Part,
 }
 
 /// Why a request for a Lease failed.
@@ -48,6 +56,7 @@ pub(crate) struct Leases {
     api: Api<KubeLease>,
     namespace: String,
     name: String,
+    part: Part,
     patience: Duration,
 }
 
@@ -64,7 +73,7 @@ impl Leases {
         config.default_retry = false;
         let namespace = lease.namespace.unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| not_valid(error.to_string()))?;
-        Ok(Self { api: Api::namespaced(client, &namespace), namespace, name: lease.name, patience })
+        Ok(Self { api: Api::namespaced(client, &namespace), namespace, name: lease.name, part: lease.part, patience })
     }
 
     /// Returns namespace and name.
@@ -133,6 +142,8 @@ impl Leases {
                 name: Some(self.name.clone()),
                 namespace: Some(self.namespace.clone()),
                 resource_version: version.map(str::to_owned),
+                labels: Some([(LEASE_LABEL.to_owned(), "true".to_owned())].into()),
+                annotations: Some(self.part.annotations()),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
@@ -153,7 +164,7 @@ fn is_about_namespace(message: &str) -> bool {
     message.starts_with("namespaces ")
 }
 
-fn read(lease: KubeLease) -> Lease {
+pub(super) fn read(lease: KubeLease) -> Lease {
     let spec = lease.spec.unwrap_or_default();
     let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     let record = Record {

@@ -10,6 +10,7 @@ pub(crate) mod foreign_secrets;
 pub(crate) mod lease;
 pub(crate) mod listing;
 pub(crate) mod merged;
+pub(crate) mod other_leases;
 pub(crate) mod owned_secrets;
 pub(crate) mod rollout;
 pub(crate) mod scope;

@@ -17,6 +17,11 @@ impl Scope {
         Self { listed: (!listed.is_empty()).then(|| Arc::new(listed)) }
     }
 
+    /// Returns the list; `None` for all namespaces.
+    pub(crate) fn listed(&self) -> Option<&BTreeSet<String>> {
+        self.listed.as_deref()
+    }
+
     /// Reports whether there is a list.
     pub(crate) const fn is_limited(&self) -> bool {
         self.listed.is_some()

@@ -29,6 +29,9 @@ const PAGE_SIZE: u32 = 100;
 /// The watch of Secrets that the operator does not own.
 pub(crate) const FOREIGN_SECRETS: &str = "foreign-secrets";
 
+/// The watch of the Leases of other operators.
+pub(crate) const OTHER_LEASES: &str = "leases";
+
 /// Which watch: what it watches, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WatchName {
@@ -88,9 +91,12 @@ impl WatchReporter {
     fn error(&self, error: &watcher::Error) -> Option<Refused> {
         let is_refused = status_code(error) == Some(403);
         if is_refused && self.is_optional {
+            let remedy = match self.watch.resource {
+                OTHER_LEASES => "grant it the chart's Role for Leases, so that it notices other operators",
+                _ => "set rbac.clusterStores=true in the chart to grant that",
+            };
             let message = format!(
-                "The operator may not list and watch {}, so it goes on without them; set rbac.clusterStores=true in the \
-                 chart to grant that.",
+                "The operator may not list and watch {}, so it goes on without them; {remedy}.",
                 self.watch.resource
             );
             self.observer.forgone(&self.watch, &message);

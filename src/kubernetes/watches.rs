@@ -22,6 +22,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, names};
+use crate::domain::shard::selector::WatchSelector;
 use crate::kubernetes::{
     cached::{Change, Watched},
     merged::Part,
@@ -29,6 +30,9 @@ use crate::kubernetes::{
     scope::{Scope, api_of},
     watch_stream::{Refused, WatchName, WatchObserver, WatchReporter, attempts},
 };
+
+/// Most labels of an object that are kept.
+const LABELS: usize = 64;
 
 /// The watches of the operator.
 pub(crate) struct Watches {
@@ -72,13 +76,18 @@ impl Flag {
 
 impl Watches {
     /// Creates all watches. They run while their events are polled.
-    pub(crate) fn new(client: &Client, scope: &Scope, observer: &Arc<dyn WatchObserver>) -> Self {
+    pub(crate) fn new(
+        client: &Client,
+        scope: &Scope,
+        selector: Option<&WatchSelector>,
+        observer: &Arc<dyn WatchObserver>,
+    ) -> Self {
         let builder = Builder { client, scope, observer };
         let owned = watcher::Config::default().labels(names::OWNER_UID_LABEL);
         let (without_cluster_stores, without_namespaces) = (Flag::default(), Flag::default());
         let listed = scope.clone();
         Self {
-            secure_parameters: builder.namespaced("secureparameters", &watcher::Config::default(), guarded),
+            secure_parameters: objects(&builder, selector),
             cluster_stores: builder.cluster("clusterparameterstores", &without_cluster_stores, guarded),
             stores: builder.namespaced("parameterstores", &watcher::Config::default(), guarded),
             namespaces: builder.cluster("namespaces", &without_namespaces, move |api, config, reporter| {
@@ -200,14 +209,40 @@ impl Builder<'_> {
     }
 }
 
+/// Watches `SecureParameter`s. Those that a selector selects keep their labels, which tell whether others select them too.
+fn objects(builder: &Builder<'_>, selector: Option<&WatchSelector>) -> Watched<SecureParameter> {
+    let config = watcher::Config::default();
+    match selector {
+        None => builder.namespaced("secureparameters", &config, guarded),
+        Some(selector) => {
+            let config = config.labels(&selector.to_string());
+            builder.namespaced("secureparameters", &config, |api, config, reporter| {
+                valid(api, config, reporter, keep_sync_annotation_and_labels)
+            })
+        }
+    }
+}
+
 /// Watches objects some of which may not match their schema, after a downgrade for example. Those are logged and left
 /// out, so that they do not break the whole list.
 fn guarded<K>(api: Api<DeserializeGuard<K>>, config: watcher::Config, reporter: WatchReporter) -> Attempts<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
+    valid(api, config, reporter, keep_sync_annotation)
+}
+
+fn valid<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    reporter: WatchReporter,
+    prune: fn(&mut K),
+) -> Attempts<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
     let watch = reporter.watch.resource;
-    let valid = move |event| Some(unguard(event, watch)?.modify(keep_sync_annotation));
+    let valid = move |event| Some(unguard(event, watch)?.modify(prune));
     let attempts = attempts(api, config, reporter);
     attempts.filter_map(move |attempt| future::ready(attempt.map(valid).transpose())).boxed()
 }
@@ -221,6 +256,13 @@ fn keep_sync_annotation<K: Resource>(object: &mut K) {
     meta.labels = None;
     let sync = meta.annotations.take().and_then(|mut annotations| annotations.remove_entry(names::SYNC_ANNOTATION));
     meta.annotations = sync.map(|(key, value)| BTreeMap::from([(key, names::sync_token(&value).to_owned())]));
+}
+
+/// The same, but labels stay: the first in order, since a tenant may set any number. All operators keep the same ones.
+fn keep_sync_annotation_and_labels<K: Resource>(object: &mut K) {
+    let labels = object.meta_mut().labels.take();
+    keep_sync_annotation(object);
+    object.meta_mut().labels = labels.map(|labels| labels.into_iter().take(LABELS).collect());
 }
 
 /// Keeps the labels of a namespace, which access rules select by.
@@ -310,6 +352,13 @@ mod tests {
         assert_eq!(rest(&object.metadata), (vec![names::SYNC_ANNOTATION], vec![], true, true));
         let token = &object.metadata.annotations.expect("annotations")[names::SYNC_ANNOTATION];
         assert_eq!(token.len(), 256, "no more is compared");
+        object.metadata = full();
+        keep_sync_annotation_and_labels(&mut object);
+        let labels = vec![names::OWNER_UID_LABEL, "team"];
+        assert_eq!(rest(&object.metadata), (vec![names::SYNC_ANNOTATION], labels, true, true));
+        object.metadata.labels = Some((0..1_000).map(|n| (n.to_string(), String::new())).collect());
+        keep_sync_annotation_and_labels(&mut object);
+        assert_eq!(object.labels().len(), LABELS);
 
         let mut namespace = PartialObjectMeta::<Namespace> { metadata: full(), ..PartialObjectMeta::default() };
         keep_labels(&mut namespace);

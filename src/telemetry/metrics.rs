@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     watch_errors: Family<WatchLabel, Counter>,
     leader: Gauge,
     lease_transitions: Gauge,
+    overlapping_objects: Gauge,
     objects: Family<ReasonLabel, Gauge>,
     limits_reached: Family<LimitLabel, Gauge>,
     watched_parameters: Gauge,
@@ -96,6 +97,7 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             leader: Gauge::default(),
             lease_transitions: Gauge::default(),
+            overlapping_objects: Gauge::default(),
             objects: Family::default(),
             limits_reached: Family::default(),
             watched_parameters: Gauge::default(),
@@ -137,6 +139,8 @@ impl Metrics {
         registry.register("leader", "Whether this process leads: 1 or 0", self.leader.clone());
         let help = "How often the leader has changed, as the Lease says";
         registry.register("lease_transitions", help, self.lease_transitions.clone());
+        let help = "SecureParameters of this operator that another one watches too";
+        registry.register("overlapping_objects", help, self.overlapping_objects.clone());
         registry.register("objects", "SecureParameters by the reason of their Ready condition", self.objects.clone());
         let help = "Namespaces of which something is refused because of a limit for each namespace";
         registry.register("namespace_limit_reached", help, self.limits_reached.clone());
@@ -201,6 +205,11 @@ impl Metrics {
     /// Sets how often the leader has changed.
     pub(crate) fn lease_transitions(&self, transitions: i32) {
         self.lease_transitions.set(i64::from(transitions));
+    }
+
+    /// Sets the number of objects that another operator watches too.
+    pub(crate) fn overlapping(&self, objects: usize) {
+        self.overlapping_objects.set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
     /// Sets the number of objects by the reason of their `Ready` condition.

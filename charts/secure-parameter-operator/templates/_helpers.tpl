@@ -24,9 +24,14 @@
 {{- default (include "secure-parameter-operator.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
-{{/* Name of the Lease. Two releases that serve the whole cluster share it, so that they do not do everything twice. */}}
+{{/*
+  Name of the Lease. Two releases that serve the same part of the cluster share it, so that they do not do everything twice.
+*/}}
 {{- define "secure-parameter-operator.leaseName" -}}
 {{- $name := ternary (include "secure-parameter-operator.fullname" .) "secure-parameter-operator" (not (empty .Values.namespaces)) }}
+{{- with .Values.watchSelector }}
+{{- $name = printf "%s-%s" $name (sha256sum . | trunc 8) }}
+{{- end }}
 {{- default $name .Values.leaderElection.leaseName }}
 {{- end }}
 

@@ -35,6 +35,7 @@ use crate::{
         context::Context,
         observed::{Reconciled, observed},
         set_aside::Subject,
+        sharding,
         store::{
             connections::StoreConnection,
             open_session::{OpenedSession, open_session},
@@ -74,6 +75,11 @@ async fn reconcile_now(
     let Some(object) = context.caches.objects.get(&ObjectRef::from_obj(&*object)) else {
         return Ok(Action::await_change());
     };
+    if sharding::is_left(&object, &context) {
+        // Another operator writes its status, by which this one takes it up again.
+        context.forget_object(namespace, object.metadata.uid.as_deref().unwrap_or_default());
+        return Ok(Action::await_change());
+    }
     let subject = Subject::new("SecureParameter", &object.metadata);
     let pipeline = Box::pin(async {
         let slot = context.active_slots.acquire(namespace).await;

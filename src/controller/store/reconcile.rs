@@ -173,6 +173,11 @@ async fn publish(store: &StoreObject, context: &Context, status: StoreStatus) ->
     if namespace.is_none() && context.caches.scope.is_limited() {
         return Ok(None);
     }
+    // Neither can those that share a cluster. What another one writes is no correction of this one's.
+    if context.shards.living().leaves_stores(namespace) {
+        context.store_statuses.remove(&store.uid);
+        return Ok(None);
+    }
     let write = context.store_statuses.decide(&store.uid, &status, shown, context.uptime());
     match write {
         Some(Correction::Now) => {

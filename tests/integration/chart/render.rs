@@ -48,6 +48,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
         "--set=extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
         "--set=listenAddress=[::]",
         "--set=replicaCount=1,leaderElection.enabled=false,leaderElection.leaseName=mine,leaderElection.leaseDuration=20s",
+        r"--set=watchSelector=team in (a\,b)",
         "--set=clusterName=blue,aws.allowNodeRole=true,aws.allowCustomEndpoints=true",
     ])
     .await?;
@@ -62,6 +63,7 @@ async fn values_become_arguments_and_environment() -> Result<()> {
             "--lease-namespace=operator-system",
             "--lease-name=mine",
             "--lease-duration=20s",
+            "--watch-selector=team in (a,b)",
             "--max-parameters-per-namespace=1000000",
             "--max-paths-per-namespace=500",
             "--max-foreign-secrets-per-namespace=7",

@@ -13,6 +13,7 @@
 //! | `fencing` | a leader that was paused writes nothing afterwards |
 //! | `renewal` | a leader that cannot renew, or hangs |
 //! | `unelected` | two operators without election |
+//! | `shards` | operators that share a cluster by labels |
 //! | `random` | takeovers of all kinds, one after the other |
 
 mod counts;
@@ -23,6 +24,7 @@ mod renewal;
 mod replicas;
 mod restarts;
 mod rolling;
+mod shards;
 mod standby;
 mod takeover;
 mod unelected;

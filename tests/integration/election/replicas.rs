@@ -104,6 +104,15 @@ impl Replicas {
         Ok(replica)
     }
 
+    /// Starts one more operator with further arguments, and waits until it is ready.
+    pub async fn start_with(&mut self, further: &[&'static str]) -> Result<Replica> {
+        let usual = self.arguments.len();
+        self.arguments.extend_from_slice(further);
+        let started = self.start().await;
+        self.arguments.truncate(usual);
+        started
+    }
+
     /// Starts one more operator.
     pub async fn launch(&mut self) -> Result<Replica> {
         let (name, token) = self.account().await?;

@@ -16,7 +16,7 @@ const LONG: &str = "--set=leaderElection.leaseDuration=600s";
 const NAME: &str = "secure-parameter-operator";
 
 /// Without `get`, `create` or `update` an operator never leads, and says why. Without `list` or `watch` it does not see that
-/// the Lease was released, and another one takes it first.
+/// the Lease was released, and another one takes it first; neither does it see other operators.
 #[tokio::test]
 async fn each_right_on_the_lease_is_needed() -> Result<()> {
     let mut world = Installation::start(&["shop"], &[VALUES, &[LONG]].concat()).await?;
@@ -35,6 +35,7 @@ async fn each_right_on_the_lease_is_needed() -> Result<()> {
     for verb in ["list", "watch"] {
         let operator = world.without_lease_right(&all, verb).await?;
         until("stands by", async || operator.log()).await?;
+        until("The operator may not list and watch leases,", async || operator.log()).await?;
         blind.push(operator);
     }
     let standby = world.launch(&world.kubeconfig().await?, &[]).await?;
