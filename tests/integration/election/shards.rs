@@ -50,7 +50,8 @@ async fn rotate(world: &World, name: &str, value: &str) -> Result<()> {
 /// Waits until a metric of a replica has this figure.
 async fn shows(replica: &Replica, metric: &str, figure: &str) -> Result<()> {
     let mut last = None;
-    let shown = eventually(&format!("{} to show {metric} {figure}", replica.name), PATIENCE, async || {
+    let what = format!("{} to show {metric} {figure}", replica.name);
+    let shown = eventually(&what, PATIENCE, async || {
         last = replica.metric(metric).await?;
         Ok((last.as_deref() == Some(figure)).then_some(()))
     });
@@ -59,7 +60,8 @@ async fn shows(replica: &Replica, metric: &str, figure: &str) -> Result<()> {
 
 /// Waits until a replica logs these words.
 async fn says(replica: &Replica, words: &str) -> Result<()> {
-    let said = eventually(&format!("{} to say {words:?}", replica.name), PATIENCE, async || {
+    let what = format!("{} to say {words:?}", replica.name);
+    let said = eventually(&what, PATIENCE, async || {
         Ok(replica.operator.log()?.contains(words).then_some(()))
     });
     said.await.with_context(|| replica.operator.log().unwrap_or_default())
