@@ -41,30 +41,32 @@ async fn give(world: &World, name: &str, team: &str) -> Result<()> {
     Ok(())
 }
 
-/// Changes a parameter, and waits until the Secret shows it.
+/// Changes a parameter, asks for a sync, and waits until the Secret shows it.
 async fn rotate(world: &World, name: &str, value: &str) -> Result<()> {
     world.aws.put(&world.path(name), value);
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"secureparameter.io/sync": value}}}));
+    world.api::<SecureParameter>().patch(name, &PatchParams::default(), &patch).await?;
     world.wait_for_secret(name, &[("KEY", value)]).await
 }
 
 /// Waits until a metric of a replica has this figure.
 async fn shows(replica: &Replica, metric: &str, figure: &str) -> Result<()> {
     let mut last = None;
-    let what = format!("{} to show {metric} {figure}", replica.name);
-    let shown = eventually(&what, PATIENCE, async || {
+    let shown = eventually(&format!("{} to show {metric} {figure}", replica.name), PATIENCE, async || {
         last = replica.metric(metric).await?;
         Ok((last.as_deref() == Some(figure)).then_some(()))
-    });
-    shown.await.with_context(|| format!("last seen: {last:?}"))
+    })
+    .await;
+    shown.with_context(|| format!("last seen: {last:?}"))
 }
 
 /// Waits until a replica logs these words.
 async fn says(replica: &Replica, words: &str) -> Result<()> {
-    let what = format!("{} to say {words:?}", replica.name);
-    let said = eventually(&what, PATIENCE, async || {
+    let said = eventually(&format!("{} to say {words:?}", replica.name), PATIENCE, async || {
         Ok(replica.operator.log()?.contains(words).then_some(()))
-    });
-    said.await.with_context(|| replica.operator.log().unwrap_or_default())
+    })
+    .await;
+    said.with_context(|| replica.operator.log().unwrap_or_default())
 }
 
 /// How often a replica has reconciled a cluster store.
@@ -118,6 +120,16 @@ async fn each_works_on_its_own_objects_and_takes_over_without_reading() -> Resul
     give(&replicas.world, "alpha", "b").await?;
     shows(&second, SYNCED, "2").await?;
     shows(&first, SYNCED, "0").await?;
+    let path = json!(replicas.world.path("alpha"));
+    let looks_at = |call: &&Call| {
+        let names = call.record["requestParameters"]["names"].as_array();
+        names.is_some_and(|names| names.contains(&path))
+    };
+    let known = replicas.calls().iter().filter(looks_at).count();
+    eventually("several looks at its parameter", PATIENCE, async || {
+        Ok((replicas.calls().iter().filter(looks_at).count() >= known + 2).then_some(()))
+    })
+    .await?;
     let writes: Vec<_> = replicas.writes()?.iter().filter(|write| write.object.starts_with("shop/")).collect();
     ensure!(writes.is_empty(), "{writes:?}");
     ensure!(!replicas.calls().iter().any(Call::decrypts), "something was decrypted");
