@@ -116,13 +116,11 @@ impl State {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<ObjectRef<SecureParameter>> {
-        match self.next() {
-            Some(object) => Poll::Ready(object),
-            None => {
-                self.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(object) = self.next() {
+            return Poll::Ready(object);
         }
+        self.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// Takes the next object for which there is room.
