@@ -41,13 +41,12 @@ impl Record {
         }
     }
 
-    /// Returns the record of the same leader after a renewal. It always differs, also if the clock on the wall stands still:
-    /// others see no renewal that changes nothing, and the API server does not even carry it out.
+    /// Returns the record of the same leader after a renewal. Its time is later than the one before, also if the clock on the
+    /// wall stands still or is set back: others, who may miss renewals, would take one that they know for no renewal.
     pub(crate) fn renewed(&self, duration: Duration, wall: Timestamp) -> Self {
-        let at = wall.as_microsecond();
-        let is_same = self.renewed_at.is_some_and(|before| before.as_microsecond() == at);
-        let next = Timestamp::from_microsecond(at + i64::from(is_same)).unwrap_or(wall);
-        Self { duration, renewed_at: Some(next), ..self.clone() }
+        let after = self.renewed_at.map_or(i64::MIN, |before| before.as_microsecond().saturating_add(1));
+        let renewed_at = Timestamp::from_microsecond(wall.as_microsecond().max(after)).unwrap_or(wall);
+        Self { duration, renewed_at: Some(renewed_at), ..self.clone() }
     }
 
     /// Returns the record without a leader, which the next one may take at once. Its duration is the shortest that a Lease can

@@ -244,5 +244,5 @@ fn leaders_change_in_this_model() {
         }
         changes.set(changes.get() + world.led.len());
     });
-    assert!(changes.get() > 600, "only {} leaders in 200 worlds", changes.get());
+    assert!(changes.get() > 250, "only {} leaders in 200 worlds", changes.get());
 }
