@@ -54,9 +54,8 @@ fn other_content_plans_a_restart() {
 /// The next operator finds the Secret as it should be, and makes up for what the status does not record.
 #[test]
 fn a_change_that_was_written_but_not_reported_plans_a_restart() {
-    let intact = || {
-        Some(SecretSnapshot { uid: "secret".into(), resource_version: "6".into(), ..SecretSnapshot::default() })
-    };
+    let intact =
+        || Some(SecretSnapshot { uid: "secret".into(), resource_version: "6".into(), ..SecretSnapshot::default() });
     for (shape, is_planned) in [(None, true), (Some(SHAPE), false)] {
         let state = ObjectState { shape, ..ready_state() };
         // A look before the read sees the Secret already.
