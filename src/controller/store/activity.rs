@@ -62,6 +62,18 @@ impl Activity {
         }
     }
 
+    /// Fills in from a status what a process cannot know yet when it reports for the first time, before the first object has
+    /// asked for anything. What is different by then is reported at the next comparison.
+    pub(crate) fn continuing(mut self, status: &StoreStatus) -> Self {
+        self.sessions = self.sessions.map(|sessions| status.sessions.unwrap_or(sessions));
+        let shown = status.quota.as_ref().and_then(|quota| quota.sweep_seconds);
+        self.quota.sweep_seconds = self.quota.sweep_seconds.or(shown);
+        if self.warnings.is_empty() {
+            self.warnings.clone_from(&status.warnings);
+        }
+        self
+    }
+
     /// Reports whether a status shows something else. How a rate recovers while AWS throttles is no news.
     pub(crate) fn is_news(&self, status: &StoreStatus) -> bool {
         let Self { sessions, quota, warnings, .. } = self;
@@ -146,6 +158,23 @@ mod tests {
             let status = StoreStatus { quota: Some(shown), ..StoreStatus::default() };
             assert_eq!(activity(now.clone()).is_news(&status), expected, "{now:?}");
         }
+    }
+
+    /// Otherwise each change of the leader would write the status of each store twice.
+    #[test]
+    fn the_first_report_of_a_process_shows_what_the_status_showed() {
+        let quota = |sweep_seconds| QuotaStatus {
+            requests_per_second: 10,
+            current_requests_per_second: 10,
+            throttled_since: None,
+            sweep_seconds,
+        };
+        let warnings = vec!["Key k is disabled.".to_owned()];
+        let status = StoreStatus { sessions: Some(3), quota: Some(quota(Some(7))), warnings, ..StoreStatus::default() };
+        let first = Activity { sessions: Some(0), quota: quota(None), parameters: 0, load: 0.0, warnings: Vec::new() };
+        assert!(first.is_news(&status));
+        assert!(!first.clone().continuing(&status).is_news(&status));
+        assert_eq!(first.clone().continuing(&StoreStatus::default()), first, "a new store");
     }
 
     #[test]

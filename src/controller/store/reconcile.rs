@@ -147,10 +147,12 @@ fn inputs<'a>(
 ) -> Inputs<'a> {
     let facts = connection.map(|connection| {
         let sessions = &connection.sessions;
+        let activity = Activity::of(&store.key, sessions, context);
+        let is_first_report = context.store_statuses.get(&store.uid).is_none();
         ConnectionFacts {
             scope: sessions.scope(),
             principal: sessions.principal(),
-            activity: Activity::of(&store.key, sessions, context),
+            activity: if is_first_report { activity.continuing(status) } else { activity },
             check_due_in: sessions.shared().and_then(|reader| reader.credential_health().check_due_in()),
             follows_service_account: connection.follows_service_account(),
         }

@@ -30,10 +30,10 @@ async fn a_takeover_of_a_thousand_objects_in_sync_decrypts_and_writes_nothing() 
     replicas.world.settled().await?;
     // The status of the store follows what the store does every 30 seconds.
     let follows = |status: &StoreStatus| {
-        let is_looking = status.quota.as_ref().is_some_and(|quota| quota.sweep_seconds.is_some());
-        status.subscribers == i32::try_from(OBJECTS).ok() && !is_looking
+        let is_polled = status.quota.as_ref().is_some_and(|quota| quota.sweep_seconds.is_some());
+        status.subscribers == i32::try_from(OBJECTS).ok() && is_polled
     };
-    store_shows(&replicas.world, "default", "all objects, and no looks", follows).await?;
+    store_shows(&replicas.world, "default", "all objects, and that they are polled", follows).await?;
     let second = replicas.start().await?;
     let before = replicas.world.versions().await?;
     replicas.forget()?;
