@@ -124,6 +124,11 @@ impl Leadership {
 
     /// Grants the right to write until then; for ever without a time.
     pub(crate) fn lead(&self, until: Option<Instant>) {
+        let state = *self.0.state.borrow();
+        // The clock on the wall counts from the first time: a machine that was suspended does not begin anew.
+        if matches!(state, State::Leading(Some(granted)) if Some(granted.uptime) == until) {
+            return;
+        }
         self.change(State::Leading(until.map(Until::new)));
     }
 
