@@ -222,7 +222,9 @@ mod tests {
         while let objects = take(&queue)
             && !objects.is_empty()
         {
-            objects.iter().for_each(|object| queue.ended(object.namespace.as_deref(), &object.name));
+            for object in &objects {
+                queue.ended(object.namespace.as_deref(), &object.name);
+            }
         }
         let state = queue.state.lock();
         assert!(state.namespaces.is_empty() && state.turns.is_empty() && state.in_progress == 0, "{state:?}");

@@ -46,7 +46,7 @@ pub(crate) fn start<R: Fn(&Metrics) + Clone + Send + Sync + 'static>(
     stop: &CancellationToken,
 ) -> io::Result<(Server, ElectionHandle)> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (served, server) = oneshot::channel();
+    let (served, ended) = oneshot::channel();
     let (handle, release, end) = ElectionHandle::new(candidate.leadership.clone());
     let stop = stop.clone().cancelled_owned();
     thread::Builder::new().name("http".to_owned()).spawn(move || {
@@ -59,5 +59,5 @@ pub(crate) fn start<R: Fn(&Metrics) + Clone + Send + Sync + 'static>(
         };
         runtime.block_on(join(pages, election));
     })?;
-    Ok((Server(server), handle))
+    Ok((Server(ended), handle))
 }

@@ -143,7 +143,7 @@ async fn check_environment(context: Arc<Context>, elects: bool) {
     }
     context.leadership.acquired().await;
     environment::check(context).await;
-    future::pending().await
+    future::pending::<()>().await;
 }
 
 /// Keeps the statuses of stores up to date with what they do.

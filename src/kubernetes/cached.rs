@@ -203,7 +203,9 @@ mod tests {
         ];
         let (events, received) = mpsc::unbounded();
         let Watched { store, mut changes } = Watched::new(received).after(started.map(drop));
-        before.into_iter().for_each(|event| events.unbounded_send(event).expect("a watch"));
+        for event in before {
+            events.unbounded_send(event).expect("a watch");
+        }
         assert!(changes.next().now_or_never().is_none(), "nothing is announced");
         assert_eq!(show_all(&store.state()), "a/1@11", "but the cache follows");
         start.send(()).expect("it waits");

@@ -242,13 +242,13 @@ mod tests {
 
     fn all(filling: &Filling) -> Vec<String> {
         let secrets = filling.secrets.0.secrets.lock();
-        let show = |(namespace, secrets): (&Box<str>, &HashMap<Box<str>, OwnedSecret>)| {
-            let show = |(name, secret): (&Box<str>, &OwnedSecret)| {
+        let show = |namespace: &str, secrets: &HashMap<Box<str>, OwnedSecret>| {
+            let show = |name: &str, secret: &OwnedSecret| {
                 format!("{namespace}/{name}@{} of {}", secret.resource_version, secret.owner_uid)
             };
-            secrets.iter().map(show).collect::<Vec<_>>()
+            secrets.iter().map(|(name, secret)| show(name, secret)).collect::<Vec<_>>()
         };
-        let mut all: Vec<_> = secrets.iter().flat_map(show).collect();
+        let mut all: Vec<_> = secrets.iter().flat_map(|(namespace, secrets)| show(namespace, secrets)).collect();
         all.sort();
         all
     }
@@ -301,7 +301,9 @@ mod tests {
     #[test]
     fn a_secret_that_carries_another_mark_has_no_version() {
         let mut filling = filling(&[None]);
-        list(vec![secret("shop", "a", "1", "10")]).into_iter().for_each(|attempt| drop(filling.apply(0, attempt)));
+        for attempt in list(vec![secret("shop", "a", "1", "10")]) {
+            filling.apply(0, attempt);
+        }
         let version = |name, owner| filling.secrets.version("shop", name, owner);
         assert_eq!(version("a", "1"), Some("10".to_owned()));
         assert_eq!((version("a", "2"), version("b", "1")), (None, None));

@@ -278,9 +278,8 @@ impl Candidate {
             match answer {
                 Ok(()) if self.elector.is_holder() => was_holder = true,
                 Ok(()) if was_holder => return tracing::info!(lease = leases.path(), "released the Lease"),
-                Ok(()) => return,
+                Ok(()) | Err(LeaseError::Forbidden(_)) => return,
                 Err(LeaseError::Conflict) => {}
-                Err(LeaseError::Forbidden(_)) => return,
                 Err(_) => sleep(self.timing.retry()).await,
             }
         }

@@ -93,7 +93,9 @@ mod tests {
         plain.spec = SecureParameterSpec::default();
         get(&plain, true);
         assert!(specs.entries.lock()["d"].compiled.is_none(), "made faster than kept");
-        ["a", "b", "d"].into_iter().for_each(|uid| specs.remove(uid));
+        for uid in ["a", "b", "d"] {
+            specs.remove(uid);
+        }
         get(&object("c", 1), false);
         assert!(specs.entries.lock().is_empty(), "of objects that are gone");
     }

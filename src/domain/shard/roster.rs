@@ -81,7 +81,9 @@ impl Roster {
     /// These are all Leases that exist.
     pub(crate) fn listed(&mut self, names: &BTreeSet<String>, now: Uptime) {
         let deleted: Vec<_> = self.others.keys().filter(|name| !names.contains(*name)).cloned().collect();
-        deleted.iter().for_each(|name| self.deleted(name, now));
+        for name in &deleted {
+            self.deleted(name, now);
+        }
     }
 
     /// Returns the operators that live.

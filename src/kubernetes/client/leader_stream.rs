@@ -94,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_sent_after_the_time_of_the_leader() {
         let leadership = Leadership::default();
-        let (client, mut server) = duplex(64);
+        let (client, mut other_end) = duplex(64);
         let mut stream = LeaderStream { stream: TokioIo::new(client), leadership: leadership.clone() };
         let mut send = async || poll_fn(|context| Pin::new(&mut stream).poll_write(context, b"write")).await;
         assert!(send().await.is_ok(), "whoever stands by may read, for which it has to ask");
@@ -103,8 +103,8 @@ mod tests {
         advance(SECOND).await;
         assert!(send().await.is_err());
         drop(stream);
-        let mut sent = Vec::new();
-        server.read_to_end(&mut sent).await.expect("the end");
-        assert_eq!(sent, b"writewrite");
+        let mut arrived = Vec::new();
+        other_end.read_to_end(&mut arrived).await.expect("the end");
+        assert_eq!(arrived, b"writewrite");
     }
 }

@@ -372,7 +372,7 @@ impl VersionTable {
             Some(interval) if self.revalidations.interval(name) == Some(interval) => {}
             Some(interval) => {
                 let wait = NOT_DECRYPTED_FOR.min(interval / 10);
-                let at = now + wait + (interval - wait).mul_f64(fraction(name, self.offset));
+                let at = now + wait + interval.saturating_sub(wait).mul_f64(fraction(name, self.offset));
                 self.revalidations.plan(name, at, interval);
             }
         }

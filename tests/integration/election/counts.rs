@@ -52,7 +52,6 @@ async fn a_takeover_of_a_thousand_objects_in_sync_decrypts_and_writes_nothing() 
 
     let (decrypting, looks): (Vec<_>, Vec<_>) =
         replicas.calls().iter().filter(|call| call.record["eventName"] == "GetParameters").partition(|c| c.decrypts());
-    println!("{} looks", looks.len());
     ensure!(looks.len() <= LOOKS, "{} looks", looks.len());
     ensure!(decrypting.len() == 1, "only the new object is decrypted: {} calls", decrypting.len());
     // The store counts the new object.

@@ -58,11 +58,10 @@ async fn run(seed: u64, takeovers: u64) -> Result<()> {
         take_over(&mut rng, &mut replicas, &leader, &next, end)
             .await
             .with_context(|| format!("seed {seed}, takeover {number}, {end:?}"))?;
-        println!("{number} {end:?}");
         leader = next;
     }
     load.settle(&replicas.world).await?;
-    println!("{} restarts", restarts.settle(&replicas.world).await?);
+    restarts.settle(&replicas.world).await?;
     replicas.check_one_leader()
 }
 

@@ -83,7 +83,7 @@ fn drain(mut pipe: File, is_over: Arc<AtomicBool>) -> impl FnOnce() -> Result<()
     move || {
         let mut buffer = vec![0; 65_536];
         while !is_over.load(Ordering::Relaxed) {
-            pipe.read(&mut buffer)?;
+            let _ = pipe.read(&mut buffer)?;
         }
         Ok(())
     }

@@ -173,8 +173,9 @@ impl Replicas {
     pub fn writes(&mut self) -> Result<&[Write]> {
         let prefix = format!("system:serviceaccount:{SYSTEM}:");
         for mut write in self.log.read()? {
-            if let Some(name) = write.user.strip_prefix(&prefix).filter(|_| write.resource != "leases") {
-                write.user = name.to_owned();
+            let name = write.user.strip_prefix(&prefix).filter(|_| write.resource != "leases").map(str::to_owned);
+            if let Some(user) = name {
+                write.user = user;
                 self.writes.push(write);
             }
         }

@@ -35,7 +35,6 @@ async fn an_upgrade_leaves_no_gap_of_more_than_2_seconds() -> Result<()> {
         // A leader that was asked to stop does not begin anything new.
         let stopped = stops.iter().find(|(name, _)| *name == pair[0].by).map_or(pair[0].ended_at, |(_, at)| *at);
         let gap = pair[1].begun_at.duration_since(stopped);
-        println!("nobody led for {gap:?}");
         ensure!(gap <= GAP, "nobody led for {gap:?}: {terms:?}");
     }
     Ok(())

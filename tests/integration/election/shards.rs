@@ -85,8 +85,8 @@ fn check_writers(replicas: &mut Replicas, writers: &[(&str, &Replica)]) -> Resul
     }
     for (name, replica) in writers {
         let secret = format!("shop/{name}");
-        let mut writes = replicas.writes()?.iter().filter(|write| write.resource == "secrets");
-        ensure!(writes.any(|write| write.object == secret && write.user == replica.name), "nobody wrote {name}");
+        let mut of_secrets = replicas.writes()?.iter().filter(|write| write.resource == "secrets");
+        ensure!(of_secrets.any(|write| write.object == secret && write.user == replica.name), "nobody wrote {name}");
     }
     Ok(())
 }
@@ -198,8 +198,8 @@ async fn of_two_that_watch_an_object_one_handles_it_and_both_say_so() -> Result<
     let is_status = |write: &&Write| write.resource == "clusterparameterstores/status";
     eventually("the status of the store", PATIENCE, async || Ok(replicas.writes()?.iter().find(is_status).map(drop)))
         .await?;
-    let writers: Vec<_> = replicas.writes()?.iter().filter(is_status).map(|write| &write.user).collect();
-    ensure!(writers.iter().all(|user| **user == second.name), "the first one wrote the status of a store: {writers:?}");
+    let users: Vec<_> = replicas.writes()?.iter().filter(is_status).map(|write| &write.user).collect();
+    ensure!(users.iter().all(|user| **user == second.name), "the first one wrote the status of a store: {users:?}");
 
     second.signal("TERM")?;
     rotate(&replicas.world, "both", "fifth").await?;

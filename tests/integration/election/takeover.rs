@@ -51,7 +51,6 @@ async fn works_within(replicas: &mut Replicas, next: &Replica, since: Timestamp,
     .with_context(|| next.operator.log().unwrap_or_default())?;
     for (what, at) in [("leads", leads_at), ("calls AWS", called_at)] {
         let after = at.duration_since(since);
-        println!("{} {what} after {after:?}", next.name);
         ensure!(after <= limit, "{} {what} after {after:?}, later than {limit:?}", next.name);
     }
     Ok(())
