@@ -6,7 +6,7 @@
 
 use std::{env, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 
 use super::{
@@ -73,15 +73,19 @@ async fn take_over(rng: &mut Rng, replicas: &mut Replicas, leader: &Replica, nex
         End::Killed => ("KILL", 128 + 9),
         End::Paused => ("STOP", 1),
     };
-    leader.signal(signal)?;
+    // On a machine that is busy enough, a leader loses a short lease by itself.
+    let is_lost = || Ok::<_, anyhow::Error>(leader.operator.log()?.contains("does not lead any more"));
+    let sent = leader.signal(signal);
+    ensure!(sent.is_ok() || is_lost()?, "{sent:?}");
     replicas.leads(next).await?;
     if matches!(end, End::Paused) {
         pause().await;
-        leader.signal("CONT")?;
+        let sent = leader.signal("CONT");
+        ensure!(sent.is_ok() || is_lost()?, "{sent:?}");
     }
     let ended = leader.operator.ended().await?;
+    ensure!(ended == status || ended == 1 && is_lost()?, "{} ended with {ended} instead of {status}", leader.name);
     let log = leader.operator.log()?;
-    anyhow::ensure!(ended == status, "{} ended with {ended} instead of {status}:\n{log}", leader.name);
-    anyhow::ensure!(!log.contains("panicked"), "{log}");
+    ensure!(!log.contains("panicked"), "{log}");
     replicas.check_one_leader()
 }

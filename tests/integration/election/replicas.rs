@@ -34,8 +34,8 @@ use crate::support::{Operator, PATIENCE, World, store};
 pub const SYSTEM: &str = "operators";
 /// Name of the Lease.
 pub const LEASE: &str = "secure-parameter-operator";
-/// The shortest lease.
-pub const SHORT: &[&str] = &["--leader-elect", "--lease-duration=2s"];
+/// A short lease, which a machine that is slow while all tests run can still renew.
+pub const SHORT: &[&str] = &["--leader-elect", "--lease-duration=3s"];
 
 /// A world with several operators.
 pub struct Replicas {

@@ -7,13 +7,13 @@ use testbed::wait::eventually;
 
 use super::{
     load::Load,
-    replicas::{LEASE, Replicas, SHORT, SYSTEM},
+    replicas::{LEASE, Replicas, SYSTEM},
 };
 use crate::support::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_ready_and_neither_calls_aws_nor_writes() -> Result<()> {
-    let mut replicas = Replicas::new(SHORT).await?;
+    let mut replicas = Replicas::new(&["--leader-elect"]).await?;
     let leader = replicas.start().await?;
     replicas.leads(&leader).await?;
     let standby = replicas.start().await?;
@@ -44,11 +44,11 @@ async fn it_is_ready_and_neither_calls_aws_nor_writes() -> Result<()> {
 /// The leader does not know that the Lease is gone until it renews it, so the standby must not take it at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_that_somebody_deletes_stays_with_its_leader() -> Result<()> {
-    let mut replicas = Replicas::new(SHORT).await?;
+    let mut replicas = Replicas::new(&["--leader-elect"]).await?;
     let leader = replicas.start().await?;
     replicas.leads(&leader).await?;
     let _standby = replicas.start().await?;
-    for _ in 0..5 {
+    for _ in 0..3 {
         replicas.world.plane.kubectl(["delete", "lease", LEASE, "--namespace", SYSTEM]).await?;
         let known = replicas.history().len();
         eventually("the Lease to be written again", PATIENCE, async || {
