@@ -1,4 +1,5 @@
-//! Two operators that cannot notice each other, because they use two Leases. `election::unelected` has those that can.
+//! Two operators that cannot notice each other, because their Leases are in two namespaces. `election::unelected` and
+//! `election::shards` have those that can.
 
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt};
@@ -22,8 +23,8 @@ async fn two_operators_do_not_fight_over_a_status_without_end() -> Result<()> {
     world.apply(&store("default", &json!({"quota": {"requestsPerSecond": 1000}}))).await?;
     world.start_operator().await?;
     let environment = world.aws.environment();
-    // With the same Lease, the second one would write nothing.
-    let arguments = ["--lease-name", "second"];
+    // In the same namespace, the second one would write nothing.
+    let arguments = ["--lease-namespace", world.namespace.as_str()];
     let second = Operator::start(world.plane.kubeconfig(), &environment, &arguments, world.plane.folder(), usize::MAX)?;
     second.ready().await?;
 
