@@ -113,8 +113,9 @@ async fn a_thousand_parameters_cost_a_hundred_calls_at_a_cold_start_and_at_a_res
     .await?;
     let sizes: Vec<_> =
         get_parameters(&world).iter().map(|call| call["names"].as_array().map_or(0, Vec::len)).collect();
-    // The first calls, and some while the API server is busy with something else, are not full.
-    assert!(sizes.len() <= MANY / 10 + 20, "{} calls at a cold start: {sizes:?}", sizes.len());
+    // The first calls are not full, nor are those while the API server takes fewer than ten Secrets in half a second because
+    // of other tests beside this one. Without waiting for names, there are nearly two hundred.
+    assert!(sizes.len() <= MANY / 10 + 40, "{} calls at a cold start: {sizes:?}", sizes.len());
 
     let before = world.versions().await?;
     world.stop_operator()?;
