@@ -15,6 +15,11 @@
 {{- end }}
 {{- end }}
 
+{{/* Namespace of all objects that have one, except for the Roles of `namespaces` and `serviceAccountTokens`. */}}
+{{- define "secure-parameter-operator.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
 {{/* Name of the ServiceAccount. */}}
 {{- define "secure-parameter-operator.serviceAccountName" -}}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) }}
@@ -49,6 +54,20 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
+{{/*
+  Labels and annotations of an object, the last fields of its metadata. Takes the root as `chart`, and `labels` and
+  `annotations` of this object alone. The chart's own labels win.
+*/}}
+{{- define "secure-parameter-operator.marks" -}}
+{{- $own := include "secure-parameter-operator.labels" .chart | fromYaml -}}
+labels:
+  {{- merge $own (default dict .labels) .chart.Values.commonLabels | toYaml | nindent 2 }}
+{{- with merge (dict) (default dict .annotations) .chart.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* Image with tag or digest. */}}
 {{- define "secure-parameter-operator.image" -}}
 {{- with .Values.image }}
@@ -64,7 +83,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "secure-parameter-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "secure-parameter-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ include "secure-parameter-operator.namespace" . }}
 {{- end }}
 
 {{/* Rights within namespaces. Each is shown to be needed by a test that takes it away. */}}
@@ -116,7 +135,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* Condition of admission policies: the request is the operator's. */}}
 {{- define "secure-parameter-operator.isTheOperator" -}}
-{{- $account := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "secure-parameter-operator.serviceAccountName" .) -}}
+{{- $account := printf "system:serviceaccount:%s:%s" (include "secure-parameter-operator.namespace" .) (include "secure-parameter-operator.serviceAccountName" .) -}}
 - name: is-the-operator
   expression: "request.userInfo.username == '{{ $account }}'"
 {{- end }}
@@ -127,9 +146,35 @@ apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
   name: {{ .name }}
-  labels:
-    {{- include "secure-parameter-operator.labels" .chart | nindent 4 }}
+  {{- include "secure-parameter-operator.marks" (dict "chart" .chart) | nindent 2 }}
 spec:
   policyName: {{ .name }}
   validationActions: [Deny]
+{{- end }}
+
+{{/* What a ServiceMonitor and a PodMonitor say about scraping. Takes their values. */}}
+{{- define "secure-parameter-operator.scraping" -}}
+port: http
+path: /metrics
+interval: {{ .interval }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The text of a file of the chart. Takes the root as `chart`, and `path`. */}}
+{{- define "secure-parameter-operator.file" -}}
+{{- $text := .chart.Files.Get .path }}
+{{- if not $text }}
+{{- fail (printf "%s is not in this package of the chart; take the chart from a release, or from the repository as it is" .path) }}
+{{- end }}
+{{- $text | trim }}
 {{- end }}

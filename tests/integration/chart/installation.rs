@@ -12,7 +12,7 @@ use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, wait::eventually};
 use super::{container, operator_arguments};
 use crate::support::{
     Operator, PATIENCE,
-    chart::{FULLNAME, NAMESPACE, RELEASE, account_kubeconfig, arguments, objects},
+    chart::{FULLNAME, NAMESPACE, RELEASE, account_kubeconfig, arguments, arguments_of, chart, objects},
     message,
 };
 
@@ -27,11 +27,16 @@ pub struct Installation {
 impl Installation {
     /// Starts a cluster with these namespaces, and installs the chart.
     pub async fn start(namespaces: &[&str], values: &[&str]) -> Result<Self> {
+        Self::of(&chart(), namespaces, values).await
+    }
+
+    /// Like [`Installation::start`], for another chart.
+    pub async fn of(chart: &Path, namespaces: &[&str], values: &[&str]) -> Result<Self> {
         let (plane, aws) = (ControlPlane::start().await?, FakeAws::start().await?);
         for namespace in namespaces {
             plane.kubectl(["create", "namespace", namespace]).await?;
         }
-        plane.helm(arguments("install", &[values, &["--create-namespace"]].concat())).await?;
+        plane.helm(arguments_of(chart, "install", &[values, &["--create-namespace"]].concat())).await?;
         Ok(Self { client: plane.client().await?, plane, aws, runs: 0 })
     }
 

@@ -168,78 +168,67 @@ async fn definitions_are_those_of_the_repository() -> Result<()> {
     Ok(())
 }
 
-/// A cluster that serves no policies is told apart from no cluster at all, of which Helm knows no kinds.
 #[tokio::test]
-async fn a_cluster_without_admission_policies_is_refused_in_words() -> Result<()> {
-    let old = "--api-versions=admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration";
-    let new = "--api-versions=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy";
-    let count = async |more: &[&str]| -> Result<usize> {
-        let objects = rendered(more).await?;
-        Ok(objects.iter().filter(|object| object["kind"] == "ValidatingAdmissionPolicy").count())
-    };
-    let Err(error) = count(&[old]).await else { bail!("rendered") };
-    assert!(format!("{error:#}").contains("set admissionPolicies.create=false"), "{error:#}");
-    assert_eq!(count(&[old, "--set=admissionPolicies.create=false"]).await?, 0);
-    assert_eq!(count(&[old, new]).await?, 2);
-    assert_eq!(count(&[]).await?, 2);
-    Ok(())
-}
-
-#[tokio::test]
-async fn invalid_values_are_refused() -> Result<()> {
-    for (values, words) in [
-        ("nonsense=1", "'nonsense' not allowed"),
-        ("image.version=1", "'version' not allowed"),
-        ("replicaCount=-1", "/replicaCount"),
-        ("leaderElection.leaseDuration=1s", "/leaderElection/leaseDuration"),
-        ("leaderElection.leaseName=My_Lease", "/leaderElection/leaseName"),
-        ("extraEnv[0].name=LOG_SENSITIVE_BODIES", "/extraEnv/0/name"),
-        ("log.format=xml", "/log/format"),
-        ("concurrency=0", "/concurrency"),
-        ("namespaces={Shop}", "/namespaces/0"),
-        ("serviceAccountTokens[0].name=x", "'namespace'"),
-        ("image.digest=latest", "/image/digest"),
+async fn metrics_objects_are_rendered_if_enabled() -> Result<()> {
+    let enabled = |name: &str| format!("--set=metrics.{name}.create=true");
+    for (arguments, service, monitor, pods) in [
+        (vec![], false, false, false),
+        (vec![enabled("service")], true, false, false),
+        (vec![enabled("serviceMonitor")], true, true, false),
+        (vec![enabled("podMonitor")], false, false, true),
     ] {
-        let error = rendered(&["--set", values]).await.expect_err(values).to_string();
-        assert!(error.contains(words), "{values}: {error}");
-    }
-    Ok(())
-}
-
-#[test]
-fn every_value_is_in_the_schema_and_described() -> Result<()> {
-    let values: Value = serde_yaml::from_str(&fs::read_to_string(chart().join("values.yaml"))?)?;
-    let schema: Value = serde_json::from_str(&fs::read_to_string(chart().join("values.schema.json"))?)?;
-    check_described(&values, &schema, "values");
-    Ok(())
-}
-
-/// Checks that every value has a description, and that unknown names are refused.
-fn check_described(value: &Value, schema: &Value, path: &str) {
-    assert!(schema["description"].is_string(), "{path} has no description");
-    let Some(properties) = schema["properties"].as_object() else { return };
-    assert_eq!(schema["additionalProperties"], false, "{path} accepts unknown names");
-    for name in value.as_object().into_iter().flatten().map(|(name, _)| name) {
-        assert!(properties.contains_key(name), "{path}.{name} is not in the schema");
-    }
-    for (name, property) in properties {
-        assert!(name == "global" || !value[name].is_null(), "{path}.{name} has no default");
-        check_described(&value[name], property, &format!("{path}.{name}"));
-    }
-}
-
-#[tokio::test]
-async fn metrics_objects_are_rendered_if_enabled_and_supported() -> Result<()> {
-    let monitoring = "--api-versions=monitoring.coreos.com/v1/ServiceMonitor";
-    for (arguments, service, monitor) in [
-        (vec![monitoring], false, false),
-        (vec![monitoring, "--set=metrics.service.create=true"], true, false),
-        (vec!["--set=metrics.serviceMonitor.create=true"], true, false),
-        (vec![monitoring, "--set=metrics.serviceMonitor.create=true"], true, true),
-    ] {
-        let objects = rendered(&arguments).await?;
+        let objects = rendered(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let has = |kind: &str| objects.iter().any(|object| object["kind"] == kind);
-        assert_eq!((has("Service"), has("ServiceMonitor")), (service, monitor), "{arguments:?}");
+        let found = (has("Service"), has("ServiceMonitor"), has("PodMonitor"));
+        assert_eq!(found, (service, monitor, pods), "{arguments:?}");
     }
+    Ok(())
+}
+
+/// Alerts and dashboard are the files of the chart. A package without them says so.
+#[tokio::test]
+async fn alerts_and_dashboard_are_those_of_the_files() -> Result<()> {
+    let dashboard = |object: &Value| Ok(serde_json::from_str(object["data"]["secure-parameter-operator.json"].as_str().context("a file")?)?);
+    let rule = |object: &Value| Ok(object["spec"].clone());
+    type Embedded = fn(&Value) -> Result<Value>;
+    let cases: [(&str, &str, &str, Embedded); 2] =
+        [("prometheusRule", "alerts.yaml", "PrometheusRule", rule), ("dashboard", "dashboard.json", "ConfigMap", dashboard)];
+    for (value, file, kind, embedded) in cases {
+        let path = chart().join("files/monitoring").join(file);
+        let shown = rendered(&[&format!("--set=metrics.{value}.create=true,metrics.{value}.namespace=monitoring")]).await;
+        if !path.exists() {
+            let error = shown.expect_err("no file").to_string();
+            assert!(error.contains(&format!("files/monitoring/{file} is not in this package")), "{error}");
+            continue;
+        }
+        let objects = shown?;
+        let object = objects.iter().find(|object| object["kind"] == kind).context(kind)?;
+        let expected: Value = serde_yaml::from_str(&fs::read_to_string(&path)?)?;
+        assert_eq!(embedded(object)?, expected, "{file}");
+        assert_eq!(object["metadata"]["namespace"], "monitoring");
+    }
+    Ok(())
+}
+
+/// An object that a tool selects by a label, or leaves alone by an annotation, must have it whatever its kind.
+#[tokio::test]
+async fn common_labels_and_annotations_are_on_every_object() -> Result<()> {
+    let objects = rendered(&[
+        "--set=commonLabels.team=platform,commonAnnotations.note=x,namespaceOverride=parameters",
+        "--set=defaultStore.create=true,defaultStore.hook=false,networkPolicy.create=true,metrics.serviceMonitor.create=true,restart.enabled=true",
+        r#"--set-json=serviceAccountTokens=[{"namespace":"shop","name":"reader"}]"#,
+    ])
+    .await?;
+    for object in &objects {
+        let metadata = &object["metadata"];
+        let found = (&metadata["labels"]["team"], &metadata["annotations"]["note"]);
+        assert_eq!(found, (&json!("platform"), &json!("x")), "{object}");
+        let namespace = metadata["namespace"].as_str().unwrap_or("parameters");
+        assert!(["parameters", "shop"].contains(&namespace), "{object}");
+    }
+    let deployment = find(&objects, "Deployment", FULLNAME)?;
+    assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "platform");
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"]["team"], Value::Null, "a selector cannot change");
+    assert!(!serde_json::to_string(&objects)?.contains("operator-system"), "the namespace of the release is in no object");
     Ok(())
 }

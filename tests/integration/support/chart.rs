@@ -29,7 +29,12 @@ pub fn chart() -> PathBuf {
 
 /// Arguments of helm: `verb`, the release, the chart, its namespace, and `more`.
 pub fn arguments(verb: &str, more: &[&str]) -> Vec<String> {
-    let chart = chart().display().to_string();
+    arguments_of(&chart(), verb, more)
+}
+
+/// Like [`arguments`], for another chart.
+pub fn arguments_of(chart: &Path, verb: &str, more: &[&str]) -> Vec<String> {
+    let chart = chart.display().to_string();
     let fixed = [verb, RELEASE, &chart, "--namespace", NAMESPACE];
     fixed.iter().chain(more).map(|&argument| argument.to_owned()).collect()
 }
