@@ -152,6 +152,15 @@ spec:
   validationActions: [Deny]
 {{- end }}
 
+{{/* Settings of a probe. The API server drops zeros, and tools would then find a difference. */}}
+{{- define "secure-parameter-operator.probe" -}}
+{{- range $name, $value := omit . "enabled" }}
+{{- if $value }}
+{{ $name }}: {{ int64 $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What a ServiceMonitor and a PodMonitor say about scraping. Takes their values. */}}
 {{- define "secure-parameter-operator.scraping" -}}
 port: http

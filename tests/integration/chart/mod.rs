@@ -1,6 +1,7 @@
 //! The Helm chart, with the real Helm. Tests that install it use a real control plane.
 
 mod admission;
+mod deploy;
 mod goldens;
 mod installation;
 mod lifecycle;
