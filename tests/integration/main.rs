@@ -8,6 +8,7 @@ mod check;
 mod counts;
 mod election;
 mod failures;
+mod gitops;
 mod iam;
 mod identities;
 mod layers;

@@ -6,26 +6,24 @@ use testbed::control_plane::ControlPlane;
 
 use super::{
     FULLNAME, NAMESPACE, RELEASE, find,
-    goldens::{template, value_files},
+    goldens::{all_definitions, template, value_files},
     helm, rendered,
 };
-use crate::support::{chart::objects, definitions};
+use crate::support::chart::objects;
 
 #[tokio::test]
 async fn the_api_server_accepts_every_object() -> Result<()> {
-    let plane = ControlPlane::start_with_crds(&definitions()?).await?;
+    let plane = ControlPlane::start_with_crds(&all_definitions()?).await?;
     let label = json!({"pod-security.kubernetes.io/enforce": "restricted"});
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": label}});
     apply(&plane, &namespace, &[]).await?;
 
-    for namespace in ["shop", "billing", "parameters"] {
+    for namespace in ["shop", "billing", "parameters", "monitoring"] {
         plane.kubectl(["create", "namespace", namespace]).await?;
     }
     for values in value_files()? {
-        let objects = objects(&helm(&template(&values)).await?)?;
-        // Kinds of others are not known here.
-        for object in objects.iter().filter(|object| object["apiVersion"] != "monitoring.coreos.com/v1") {
-            let applied = apply(&plane, object, &["--dry-run=server", "--validate=strict"]).await;
+        for object in objects(&helm(&template(&values)).await?)? {
+            let applied = apply(&plane, &object, &["--dry-run=server", "--validate=strict"]).await;
             let output = applied.with_context(|| values.display().to_string())?;
             assert!(output.contains("(server dry run)"), "{output}");
         }

@@ -1,8 +1,13 @@
 //! What the chart renders from each set of values in `goldens/`, byte for byte. `UPDATE=1` rewrites the files.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde_json::json;
 use testbed::control_plane::ControlPlane;
 
 use super::{arguments, folder, helm, same_as_file};
@@ -19,8 +24,27 @@ pub fn value_files() -> Result<Vec<PathBuf>> {
 }
 
 /// Arguments of `helm template` with the values of a file.
-pub fn template(values: &std::path::Path) -> Vec<String> {
+pub fn template(values: &Path) -> Vec<String> {
     arguments("template", &[&format!("--values={}", values.display())])
+}
+
+/// Our definitions, and such of the Prometheus operator as accept anything.
+pub fn all_definitions() -> Result<Vec<CustomResourceDefinition>> {
+    let mut all = definitions()?;
+    for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
+        let plural = format!("{}s", kind.to_lowercase());
+        let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        all.push(serde_json::from_value(json!({
+            "metadata": {"name": format!("{plural}.monitoring.coreos.com")},
+            "spec": {
+                "group": "monitoring.coreos.com",
+                "scope": "Namespaced",
+                "names": {"kind": kind, "plural": plural},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+            },
+        }))?);
+    }
+    Ok(all)
 }
 
 #[tokio::test]
@@ -36,7 +60,7 @@ async fn every_set_of_values_renders_what_it_did() -> Result<()> {
 /// What a chart reads from a cluster, a GitOps tool cannot show beforehand.
 #[tokio::test]
 async fn a_cluster_changes_nothing_about_what_is_rendered() -> Result<()> {
-    let plane = ControlPlane::start_with_crds(&definitions()?).await?;
+    let plane = ControlPlane::start_with_crds(&all_definitions()?).await?;
     for values in value_files()? {
         let alone = helm(&template(&values)).await?;
         let mut with_cluster = template(&values);

@@ -14,12 +14,15 @@ mod roles;
 mod upgrade;
 mod values;
 
-use std::{env, fs, path::{Path, PathBuf}};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::support::chart::{FULLNAME, NAMESPACE, RELEASE, arguments, chart, helm, rendered, repository};
+use crate::support::{
+    chart::{FULLNAME, NAMESPACE, RELEASE, arguments, chart, helm, rendered, repository},
+    same_as_file,
+};
 
 /// The object of this kind and name.
 fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> Result<&'a Value> {
@@ -42,15 +45,4 @@ fn operator_arguments(objects: &[Value]) -> Result<Vec<String>> {
 /// A folder beside this file.
 fn folder(name: &str) -> PathBuf {
     repository().join("tests/integration/chart").join(name)
-}
-
-/// Checks that a generated file is up to date. With `UPDATE=1`, writes it. `test` names the test that does so.
-fn same_as_file(path: &Path, text: &str, test: &str) -> Result<()> {
-    if env::var_os("UPDATE").is_some() {
-        return Ok(fs::write(path, text)?);
-    }
-    let found = fs::read_to_string(path).unwrap_or_default();
-    let hint = format!("UPDATE=1 cargo test --test integration {test}");
-    assert!(found == text, "{} is out of date; run: {hint}", path.display());
-    Ok(())
 }

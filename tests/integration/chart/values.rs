@@ -55,25 +55,37 @@ fn the_readme_lists_every_value() -> Result<()> {
     let (before, rest) = text.split_once(HEADER).context("README.md of the chart has no table of values")?;
     let after = rest.find("\n\n").map_or("", |end| &rest[end + 1..]);
     let mut table = format!("{before}{HEADER}| --- | --- | --- |\n");
-    add_rows(&mut table, "", &defaults()?, &schema()?)?;
+    add_rows(&mut table, "", "", &defaults()?, &schema()?)?;
     same_as_file(&path, &(table + after), "chart::values")
 }
 
-/// Adds a row for each value below `path`.
-fn add_rows(table: &mut String, path: &str, value: &Value, schema: &Value) -> Result<()> {
+/// Adds a row for each value below `path`, which is about `subject`.
+fn add_rows(table: &mut String, path: &str, subject: &str, value: &Value, schema: &Value) -> Result<()> {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let (path, value) = (format!("{path}{name}"), &value[name]);
+        let description = property["description"].as_str().context("a description")?;
         if name == "global" && value.is_null() {
             continue;
         }
         if property["properties"].is_object() && !is_empty(value) {
-            add_rows(table, &format!("{path}."), value, property)?;
+            add_rows(table, &format!("{path}."), description.trim_end_matches('.'), value, property)?;
         } else {
-            let description = property["description"].as_str().context("a description")?;
-            writeln!(table, "| `{path}` | `{value}` | {} |", description.replace('|', "\\|"))?;
+            let meaning = if subject.is_empty() { description } else { &format!("{subject}: {}", uncapitalised(description)) };
+            writeln!(table, "| `{path}` | `{value}` | {} |", meaning.replace('|', "\\|"))?;
         }
     }
     Ok(())
+}
+
+/// The text with a small first letter, except for names and abbreviations.
+fn uncapitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() && !text.starts_with("ParameterStores") => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 #[tokio::test]

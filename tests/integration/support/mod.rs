@@ -2,6 +2,7 @@
 
 pub mod chart;
 mod expect;
+mod generated;
 mod kstatus;
 mod link;
 mod manifests;
@@ -15,6 +16,7 @@ mod world;
 pub use expect::{
     annotate, contains, echoed, fails, force, handled_sync, says, snapshot, store_is, store_shows, sync, tolerates,
 };
+pub use generated::same_as_file;
 pub use kstatus::check_kstatus;
 pub use link::Link;
 pub use manifests::{has_ready, message, object, ready, store};

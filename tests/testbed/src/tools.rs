@@ -35,12 +35,14 @@ pub enum Tool {
     Kubectl,
     /// Installs the chart.
     Helm,
+    /// Runs scripts of Argo CD.
+    Lua,
 }
 
 impl Tool {
     /// Every tool, in the order in which they are needed.
-    pub const ALL: [Self; 5] =
-        [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
+    pub const ALL: [Self; 6] =
+        [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm, Self::Lua];
 
     /// The name of its program file.
     pub fn name(self) -> &'static str {
@@ -50,6 +52,7 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Lua => "argo-lua",
         }
     }
 
@@ -64,6 +67,7 @@ impl Tool {
             Self::KubeControllerManager => self.in_assets(),
             Self::Kubectl => self.in_assets().or_else(|| in_path(self.name())),
             Self::Helm => in_path(self.name()),
+            Self::Lua => None,
         };
         match found {
             Some(path) => Ok(path),

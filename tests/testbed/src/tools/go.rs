@@ -31,6 +31,7 @@ impl Tool {
         match self {
             Self::Etcd => Source { module: "etcd", package: "go.etcd.io/etcd/server/v3", version: None },
             Self::Helm => Source { module: "helm", package: "helm.sh/helm/v4/cmd/helm", version: None },
+            Self::Lua => Source { module: "lua", package: ".", version: None },
             Self::KubeApiserver => kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
             Self::KubeControllerManager => kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
             Self::Kubectl => kubernetes("k8s.io/kubernetes/cmd/kubectl"),
@@ -45,9 +46,14 @@ pub(super) fn build(tool: Tool) -> Result<PathBuf> {
     let read =
         |name: &str| fs::read_to_string(module.join(name)).with_context(|| module.join(name).display().to_string());
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
+    // Of most modules there is only the list of what they require.
+    let main = read("main.go").unwrap_or_default();
     let flags = linker_flags(&source, &go_mod);
     let program = cache_dir().join("bin").join(tool.name());
-    let inputs = [go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes()];
+    let mut inputs = vec![go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes()];
+    if !main.is_empty() {
+        inputs.push(main.as_bytes());
+    }
     Cached::new(program.clone(), tool.name(), &inputs).get_or_make(|| {
         check_go()?;
         compile(tool, &source, &module, &flags, &program)
