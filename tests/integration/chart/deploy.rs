@@ -30,11 +30,7 @@ metadata:
 ";
 
 /// What only Helm reads.
-const OF_HELM: [&str; 3] = [
-    "# Source: ",
-    "    helm.sh/chart: ",
-    "    app.kubernetes.io/managed-by: Helm",
-];
+const OF_HELM: [&str; 3] = ["# Source: ", "    helm.sh/chart: ", "    app.kubernetes.io/managed-by: Helm"];
 
 /// All objects for kubectl, with the comments of the templates, and without what only Helm reads.
 async fn manifest() -> Result<String> {
@@ -42,7 +38,8 @@ async fn manifest() -> Result<String> {
     let rendered = helm(&["template", NAME, &chart, "--namespace", NAME].map(str::to_owned)).await?;
     let kept = "  annotations:\n    helm.sh/resource-policy: keep\n";
     let rendered = rendered.replace(kept, "");
-    let lines = rendered.lines().filter(|line| !line.trim().is_empty() && !OF_HELM.iter().any(|mark| line.starts_with(mark)));
+    let lines =
+        rendered.lines().filter(|line| !line.trim().is_empty() && !OF_HELM.iter().any(|mark| line.starts_with(mark)));
     Ok(lines.fold(HEAD.to_owned(), |text, line| text + line + "\n"))
 }
 
@@ -104,7 +101,8 @@ async fn applying_it_twice_changes_nothing_the_second_time() -> Result<()> {
         let said = plane.kubectl_stdin(arguments, &text).await?;
         // Of the selector of a budget kubectl thinks that it changes, whatever it is: its patch strategy is `replace`
         // (k8s.io/api, policy/v1 PodDisruptionBudgetSpec). The API server knows better.
-        let changed = said.lines().filter(|line| !line.ends_with(" unchanged") && !line.starts_with("poddisruptionbudget"));
+        let changed =
+            said.lines().filter(|line| !line.ends_with(" unchanged") && !line.starts_with("poddisruptionbudget"));
         assert_eq!(changed.collect::<Vec<_>>(), [""; 0]);
         assert_eq!(said.lines().count(), first.len());
         assert_eq!(versions(&plane, &text).await?, first);

@@ -35,6 +35,8 @@ pub fn all_definitions() -> Result<Vec<CustomResourceDefinition>> {
         let plural = format!("{}s", kind.to_lowercase());
         let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
         all.push(serde_json::from_value(json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
             "metadata": {"name": format!("{plural}.monitoring.coreos.com")},
             "spec": {
                 "group": "monitoring.coreos.com",

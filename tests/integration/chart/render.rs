@@ -188,14 +188,19 @@ async fn metrics_objects_are_rendered_if_enabled() -> Result<()> {
 /// Alerts and dashboard are the files of the chart. A package without them says so.
 #[tokio::test]
 async fn alerts_and_dashboard_are_those_of_the_files() -> Result<()> {
-    let dashboard = |object: &Value| Ok(serde_json::from_str(object["data"]["secure-parameter-operator.json"].as_str().context("a file")?)?);
+    let dashboard = |object: &Value| {
+        Ok(serde_json::from_str(object["data"]["secure-parameter-operator.json"].as_str().context("a file")?)?)
+    };
     let rule = |object: &Value| Ok(object["spec"].clone());
     type Embedded = fn(&Value) -> Result<Value>;
-    let cases: [(&str, &str, &str, Embedded); 2] =
-        [("prometheusRule", "alerts.yaml", "PrometheusRule", rule), ("dashboard", "dashboard.json", "ConfigMap", dashboard)];
+    let cases: [(&str, &str, &str, Embedded); 2] = [
+        ("prometheusRule", "alerts.yaml", "PrometheusRule", rule),
+        ("dashboard", "dashboard.json", "ConfigMap", dashboard),
+    ];
     for (value, file, kind, embedded) in cases {
         let path = chart().join("files/monitoring").join(file);
-        let shown = rendered(&[&format!("--set=metrics.{value}.create=true,metrics.{value}.namespace=monitoring")]).await;
+        let shown =
+            rendered(&[&format!("--set=metrics.{value}.create=true,metrics.{value}.namespace=monitoring")]).await;
         if !path.exists() {
             let error = shown.expect_err("no file").to_string();
             assert!(error.contains(&format!("files/monitoring/{file} is not in this package")), "{error}");
@@ -229,6 +234,9 @@ async fn common_labels_and_annotations_are_on_every_object() -> Result<()> {
     let deployment = find(&objects, "Deployment", FULLNAME)?;
     assert_eq!(deployment["spec"]["template"]["metadata"]["labels"]["team"], "platform");
     assert_eq!(deployment["spec"]["selector"]["matchLabels"]["team"], Value::Null, "a selector cannot change");
-    assert!(!serde_json::to_string(&objects)?.contains("operator-system"), "the namespace of the release is in no object");
+    assert!(
+        !serde_json::to_string(&objects)?.contains("operator-system"),
+        "the namespace of the release is in no object"
+    );
     Ok(())
 }

@@ -29,7 +29,8 @@ fn previous() -> Result<PathBuf> {
 /// Kind and name of each object of the release, with its uid.
 async fn objects(plane: &ControlPlane) -> Result<BTreeMap<String, String>> {
     let namespace = format!("--namespace={NAMESPACE}");
-    let listed = plane.kubectl(["get", KINDS, &namespace, "--output=json", "--selector=app.kubernetes.io/instance"]).await?;
+    let listed =
+        plane.kubectl(["get", KINDS, &namespace, "--output=json", "--selector=app.kubernetes.io/instance"]).await?;
     let definitions = plane.kubectl(["get", "customresourcedefinitions", "--output=json"]).await?;
     let mut found = BTreeMap::new();
     for list in [listed, definitions] {

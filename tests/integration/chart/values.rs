@@ -70,7 +70,8 @@ fn add_rows(table: &mut String, path: &str, subject: &str, value: &Value, schema
         if property["properties"].is_object() && !is_empty(value) {
             add_rows(table, &format!("{path}."), description.trim_end_matches('.'), value, property)?;
         } else {
-            let meaning = if subject.is_empty() { description } else { &format!("{subject}: {}", uncapitalised(description)) };
+            let meaning =
+                if subject.is_empty() { description } else { &format!("{subject}: {}", uncapitalised(description)) };
             writeln!(table, "| `{path}` | `{value}` | {} |", meaning.replace('|', "\\|"))?;
         }
     }
@@ -95,9 +96,9 @@ async fn invalid_values_are_refused() -> Result<()> {
         ("image.version=1", "'version' not allowed"),
         ("replicaCount=-1", "/replicaCount': minimum: got -1, want 0"),
         ("replicaCount=two", "/replicaCount': got string, want integer"),
-        ("leaderElection.leaseDuration=1s", "/leaderElection/leaseDuration"),
+        ("leaderElection.leaseDuration=1m", "/leaderElection/leaseDuration': '1m' does not match pattern '^[0-9]+s$'"),
         ("leaderElection.leaseName=My_Lease", "/leaderElection/leaseName"),
-        ("extraEnv[0].name=LOG_SENSITIVE_BODIES", "/extraEnv/0/name"),
+        ("extraEnv[0].value=x", "/extraEnv/0': missing property 'name'"),
         ("extraEnvFrom[0].secret=x", "/extraEnvFrom/0': additional properties 'secret' not allowed"),
         ("extraArgs.x=y", "/extraArgs': got object, want array"),
         ("extraContainers[0].name=x", "/extraContainers/0': missing property 'image'"),
@@ -124,10 +125,16 @@ async fn invalid_values_are_refused() -> Result<()> {
         ("metrics.serviceMonitor.interval=often", "/metrics/serviceMonitor/interval"),
         ("metrics.serviceMonitor.relabelings.a=b", "/metrics/serviceMonitor/relabelings': got object, want array"),
         ("metrics.service.port=99999", "/metrics/service/port': maximum: got 99,999, want 65,535"),
-        // What the schema cannot say, templates do.
+        // What the schema cannot say, or not clearly, templates do.
+        ("leaderElection.leaseDuration=1s", "leaseDuration is 1s; write whole seconds, from 2s to 3600s"),
+        ("leaderElection.leaseDuration=3601s", "leaseDuration is 3601s; write whole seconds, from 2s to 3600s"),
+        ("extraEnv[0].name=LOG_SENSITIVE_BODIES", "would make the AWS SDK log decrypted values; remove it"),
         ("leaderElection.enabled=false", "set leaderElection.enabled=true, or replicaCount=1"),
         ("serviceAccount.create=false", "serviceAccount.name is required"),
-        ("metrics.serviceMonitor.create=true,metrics.podMonitor.create=true", "scraped twice; set one of them to false"),
+        (
+            "metrics.serviceMonitor.create=true,metrics.podMonitor.create=true",
+            "scraped twice; set one of them to false",
+        ),
     ] {
         let error = rendered(&["--set", values]).await.expect_err(values).to_string();
         assert!(error.contains(words), "{values}: {error}");

@@ -33,7 +33,9 @@ async fn the_list_of_tests_passes() -> Result<()> {
         let expected = test["result"].as_array().context("a result")?;
         let expected: serde_json::Map<_, _> = expected
             .iter()
-            .map(|action| (action["name"].as_str().unwrap_or_default().to_owned(), json!({"disabled": action["disabled"]})))
+            .map(|action| {
+                (action["name"].as_str().unwrap_or_default().to_owned(), json!({"disabled": action["disabled"]}))
+            })
             .collect();
         assert_eq!(found, Value::Object(expected), "{}", test["inputPath"]);
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testbed::{control_plane::ControlPlane, wait::eventually};
 
 use super::{argocd::render, example, recorded, text};
-use crate::support::{PATIENCE, World, definitions, sync, chart::repository};
+use crate::support::{PATIENCE, World, chart::repository, definitions, sync};
 
 /// The objects of an example.
 fn documents(path: &str) -> Result<Vec<Value>> {
@@ -69,7 +69,10 @@ async fn what_a_team_keeps_in_git_stays_as_it_is() -> Result<()> {
 async fn health_expressions_agree_with_health_in_argo_cd() -> Result<()> {
     let kustomization = find(&documents("flux/parameters.yaml")?, "Kustomization")?;
     let expressions = &kustomization["spec"]["healthCheckExprs"][0];
-    assert_eq!((&expressions["apiVersion"], &expressions["kind"]), (&json!("secureparameter.io/v1alpha1"), &json!("SecureParameter")));
+    assert_eq!(
+        (&expressions["apiVersion"], &expressions["kind"]),
+        (&json!("secureparameter.io/v1alpha1"), &json!("SecureParameter"))
+    );
     let plane = ControlPlane::start_with_crds(&definitions()?).await?;
     plane.kubectl(["create", "namespace", "shop"]).await?;
     show_at_writes(&plane, expressions).await?;

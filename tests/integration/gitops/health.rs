@@ -47,7 +47,12 @@ async fn the_list_of_tests_passes_and_covers_every_reason() -> Result<()> {
         for test in yaml(&customization(kind, "health_test.yaml"))?["tests"].as_array().into_iter().flatten() {
             let object = yaml(&customization(kind, test["inputPath"].as_str().unwrap_or_default()))?;
             let (status, message) = health(kind, &object).await?;
-            assert_eq!(json!({"status": status, "message": message}), test["healthStatus"], "{kind} {}", test["inputPath"]);
+            assert_eq!(
+                json!({"status": status, "message": message}),
+                test["healthStatus"],
+                "{kind} {}",
+                test["inputPath"]
+            );
             let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
             seen.extend(conditions.filter_map(|condition| condition["reason"].as_str()).map(str::to_owned));
         }
@@ -98,7 +103,9 @@ async fn what_a_running_operator_reports_has_the_right_health() -> Result<()> {
     world.wait_for("denied", "False", "PolicyDenied").await?;
     world.wait_for("lost", "False", "StoreNotFound").await?;
     world.wait_for("paused", "Unknown", "Suspended").await?;
-    for (name, expected) in [("good", "Healthy"), ("denied", "Degraded"), ("lost", "Progressing"), ("paused", "Suspended")] {
+    for (name, expected) in
+        [("good", "Healthy"), ("denied", "Degraded"), ("lost", "Progressing"), ("paused", "Suspended")]
+    {
         let live = world.plane.kubectl(["get", "sparam", name, "--namespace=shop", "--output=json"]).await?;
         assert_eq!(health("SecureParameter", &serde_json::from_str(&live)?).await?.0, expected, "{name}");
     }

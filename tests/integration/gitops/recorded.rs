@@ -24,7 +24,9 @@ const GENERATION: i64 = 2;
 /// An object of this kind, without a status.
 pub fn bare(kind: &str) -> Value {
     let (name, spec) = match kind {
-        "SecureParameter" => ("checkout", json!({"data": [{"key": "DB_PASSWORD", "parameter": "/shop/checkout/db-password"}]})),
+        "SecureParameter" => {
+            ("checkout", json!({"data": [{"key": "DB_PASSWORD", "parameter": "/shop/checkout/db-password"}]}))
+        }
         _ => ("default", json!({"region": "eu-central-1"})),
     };
     let mut metadata = json!({"name": name, "generation": GENERATION});
@@ -32,6 +34,11 @@ pub fn bare(kind: &str) -> Value {
         metadata["namespace"] = json!("shop");
     }
     json!({"apiVersion": "secureparameter.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+}
+
+/// Builds conditions as the operator does, at the beginning of 2026.
+fn new(previous: &[Condition]) -> Conditions<'_> {
+    Conditions::new(previous, Some(GENERATION), Timestamp::from_second(1_767_225_600).unwrap_or_default())
 }
 
 fn with(kind: &str, conditions: &[Condition]) -> Result<Value> {
@@ -58,7 +65,6 @@ pub fn objects(kind: &str) -> Result<Vec<Recorded>> {
     let mut all = Vec::new();
     for &reason in Reason::ALL {
         let (_, meaning) = meanings.iter().find(|(name, _)| name == reason.as_str()).context("a documented reason")?;
-        let new = |previous| Conditions::new(previous, Some(GENERATION), Timestamp::from_second(1_767_225_600).unwrap_or_default());
         let ready = new(&[]).ready(Reason::Synced, "The Secret has 1 key from 1 parameter.");
         let says = format!("{reason}: {meaning}");
         let mut add = |name: String, object: Value, status: &'static str, message: &str| {
@@ -69,7 +75,9 @@ pub fn objects(kind: &str) -> Result<Vec<Recorded>> {
         match reason {
             Reason::Suspended | Reason::RestartPending | Reason::Restarted | Reason::RestartFailed
                 if kind != "SecureParameter" => {}
-            Reason::Synced => add(name, with(kind, &ready)?, "Healthy", "Synced: The Secret has 1 key from 1 parameter."),
+            Reason::Synced => {
+                add(name, with(kind, &ready)?, "Healthy", "Synced: The Secret has 1 key from 1 parameter.")
+            }
             Reason::Progressing => {
                 let (object, message) = unreported(kind)?;
                 add(name, object, "Progressing", &format!("Progressing: {message}"));
@@ -100,8 +108,10 @@ pub fn objects(kind: &str) -> Result<Vec<Recorded>> {
 /// An object that the operator has not reported on: the API server shows the default of the definition.
 fn unreported(kind: &str) -> Result<(Value, String)> {
     let definitions = crds();
-    let (_, definition) =
-        definitions.iter().find(|(_, definition)| definition["spec"]["names"]["kind"] == kind).context("a definition")?;
+    let (_, definition) = definitions
+        .iter()
+        .find(|(_, definition)| definition["spec"]["names"]["kind"] == kind)
+        .context("a definition")?;
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut object = bare(kind);
     object["status"] = schema["properties"]["status"]["default"].clone();
