@@ -24,9 +24,6 @@ local function is(type, status)
   return found[type] ~= nil and found[type].status == status
 end
 
-if is("Stalled", "True") then
-  return health("Degraded", text(found.Stalled))
-end
 if is("Reconciling", "True") then
   return health("Progressing", text(found.Reconciling))
 end
@@ -34,6 +31,7 @@ if is("Ready", "True") then
   -- Warnings keep nobody from reading, but somebody should know of them.
   return health("Healthy", table.concat({ text(found.Ready), unpack(obj.status.warnings or {}) }, " "))
 end
+-- Without Reconciling, somebody must act: the object is Stalled.
 if is("Ready", "False") then
   return health("Degraded", text(found.Ready))
 end

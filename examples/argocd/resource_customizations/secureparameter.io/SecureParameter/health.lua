@@ -28,9 +28,6 @@ local function is(type, status)
   return found[type] ~= nil and found[type].status == status
 end
 
-if is("Stalled", "True") then
-  return health("Degraded", text(found.Stalled))
-end
 if is("Reconciling", "True") then
   return health("Progressing", text(found.Reconciling))
 end
@@ -43,6 +40,7 @@ end
 if is("Ready", "True") then
   return health("Healthy", text(found.Ready))
 end
+-- Without Reconciling, somebody must act: the object is Stalled.
 if is("Ready", "False") then
   return health("Degraded", text(found.Ready))
 end
