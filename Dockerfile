@@ -1,13 +1,35 @@
-# The operator as an image: built without the test bed, run as nobody on a read-only root.
-FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc g++ cmake make && rm -rf /var/lib/apt/lists/*
-WORKDIR /src
-COPY . .
-RUN cargo build --release --locked --package secure-parameter-operator --bin secure-parameter-operator
+# The operator as an image, for those who build with a container engine. It has the files and the settings of the image that
+# `cargo xtask release` makes without one.
 
-FROM debian:bookworm-slim
-RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
-COPY --from=build /src/target/release/secure-parameter-operator /usr/local/bin/secure-parameter-operator
+# Name a digest where you build: --build-arg RUST=docker.io/library/rust@sha256:...
+ARG RUST=docker.io/library/rust:1.95-slim-bookworm
+
+FROM ${RUST} AS build
+WORKDIR /workspace/secure-parameter-operator
+
+# The dependencies are a layer of their own, with programs that do nothing. It is built again only if this list changes.
+COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
+COPY xtask xtask
+COPY tests/testbed/Cargo.toml tests/testbed/
+RUN for program in . tests/testbed; do mkdir -p $program/src && touch $program/src/lib.rs; done \
+    && for program in src tests/testbed/src tests/integration benches/scale; do \
+        mkdir -p $program && echo 'fn main() {}' > $program/main.rs; done \
+    && cargo xtask image-root --out /nothing
+
+COPY . .
+# Cargo compares times, and these files may be older than the programs above.
+RUN touch src/lib.rs src/main.rs && cargo xtask image-root --out /image
+
+FROM scratch
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="secure-parameter-operator" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /image /
+ENV PATH=/
+EXPOSE 8080
+WORKDIR /
 USER 65532:65532
-ENTRYPOINT ["secure-parameter-operator"]
+ENTRYPOINT ["/secure-parameter-operator"]
 CMD ["run"]

@@ -11,6 +11,7 @@ mod failures;
 mod gitops;
 mod iam;
 mod identities;
+mod image;
 mod layers;
 mod main_job;
 mod moto;

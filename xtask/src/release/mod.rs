@@ -1,0 +1,140 @@
+//! The files of a release. The same commit, toolchain and architectures give the same bytes, wherever and whenever.
+
+mod archive;
+mod binary;
+mod chart;
+mod elf;
+mod image;
+mod root_files;
+mod sbom;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
+
+pub use self::binary::Architecture;
+
+use self::binary::Binary;
+use crate::{
+    process::{cargo, run as run_command},
+    repository::{CHART, Commit, Product, files, root},
+};
+
+/// Where the files are written without `--out`.
+pub const FOLDER: &str = "target/dist";
+/// Name of the file with the checksums of all others, as `sha256sum --check` reads it.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// Everything that the files are made from, beside those of the commit.
+struct Inputs {
+    commit: Commit,
+    product: Product,
+    binaries: Vec<Binary>,
+    sbom: String,
+}
+
+/// Makes a release.
+pub fn run(out: Option<PathBuf>, only: Option<Architecture>) -> Result<()> {
+    let commit = Commit::of_clean_tree()?;
+    let product = Product::read()?;
+    product.check_chart()?;
+    let out = empty_folder(out)?;
+    let binaries = binary::build_all(&product, &commit, only)?;
+    let sbom = sbom::make(&commit, &binaries)?;
+    let files = make(&Inputs { commit, product, binaries, sbom })?;
+    for (name, bytes) in &files {
+        fs::write(out.join(name), bytes)?;
+        eprintln!("{:>11} bytes  {}", bytes.len(), out.join(name).display());
+    }
+    Ok(())
+}
+
+/// Builds the operator for this machine and writes the root file system of its image.
+pub fn image_root(out: &Path) -> Result<()> {
+    let binary = binary::build_host(&Product::read()?)?;
+    for file in root_files::of(&binary.bytes) {
+        let path = out.join(&file.path);
+        fs::create_dir_all(path.parent().context("a file without folder")?)?;
+        fs::write(&path, file.bytes)?;
+        set_mode(&path, file.mode)?;
+    }
+    Ok(())
+}
+
+/// Name of the image's archive.
+pub fn image_name() -> Result<String> {
+    let product = Product::read()?;
+    Ok(format!("{}-{}.oci.tar", product.name, product.version))
+}
+
+/// All files by name, in order, the checksums last.
+fn make(inputs: &Inputs) -> Result<Vec<(String, Vec<u8>)>> {
+    let Inputs { commit, product, binaries, sbom } = inputs;
+    let stem = format!("{}-{}", product.name, product.version);
+    let mut made = vec![
+        (format!("{stem}.oci.tar"), image::make(product, commit, binaries)?),
+        (format!("{stem}.tgz"), chart::package(product, commit)?),
+        (format!("{stem}.cdx.json"), sbom.clone().into_bytes()),
+        ("crds.yaml".to_owned(), crds()?),
+        ("install.yaml".to_owned(), fs::read(root().join("deploy/install.yaml")).context("deploy/install.yaml")?),
+    ];
+    for binary in binaries {
+        made.push((format!("{stem}-linux-{}", binary.architecture.oci()), binary.bytes.clone()));
+    }
+    made.sort();
+    let mut sums = String::new();
+    for (name, bytes) in &made {
+        writeln!(sums, "{}  {name}", sha256(bytes))?;
+    }
+    made.push((SUMS.to_owned(), sums.into_bytes()));
+    Ok(made)
+}
+
+/// The CustomResourceDefinitions in one file.
+fn crds() -> Result<Vec<u8>> {
+    let mut all = Vec::new();
+    for path in files(&format!("{CHART}/files/crds"))? {
+        all.extend_from_slice(b"---\n");
+        all.extend(fs::read(root().join(path))?);
+    }
+    Ok(all)
+}
+
+/// The folder for the files, which is empty. One that a user named is not emptied for them.
+fn empty_folder(out: Option<PathBuf>) -> Result<PathBuf> {
+    let folder = out.clone().unwrap_or_else(|| root().join(FOLDER));
+    if out.is_none() && folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    ensure!(fs::read_dir(&folder)?.next().is_none(), "{} is not empty", folder.display());
+    Ok(folder)
+}
+
+/// Installs a program of cargo into `target/tools`, in this version alone. Does nothing if it is there.
+fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    let tools = root().join("target/tools");
+    run_command(cargo().args(["install", "--quiet", "--locked", "--version", version, name, "--root"]).arg(&tools))?;
+    Ok(tools.join("bin").join(name))
+}
+
+/// The checksum as hexadecimal digits.
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) -> Result<()> {
+    Ok(())
+}
