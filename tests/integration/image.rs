@@ -79,41 +79,52 @@ async fn the_image_works_in_an_empty_root() -> Result<()> {
     let aws = tls_before(&world.plane, world.aws.url().trim_start_matches("http://").parse()?).await?;
     image.mount("etc/resolv.conf", &format!("nameserver {DNS}\n"))?;
     image.mount("etc/hosts", &format!("127.0.0.1 {BY_FILE}\n"))?;
-    image.mount("kubeconfig", &kubeconfig(&world.plane)?)?;
     image.mount(AUTHORITY, world.plane.ca_pem())?;
-
+    image.mount("kubeconfig", &kubeconfig(&world.plane, None)?)?;
+    image.mount("kubeconfig-with-authority", &kubeconfig(&world.plane, Some(AUTHORITY))?)?;
     let mut variables = world.aws.environment();
     variables.retain(|(name, _)| name != "AWS_ENDPOINT_URL");
-    for (name, value) in
-        [("AWS_ENDPOINT_URL", format!("https://{BY_FILE}:{aws}")), ("KUBECONFIG", "/kubeconfig".into())]
-    {
-        variables.push((name.to_owned(), value));
-    }
-    let trusting = [&variables[..], &[("SSL_CERT_FILE".to_owned(), AUTHORITY.to_owned())]].concat();
-    let works = image.check(&trusting).await?;
-    let text = String::from_utf8(works.stdout)?;
-    ensure!(works.status.success(), "{text}{}", String::from_utf8_lossy(&works.stderr));
-    assert!(text.contains("ok      ssm:GetParameters"), "{text}");
+    variables.push(("AWS_ENDPOINT_URL".to_owned(), format!("https://{BY_FILE}:{aws}")));
+    let with = |more: &[(&str, &str)]| -> Vec<(String, String)> {
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        variables.iter().cloned().chain(more).collect()
+    };
+
+    let works = image.check(&with(&[("KUBECONFIG", "/kubeconfig"), ("SSL_CERT_FILE", AUTHORITY)])).await?;
+    ensure!(works.status.success(), "{works:?}");
+    assert!(text(&works).contains("ok      ssm:GetParameters"), "{works:?}");
     assert!(lookups.load(Ordering::Relaxed) > 0, "DNS was not asked");
-    assert_eq!(world.aws.calls("GetParameters"), 1);
+    assert_eq!(world.aws.calls("GetParameters"), 2, "one for the versions, one that decrypts");
 
     // Without the variable, the authorities of the image are known, but this one is not among them.
-    let refused = image.check(&variables).await?;
-    let text = String::from_utf8(refused.stderr)?;
-    assert!(!refused.status.success() && text.contains("UnknownIssuer"), "{text}");
-    // Nor without the image's authorities, so the message tells the difference.
-    fs::remove_file(image.root.join("etc/ssl/certs/ca-certificates.crt"))?;
-    let ignorant = image.check(&variables).await?;
-    let text = String::from_utf8(ignorant.stderr)?;
-    assert!(!ignorant.status.success() && !text.contains("UnknownIssuer"), "{text}");
+    let kubeconfig = with(&[("KUBECONFIG", "/kubeconfig-with-authority")]);
+    let refused = image.check(&kubeconfig).await?;
+    assert!(!refused.status.success() && text(&refused).contains("UnknownIssuer"), "{refused:?}");
+    // A file in the folder of the image's authorities is trusted beside them.
+    image.mount("etc/ssl/certs/private.pem", world.plane.ca_pem())?;
+    let works = image.check(&kubeconfig).await?;
+    ensure!(works.status.success(), "{works:?}");
+    // Without those, the operator says that there is none. So the message above was about those of the image.
+    for file in ["ca-certificates.crt", "private.pem"] {
+        fs::remove_file(image.root.join("etc/ssl/certs").join(file))?;
+    }
+    let ignorant = image.check(&kubeconfig).await?;
+    assert!(!ignorant.status.success() && !text(&ignorant).contains("UnknownIssuer"), "{ignorant:?}");
     Ok(())
 }
 
-/// The administrator's kubeconfig, with a name as the server, and without an authority.
-fn kubeconfig(plane: &ControlPlane) -> Result<String> {
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
+}
+
+/// The administrator's kubeconfig, with a name as the server, and with this authority.
+fn kubeconfig(plane: &ControlPlane, authority: Option<&str>) -> Result<String> {
     let mut config: Value = serde_json::from_slice(&fs::read(plane.kubeconfig())?)?;
     let port = plane.url().rsplit(':').next().context("no port")?;
     config["clusters"][0]["cluster"] = json!({"server": format!("https://{BY_DNS}:{port}")});
+    if let Some(authority) = authority {
+        config["clusters"][0]["cluster"]["certificate-authority"] = json!(authority);
+    }
     Ok(config.to_string())
 }
 
