@@ -4,9 +4,9 @@ use std::fs;
 
 use anyhow::{Context, ensure};
 
-use super::{Outcome, Step, is_root, layout};
+use super::{Outcome, Step, ignored_test, is_root, layout};
 use crate::{
-    process::{cargo, command, run},
+    process::{command, run},
     release::Architecture,
 };
 
@@ -31,8 +31,7 @@ pub const STEP: Step = Step {
         ensure!(fs::read_dir(root.join("etc"))?.count() == 2, "unknown files are in the image");
         let config = |field: &str| image.config[field].as_str().map(str::to_owned).with_context(|| field.to_owned());
         let program = image.config["Entrypoint"][0].as_str().context("no entry point")?;
-        let mut test = cargo();
-        test.args(["test", "--test", "integration", "--", "--ignored", "--exact", TEST]);
+        let mut test = ignored_test(TEST);
         test.env("IMAGE_ROOT", &root).env("IMAGE_USER", config("User")?).env("IMAGE_PROGRAM", program);
         run(&mut test)?;
         Ok(Outcome::Passed(format!("image for {host}")))

@@ -7,13 +7,16 @@ mod release;
 mod report;
 mod reproducible;
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 
 use self::report::Report;
 use crate::{
-    process::{command, output},
+    process::{cargo, command, output},
     repository::root,
 };
 
@@ -76,6 +79,13 @@ pub fn run(names: &[String]) -> Result<()> {
     eprintln!("\n{}", report.table());
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// The command that runs one test of `tests/integration/` that is ignored, by its whole name.
+fn ignored_test(name: &str) -> Command {
+    let mut command = cargo();
+    command.args(["test", "--test", "integration", "--", "--ignored", "--exact", name]);
+    command
 }
 
 /// Reports whether this process may do everything, as some steps must.
