@@ -8,7 +8,7 @@ mod report;
 mod reproducible;
 
 use std::{
-    process::Command,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -81,11 +81,15 @@ pub fn run(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The command that runs one test of `tests/integration/` that is ignored, by its whole name.
-fn ignored_test(name: &str) -> Command {
-    let mut command = cargo();
-    command.args(["test", "--test", "integration", "--", "--ignored", "--exact", name]);
-    command
+/// Runs one test of `tests/integration/` that is ignored, by its whole name, with these environment variables.
+fn ignored_test(name: &str, variables: &[(&str, &str)]) -> Result<()> {
+    let mut test = cargo();
+    test.args(["test", "--test", "integration", "--", "--ignored", "--exact", name]).envs(variables.iter().copied());
+    let output = test.stderr(Stdio::inherit()).output()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    // Without a test of that name, cargo is content.
+    ensure!(output.status.success() && printed.contains(" 1 passed"), "{name} failed: {printed}");
+    Ok(())
 }
 
 /// Reports whether this process may do everything, as some steps must.

@@ -16,6 +16,9 @@ that was checked. `cargo xtask verify STEP` repeats one.
 ";
 const TITLES: &str = "| Step | Claim | Result | Duration | Commit |\n| --- | --- | --- | --- | --- |\n";
 
+/// Most characters of a result.
+const LONGEST: usize = 400;
+
 /// Rows in the order of the steps. A row of a step that is gone goes too.
 pub struct Report {
     rows: Vec<Option<String>>,
@@ -36,8 +39,9 @@ impl Report {
     /// Replaces the row of a step.
     pub fn set(&mut self, row: &Row) {
         let Some(at) = STEPS.iter().position(|step| step.name == row.name) else { return };
-        // What an error says may have line breaks, or the character that ends a cell.
+        // What an error says may have line breaks, or the character that ends a cell, and it may be long.
         let result = row.result.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+        let result: String = result.chars().take(LONGEST).collect();
         let duration = format!("{} s", row.duration.as_secs().max(1));
         self.rows[at] = Some(format!("| `{}` | {} | {result} | {duration} | {} |", row.name, row.claim, row.commit));
     }
