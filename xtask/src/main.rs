@@ -49,7 +49,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Release { out, arch } => release::run(out, arch),
+        Command::Release { out, arch } => release::run(out.as_deref(), arch),
         Command::ImageRoot { out } => release::image_root(&out),
         Command::Verify { steps } => verify::run(&steps),
     };

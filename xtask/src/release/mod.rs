@@ -39,7 +39,7 @@ struct Inputs {
 }
 
 /// Makes a release.
-pub fn run(out: Option<PathBuf>, only: Option<Architecture>) -> Result<()> {
+pub fn run(out: Option<&Path>, only: Option<Architecture>) -> Result<()> {
     let commit = Commit::of_clean_tree()?;
     let product = Product::read()?;
     product.check_chart()?;
@@ -106,8 +106,8 @@ fn crds() -> Result<Vec<u8>> {
 }
 
 /// The folder for the files, which is empty. One that a user named is not emptied for them.
-fn empty_folder(out: Option<PathBuf>) -> Result<PathBuf> {
-    let folder = out.clone().unwrap_or_else(|| root().join(FOLDER));
+fn empty_folder(out: Option<&Path>) -> Result<PathBuf> {
+    let folder = out.map_or_else(|| root().join(FOLDER), Path::to_owned);
     if out.is_none() && folder.exists() {
         fs::remove_dir_all(&folder)?;
     }

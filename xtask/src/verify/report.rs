@@ -51,7 +51,7 @@ impl Report {
     }
 
     pub fn write(&self) -> Result<()> {
-        Ok(fs::write(root().join(REPORT), format!("{HEAD}{}", self.table())).context(REPORT)?)
+        fs::write(root().join(REPORT), format!("{HEAD}{}", self.table())).context(REPORT)
     }
 }
 

@@ -16,7 +16,7 @@ pub const STEP: Step = Step {
     run: || {
         let host = Architecture::host().context("no image for this machine")?;
         let once = layout::empty("target/verify/once")?;
-        release::run(Some(once.clone()), Some(host))?;
+        release::run(Some(&once), Some(host))?;
         let elsewhere = layout::empty("target/verify/another-folder")?;
         run(command("git").args(["clone", "--quiet"]).arg(root()).arg(&elsewhere))?;
         // The tool for the bill of materials need not be built again.
