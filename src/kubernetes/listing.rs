@@ -1,6 +1,6 @@
 //! Lists of objects, for commands that look once.
 
-use std::fmt::Debug;
+use std::{error::Error, fmt::Debug};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -97,8 +97,13 @@ where
     pages(api).await.map_err(|error| cannot_list::<K>(&error))
 }
 
+/// Says why by the innermost error: outer ones say no more than that there is no connection.
 fn cannot_list<K: Resource<DynamicType = ()>>(error: &kube::Error) -> String {
-    format!("Cannot list {} ({error}); check the kubeconfig and the rights of this user.", K::plural(&()))
+    let mut cause: &(dyn Error + 'static) = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    format!("Cannot list {} ({cause}); check the kubeconfig and the rights of this user.", K::plural(&()))
 }
 
 async fn pages<K>(api: Api<K>) -> Result<Vec<K>, kube::Error>

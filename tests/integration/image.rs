@@ -52,6 +52,19 @@ impl Image {
         Ok(Self { root: root?.into(), user: user?, program: program? })
     }
 
+    /// Adds the devices that a container always has and that random numbers come from (OCI runtime specification,
+    /// config-linux.md, "Default Devices").
+    async fn add_devices(&self) -> Result<()> {
+        let folder = self.root.join("dev");
+        fs::create_dir_all(&folder)?;
+        for (name, minor) in [("random", "8"), ("urandom", "9")] {
+            let mut command = Command::new("mknod");
+            let made = command.arg("--mode=666").arg(folder.join(name)).args(["c", "1", minor]).status().await?;
+            ensure!(made.success(), "{name} cannot be made");
+        }
+        Ok(())
+    }
+
     /// Adds a file, as a kubelet mounts it.
     fn mount(&self, path: &str, text: &str) -> Result<()> {
         fs::write(self.root.join(path.trim_start_matches('/')), text).with_context(|| path.to_owned())
@@ -75,6 +88,7 @@ async fn the_image_works_in_an_empty_root() -> Result<()> {
     let world = World::without_operator().await?;
     world.aws.put("/shop/db", "value");
     world.apply(&world.object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
+    image.add_devices().await?;
     let lookups = dns().await?;
     let aws = tls_before(&world.plane, world.aws.url().trim_start_matches("http://").parse()?).await?;
     image.mount("etc/resolv.conf", &format!("nameserver {DNS}\n"))?;
@@ -96,7 +110,7 @@ async fn the_image_works_in_an_empty_root() -> Result<()> {
     assert!(lookups.load(Ordering::Relaxed) > 0, "DNS was not asked");
     assert_eq!(world.aws.calls("GetParameters"), 2, "one for the versions, one that decrypts");
 
-    // Without the variable, the authorities of the image are known, but this one is not among them.
+    // Without the variable, this authority is unknown.
     let kubeconfig = with(&[("KUBECONFIG", "/kubeconfig-with-authority")]);
     let refused = image.check(&kubeconfig).await?;
     assert!(!refused.status.success() && text(&refused).contains("UnknownIssuer"), "{refused:?}");
@@ -104,12 +118,15 @@ async fn the_image_works_in_an_empty_root() -> Result<()> {
     image.mount("etc/ssl/certs/private.pem", world.plane.ca_pem())?;
     let works = image.check(&kubeconfig).await?;
     ensure!(works.status.success(), "{works:?}");
-    // Without those, the operator says that there is none. So the message above was about those of the image.
-    for file in ["ca-certificates.crt", "private.pem"] {
-        fs::remove_file(image.root.join("etc/ssl/certs").join(file))?;
-    }
-    let ignorant = image.check(&kubeconfig).await?;
-    assert!(!ignorant.status.success() && !text(&ignorant).contains("UnknownIssuer"), "{ignorant:?}");
+    fs::remove_file(image.root.join("etc/ssl/certs/private.pem"))?;
+
+    // Those of the image are read: without them, the operator says that it trusts nobody.
+    let kubeconfig = with(&[("KUBECONFIG", "/kubeconfig")]);
+    let refused = image.check(&kubeconfig).await?;
+    assert!(!refused.status.success() && text(&refused).contains("Cannot list"), "{refused:?}");
+    fs::remove_file(image.root.join("etc/ssl/certs/ca-certificates.crt"))?;
+    let refused = image.check(&kubeconfig).await?;
+    assert!(!refused.status.success() && text(&refused).contains("No CA certificates"), "{refused:?}");
     Ok(())
 }
 
