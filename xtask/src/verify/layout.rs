@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::root;
 use crate::{
-    process::{command, run},
+    process::{command, output, run},
     release::{FOLDER, image_name},
 };
 
@@ -26,7 +26,7 @@ pub struct Image {
     pub size: u64,
 }
 
-/// All images in the archive. Fails if a digest or a size is wrong.
+/// All images in the archive. Fails if a digest or a size is wrong, or if the archive is of another commit.
 pub fn images() -> Result<Vec<Image>> {
     let archive = root().join(FOLDER).join(image_name()?);
     ensure!(archive.exists(), "{} does not exist; make it with cargo xtask release", archive.display());
@@ -35,7 +35,13 @@ pub fn images() -> Result<Vec<Image>> {
     let layout: Value = serde_json::from_slice(&fs::read(folder.join("index.json"))?)?;
     let index = json(&folder, &layout["manifests"][0])?;
     let manifests = index["manifests"].as_array().context("an index without manifests")?;
-    manifests.iter().map(|descriptor| image(&folder, descriptor)).collect()
+    let images = manifests.iter().map(|descriptor| image(&folder, descriptor)).collect::<Result<Vec<_>>>()?;
+    let head = output(command("git").args(["rev-parse", "HEAD"]))?;
+    for image in &images {
+        let revision = &image.config["Labels"]["org.opencontainers.image.revision"];
+        ensure!(*revision == head, "the image is of another commit, {revision}; make one with cargo xtask release");
+    }
+    Ok(images)
 }
 
 fn image(folder: &Path, descriptor: &Value) -> Result<Image> {
