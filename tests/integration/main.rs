@@ -12,6 +12,7 @@ mod iam;
 mod identities;
 mod layers;
 mod main_job;
+mod monitoring;
 mod moto;
 mod ownership;
 mod process;

@@ -5,6 +5,7 @@ mod expect;
 mod kstatus;
 mod link;
 mod manifests;
+mod open_metrics;
 mod operator;
 mod proxy;
 mod records;
@@ -18,6 +19,7 @@ pub use expect::{
 pub use kstatus::check_kstatus;
 pub use link::Link;
 pub use manifests::{has_ready, message, object, ready, store};
+pub use open_metrics::{Page, Sample};
 pub use operator::Operator;
 pub use proxy::Proxy;
 pub use records::{calls, decrypting, joins, outcome, reads, recorded};

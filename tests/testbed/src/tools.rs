@@ -35,10 +35,14 @@ pub enum Tool {
     Kubectl,
     /// Installs the chart.
     Helm,
+    /// Scrapes the operator. Only for tests that run on request.
+    Prometheus,
+    /// Checks alert rules. Only for tests that run on request.
+    Promtool,
 }
 
 impl Tool {
-    /// Every tool, in the order in which they are needed.
+    /// Every tool that the usual tests and the demo need, in that order.
     pub const ALL: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
 
@@ -50,6 +54,8 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -64,6 +70,8 @@ impl Tool {
             Self::KubeControllerManager => self.in_assets(),
             Self::Kubectl => self.in_assets().or_else(|| in_path(self.name())),
             Self::Helm => in_path(self.name()),
+            // Of the pinned version, since older ones know fewer checks.
+            Self::Prometheus | Self::Promtool => None,
         };
         match found {
             Some(path) => Ok(path),

@@ -19,6 +19,8 @@ struct Source {
     package: &'static str,
     /// The Go package whose linker variables hold the reported version, and the module with that version.
     version: Option<(&'static str, &'static str)>,
+    /// Build tags.
+    tags: &'static str,
 }
 
 impl Tool {
@@ -27,13 +29,18 @@ impl Tool {
             module: "kubernetes",
             package,
             version: Some(("k8s.io/component-base/version", "k8s.io/kubernetes")),
+            tags: "",
         };
+        // Without the clients of all clouds, of which tests scrape nothing.
+        let prometheus = |package| Source { module: "prometheus", package, version: None, tags: "remove_all_sd" };
         match self {
-            Self::Etcd => Source { module: "etcd", package: "go.etcd.io/etcd/server/v3", version: None },
-            Self::Helm => Source { module: "helm", package: "helm.sh/helm/v4/cmd/helm", version: None },
+            Self::Etcd => Source { module: "etcd", package: "go.etcd.io/etcd/server/v3", version: None, tags: "" },
+            Self::Helm => Source { module: "helm", package: "helm.sh/helm/v4/cmd/helm", version: None, tags: "" },
             Self::KubeApiserver => kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
             Self::KubeControllerManager => kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
             Self::Kubectl => kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+            Self::Prometheus => prometheus("github.com/prometheus/prometheus/cmd/prometheus"),
+            Self::Promtool => prometheus("github.com/prometheus/prometheus/cmd/promtool"),
         }
     }
 }
@@ -47,7 +54,10 @@ pub(super) fn build(tool: Tool) -> Result<PathBuf> {
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
     let flags = linker_flags(&source, &go_mod);
     let program = cache_dir().join("bin").join(tool.name());
+    // No tags are no input, so that the programs that have none are not built again.
+    let tags = Some(source.tags.as_bytes()).filter(|tags| !tags.is_empty());
     let inputs = [go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes()];
+    let inputs: Vec<_> = inputs.into_iter().chain(tags).collect();
     Cached::new(program.clone(), tool.name(), &inputs).get_or_make(|| {
         check_go()?;
         compile(tool, &source, &module, &flags, &program)
@@ -63,7 +73,7 @@ fn compile(tool: Tool, source: &Source, module: &Path, flags: &str, program: &Pa
     let _ = fs::remove_file(&log);
     let mut command = go();
     command
-        .args(["build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o"])
+        .args(["build", "-mod=readonly", "-trimpath", "-tags", source.tags, "-ldflags", flags, "-o"])
         .arg(&fresh)
         .arg(source.package)
         .current_dir(module)
