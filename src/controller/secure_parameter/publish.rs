@@ -5,6 +5,7 @@ use kube::{Resource, runtime::controller::Action};
 
 use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
+    api::Reason,
     controller::{
         context::Context,
         observed::{Reconciled, log_contest},
@@ -27,8 +28,10 @@ pub(super) async fn publish(
     conclusion: Conclusion,
     context: &Context,
 ) -> Result<Reconciled, kube::Error> {
-    let Conclusion { mut state, writes_status, reports_contest, events, wake, reason, news, credentials_refused } =
-        conclusion;
+    let Conclusion { mut state, writes_status, reports_contest, events, wake, reason, news, .. } = conclusion;
+    if let Some(purpose) = conclusion.repair {
+        context.metrics.repaired(purpose);
+    }
     let written = if writes_status { write_status(inputs, context, &mut state).await } else { Ok(()) };
     if context.index.lock().contains(&inputs.uid) {
         context.object_states.set(&inputs.uid, state);
@@ -36,11 +39,11 @@ pub(super) async fn publish(
     for (event, time) in events {
         create_event(inputs, context, event, time).await;
     }
-    log_news(inputs, news);
+    log_news(news);
     if reports_contest {
-        log_contest("SecureParameter", Some(&inputs.namespace), &inputs.name);
+        log_contest("SecureParameter");
     }
-    if credentials_refused {
+    if conclusion.credentials_refused {
         recheck_credentials(inputs, context);
     }
     let action = wake.map_or_else(Action::await_change, Action::requeue);
@@ -76,11 +79,12 @@ pub(super) async fn create_event(inputs: &Inputs<'_>, context: &Context, event: 
     context.events.create(event, &inputs.object.object_ref(&()), Some(secret), time).await;
 }
 
-fn log_news(inputs: &Inputs<'_>, news: Option<News>) {
-    let (namespace, name) = (&inputs.namespace, &inputs.name);
+fn log_news(news: Option<News>) {
     match news {
-        Some(News::Recovered(since)) => tracing::info!(namespace, name, failing_since = %since, "synced again"),
-        Some(News::Failed(fault)) => tracing::warn!(namespace, name, reason = %fault.reason, "{}", fault.message),
+        Some(News::Recovered(since)) => {
+            tracing::info!(reason = Reason::Synced.as_str(), failing_since = %since, "synced again");
+        }
+        Some(News::Failed(fault)) => tracing::warn!(reason = fault.reason.as_str(), "{}", fault.message),
         None => {}
     }
 }

@@ -11,6 +11,7 @@ use std::{
     env,
     fs::{self, File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::Instant,
 };
 
@@ -21,6 +22,9 @@ pub use self::progress::say;
 
 /// The variable that names a folder with `kube-apiserver` and `etcd`, by convention of Kubernetes projects.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
+
+/// A variable that, if set, makes the test bed run the oldest Kubernetes and Helm that are supported.
+const OLDEST: &str = "TESTBED_OLDEST";
 
 /// A program that the test bed runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +41,50 @@ pub enum Tool {
     Helm,
     /// Runs scripts of Argo CD.
     Lua,
+    /// Scrapes the operator. Only for tests that run on request.
+    Prometheus,
+    /// Checks alert rules. Only for tests that run on request.
+    Promtool,
+    /// Assigns Pods to the node.
+    KubeScheduler,
+    /// Runs the Pods of the node.
+    Kubelet,
+    /// Runs the kubelet's containers.
+    Containerd,
+    /// Stands between containerd and a container.
+    ContainerdShim,
+    /// Imports images.
+    Ctr,
+    /// Starts a container.
+    Runc,
+    /// Connects a Pod to the network of the node.
+    Bridge,
+    /// Gives a Pod its address.
+    HostLocal,
+    /// Brings up the loopback interface of a Pod.
+    Loopback,
+    /// Holds the namespaces of a Pod.
+    Pause,
 }
 
 impl Tool {
-    /// Every tool, in the order in which they are needed.
+    /// Every tool of the tests and of the demo without a node, in the order in which they are needed.
     pub const ALL: [Self; 6] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm, Self::Lua];
+
+    /// What a node needs besides.
+    const NODE: [Self; 10] = [
+        Self::KubeScheduler,
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::Runc,
+        Self::Bridge,
+        Self::HostLocal,
+        Self::Loopback,
+        Self::Pause,
+    ];
 
     /// The name of its program file.
     pub fn name(self) -> &'static str {
@@ -53,11 +95,27 @@ impl Tool {
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
             Self::Lua => "argo-lua",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::Containerd => "containerd",
+            // containerd looks for it under this name.
+            Self::ContainerdShim => "containerd-shim-runc-v2",
+            Self::Ctr => "ctr",
+            Self::Runc => "runc",
+            Self::Bridge => "bridge",
+            Self::HostLocal => "host-local",
+            Self::Loopback => "loopback",
+            Self::Pause => "pause",
         }
     }
 
     /// Finds this program, or builds it, which takes minutes the first time.
     pub fn find(self) -> Result<PathBuf> {
+        if self.has_oldest() && env::var_os(OLDEST).is_some() {
+            return go::build_oldest(self);
+        }
         let found = match self {
             Self::Etcd | Self::KubeApiserver => match self.in_assets() {
                 None if env::var_os(ASSETS).is_some() => bail!("{ASSETS} is set, but holds no {}", self.name()),
@@ -67,7 +125,8 @@ impl Tool {
             Self::KubeControllerManager => self.in_assets(),
             Self::Kubectl => self.in_assets().or_else(|| in_path(self.name())),
             Self::Helm => in_path(self.name()),
-            Self::Lua => None,
+            // Those of this machine may be of any version.
+            _ => None,
         };
         match found {
             Some(path) => Ok(path),
@@ -80,10 +139,33 @@ impl Tool {
         tokio::task::spawn_blocking(move || self.find()).await?
     }
 
+    /// Whether the oldest supported version of this program matters.
+    fn has_oldest(self) -> bool {
+        matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::Helm)
+    }
+
     fn in_assets(self) -> Option<PathBuf> {
         let path = Path::new(&env::var_os(ASSETS)?).join(self.name());
         path.is_file().then_some(path)
     }
+}
+
+/// The programs of a node.
+#[derive(Debug)]
+pub struct NodePrograms {
+    /// The folder that holds all of them.
+    pub folder: PathBuf,
+    /// The program that holds the namespaces of a Pod.
+    pub pause: PathBuf,
+}
+
+/// Builds the programs of a node once, which takes minutes.
+pub fn node_programs() -> Result<NodePrograms> {
+    for tool in Tool::NODE {
+        tool.find()?;
+    }
+    let pause = Tool::Pause.find()?;
+    Ok(NodePrograms { folder: pause.with_file_name(""), pause })
 }
 
 /// The Python of a virtual environment with moto's server. The environment is created once.
@@ -122,8 +204,16 @@ fn manifest_dir() -> &'static Path {
 }
 
 /// The file called `name` in the first folder of `PATH` that has one.
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Reports whether the C compiler finds a header.
+pub(crate) fn has_header(name: &str) -> bool {
+    let script = "echo \"#include <$1>\" | cc -E -";
+    let compiled =
+        Command::new("sh").args(["-c", script, "sh", name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    compiled.is_ok_and(|status| status.success())
 }
 
 /// A file in the cache, with a digest of its inputs.

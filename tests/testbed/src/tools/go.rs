@@ -19,44 +19,96 @@ struct Source {
     package: &'static str,
     /// The Go package whose linker variables hold the reported version, and the module with that version.
     version: Option<(&'static str, &'static str)>,
+    /// Build tags, separated by commas.
+    tags: &'static str,
+    /// Whether it has parts in C.
+    c: bool,
+}
+
+impl Source {
+    const fn new(module: &'static str, package: &'static str) -> Self {
+        Self { module, package, version: None, tags: "", c: false }
+    }
+
+    const fn kubernetes(package: &'static str) -> Self {
+        let version = Some(("k8s.io/component-base/version", "k8s.io/kubernetes"));
+        Self { version, ..Self::new("kubernetes", package) }
+    }
+
+    /// Without the clients of all clouds, of which tests scrape nothing.
+    const fn prometheus(package: &'static str) -> Self {
+        Self { tags: "remove_all_sd", ..Self::new("prometheus", package) }
+    }
+
+    const fn node(package: &'static str) -> Self {
+        Self::new("node", package)
+    }
 }
 
 impl Tool {
     fn source(self) -> Source {
-        let kubernetes = |package| Source {
-            module: "kubernetes",
-            package,
-            version: Some(("k8s.io/component-base/version", "k8s.io/kubernetes")),
-        };
         match self {
-            Self::Etcd => Source { module: "etcd", package: "go.etcd.io/etcd/server/v3", version: None },
-            Self::Helm => Source { module: "helm", package: "helm.sh/helm/v4/cmd/helm", version: None },
-            Self::Lua => Source { module: "lua", package: ".", version: None },
-            Self::KubeApiserver => kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
-            Self::KubeControllerManager => kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
-            Self::Kubectl => kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+            Self::Etcd => Source::new("etcd", "go.etcd.io/etcd/server/v3"),
+            Self::Helm => Source::new("helm", "helm.sh/helm/v4/cmd/helm"),
+            Self::Lua => Source::new("lua", "."),
+            Self::Prometheus => Source::prometheus("github.com/prometheus/prometheus/cmd/prometheus"),
+            Self::Promtool => Source::prometheus("github.com/prometheus/prometheus/cmd/promtool"),
+            Self::KubeApiserver => Source::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
+            Self::KubeControllerManager => Source::kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
+            Self::Kubectl => Source::kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+            Self::KubeScheduler => Source::kubernetes("k8s.io/kubernetes/cmd/kube-scheduler"),
+            Self::Kubelet => Source::kubernetes("k8s.io/kubernetes/cmd/kubelet"),
+            // Without the file systems that nobody uses here.
+            Self::Containerd => Source {
+                tags: "no_btrfs,no_devmapper,no_zfs",
+                ..Source::node("github.com/containerd/containerd/v2/cmd/containerd")
+            },
+            Self::ContainerdShim => Source::node("github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+            Self::Ctr => Source::node("github.com/containerd/containerd/v2/cmd/ctr"),
+            // A part in C enters the namespaces of a container before Go starts threads.
+            Self::Runc => Source { c: true, tags: "seccomp", ..Source::node("github.com/opencontainers/runc") },
+            Self::Bridge => Source::node("github.com/containernetworking/plugins/plugins/main/bridge"),
+            Self::HostLocal => Source::node("github.com/containernetworking/plugins/plugins/ipam/host-local"),
+            Self::Loopback => Source::node("github.com/containernetworking/plugins/plugins/main/loopback"),
+            Self::Pause => Source::node("./pause"),
         }
     }
 }
 
 /// Builds `tool`, unless it was already built from the same module files.
 pub(super) fn build(tool: Tool) -> Result<PathBuf> {
-    let source = tool.source();
+    build_from(tool, &tool.source(), "bin")
+}
+
+/// Like [`build`], in the oldest version that is supported.
+pub(super) fn build_oldest(tool: Tool) -> Result<PathBuf> {
+    let source = match tool {
+        Tool::Helm => Source::new("helm-oldest", "helm.sh/helm/v3/cmd/helm"),
+        _ => Source { module: "kubernetes-oldest", ..tool.source() },
+    };
+    build_from(tool, &source, "oldest")
+}
+
+fn build_from(tool: Tool, source: &Source, folder: &str) -> Result<PathBuf> {
     let module = manifest_dir().join("go").join(source.module);
     let read =
         |name: &str| fs::read_to_string(module.join(name)).with_context(|| module.join(name).display().to_string());
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
-    // Of most modules there is only the list of what they require.
-    let main = read("main.go").unwrap_or_default();
-    let flags = linker_flags(&source, &go_mod);
-    let program = cache_dir().join("bin").join(tool.name());
-    let mut inputs = vec![go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes()];
-    if !main.is_empty() {
-        inputs.push(main.as_bytes());
-    }
-    Cached::new(program.clone(), tool.name(), &inputs).get_or_make(|| {
+    // Only programs of the test bed's own have their source here; of the others there is the list of what they require.
+    let main = read(&format!("{}/main.go", source.package)).unwrap_or_default();
+    let flags = linker_flags(source, &go_mod);
+    let program = cache_dir().join(folder).join(tool.name());
+    let inputs = [
+        go_mod.as_bytes(),
+        go_sum.as_bytes(),
+        source.package.as_bytes(),
+        flags.as_bytes(),
+        source.tags.as_bytes(),
+        main.as_bytes(),
+    ];
+    Cached::new(program.clone(), &format!("{folder}-{}", tool.name()), &inputs).get_or_make(|| {
         check_go()?;
-        compile(tool, &source, &module, &flags, &program)
+        compile(tool, source, &module, &flags, &program)
     })
 }
 
@@ -69,11 +121,11 @@ fn compile(tool: Tool, source: &Source, module: &Path, flags: &str, program: &Pa
     let _ = fs::remove_file(&log);
     let mut command = go();
     command
-        .args(["build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o"])
+        .args(["build", "-mod=readonly", "-trimpath", "-tags", source.tags, "-ldflags", flags, "-o"])
         .arg(&fresh)
         .arg(source.package)
         .current_dir(module)
-        .env("CGO_ENABLED", "0");
+        .env("CGO_ENABLED", if source.c { "1" } else { "0" });
     let note = "once; about ten minutes on two cores for all programs";
     progress::run(&format!("building {}", tool.name()), note, &command, &log)?;
     fs::rename(&fresh, program)?;
