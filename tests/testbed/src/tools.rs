@@ -35,12 +35,46 @@ pub enum Tool {
     Kubectl,
     /// Installs the chart.
     Helm,
+    /// Assigns Pods to the node.
+    KubeScheduler,
+    /// Runs the Pods of the node.
+    Kubelet,
+    /// Runs the kubelet's containers.
+    Containerd,
+    /// Stands between containerd and a container.
+    ContainerdShim,
+    /// Imports images.
+    Ctr,
+    /// Starts a container.
+    Runc,
+    /// Connects a Pod to the network of the node.
+    Bridge,
+    /// Gives a Pod its address.
+    HostLocal,
+    /// Brings up the loopback interface of a Pod.
+    Loopback,
+    /// Holds the namespaces of a Pod.
+    Pause,
 }
 
 impl Tool {
-    /// Every tool, in the order in which they are needed.
+    /// Every tool of the tests and of the demo without a node, in the order in which they are needed.
     pub const ALL: [Self; 5] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
+
+    /// What a node needs besides.
+    const NODE: [Self; 10] = [
+        Self::KubeScheduler,
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::Runc,
+        Self::Bridge,
+        Self::HostLocal,
+        Self::Loopback,
+        Self::Pause,
+    ];
 
     /// The name of its program file.
     pub fn name(self) -> &'static str {
@@ -50,6 +84,17 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::Containerd => "containerd",
+            // containerd looks for it under this name.
+            Self::ContainerdShim => "containerd-shim-runc-v2",
+            Self::Ctr => "ctr",
+            Self::Runc => "runc",
+            Self::Bridge => "bridge",
+            Self::HostLocal => "host-local",
+            Self::Loopback => "loopback",
+            Self::Pause => "pause",
         }
     }
 
@@ -64,6 +109,8 @@ impl Tool {
             Self::KubeControllerManager => self.in_assets(),
             Self::Kubectl => self.in_assets().or_else(|| in_path(self.name())),
             Self::Helm => in_path(self.name()),
+            // Those of this machine may be of any version.
+            _ => None,
         };
         match found {
             Some(path) => Ok(path),
@@ -80,6 +127,24 @@ impl Tool {
         let path = Path::new(&env::var_os(ASSETS)?).join(self.name());
         path.is_file().then_some(path)
     }
+}
+
+/// The programs of a node.
+#[derive(Debug)]
+pub struct NodePrograms {
+    /// The folder that holds all of them.
+    pub folder: PathBuf,
+    /// The program that holds the namespaces of a Pod.
+    pub pause: PathBuf,
+}
+
+/// Builds the programs of a node once, which takes minutes.
+pub fn node_programs() -> Result<NodePrograms> {
+    for tool in Tool::NODE {
+        tool.find()?;
+    }
+    let pause = Tool::Pause.find()?;
+    Ok(NodePrograms { folder: pause.with_file_name(""), pause })
 }
 
 /// The Python of a virtual environment with moto's server. The environment is created once.
@@ -118,7 +183,7 @@ fn manifest_dir() -> &'static Path {
 }
 
 /// The file called `name` in the first folder of `PATH` that has one.
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 

@@ -19,21 +19,50 @@ struct Source {
     package: &'static str,
     /// The Go package whose linker variables hold the reported version, and the module with that version.
     version: Option<(&'static str, &'static str)>,
+    /// Build tags, separated by commas.
+    tags: &'static str,
+    /// Whether it has parts in C.
+    c: bool,
+}
+
+impl Source {
+    const fn new(module: &'static str, package: &'static str) -> Self {
+        Self { module, package, version: None, tags: "", c: false }
+    }
+
+    const fn kubernetes(package: &'static str) -> Self {
+        let version = Some(("k8s.io/component-base/version", "k8s.io/kubernetes"));
+        Self { version, ..Self::new("kubernetes", package) }
+    }
+
+    const fn node(package: &'static str) -> Self {
+        Self::new("node", package)
+    }
 }
 
 impl Tool {
     fn source(self) -> Source {
-        let kubernetes = |package| Source {
-            module: "kubernetes",
-            package,
-            version: Some(("k8s.io/component-base/version", "k8s.io/kubernetes")),
-        };
         match self {
-            Self::Etcd => Source { module: "etcd", package: "go.etcd.io/etcd/server/v3", version: None },
-            Self::Helm => Source { module: "helm", package: "helm.sh/helm/v4/cmd/helm", version: None },
-            Self::KubeApiserver => kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
-            Self::KubeControllerManager => kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
-            Self::Kubectl => kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+            Self::Etcd => Source::new("etcd", "go.etcd.io/etcd/server/v3"),
+            Self::Helm => Source::new("helm", "helm.sh/helm/v4/cmd/helm"),
+            Self::KubeApiserver => Source::kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
+            Self::KubeControllerManager => Source::kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager"),
+            Self::Kubectl => Source::kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+            Self::KubeScheduler => Source::kubernetes("k8s.io/kubernetes/cmd/kube-scheduler"),
+            Self::Kubelet => Source::kubernetes("k8s.io/kubernetes/cmd/kubelet"),
+            // Without the file systems that nobody uses here.
+            Self::Containerd => Source {
+                tags: "no_btrfs,no_devmapper,no_zfs",
+                ..Source::node("github.com/containerd/containerd/v2/cmd/containerd")
+            },
+            Self::ContainerdShim => Source::node("github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+            Self::Ctr => Source::node("github.com/containerd/containerd/v2/cmd/ctr"),
+            // A part in C enters the namespaces of a container before Go starts threads.
+            Self::Runc => Source { c: true, ..Source::node("github.com/opencontainers/runc") },
+            Self::Bridge => Source::node("github.com/containernetworking/plugins/plugins/main/bridge"),
+            Self::HostLocal => Source::node("github.com/containernetworking/plugins/plugins/ipam/host-local"),
+            Self::Loopback => Source::node("github.com/containernetworking/plugins/plugins/main/loopback"),
+            Self::Pause => Source::node("secureparameter.io/testbed/node/pause"),
         }
     }
 }
@@ -47,7 +76,8 @@ pub(super) fn build(tool: Tool) -> Result<PathBuf> {
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
     let flags = linker_flags(&source, &go_mod);
     let program = cache_dir().join("bin").join(tool.name());
-    let inputs = [go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes()];
+    let inputs =
+        [go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes(), source.tags.as_bytes()];
     Cached::new(program.clone(), tool.name(), &inputs).get_or_make(|| {
         check_go()?;
         compile(tool, &source, &module, &flags, &program)
@@ -63,11 +93,11 @@ fn compile(tool: Tool, source: &Source, module: &Path, flags: &str, program: &Pa
     let _ = fs::remove_file(&log);
     let mut command = go();
     command
-        .args(["build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o"])
+        .args(["build", "-mod=readonly", "-trimpath", "-tags", source.tags, "-ldflags", flags, "-o"])
         .arg(&fresh)
         .arg(source.package)
         .current_dir(module)
-        .env("CGO_ENABLED", "0");
+        .env("CGO_ENABLED", if source.c { "1" } else { "0" });
     let note = "once; about ten minutes on two cores for all programs";
     progress::run(&format!("building {}", tool.name()), note, &command, &log)?;
     fs::rename(&fresh, program)?;
