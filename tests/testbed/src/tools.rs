@@ -11,6 +11,7 @@ use std::{
     env,
     fs::{self, File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     time::Instant,
 };
 
@@ -185,6 +186,14 @@ fn manifest_dir() -> &'static Path {
 /// The file called `name` in the first folder of `PATH` that has one.
 pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Reports whether the C compiler finds a header.
+pub(crate) fn has_header(name: &str) -> bool {
+    let script = "echo \"#include <$1>\" | cc -E -";
+    let compiled =
+        Command::new("sh").args(["-c", script, "sh", name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    compiled.is_ok_and(|status| status.success())
 }
 
 /// A file in the cache, with a digest of its inputs.

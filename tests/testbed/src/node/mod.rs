@@ -3,7 +3,8 @@
 //! Nothing of the machine changes: the node has its own network, process ids and mounts, which vanish with its first
 //! process. Pods reach the API server, and whatever else is [forwarded](Node::forward), at addresses that only the node has.
 //!
-//! It takes root on Linux, and the programs `unshare`, `mount` and `ip`.
+//! It takes root on Linux, the programs `unshare`, `mount` and `ip`, and the headers of libseccomp, since Pods of the restricted
+//! profile ask for a seccomp profile.
 
 mod files;
 mod image;
@@ -23,7 +24,7 @@ use kube::Api;
 use crate::{
     control_plane::{ControlPlane, NODE, SERVICE_ADDRESS},
     process::{Options, Process},
-    tools::{in_path, node_programs},
+    tools::{has_header, in_path, node_programs},
     wait::eventually,
 };
 
@@ -53,7 +54,12 @@ impl Node {
             return Some("a node needs root".to_owned());
         }
         let missing = ["unshare", "mount", "ip"].into_iter().find(|program| in_path(program).is_none());
-        missing.map(|program| format!("a node needs the program `{program}`"))
+        if let Some(program) = missing {
+            return Some(format!("a node needs the program `{program}`"));
+        }
+        let has_headers = has_header("seccomp.h");
+        (!has_headers)
+            .then(|| "a node needs the headers of libseccomp (package libseccomp-dev or libseccomp-devel)".to_owned())
     }
 
     /// Starts a node of `plane`, which must have been started for one, and waits until it is ready. Builds its programs first

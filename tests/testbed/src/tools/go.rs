@@ -58,7 +58,7 @@ impl Tool {
             Self::ContainerdShim => Source::node("github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
             Self::Ctr => Source::node("github.com/containerd/containerd/v2/cmd/ctr"),
             // A part in C enters the namespaces of a container before Go starts threads.
-            Self::Runc => Source { c: true, ..Source::node("github.com/opencontainers/runc") },
+            Self::Runc => Source { c: true, tags: "seccomp", ..Source::node("github.com/opencontainers/runc") },
             Self::Bridge => Source::node("github.com/containernetworking/plugins/plugins/main/bridge"),
             Self::HostLocal => Source::node("github.com/containernetworking/plugins/plugins/ipam/host-local"),
             Self::Loopback => Source::node("github.com/containernetworking/plugins/plugins/main/loopback"),
