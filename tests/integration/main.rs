@@ -13,6 +13,8 @@ mod identities;
 mod layers;
 mod main_job;
 mod moto;
+#[cfg(target_os = "linux")]
+mod node;
 mod ownership;
 mod process;
 mod random;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::PAUSE;
+use super::{PAUSE, cgroups};
 use crate::{control_plane::NODE, tools::NodePrograms};
 
 /// Number of lines of each log that an error quotes.
@@ -51,11 +51,12 @@ impl Files {
         self.folder.join("kubelet.kubeconfig")
     }
 
-    /// The logs of all containers of a Pod that the kubelet still has, the oldest first.
-    pub(super) fn pod_log(&self, pod: &str) -> String {
+    /// The logs of all containers of Pods whose name begins with `prefix`.
+    pub(super) fn pod_log(&self, prefix: &str) -> String {
         let is_of_pod = |path: &PathBuf| {
             // Folders are called NAMESPACE_NAME_UID.
-            path.file_name().is_some_and(|name| name.to_string_lossy().split('_').nth(1) == Some(pod))
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.split('_').nth(1).is_some_and(|pod| pod.starts_with(prefix))
         };
         let mut files: Vec<_> = entries(&self.pod_logs()).into_iter().filter(is_of_pod).collect();
         files = files.iter().flat_map(|pod| entries(pod)).flat_map(|container| entries(&container)).collect();
@@ -117,6 +118,7 @@ fn kubelet(pod_logs: &Path) -> serde_json::Value {
         "authentication": {"anonymous": {"enabled": false}, "webhook": {"enabled": false}},
         "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
+        "cgroupRoot": format!("/{}", cgroups::name()),
         "cgroupsPerQOS": false,
         "enforceNodeAllocatable": [],
         // Machines with the older cgroups can run the node too.

@@ -6,6 +6,7 @@
 //! It takes root on Linux, the programs `unshare`, `mount` and `ip`, and the headers of libseccomp, since Pods of the restricted
 //! profile ask for a seccomp profile.
 
+mod cgroups;
 mod files;
 mod image;
 mod network;
@@ -69,6 +70,7 @@ impl Node {
             bail!("{lack}");
         }
         let programs = tokio::task::spawn_blocking(node_programs).await??;
+        cgroups::remove_unused();
         let files = Files::create(&plane.folder().join("node"), &programs)?;
         plane.write_node_kubeconfig(&format!("https://{SERVICE_ADDRESS}"), &files.kubeconfig())?;
         let mut archives = archives.to_vec();
@@ -94,9 +96,9 @@ impl Node {
         Ok(address)
     }
 
-    /// The log of a container, the current one or the one that ended last. Empty if there is none.
-    pub fn log(&self, pod: &str) -> String {
-        self.files.pod_log(pod)
+    /// The logs of the Pods whose name begins with `prefix`, as far as the kubelet still has them.
+    pub fn log(&self, prefix: &str) -> String {
+        self.files.pod_log(prefix)
     }
 
     /// The process ids, as this machine counts them, of the processes that run `program` on the node.
@@ -115,5 +117,13 @@ impl Node {
             Ok(is_ready.then_some(Ok(())))
         })
         .await?
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // An error cannot be returned here; the next node tries again.
+        let _ = self.process.stop();
+        cgroups::remove_unused();
     }
 }
