@@ -23,6 +23,9 @@ pub use self::progress::say;
 /// The variable that names a folder with `kube-apiserver` and `etcd`, by convention of Kubernetes projects.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
+/// A variable that, if set, makes the test bed run the oldest Kubernetes and Helm that are supported.
+const OLDEST: &str = "TESTBED_OLDEST";
+
 /// A program that the test bed runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
@@ -101,6 +104,9 @@ impl Tool {
 
     /// Finds this program, or builds it, which takes minutes the first time.
     pub fn find(self) -> Result<PathBuf> {
+        if self.has_oldest() && env::var_os(OLDEST).is_some() {
+            return go::build_oldest(self);
+        }
         let found = match self {
             Self::Etcd | Self::KubeApiserver => match self.in_assets() {
                 None if env::var_os(ASSETS).is_some() => bail!("{ASSETS} is set, but holds no {}", self.name()),
@@ -122,6 +128,11 @@ impl Tool {
     /// [`Tool::find`] for asynchronous callers.
     pub async fn path(self) -> Result<PathBuf> {
         tokio::task::spawn_blocking(move || self.find()).await?
+    }
+
+    /// Whether the oldest supported version of this program matters.
+    fn has_oldest(self) -> bool {
+        matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::Helm)
     }
 
     fn in_assets(self) -> Option<PathBuf> {

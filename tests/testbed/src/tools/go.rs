@@ -69,18 +69,30 @@ impl Tool {
 
 /// Builds `tool`, unless it was already built from the same module files.
 pub(super) fn build(tool: Tool) -> Result<PathBuf> {
-    let source = tool.source();
+    build_from(tool, &tool.source(), "bin")
+}
+
+/// Like [`build`], in the oldest version that is supported.
+pub(super) fn build_oldest(tool: Tool) -> Result<PathBuf> {
+    let source = match tool {
+        Tool::Helm => Source::new("helm-oldest", "helm.sh/helm/v3/cmd/helm"),
+        _ => Source { module: "kubernetes-oldest", ..tool.source() },
+    };
+    build_from(tool, &source, "oldest")
+}
+
+fn build_from(tool: Tool, source: &Source, folder: &str) -> Result<PathBuf> {
     let module = manifest_dir().join("go").join(source.module);
     let read =
         |name: &str| fs::read_to_string(module.join(name)).with_context(|| module.join(name).display().to_string());
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
-    let flags = linker_flags(&source, &go_mod);
-    let program = cache_dir().join("bin").join(tool.name());
+    let flags = linker_flags(source, &go_mod);
+    let program = cache_dir().join(folder).join(tool.name());
     let inputs =
         [go_mod.as_bytes(), go_sum.as_bytes(), source.package.as_bytes(), flags.as_bytes(), source.tags.as_bytes()];
-    Cached::new(program.clone(), tool.name(), &inputs).get_or_make(|| {
+    Cached::new(program.clone(), &format!("{folder}-{}", tool.name()), &inputs).get_or_make(|| {
         check_go()?;
-        compile(tool, &source, &module, &flags, &program)
+        compile(tool, source, &module, &flags, &program)
     })
 }
 
