@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, api::PostParams};
 
-use crate::{api::names, domain::report::event_format::Event};
+use crate::{api::names, domain::report::event_format::Event, kubernetes::refusal::is_not_leading};
 
 /// Creates Events in the name of this process.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ impl Events {
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             // The namespace is being deleted, and its Events with it.
             Err(kube::Error::Api(status)) if status.code == 404 || status.message.contains("being terminated") => {}
+            Err(error) if is_not_leading(&error) => {}
             Err(error) => tracing::warn!(event = name, reason, %error, "could not create an Event"),
         }
     }

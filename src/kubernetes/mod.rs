@@ -12,6 +12,7 @@ pub(crate) mod listing;
 pub(crate) mod merged;
 pub(crate) mod other_leases;
 pub(crate) mod owned_secrets;
+pub(crate) mod refusal;
 pub(crate) mod rollout;
 pub(crate) mod scope;
 pub(crate) mod secrets;

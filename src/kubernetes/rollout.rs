@@ -12,10 +12,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::kubernetes::secrets::errors::truncate;
 use crate::{
     api::{RestartTarget, WorkloadKind, names},
     domain::{audit::to_rfc3339, report::restart_summary::Rollout},
+    kubernetes::refusal::describe,
 };
 
 /// How many seconds the clocks of operator and API server may be apart. What is as new as that is restarted in case of
@@ -142,9 +142,6 @@ fn failed(error: &Error) -> Rollout {
     match error {
         Error::Api(status) if status.code == 404 => Rollout::Missing,
         Error::Api(status) if status.code == 403 => Rollout::Forbidden,
-        Error::Api(status) => {
-            Rollout::Failed(format!("the API server answered {}: {}", status.code, truncate(&status.message)))
-        }
-        _ => Rollout::Failed("the API server cannot be reached".to_owned()),
+        error => Rollout::Failed(describe(error)),
     }
 }

@@ -4,4 +4,4 @@ mod body;
 mod right;
 
 pub(crate) use body::LeaderBody;
-pub(crate) use right::Leadership;
+pub(crate) use right::{Leadership, NotLeading};

@@ -16,6 +16,8 @@ mod layers;
 mod main_job;
 mod monitoring;
 mod moto;
+#[cfg(target_os = "linux")]
+mod node;
 mod ownership;
 mod process;
 mod random;

@@ -6,10 +6,10 @@ use kube::{
     core::{Status, response::StatusCause},
 };
 
-use crate::domain::secret::content::{Content, Data};
-
-/// Most characters of the API server's message that are passed on.
-const MESSAGE_LENGTH: usize = 300;
+use crate::{
+    domain::secret::content::{Content, Data},
+    kubernetes::refusal::describe,
+};
 
 /// Why a request for a Secret failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub(crate) enum SecretError {
 /// Classifies an error of the API server. Its message is kept only if it quotes nothing of `data`.
 pub(crate) fn classify(error: &Error, data: Option<&Data<'_>>) -> SecretError {
     let Error::Api(status) = error else {
-        return SecretError::Failed("the API server cannot be reached".to_owned());
+        return SecretError::Failed(describe(error));
     };
     let message = status.message.as_str();
     match status.code {
@@ -57,13 +57,8 @@ pub(crate) fn classify(error: &Error, data: Option<&Data<'_>>) -> SecretError {
         code if data.is_some_and(|data| quotes(message, data)) => {
             SecretError::Failed(format!("the API server answered {code} with a message that is withheld"))
         }
-        code => SecretError::Failed(format!("the API server answered {code}: {}", truncate(message))),
+        _ => SecretError::Failed(describe(error)),
     }
-}
-
-/// Truncates a message of the API server.
-pub(crate) fn truncate(message: &str) -> String {
-    message.chars().take(MESSAGE_LENGTH).collect()
 }
 
 fn causes(status: &Status) -> impl Iterator<Item = &StatusCause> {

@@ -1,6 +1,6 @@
 //! A real Kubernetes control plane on loopback: etcd, kube-apiserver with RBAC, kube-controller-manager.
 //!
-//! There is no scheduler and no node, so Pods stay pending. Everything else behaves as in a cluster.
+//! Without a [node](crate::node) there is no scheduler, and Pods stay pending. Everything else behaves as in a cluster.
 
 mod audit;
 mod clients;
@@ -8,7 +8,7 @@ mod components;
 mod files;
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -27,7 +27,11 @@ use tokio::sync::OnceCell;
 
 use crate::{process::Process, tools::Tool, wait::eventually};
 
-pub use self::audit::{AuditLog, Write};
+pub use self::{
+    audit::{AuditLog, Write},
+    components::SERVICE_ADDRESS,
+    files::NODE,
+};
 
 use self::{components::Component, files::Files};
 
@@ -44,9 +48,11 @@ static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
 #[derive(Debug)]
 pub struct ControlPlane {
     url: String,
+    port: u16,
     files: Files,
     kubectl: PathBuf,
     // In the order in which they must end.
+    scheduler: Option<Process>,
     controller_manager: Process,
     apiserver: Process,
     etcd: Process,
@@ -57,6 +63,8 @@ struct Programs {
     etcd: PathBuf,
     apiserver: PathBuf,
     controller_manager: PathBuf,
+    /// Only for a control plane of a node.
+    scheduler: Option<PathBuf>,
     kubectl: PathBuf,
 }
 
@@ -76,10 +84,29 @@ impl ControlPlane {
 
     /// Like [`ControlPlane::start_with_crds`], with further arguments of the API server.
     pub async fn start_with(crds: &[CustomResourceDefinition], apiserver: &[&str]) -> Result<Self> {
+        Self::start_programs(crds, apiserver, None).await
+    }
+
+    /// Like [`ControlPlane::start_with_crds`], for a cluster that gets a [node](crate::node): with a scheduler and the controllers of
+    /// workloads.
+    pub async fn start_for_node(crds: &[CustomResourceDefinition]) -> Result<Self> {
+        let plane = Self::start_programs(crds, &[], Some(Tool::KubeScheduler.path().await?)).await?;
+        // What the node authorizer would allow in a cluster with several nodes.
+        let bind = ["create", "clusterrolebinding", "nodes", "--clusterrole=system:node", "--group=system:nodes"];
+        plane.kubectl(bind).await?;
+        Ok(plane)
+    }
+
+    async fn start_programs(
+        crds: &[CustomResourceDefinition],
+        apiserver: &[&str],
+        scheduler: Option<PathBuf>,
+    ) -> Result<Self> {
         let programs = Programs {
             etcd: Tool::Etcd.path().await?,
             apiserver: Tool::KubeApiserver.path().await?,
             controller_manager: Tool::KubeControllerManager.path().await?,
+            scheduler,
             kubectl: Tool::Kubectl.path().await?,
         };
         let mut attempt = 1;
@@ -112,14 +139,22 @@ impl ControlPlane {
             .await
             .with_context(|| format!("end of the API server's log:\n{}", apiserver.log_tail()))?;
         install(&client, crds).await?;
-        let controller_manager = Component::controller_manager(&files).start(&programs.controller_manager)?;
+        let has_node = programs.scheduler.is_some();
+        let controller_manager = Component::controller_manager(&files, has_node).start(&programs.controller_manager)?;
+        let scheduler = programs.scheduler.as_deref().map(|program| Component::scheduler(&files).start(program));
         wait_controllers(&client, &controller_manager).await?;
-        Ok(Self { url, files, kubectl: programs.kubectl.clone(), controller_manager, apiserver, etcd })
+        let kubectl = programs.kubectl.clone();
+        Ok(Self { url, port, files, kubectl, scheduler: scheduler.transpose()?, controller_manager, apiserver, etcd })
     }
 
     /// Address of the API server.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The socket that the API server listens on.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// Certificate of the authority that signed the API server's certificate, in PEM.
@@ -161,7 +196,8 @@ impl ControlPlane {
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         // All at once, so that dropping takes only as long as the slowest.
-        for process in [&mut self.controller_manager, &mut self.apiserver, &mut self.etcd] {
+        let scheduler = self.scheduler.as_mut().into_iter();
+        for process in scheduler.chain([&mut self.controller_manager, &mut self.apiserver, &mut self.etcd]) {
             process.close();
         }
     }

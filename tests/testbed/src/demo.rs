@@ -1,6 +1,8 @@
 //! `testbed demo`: from nothing to a Secret that follows its parameter, shown step by step.
 
 mod cluster;
+#[cfg(target_os = "linux")]
+mod node;
 mod show;
 
 use std::{
@@ -43,6 +45,11 @@ pub struct DemoArgs {
     /// Use this context of the current kubeconfig instead of a control plane of its own
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+    /// Install the chart on a real node, kill the Pod that leads, and let the other go on. Needs root; builds a kubelet,
+    /// containerd and the image of a release, which takes a quarter of an hour the first time
+    #[cfg(target_os = "linux")]
+    #[arg(long, conflicts_with = "context")]
+    node: bool,
 }
 
 /// Runs the demonstration until it ends or until SIGINT or SIGTERM.
@@ -57,6 +64,10 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
 
 async fn demonstrate(args: &DemoArgs) -> Result<()> {
     let root = root()?;
+    #[cfg(target_os = "linux")]
+    if args.node {
+        return node::demonstrate(&root, args.once).await;
+    }
     let operator = build_operator(&root).await?;
     headline("Start a Kubernetes API and a fake AWS")?;
     let cluster = Cluster::start(args.context.as_deref()).await?;

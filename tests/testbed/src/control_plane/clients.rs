@@ -38,6 +38,11 @@ impl ControlPlane {
         self.files.write_kubeconfig(&self.url, token, path)
     }
 
+    /// Writes the kubeconfig of the node's kubelet, which reaches the API server at `url`, to `path`.
+    pub fn write_node_kubeconfig(&self, url: &str, path: &Path) -> Result<()> {
+        self.files.write_node_kubeconfig(url, path)
+    }
+
     /// A token of a service account, as a Pod of that account would have. The account must exist.
     pub async fn service_account_token(&self, namespace: &str, name: &str) -> Result<String> {
         // The default audience, which is the API server.

@@ -1,6 +1,7 @@
 //! The command lines of etcd, kube-apiserver and kube-controller-manager.
 
 use std::{
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,6 +16,11 @@ use super::files::Files;
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
      serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller,\
      validatingadmissionpolicy-status-controller";
+/// Those that a cluster with a node needs besides, for workloads.
+const WORKLOAD_CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,disruption-controller,\
+     endpointslice-controller,node-lifecycle-controller";
+/// Address of the service `kubernetes`: the first of the range of services.
+pub const SERVICE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// Issuer of tokens of service accounts, with the usual value.
 pub(super) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
@@ -69,11 +75,13 @@ impl Component {
         Self::new("kube-apiserver", files, arguments)
     }
 
-    /// The controllers.
-    pub(super) fn controller_manager(files: &Files) -> Self {
+    /// The controllers, those of workloads too if they have a node to run on.
+    pub(super) fn controller_manager(files: &Files, has_node: bool) -> Self {
+        let controllers =
+            if has_node { format!("{CONTROLLERS},{WORKLOAD_CONTROLLERS}") } else { CONTROLLERS.to_owned() };
         let arguments = [
             flag("kubeconfig", files.controller_manager_kubeconfig.display()),
-            flag("controllers", CONTROLLERS),
+            flag("controllers", controllers),
             flag("use-service-account-credentials", true),
             flag("service-account-private-key-file", files.account_key.display()),
             flag("root-ca-file", files.ca.display()),
@@ -85,6 +93,17 @@ impl Component {
             flag("kube-api-burst", 1000),
         ];
         Self::new("kube-controller-manager", files, arguments)
+    }
+
+    /// What assigns Pods to the node.
+    pub(super) fn scheduler(files: &Files) -> Self {
+        let arguments = [
+            flag("kubeconfig", files.scheduler_kubeconfig.display()),
+            flag("leader-elect", false),
+            // Nothing here uses its endpoints.
+            flag("secure-port", 0),
+        ];
+        Self::new("kube-scheduler", files, arguments)
     }
 
     fn new<const N: usize>(name: &'static str, files: &Files, arguments: [String; N]) -> Self {

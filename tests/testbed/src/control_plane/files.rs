@@ -16,7 +16,7 @@ use rcgen::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::audit;
+use super::{audit, components::SERVICE_ADDRESS};
 
 /// Paths and secrets of one control plane. All files are in `folder`.
 #[derive(Debug)]
@@ -36,12 +36,18 @@ pub(super) struct Files {
     pub admin_token: String,
     pub admin_kubeconfig: PathBuf,
     pub controller_manager_kubeconfig: PathBuf,
+    pub scheduler_kubeconfig: PathBuf,
+    /// Token of the kubelet of the node [`NODE`].
+    node_token: String,
 }
+
+/// Name of the node that a control plane may have.
+pub const NODE: &str = "testbed-node";
 
 impl Files {
     /// Writes all files of a control plane that will serve at `url`.
     pub(super) fn create(folder: &Path, url: &str) -> Result<Self> {
-        let (admin_token, manager_token) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+        let [admin_token, manager_token, scheduler_token, node_token] = [(); 4].map(|()| Uuid::new_v4().to_string());
         let authority = Authority::new()?;
         let files = Self {
             folder: folder.to_owned(),
@@ -56,7 +62,9 @@ impl Files {
             audit_log: folder.join("audit.log"),
             admin_kubeconfig: folder.join("admin.kubeconfig"),
             controller_manager_kubeconfig: folder.join("controller-manager.kubeconfig"),
+            scheduler_kubeconfig: folder.join("scheduler.kubeconfig"),
             admin_token,
+            node_token,
         };
         let (certificate, key) = authority.serving()?;
         let accounts = KeyPair::generate()?;
@@ -66,14 +74,18 @@ impl Files {
         write(&files.account_key, &accounts.serialize_pem())?;
         write(&files.account_public_key, &accounts.public_key_pem())?;
         let tokens = format!(
-            "{},admin,admin,system:masters\n{manager_token},system:kube-controller-manager,controller-manager\n",
-            files.admin_token
+            "{},admin,admin,system:masters\n\
+             {manager_token},system:kube-controller-manager,controller-manager\n\
+             {scheduler_token},system:kube-scheduler,scheduler\n\
+             {},system:node:{NODE},node,system:nodes\n",
+            files.admin_token, files.node_token
         );
         write(&files.tokens, &tokens)?;
         // JSON is valid YAML.
         write(&files.audit_policy, &audit::policy().to_string())?;
         files.write_kubeconfig(url, &files.admin_token, &files.admin_kubeconfig)?;
         files.write_kubeconfig(url, &manager_token, &files.controller_manager_kubeconfig)?;
+        files.write_kubeconfig(url, &scheduler_token, &files.scheduler_kubeconfig)?;
         Ok(files)
     }
 
@@ -89,6 +101,11 @@ impl Files {
             "users": [{"name": "testbed", "user": {"token": token}}],
         });
         write(path, &format!("{kubeconfig:#}\n"))
+    }
+
+    /// Writes the kubeconfig of the kubelet of [`NODE`], for an API server at `url`.
+    pub(super) fn write_node_kubeconfig(&self, url: &str, path: &Path) -> Result<()> {
+        self.write_kubeconfig(url, &self.node_token, path)
     }
 
     /// A client with the bearer token `token`.
@@ -124,7 +141,8 @@ impl Authority {
     /// Certificate and key of the API server, both in PEM.
     fn serving(&self) -> Result<(String, String)> {
         let key = KeyPair::generate()?;
-        let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+        let service = SERVICE_ADDRESS.to_string();
+        let names = ["127.0.0.1", &service, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params = CertificateParams::new(names.map(str::to_owned))?;
         params.distinguished_name.push(DnType::CommonName, "testbed API server");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -19,6 +19,8 @@ struct Source {
     package: &'static str,
     /// The Go package whose linker variables hold the reported version, and the module with that version.
     version: Option<(&'static str, &'static str)>,
+    /// More flags for the linker.
+    variables: &'static str,
     /// Build tags, separated by commas.
     tags: &'static str,
     /// Whether it has parts in C.
@@ -27,7 +29,7 @@ struct Source {
 
 impl Source {
     const fn new(module: &'static str, package: &'static str) -> Self {
-        Self { module, package, version: None, tags: "", c: false }
+        Self { module, package, version: None, variables: "", tags: "", c: false }
     }
 
     const fn kubernetes(package: &'static str) -> Self {
@@ -83,7 +85,11 @@ pub(super) fn build(tool: Tool) -> Result<PathBuf> {
 /// Like [`build`], in the oldest version that is supported.
 pub(super) fn build_oldest(tool: Tool) -> Result<PathBuf> {
     let source = match tool {
-        Tool::Helm => Source::new("helm-oldest", "helm.sh/helm/v3/cmd/helm"),
+        Tool::Helm => Source {
+            // What Helm takes for the version of the cluster if it renders without one.
+            variables: " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=33",
+            ..Source::new("helm3", "helm.sh/helm/v3/cmd/helm")
+        },
         _ => Source { module: "kubernetes-oldest", ..tool.source() },
     };
     build_from(tool, &source, "oldest")
@@ -162,7 +168,7 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 /// Flags that strip debug information and set the version as a release build does, because Helm reads it from the API
 /// server.
 fn linker_flags(source: &Source, go_mod: &str) -> String {
-    let mut flags = String::from("-s -w");
+    let mut flags = format!("-s -w{}", source.variables);
     if let Some((package, module)) = source.version
         && let Some(version) = required_version(go_mod, module)
     {
