@@ -1,6 +1,6 @@
 //! Records what the HTTP messages of one AWS call show: request id, service time, user agent, access key id.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use aws_sdk_ssm::{
     config::{
@@ -28,6 +28,7 @@ struct Headers {
     request_id: Option<String>,
     date: Option<Timestamp>,
     answered: bool,
+    sent: Option<Instant>,
 }
 
 impl CallRecorder {
@@ -51,6 +52,7 @@ impl CallRecorder {
             answered: recorded.answered,
             user_agent: recorded.user_agent.clone(),
             access_key_id: recorded.access_key_id.clone(),
+            duration: recorded.sent.map(|sent| sent.elapsed()),
             error: error.cloned(),
             session: None,
         }
@@ -59,6 +61,7 @@ impl CallRecorder {
     /// Records the headers of the request.
     pub(crate) fn record_request(&self, headers: &HttpHeaders) {
         let mut recorded = self.0.lock();
+        recorded.sent = Some(Instant::now());
         recorded.user_agent = headers.get("user-agent").map(str::to_owned);
         recorded.access_key_id = headers.get("authorization").and_then(access_key_id).map(str::to_owned);
     }

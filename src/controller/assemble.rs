@@ -15,6 +15,7 @@ use crate::controller::{
     caches::Caches,
     context::Context,
     index::Index,
+    observer::Waits,
     queues::{QueueReceivers, Queues},
     reconcile_slots::ReconcileSlots,
     secret_locks::SecretLocks,
@@ -93,7 +94,13 @@ pub(crate) fn assemble(foundation: Foundation<'_>) -> (Arc<Context>, Receivers) 
     let usage = Arc::new(Mutex::new(NamespaceUsage::new(limits)));
     let context = Context {
         caches_ready: CancellationToken::new(),
-        gateway: Gateway::new(&clients, (aws, audit_stream.clone(), alarm.clone()), max_sessions, changed_parameters),
+        gateway: Gateway::new(
+            &clients,
+            (aws, audit_stream.clone(), alarm.clone()),
+            max_sessions,
+            changed_parameters,
+            Some(Arc::new(Waits(metrics.clone()))),
+        ),
         alarm,
         audit_sink: audit_stream,
         health,

@@ -26,7 +26,7 @@ use crate::controller::{
     store::{object::StoreObject, reconcile},
     triggers,
 };
-use crate::{api::SecureParameter, kubernetes::cached::Watched};
+use crate::{api::SecureParameter, kubernetes::cached::Watched, telemetry::metrics::Wait};
 
 /// Reconciles `SecureParameter`s until `stop` is cancelled and the reconciles in progress have ended. Sends each store
 /// whose number of subscribers changed to `subscriber_changes`.
@@ -52,8 +52,9 @@ pub(crate) async fn run_objects(
         }
         stream::empty()
     });
+    let metrics = context.metrics.clone();
     let controller = Controller::for_shared_stream(changed, cache.clone())
-        .reconcile_on(queue.objects())
+        .reconcile_on(queue.objects(move |waited| metrics.object_waited(Wait::Queue, waited)))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(secure_parameter::reconcile, retry, context.clone())
         .for_each(|result| {

@@ -6,11 +6,13 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures::stream::{self, Stream};
 use kube::runtime::reflector::ObjectRef;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::{
     api::SecureParameter,
@@ -38,8 +40,8 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Namespace {
-    /// Names in the order of their turns.
-    order: VecDeque<Arc<str>>,
+    /// Names in the order of their turns, and since when each waits.
+    order: VecDeque<(Arc<str>, Instant)>,
     /// The same names.
     waiting: HashSet<Arc<str>>,
     /// The objects that have left the queue, and whose reconcile has not ended.
@@ -73,10 +75,23 @@ impl ObjectQueue {
         state.wake();
     }
 
-    /// Returns the objects as they leave the queue.
-    pub(crate) fn objects(&self) -> impl Stream<Item = ObjectRef<SecureParameter>> + Send + 'static {
+    /// Returns the objects as they leave the queue. Tells `left` how long each has waited.
+    pub(crate) fn objects(
+        &self,
+        left: impl Fn(Duration) + Send + 'static,
+    ) -> impl Stream<Item = ObjectRef<SecureParameter>> + Send + 'static {
         let state = Arc::clone(&self.state);
-        stream::poll_fn(move |context| state.lock().poll(context).map(Some))
+        stream::poll_fn(move |context| {
+            state.lock().poll(context).map(|(object, since)| {
+                left(since.elapsed());
+                Some(object)
+            })
+        })
+    }
+
+    /// Returns how many objects wait.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().namespaces.values().map(|namespace| namespace.order.len()).sum()
     }
 }
 
@@ -101,7 +116,7 @@ impl State {
             self.turns.push_back(key);
         }
         namespace.waiting.insert(Arc::clone(&name));
-        namespace.order.push_back(name);
+        namespace.order.push_back((name, Instant::now()));
     }
 
     fn ended(&mut self, key: &str, name: &str) {
@@ -115,7 +130,7 @@ impl State {
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<ObjectRef<SecureParameter>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(ObjectRef<SecureParameter>, Instant)> {
         if let Some(object) = self.next() {
             return Poll::Ready(object);
         }
@@ -124,11 +139,11 @@ impl State {
     }
 
     /// Takes the next object for which there is room.
-    fn next(&mut self) -> Option<ObjectRef<SecureParameter>> {
+    fn next(&mut self) -> Option<(ObjectRef<SecureParameter>, Instant)> {
         let turn = self.turns.iter().position(|key| self.has_room(key))?;
         let key = self.turns.remove(turn)?;
         let namespace = self.namespaces.get_mut(&key)?;
-        let name = namespace.order.pop_front()?;
+        let (name, since) = namespace.order.pop_front()?;
         namespace.waiting.remove(&name);
         let object = ObjectRef::new(&name).within(&key);
         if namespace.in_progress.insert(name) {
@@ -137,7 +152,7 @@ impl State {
         if !namespace.order.is_empty() {
             self.turns.push_back(key);
         }
-        Some(object)
+        Some((object, since))
     }
 
     fn has_room(&self, namespace: &str) -> bool {
@@ -154,7 +169,7 @@ mod tests {
 
     /// What leaves the queue now.
     fn take(queue: &ObjectQueue) -> Vec<ObjectRef<SecureParameter>> {
-        let mut objects = std::pin::pin!(queue.objects());
+        let mut objects = std::pin::pin!(queue.objects(|_| ()));
         std::iter::from_fn(|| objects.next().now_or_never().flatten()).collect()
     }
 
@@ -233,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_is_woken() {
         let queue = ObjectQueue::new(1);
-        let mut objects = Box::pin(queue.objects());
+        let mut objects = Box::pin(queue.objects(|_| ()));
         let waiting = tokio::spawn(async move { (objects.next().await, objects.next().await) });
         tokio::task::yield_now().await;
         queue.add("shop", "a");

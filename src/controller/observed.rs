@@ -24,6 +24,7 @@ pub(crate) async fn observed<R>(
 where
     R: Future<Output = Result<Reconciled, kube::Error>>,
 {
+    let _in_progress = context.metrics.begin_reconcile(subject.kind);
     let attempt = Attempt { subject, started_at: Instant::now(), ended: false };
     let result = isolated(&context.set_aside, &context.metrics, subject, reconcile, report).await;
     let duration = attempt.end();

@@ -1,9 +1,10 @@
-//! Turns the state of the watches into readiness, metrics and logs.
+//! Turns the state of the watches into readiness, metrics and logs, and what AWS calls wait into metrics.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     kubernetes::watch_stream::{WatchName, WatchObserver},
+    parameters::WaitObserver,
     telemetry::{health::Health, metrics::Metrics},
 };
 
@@ -35,5 +36,14 @@ impl WatchObserver for Observer {
         if self.health.warn(&format!("without {watch}"), message) {
             tracing::info!(watch = watch.resource, "{message}");
         }
+    }
+}
+
+/// Counts how long AWS calls wait for their turn.
+pub(crate) struct Waits(pub(crate) Arc<Metrics>);
+
+impl WaitObserver for Waits {
+    fn waited(&self, quota: &'static str, wait: Duration) {
+        self.0.call_waited(quota, wait);
     }
 }

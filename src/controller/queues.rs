@@ -48,6 +48,11 @@ impl Queues {
         self.objects.add(object.namespace.as_deref().unwrap_or_default(), &object.name);
     }
 
+    /// Returns how many objects wait.
+    pub(crate) fn waiting_objects(&self) -> usize {
+        self.objects.len()
+    }
+
     /// Queues a store.
     pub(crate) fn add_store(&self, store: StoreKey) {
         match store.namespace {

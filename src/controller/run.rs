@@ -22,7 +22,7 @@ use crate::{
     kubernetes::{
         Clients, Scope,
         other_leases::other_leases,
-        watch_stream::WatchObserver,
+        watch_stream::{FOREIGN_SECRETS, OTHER_LEASES, WatchObserver},
         watches::{WATCHES, Watches},
     },
     telemetry::{audit_stream::AuditStream, health::Health, heartbeat::Heartbeat, metrics::Metrics, server::Pages},
@@ -56,6 +56,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let Settings { listener, scope, reconciling, audit_queue, aws, election } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE, election::GATE]].concat()));
     let (metrics, heartbeat) = (Arc::new(Metrics::default()), Arc::new(Heartbeat::default()));
+    metrics.watches(&[WATCHES, &[FOREIGN_SECRETS, OTHER_LEASES]].concat());
     // Not through the buffer of the standard library, which would keep what could not be written.
     let out = File::from(stdout().as_fd().try_clone_to_owned()?);
     let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);

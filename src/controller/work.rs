@@ -19,7 +19,7 @@ use crate::controller::{
     index::StoreKey,
     queues::QueueReceivers,
     sharding,
-    store::reconcile::queue_changed_activities,
+    store::{figures, reconcile::queue_changed_activities},
     triggers,
 };
 use crate::{
@@ -119,7 +119,13 @@ pub(crate) fn update_gauges(context: &Arc<Context>) -> impl Fn(&Metrics) + Clone
         metrics.limits_reached(&context.usage.lock().reached());
         let (parameters, paths) = context.subscriptions.watched();
         metrics.watched(parameters, paths);
+        metrics.queued(context.queues.waiting_objects());
+        metrics.stores(figures::of_stores(&context));
+        metrics.forget_regions();
         for (account, region, limits) in context.gateway.quotas.all() {
+            for (quota, waiting) in limits.waiting() {
+                metrics.waiting(&account, &region, quota, waiting);
+            }
             metrics.quota(&account, &region, limits.parameters.limit(), limits.parameters.rate());
         }
     }

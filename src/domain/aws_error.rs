@@ -45,6 +45,19 @@ pub(crate) enum AwsErrorKind {
 }
 
 impl AwsErrorKind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::AccessDenied,
+        Self::DecryptDenied,
+        Self::KeyUnavailable,
+        Self::CiphertextInvalid,
+        Self::CredentialsInvalid,
+        Self::EndpointUnreachable,
+        Self::Throttled,
+        Self::Invalid,
+        Self::ServiceUnavailable,
+    ];
+
     /// Returns the reason for conditions, Events and metrics.
     pub(crate) const fn reason(self) -> Reason {
         match self {

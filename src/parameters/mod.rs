@@ -45,7 +45,7 @@ pub(crate) use port::{
     Attempt, Ciphertext, DescribeParametersPage, GetParametersByPathPage, GetParametersResult, NAMES_PER_CALL,
     Parameter, ParameterApi, ParameterDescription, Plaintext, ReadMode,
 };
-pub(crate) use quota::quotas::Quotas;
+pub(crate) use quota::{quotas::Quotas, waits::WaitObserver};
 pub(crate) use read_error::ReadError;
 pub(crate) use reader::Reader;
 pub(crate) use reading::Reading;

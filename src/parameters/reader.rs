@@ -24,6 +24,7 @@ use crate::parameters::{
         snapshot::{LookupResult, Snapshot},
         subscription::{Subscriber, Subscription, WatchOptions},
         version_order::VersionAge,
+        version_table::Looks,
     },
     credential_health::CredentialHealth,
     identity::identify,
@@ -115,6 +116,11 @@ impl<A: ParameterApi> Reader<A> {
     /// Returns the number of watched names, and the calls a second that polling them takes.
     pub(crate) fn load(&self) -> (usize, f64) {
         self.informer.load()
+    }
+
+    /// Returns how well the looks at names and paths keep up.
+    pub(crate) fn looks(&self) -> Looks {
+        self.informer.looks()
     }
 
     /// Returns the number of watched names and of watched paths.

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::controller::election::GATE;
-use crate::telemetry::{health::Health, metrics::Metrics};
+use crate::telemetry::{
+    health::Health,
+    metrics::{LeadChange, Metrics},
+};
 
 /// Time between two warnings that a second operator runs.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -44,6 +47,7 @@ impl Report {
     pub(crate) fn became_leader(&mut self, transitions: i32) {
         self.leader = None;
         self.metrics.lease_transitions(transitions);
+        self.metrics.lead_changed(LeadChange::Acquired);
         tracing::info!(lease = self.lease, transitions, "became the leader");
     }
 
@@ -83,6 +87,7 @@ impl Report {
 
     /// The process led and does not any more. `cause` continues the sentence.
     pub(crate) fn lost(&self, cause: &str) {
+        self.metrics.lead_changed(LeadChange::Lost);
         tracing::warn!(lease = self.lease, "does not lead any more: {cause}");
     }
 

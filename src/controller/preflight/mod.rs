@@ -73,7 +73,7 @@ pub async fn check(clients: &Clients, question: &Question, aws: AwsOptions) -> R
     let aws = Aws::from_environment(aws, Arc::clone(&audit_sink), &alarm, &clients.leadership).await;
     // Nobody watches parameters, so that none changes for anybody.
     let (changed_parameters, _) = unbounded_channel();
-    let gateway = Gateway::new(clients, (aws, audit_sink, alarm), MAX_SESSIONS, changed_parameters);
+    let gateway = Gateway::new(clients, (aws, audit_sink, alarm), MAX_SESSIONS, changed_parameters, None);
     let checks = stores.into_iter().map(|(key, store)| {
         let (objects, gateway) = (&objects, &gateway);
         async move {

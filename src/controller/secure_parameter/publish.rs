@@ -27,8 +27,10 @@ pub(super) async fn publish(
     conclusion: Conclusion,
     context: &Context,
 ) -> Result<Reconciled, kube::Error> {
-    let Conclusion { mut state, writes_status, reports_contest, events, wake, reason, news, credentials_refused } =
-        conclusion;
+    let Conclusion { mut state, writes_status, reports_contest, events, wake, reason, news, .. } = conclusion;
+    if let Some(purpose) = conclusion.repair {
+        context.metrics.repaired(purpose);
+    }
     let written = if writes_status { write_status(inputs, context, &mut state).await } else { Ok(()) };
     if context.index.lock().contains(&inputs.uid) {
         context.object_states.set(&inputs.uid, state);
@@ -40,7 +42,7 @@ pub(super) async fn publish(
     if reports_contest {
         log_contest("SecureParameter", Some(&inputs.namespace), &inputs.name);
     }
-    if credentials_refused {
+    if conclusion.credentials_refused {
         recheck_credentials(inputs, context);
     }
     let action = wake.map_or_else(Action::await_change, Action::requeue);

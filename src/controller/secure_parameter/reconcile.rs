@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use kube::runtime::{controller::Action, reflector::ObjectRef};
+use tokio::time::Instant;
 
 use crate::controller::secure_parameter::{
     apply::write_secret,
@@ -53,6 +54,7 @@ use crate::{
         schedule::decide::{Decision, SecretState, decide},
         secret::render::render,
     },
+    telemetry::metrics::Wait,
 };
 
 /// Brings one object up to date.
@@ -62,7 +64,9 @@ use crate::{
 pub(crate) async fn reconcile(object: Arc<SecureParameter>, context: Arc<Context>) -> Result<Action, kube::Error> {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     // Before anything is allocated for the object, since many may wait here.
+    let began = Instant::now();
     let _slot = context.slots.acquire(&namespace).await;
+    context.metrics.object_waited(Wait::Slot, began.elapsed());
     Box::pin(reconcile_now(object, &namespace, context)).await
 }
 

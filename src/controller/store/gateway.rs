@@ -10,7 +10,7 @@ use crate::{
     background::Alarm,
     domain::audit::AuditSink,
     kubernetes::{Clients, secrets::read::Secrets, service_accounts::ServiceAccounts},
-    parameters::{Quotas, Reader, Subscriber},
+    parameters::{Quotas, Reader, Subscriber, WaitObserver},
 };
 
 /// What every store is opened with.
@@ -38,14 +38,15 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Creates one without open readers.
+    /// Creates one without open readers. `waits` is told how long AWS calls wait for their turn.
     pub(crate) fn new(
         clients: &Clients,
         (aws, audit_sink, alarm): (Aws, Arc<dyn AuditSink>, Alarm),
         max_sessions: usize,
         changed_parameters: UnboundedSender<Subscriber>,
+        waits: Option<Arc<dyn WaitObserver>>,
     ) -> Self {
-        let quotas = Quotas::new(aws.options().quota_share);
+        let quotas = Quotas::new(aws.options().quota_share, waits);
         Self {
             aws,
             alarm,

@@ -4,6 +4,7 @@ pub(crate) mod activity;
 mod conclude;
 pub(crate) mod connections;
 pub(crate) mod fault;
+pub(crate) mod figures;
 pub(crate) mod gateway;
 mod load_source;
 pub(crate) mod object;

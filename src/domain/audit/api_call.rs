@@ -1,5 +1,7 @@
 //! One AWS call, as its client saw it.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,6 +31,8 @@ pub(crate) struct ApiCall {
     pub user_agent: Option<String>,
     /// Access key id that signed the call: an identifier, not a secret.
     pub access_key_id: Option<String>,
+    /// How long it took, from the request to the end of the response; none if no request was sent.
+    pub duration: Option<Duration>,
     /// The error, if the call failed.
     pub error: Option<AwsError>,
     /// The role session that STS issued, if the call asked for one.

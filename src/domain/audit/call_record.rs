@@ -1,5 +1,7 @@
 //! The record of one AWS call.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,7 +13,7 @@ use crate::domain::{
         parameter_outcome::ParameterOutcome,
         principal::Principal,
     },
-    aws_error::kms_request_id,
+    aws_error::{AwsErrorKind, kms_request_id},
 };
 
 /// A KMS decryption that Parameter Store makes on the caller's behalf. The caller is told its request id only on failure;
@@ -51,6 +53,15 @@ pub(crate) struct AuditRecord {
     pub(crate) decryptions: Vec<Decryption>,
     /// The objects that the call was made for.
     pub objects: Vec<ObjectRef>,
+    /// The operation, for metrics.
+    #[serde(skip)]
+    pub(crate) event_name: &'static str,
+    /// The class of the error, for metrics.
+    #[serde(skip)]
+    pub(crate) error: Option<AwsErrorKind>,
+    /// How long the call took, for metrics.
+    #[serde(skip)]
+    pub(crate) duration: Option<Duration>,
 }
 
 impl AuditRecord {
@@ -71,6 +82,9 @@ impl AuditRecord {
             decryptions: decryptions(call, &parameters),
             parameters,
             objects,
+            event_name: call.event_name,
+            error: call.error.as_ref().map(|error| error.kind),
+            duration: call.duration,
         }
     }
 }
@@ -176,10 +190,7 @@ fn decryptions(call: &ApiCall, parameters: &[ParameterOutcome]) -> Vec<Decryptio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        audit::api_call::Resource,
-        aws_error::{AwsError, AwsErrorKind},
-    };
+    use crate::domain::{audit::api_call::Resource, aws_error::AwsError};
     use k8s_openapi::jiff::Timestamp;
 
     fn call() -> ApiCall {
@@ -194,6 +205,7 @@ mod tests {
             answered: true,
             user_agent: Some("agent".into()),
             access_key_id: Some("ASIAEXAMPLE".into()),
+            duration: None,
             error: None,
             session: None,
         }

@@ -24,6 +24,7 @@ use crate::{
             absence::Absence,
             backoff,
             correction_limit::Correction,
+            decide::Purpose,
             hold::Hold,
             object_state::{ObjectState, Shape, StatusWrite},
             restart::SecretChange,
@@ -53,6 +54,8 @@ pub(crate) struct Conclusion {
     pub news: Option<News>,
     /// Whether AWS refused the credentials, so that the store has to check them.
     pub credentials_refused: bool,
+    /// Why the Secret was put right, if somebody else had changed it.
+    pub repair: Option<Purpose>,
 }
 
 /// News about an object, for the log.
@@ -71,6 +74,7 @@ struct Ending {
     wake: Option<Duration>,
     reason: Reason,
     news: Option<News>,
+    repair: Option<Purpose>,
 }
 
 /// Concludes from the remembered state and an attempt. `restart` is the result of a restart that was due before the
@@ -112,6 +116,7 @@ pub(crate) fn conclude(
         reason: ending.reason,
         news: ending.news,
         credentials_refused,
+        repair: ending.repair,
         state: next,
     }
 }
@@ -132,10 +137,10 @@ fn conclude_outcome(
     match outcome {
         Outcome::Suspended => {
             let status = builder.suspended();
-            Ending { status, events: Vec::new(), wake: None, reason: Reason::Suspended, news: None }
+            Ending { status, events: Vec::new(), wake: None, reason: Reason::Suspended, news: None, repair: None }
         }
         Outcome::Waiting { wait, reason } => {
-            Ending { status: before.clone(), events: Vec::new(), wake: Some(wait), reason, news: None }
+            Ending { status: before.clone(), events: Vec::new(), wake: Some(wait), reason, news: None, repair: None }
         }
         Outcome::Unchanged { wake } => Ending { wake, ..succeed(subject, next, builder.unchanged(), accesses) },
         Outcome::Verified { secret, parameters, shape } => {
@@ -183,6 +188,7 @@ fn conclude_write(
     ending.events.extend(key_events(subject, before, &parameters.keys));
     if purpose.is_repair() && write.changed {
         ending.events.push((repair_event(subject, purpose, &resource_version), at));
+        ending.repair = Some(purpose);
     }
     ending
 }
@@ -237,6 +243,7 @@ fn succeed(
         wake: None,
         reason: Reason::Synced,
         news: failures.since.map(News::Recovered),
+        repair: None,
     }
 }
 
@@ -262,7 +269,7 @@ fn fail(
     next.failures.hold =
         basis.filter(|_| is_of_a_read).map(|basis| Box::new(Hold::new(basis, subject.uptime, wait, fault.reason)));
     let reason = fault.reason;
-    Ending { status, events, wake: Some(wait), reason, news: is_news.then_some(News::Failed(fault)) }
+    Ending { status, events, wake: Some(wait), reason, news: is_news.then_some(News::Failed(fault)), repair: None }
 }
 
 /// The conditions that an attempt sets; `Restarted` stands beside them.

@@ -30,6 +30,27 @@ pub(crate) enum Rollout {
     Failed(String),
 }
 
+impl Rollout {
+    /// The outcomes, as metrics count them.
+    pub(crate) const OUTCOMES: [&str; 8] =
+        ["Started", "Newer", "OnDelete", "Paused", "Missing", "NoneSelected", "Forbidden", "Failed"];
+
+    /// Returns the outcome, as metrics count it.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        let [started, newer, on_delete, paused, missing, none_selected, forbidden, failed] = Self::OUTCOMES;
+        match self {
+            Self::Started => started,
+            Self::Newer => newer,
+            Self::OnDelete => on_delete,
+            Self::Paused => paused,
+            Self::Missing => missing,
+            Self::NoneSelected => none_selected,
+            Self::Forbidden => forbidden,
+            Self::Failed(_) => failed,
+        }
+    }
+}
+
 /// The results of all of an object's restarts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Summary {

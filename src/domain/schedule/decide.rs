@@ -64,6 +64,9 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    /// Those of a repair.
+    pub(crate) const REPAIRS: [Self; 2] = [Self::SecretDrifted, Self::SecretMissing];
+
     /// Reports whether a Secret is repaired that somebody else changed or deleted.
     pub(crate) const fn is_repair(self) -> bool {
         matches!(self, Self::SecretDrifted | Self::SecretMissing)

@@ -97,6 +97,17 @@ impl SweepSchedule {
         }
     }
 
+    /// Counts the names that were last checked more than two intervals ago.
+    pub(crate) fn overdue(&self, now: Instant) -> usize {
+        // In the order of the last check, so that only these are visited, and those that were never checked.
+        let of_class = |(interval, class): (&Duration, &Class)| {
+            let is_late = |at: &Option<Instant>| at.is_none_or(|at| now - at > 2 * *interval);
+            let late = class.order.iter().map(|(at, _)| at).take_while(|at| is_late(at));
+            late.filter(|at| at.is_some()).count()
+        };
+        self.classes.iter().map(of_class).sum()
+    }
+
     /// Returns the calls a second that sweeping takes.
     pub(crate) fn load(&self) -> f64 {
         self.classes.iter().map(|(interval, class)| calls_for(class.order.len()) / interval.as_secs_f64()).sum()

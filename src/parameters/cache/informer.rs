@@ -34,6 +34,7 @@ use crate::parameters::{
         snapshot::{self, LookupResult, Snapshot},
         subscription::{Subscriber, Subscription},
         version_order::VersionAge,
+        version_table::Looks,
     },
     port::ParameterApi,
     quota::priority::Priority,
@@ -234,6 +235,11 @@ impl<A: ParameterApi> Informer<A> {
     /// Returns the number of watched names and of watched paths.
     pub(crate) fn watched(&self) -> (usize, usize) {
         self.shared.table().watched()
+    }
+
+    /// Returns how well the looks at names and paths keep up.
+    pub(crate) fn looks(&self) -> Looks {
+        self.shared.table().looks(Instant::now())
     }
 
     /// Returns the number of watched names, and the calls a second that polling takes.

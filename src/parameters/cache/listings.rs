@@ -29,6 +29,8 @@ pub(crate) struct Listings {
     paths: BTreeMap<PathQuery, WatchedPath>,
     /// The number of listings that were started.
     started: u64,
+    /// When AWS last said something about a path.
+    last_look: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ struct WatchedPath {
     children: Option<Children>,
     /// When the last complete listing ended.
     listed_at: Option<Instant>,
+    /// When AWS last said something about the path, and before that when it began to be watched.
+    looked_at: Option<Instant>,
     /// When the path was last observed to hold other parameters than before.
     changed_at: Option<Instant>,
     /// When to list next. `None`: not planned.
@@ -88,6 +92,7 @@ impl Listings {
     ) {
         let path = self.paths.entry(query.clone()).or_default();
         let before = path.interval();
+        path.looked_at.get_or_insert(now);
         path.subscribers.insert(subscriber.clone(), interval);
         match path.interval() {
             _ if check_now && path.observation.is_none() && path.running.is_none() => path.due = Some(now),
@@ -154,6 +159,15 @@ impl Listings {
         (due, next)
     }
 
+    /// Returns when AWS last said something about a path, and how many paths it has said nothing about for two intervals.
+    pub(crate) fn looks(&self, now: Instant) -> (Option<Instant>, usize) {
+        let is_late = |path: &&WatchedPath| {
+            let (interval, looked_at) = (path.interval(), path.looked_at);
+            interval.zip(looked_at).is_some_and(|(interval, at)| now - at > 2 * interval.max(AFTER_TOO_MANY / 2))
+        };
+        (self.last_look, self.paths.values().filter(is_late).count())
+    }
+
     /// Sets the task of a listing. Stops the task if nobody watches the path any more.
     pub(crate) fn set_task(&mut self, query: &PathQuery, task: AbortHandle) {
         match self.paths.get_mut(query) {
@@ -185,6 +199,10 @@ impl Listings {
         };
         // A listing that was requested meanwhile stays planned.
         path.due = path.due.or(wait.map(|wait| now + wait));
+        if !is_outage {
+            path.looked_at = Some(now);
+            self.last_look = Some(now);
+        }
         if let Ok(children) = &observation.result {
             path.children = Some(Arc::clone(children));
             path.listed_at = Some(now);

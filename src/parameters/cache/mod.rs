@@ -36,5 +36,5 @@ pub(crate) mod snapshot;
 pub(crate) mod subscription;
 mod version_check;
 pub(crate) mod version_order;
-mod version_table;
+pub(crate) mod version_table;
 mod watched_name;

@@ -24,6 +24,7 @@ use crate::parameters::{
         watched_name::WatchedName,
     },
     port::ReadMode,
+    read_error::ReadError,
 };
 
 /// How long after it began to be watched a value is not decrypted again, at most: a start decrypts nothing that did not
@@ -56,10 +57,21 @@ pub(crate) struct VersionTable {
     revalidations: RevalidationSchedule,
     /// The version checks that are running.
     pub(crate) checks: RunningChecks,
+    /// When AWS last said something about a name.
+    last_look: Option<Instant>,
     /// The watched paths.
     pub(crate) listings: Listings,
     /// The keys of the names.
     pub(crate) keys: KeyTable,
+}
+
+/// How well the looks at names and paths keep up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looks {
+    /// When AWS last said something, an error that is no outage included.
+    pub(crate) last: Option<Instant>,
+    /// How many names and paths AWS has said nothing about for two intervals.
+    pub(crate) overdue: usize,
 }
 
 /// What is kept of a subscriber.
@@ -83,6 +95,7 @@ impl VersionTable {
             sweeps: SweepSchedule::new(offset),
             revalidations: RevalidationSchedule::default(),
             checks: RunningChecks::default(),
+            last_look: None,
             listings: Listings::default(),
             keys: KeyTable::default(),
         }
@@ -204,6 +217,9 @@ impl VersionTable {
     /// Records an observation. The version of a name goes forward only: an answer that is older than one before is stale.
     pub(crate) fn observe(&mut self, name: &ParameterRef, mut observation: Observation, now: Instant) -> Recorded {
         self.first_looks.remove(name);
+        if !observation.result.as_ref().is_err_and(ReadError::is_outage) {
+            self.last_look = Some(now);
+        }
         // The name that the table holds is the one that is remembered elsewhere.
         let Some(name) = &self.watched_as(name) else { return Recorded::Fresh(Vec::new()) };
         let Some(watched) = self.names.get_mut(name) else { return Recorded::Fresh(Vec::new()) };
@@ -293,7 +309,7 @@ impl VersionTable {
         self.stale.retain(|_, at| *at > now);
         let next = [next, self.stale.values().min().copied()].into_iter().flatten().min();
         let mut due: Vec<_> = first.into_iter().chain(stale).chain(swept).collect();
-        due.retain(|name| self.checks.begin(name));
+        due.retain(|name| self.checks.begin(name, now));
         (due, next)
     }
 
@@ -351,6 +367,17 @@ impl VersionTable {
     /// Returns the number of watched names, and the calls a second that polling takes.
     pub(crate) fn load(&self) -> (usize, f64) {
         (self.names.len(), self.sweeps.load() + self.listings.load())
+    }
+
+    /// Returns when AWS last said something, and what is overdue: names and paths that were to be looked at twice since AWS
+    /// last said something about them.
+    pub(crate) fn looks(&self, now: Instant) -> Looks {
+        let interval = |name: &ParameterRef| self.names.get(name)?.interval;
+        let is_late = |(name, since): (&ParameterRef, Instant)| interval(name).is_some_and(|i| now - since > i);
+        // One that is being checked counts as checked, so no name counts twice.
+        let late = self.checks.iter().filter(|check| is_late(*check)).count();
+        let (last_listing, overdue_paths) = self.listings.looks(now);
+        Looks { last: self.last_look.max(last_listing), overdue: late + self.sweeps.overdue(now) + overdue_paths }
     }
 
     /// Sweeps a name at the shortest interval of its subscribers.

@@ -26,6 +26,7 @@ use crate::parameters::quota::{
     bucket::TokenBucket,
     claim::{Claim, Claims, waiting_since},
     turns::Turns,
+    waits::WaitReporter,
 };
 
 /// Admits calls one after the other.
@@ -34,6 +35,8 @@ pub(crate) struct Admission {
     state: Mutex<State>,
     /// Tracks the calls in flight. Closed at the end of the process.
     calls: TaskTracker,
+    /// Is told how long each call waited.
+    waits: WaitReporter,
 }
 
 /// The permit of one call. The call counts as in flight until this is dropped, so drop it after the call is recorded.
@@ -55,11 +58,11 @@ struct Waiting {
 }
 
 impl Admission {
-    /// Returns an admission point with a full bucket.
-    pub(crate) fn new(requests_per_second: f64) -> Self {
+    /// Returns an admission point with a full bucket. It tells `waits` how long each call waited.
+    pub(crate) fn new(requests_per_second: f64, waits: WaitReporter) -> Self {
         let bucket = TokenBucket::new(requests_per_second);
         let state = State { bucket, turns: Turns::default(), waiting: BTreeMap::new(), places: 0 };
-        Self { state: Mutex::new(state), calls: TaskTracker::new() }
+        Self { state: Mutex::new(state), calls: TaskTracker::new(), waits }
     }
 
     /// Sets how many requests a second are allowed.
@@ -82,6 +85,11 @@ impl Admission {
     /// Returns since when fewer requests are made because AWS throttles.
     pub(crate) fn throttled_since(&self) -> Option<Instant> {
         self.state.lock().bucket.throttled_since(Instant::now())
+    }
+
+    /// Returns how many claims wait for a call.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().waiting.values().map(|waiting| waiting.claims.len()).sum()
     }
 
     /// Joins those who wait, with nothing to call for yet.
@@ -155,7 +163,10 @@ impl QueuePlace<'_> {
         let claim = loop {
             let taken = self.admission.state.lock().take(self.id, Instant::now());
             match taken {
-                Taken::Turn(claim) => break claim,
+                Taken::Turn(claim, since) => {
+                    self.admission.waits.waited(since.elapsed());
+                    break claim;
+                }
                 Taken::At(time) => tokio::select! {
                     () = sleep_until(time) => {}
                     () = self.turn_changed.notified() => {}
@@ -183,7 +194,8 @@ impl Drop for QueuePlace<'_> {
 
 /// What a place gets.
 enum Taken {
-    Turn(Claim),
+    /// It is the turn of this claim, which waited since then.
+    Turn(Claim, Instant),
     /// Its turn is next, but the token will be there only then.
     At(Instant),
     /// Another turn is next.
@@ -196,11 +208,10 @@ impl State {
             Some((next, claim)) if next == place => match self.bucket.take(self.is_background(), now) {
                 Ok(()) => {
                     self.turns.begin(&claim);
-                    if let Some(waiting) = self.waiting.get_mut(&place) {
-                        waiting.claims = Claims::new();
-                    }
+                    let waiting = self.waiting.get_mut(&place).map(|waiting| std::mem::take(&mut waiting.claims));
+                    let since = waiting.and_then(|claims| claims.get(&claim).copied()).unwrap_or(now);
                     self.wake_next();
-                    Taken::Turn(claim)
+                    Taken::Turn(claim, since)
                 }
                 Err(time) => Taken::At(time),
             },
@@ -251,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_are_admitted_at_the_rate() {
-        let admission = Admission::new(10.0);
+        let admission = Admission::new(10.0, WaitReporter::default());
         let start = Instant::now();
         take(&admission, 10).await;
         assert_eq!(start.elapsed(), Duration::ZERO, "the tokens of one second at once");
@@ -261,7 +272,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_with_many_calls_delays_another_by_one_call() {
-        let admission = Arc::new(Admission::new(1.0));
+        let admission = Arc::new(Admission::new(1.0, WaitReporter::default()));
         take(&admission, 1).await;
         let served = Arc::new(Mutex::new(Vec::new()));
         let call = |tenant: &'static str| {
@@ -283,7 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_in_the_background_leave_a_reserve_but_do_not_starve() {
-        let admission = Arc::new(Admission::new(10.0));
+        let admission = Arc::new(Admission::new(10.0, WaitReporter::default()));
         let served = Arc::new(Mutex::new(Vec::new()));
         let call = |priority: Priority| {
             let (admission, served) = (admission.clone(), served.clone());
@@ -311,7 +322,7 @@ mod tests {
     /// Nobody else is there to wake those who wait.
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_passes_on_when_a_call_is_charged_is_not_lost() {
-        let admission = Arc::new(Admission::new(1.0));
+        let admission = Arc::new(Admission::new(1.0, WaitReporter::default()));
         take(&admission, 1).await;
         let call = |tenant: &'static str| {
             let admission = admission.clone();
@@ -330,7 +341,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_takes_no_token() {
-        let admission = Admission::new(1.0);
+        let admission = Admission::new(1.0, WaitReporter::default());
         take(&admission, 1).await;
         let start = Instant::now();
         let given_up = tokio::time::timeout(Duration::from_millis(10), admission.acquire(claim("b"))).await;
@@ -341,7 +352,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_place_without_claims_delays_nobody() {
-        let admission = Admission::new(1.0);
+        let admission = Admission::new(1.0, WaitReporter::default());
         let idle = admission.join();
         let mut turn = pin!(idle.turn());
         assert!(poll!(&mut turn).is_pending());
@@ -353,7 +364,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn closing_waits_for_calls_in_flight_and_lets_none_begin() {
-        let admission = Admission::new(10.0);
+        let admission = Admission::new(10.0, WaitReporter::default());
         let in_flight = admission.acquire(claim("a")).await;
         let mut closed = pin!(admission.close());
         assert!(poll!(&mut closed).is_pending());

@@ -6,3 +6,4 @@ pub(crate) mod claim;
 pub(crate) mod priority;
 pub(crate) mod quotas;
 pub(crate) mod turns;
+pub(crate) mod waits;

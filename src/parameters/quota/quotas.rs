@@ -6,13 +6,21 @@ use parking_lot::Mutex;
 
 use crate::api::DEFAULT_REQUESTS_PER_SECOND;
 use crate::domain::quota_share::QuotaShare;
-use crate::parameters::quota::admission::Admission;
+use crate::parameters::quota::{
+    admission::Admission,
+    waits::{WaitObserver, WaitReporter},
+};
 
 /// `DescribeParameters` calls a second. An account has three by default (AWS General Reference, Systems Manager
 /// quotas).
 const DESCRIPTIONS_PER_SECOND: i32 = 1;
 /// KMS calls a second. An account has thousands (KMS Developer Guide, request quotas).
 const KMS_CALLS_PER_SECOND: i32 = 50;
+
+/// The names of the quotas.
+const PARAMETERS: &str = "parameters";
+const DESCRIPTIONS: &str = "descriptions";
+const KMS: &str = "kms";
 
 /// The admission points of one account and region.
 #[derive(Debug)]
@@ -26,20 +34,30 @@ pub(crate) struct RateLimits {
 }
 
 impl RateLimits {
-    fn new(share: QuotaShare) -> Self {
+    fn new(share: QuotaShare, observer: Option<&Arc<dyn WaitObserver>>) -> Self {
+        let admission = |quota, requests_per_second| {
+            Admission::new(share.of(requests_per_second), WaitReporter::new(quota, observer.cloned()))
+        };
         Self {
-            parameters: Admission::new(share.of(DEFAULT_REQUESTS_PER_SECOND)),
-            descriptions: Admission::new(share.of(DESCRIPTIONS_PER_SECOND)),
-            kms: Admission::new(share.of(KMS_CALLS_PER_SECOND)),
+            parameters: admission(PARAMETERS, DEFAULT_REQUESTS_PER_SECOND),
+            descriptions: admission(DESCRIPTIONS, DESCRIPTIONS_PER_SECOND),
+            kms: admission(KMS, KMS_CALLS_PER_SECOND),
         }
+    }
+
+    /// Returns each quota with the number of claims that wait for it.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 3] {
+        let Self { parameters, descriptions, kms } = self;
+        [(PARAMETERS, parameters.waiting()), (DESCRIPTIONS, descriptions.waiting()), (KMS, kms.waiting())]
     }
 }
 
 /// All rate limits. Where several stores set one for the same account and region, the lowest applies. Of each, this process
 /// uses its share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Quotas {
     share: QuotaShare,
+    observer: Option<Arc<dyn WaitObserver>>,
     regions: Mutex<BTreeMap<Region, Quota>>,
 }
 
@@ -56,9 +74,9 @@ struct Quota {
 }
 
 impl Quotas {
-    /// Returns the quotas of a process that uses this share of each.
-    pub(crate) fn new(share: QuotaShare) -> Self {
-        Self { share, ..Self::default() }
+    /// Returns the quotas of a process that uses this share of each. `observer` is told how long calls wait.
+    pub(crate) fn new(share: QuotaShare, observer: Option<Arc<dyn WaitObserver>>) -> Self {
+        Self { share, observer, ..Self::default() }
     }
 
     /// Returns the rate limits of an account and region.
@@ -80,7 +98,9 @@ impl Quotas {
     }
 
     fn entry<'r>(&self, regions: &'r mut BTreeMap<Region, Quota>, account: &str, region: &str) -> &'r mut Quota {
-        regions.entry((account.to_owned(), region.to_owned())).or_insert_with(|| Quota::new(self.share))
+        regions
+            .entry((account.to_owned(), region.to_owned()))
+            .or_insert_with(|| Quota::new(self.share, self.observer.as_ref()))
     }
 
     /// Removes what a store set.
@@ -122,8 +142,8 @@ fn remove(regions: &mut BTreeMap<Region, Quota>, store: &str) {
 }
 
 impl Quota {
-    fn new(share: QuotaShare) -> Self {
-        Self { share, limits: Arc::new(RateLimits::new(share)), requests_per_second: BTreeMap::new() }
+    fn new(share: QuotaShare, observer: Option<&Arc<dyn WaitObserver>>) -> Self {
+        Self { share, limits: Arc::new(RateLimits::new(share, observer)), requests_per_second: BTreeMap::new() }
     }
 
     fn apply(&self) {
@@ -203,7 +223,7 @@ mod tests {
             }
             calls
         }
-        let half = Quotas::new("0.5".parse().expect("a share"));
+        let half = Quotas::new("0.5".parse().expect("a share"), None);
         let limits = half.rate_limits("1", "r");
         assert!((50..=56).contains(&calls(&limits.parameters, 10).await), "the default is ten a second");
         half.set("store", "1", "r", Some(40));

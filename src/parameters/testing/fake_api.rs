@@ -160,6 +160,7 @@ fn call(error: Option<AwsError>) -> ApiCall {
         answered: true,
         user_agent: None,
         access_key_id: None,
+        duration: None,
         error,
         session: None,
     }
