@@ -47,8 +47,8 @@ where
     // Also catches a panic before the report is polled.
     let report = AssertUnwindSafe(async { report(fault).await }).catch_unwind().await;
     let reported = report.unwrap_or_else(|_| {
-        let (place, Subject { kind, namespace, name, .. }) = (panics::take_place(), subject);
-        tracing::error!(kind, namespace, name, place, "the status cannot show that the object is set aside");
+        let (place, reason) = (panics::take_place(), Reason::InternalError.as_str());
+        tracing::error!(place, reason, "the status cannot show that the object is set aside");
         Ok(Reconciled { reason: Reason::InternalError, action: Action::await_change() })
     })?;
     set_aside.reported(subject);
@@ -58,15 +58,10 @@ where
 
 /// Counts and logs a panic, and sets the subject aside. Returns what to tell on it.
 fn panicked(set_aside: &SetAside, metrics: &Metrics, subject: &Subject) -> Fault {
-    let (place, Subject { kind, namespace, name, .. }) = (panics::take_place(), subject);
+    let (place, kind) = (panics::take_place(), subject.kind);
     metrics.panicked(kind);
-    tracing::error!(
-        kind,
-        namespace,
-        name,
-        place,
-        "a bug ended the work on an object, which is set aside until it changes"
-    );
+    let reason = Reason::InternalError.as_str();
+    tracing::error!(place, reason, "a bug ended the work on an object, which is set aside until it changes");
     let message = format!(
         "A bug of the operator at {place} ended the work on this {kind}, which is left alone until its spec changes; \
          report the bug with this place, and change the annotation secureparameter.io/sync to try again."

@@ -4,14 +4,23 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-use crate::controller::{context::Context, isolated::isolated, set_aside::Subject};
-use crate::domain::Fault;
+use crate::controller::{
+    context::{Context, new_id},
+    isolated::isolated,
+    set_aside::Subject,
+};
+use crate::{domain::Fault, telemetry::object_span::object_span};
 
 pub(crate) use crate::controller::isolated::Reconciled;
 
-/// Runs a reconcile of one object, and returns when to reconcile it again. Metrics count it by kind and reason. If it
-/// panics, `report` writes the fault to the status of the object, which is then left alone until it changes.
+/// The reason of lines about a status that could not be written, as metrics count it.
+const STATUS_WRITE_FAILED: &str = "StatusWriteFailed";
+
+/// Runs a reconcile of one object, and returns when to reconcile it again. Metrics count it by kind and reason, and log
+/// lines within name the object and the reconcile. If it panics, `report` writes the fault to the status of the object,
+/// which is then left alone until it changes.
 ///
 /// # Errors
 /// If the status could not be written. The object is then retried with exponential backoff.
@@ -25,9 +34,24 @@ where
     R: Future<Output = Result<Reconciled, kube::Error>>,
 {
     let _in_progress = context.metrics.begin_reconcile(subject.kind);
-    let attempt = Attempt { subject, started_at: Instant::now(), ended: false };
-    let result = isolated(&context.set_aside, &context.metrics, subject, reconcile, report).await;
-    let duration = attempt.end();
+    let attempt = Attempt { started_at: Instant::now(), ended: false };
+    let result = isolated(&context.set_aside, &context.metrics, subject, reconcile, report);
+    let Subject { kind, namespace, name, .. } = subject;
+    let span = object_span(kind, namespace.as_deref(), name, &new_id());
+    async {
+        let result = result.await;
+        conclude(context, subject, attempt.end(), result)
+    }
+    .instrument(span)
+    .await
+}
+
+fn conclude(
+    context: &Context,
+    subject: &Subject,
+    duration: Duration,
+    result: Result<Option<Reconciled>, kube::Error>,
+) -> Result<Action, kube::Error> {
     let Subject { kind, name, .. } = subject;
     let namespace = subject.namespace.as_deref();
     match result {
@@ -35,7 +59,7 @@ where
         Ok(Some(Reconciled { reason, action })) => {
             context.metrics.reconciled(kind, Some(reason), duration);
             context.status_retries.forget(kind, namespace, name);
-            tracing::debug!(kind, namespace, name, reason = reason.as_str(), ?duration, "reconciled");
+            tracing::debug!(reason = reason.as_str(), ?duration, "reconciled");
             Ok(action)
         }
         // Not written because the process ends or has lost the Lease, which was logged once.
@@ -43,41 +67,39 @@ where
         Err(error) => {
             context.metrics.reconciled(kind, None, duration);
             context.status_retries.failed(kind, namespace, name);
-            tracing::warn!(namespace, name, %error, "the status of a {kind} could not be written; the operator retries");
+            let reason = STATUS_WRITE_FAILED;
+            tracing::warn!(reason, %error, "the status of a {kind} could not be written; the operator retries");
             Err(error)
         }
     }
 }
 
-/// Logs that somebody else keeps changing a status.
-pub(crate) fn log_contest(kind: &str, namespace: Option<&str>, name: &str) {
+/// Logs that somebody else keeps changing the status of the object that is being reconciled.
+pub(crate) fn log_contest(kind: &str) {
     tracing::warn!(
-        namespace,
-        name,
+        reason = "StatusContested",
         "somebody else keeps changing the status of a {kind}, and the operator corrects it less and less often; check \
          whether a second operator runs"
     );
 }
 
 /// A reconcile that is in progress. Logs it if it is dropped before its end, as happens when the process stops.
-struct Attempt<'a> {
-    subject: &'a Subject,
+struct Attempt {
     started_at: Instant,
     ended: bool,
 }
 
-impl Attempt<'_> {
+impl Attempt {
     fn end(mut self) -> Duration {
         self.ended = true;
         self.started_at.elapsed()
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.ended {
-            let Subject { kind, namespace, name, .. } = self.subject;
-            tracing::debug!(kind, namespace, name, "abandoned a reconcile");
+            tracing::debug!(reason = "Abandoned", "abandoned a reconcile");
         }
     }
 }

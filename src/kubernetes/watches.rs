@@ -21,7 +21,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::api::{ClusterParameterStore, ParameterStore, SecureParameter, names};
+use crate::api::{ClusterParameterStore, ParameterStore, Reason, SecureParameter, names};
 use crate::domain::shard::selector::WatchSelector;
 use crate::kubernetes::{
     cached::{Change, Watched},
@@ -274,15 +274,17 @@ fn keep_labels(namespace: &mut PartialObjectMeta<Namespace>) {
     meta.annotations = None;
 }
 
-fn unguard<K: Resource>(event: Event<DeserializeGuard<K>>, watch: &str) -> Option<Event<K>> {
+fn unguard<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>, watch: &str) -> Option<Event<K>> {
     let valid = |guard: DeserializeGuard<K>| match guard.0 {
         Ok(object) => Some(object),
         Err(invalid) => {
             let (name, namespace) = (invalid.metadata.name.as_deref(), invalid.metadata.namespace.as_deref());
             tracing::warn!(
-                watch,
-                name,
+                kind = K::kind(&()).as_ref(),
                 namespace,
+                name,
+                reason = Reason::InvalidSpec.as_str(),
+                watch,
                 "ignored an object that does not match its schema; apply the CustomResourceDefinitions of this release"
             );
             None

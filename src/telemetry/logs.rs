@@ -11,7 +11,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::telemetry::panics::install_hook;
+use crate::telemetry::{log_lines::LogLines, panics::install_hook};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -54,7 +54,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
         .map_err(|error| format!("The log filter {filter} is not valid ({error}); use a level or target=level."))?;
     let registry = tracing_subscriber::registry().with(directives).with(maximum_levels());
     let started = match format {
-        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
+        LogFormat::Json => registry.with(LogLines).try_init(),
         LogFormat::Text => {
             registry.with(fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr)).try_init()
         }

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, panic};
 
+use crate::api::Reason;
+
 thread_local! {
     /// The place of the last panic of this thread.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -11,7 +13,12 @@ thread_local! {
 pub(crate) fn install_hook() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |location| short(location.file(), location.line()));
-        tracing::error!(place, "panicked: a bug of the operator; the message is withheld, since it may quote a value");
+        let reason = Reason::InternalError.as_str();
+        tracing::error!(
+            place,
+            reason,
+            "panicked: a bug of the operator; the message is withheld, since it may quote a value"
+        );
         LAST.set(Some(place));
     }));
 }

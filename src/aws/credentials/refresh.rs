@@ -1,6 +1,7 @@
 //! Renews temporary credentials before they expire, so that no call waits for STS.
 
 use std::{
+    error::Error,
     sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
@@ -16,6 +17,7 @@ use tokio::{
 use crate::{
     aws::credentials::{load_failures::LoadFailures, refusal::Refusal, static_credentials::check},
     background::{Alarm, BackgroundTask},
+    domain::aws_error::AwsError,
 };
 
 /// The fraction of their lifetime after which credentials are renewed.
@@ -183,7 +185,7 @@ impl Shared {
             match (loaded, &mut *cached) {
                 (Ok(credentials), _) => *cached = Some(CachedCredentials::new(&credentials)),
                 (Err(error), Some(cached)) => {
-                    tracing::warn!(%error, "could not renew the AWS credentials; retrying while the present ones are valid");
+                    tracing::warn!(requestID = request_id(&error), %error, "could not renew the AWS credentials; retrying while the present ones are valid");
                     cached.renew_at = Some(Instant::now() + RETRY_DELAY);
                 }
                 (Err(_), None) => {}
@@ -203,6 +205,11 @@ impl CachedCredentials {
             expires_at: loaded_at + lifetime.unwrap_or(UNLIMITED_LIFETIME),
         }
     }
+}
+
+/// Returns the id of the request that failed, if AWS gave it one.
+fn request_id(error: &CredentialsError) -> Option<&str> {
+    error.source()?.downcast_ref::<AwsError>()?.request_id.as_deref()
 }
 
 #[cfg(test)]

@@ -47,8 +47,8 @@ pub(super) async fn finalize(inputs: &Inputs<'_>, context: &Context) -> Reconcil
     match context.finalizers.set(inputs.object, false).await {
         Ok(_) => done,
         Err(error) => {
-            let (namespace, name) = (&inputs.namespace, &inputs.name);
-            tracing::warn!(namespace, name, %error, "the finalizer could not be removed; the operator tries again");
+            let reason = Reason::SecretWriteFailed.as_str();
+            tracing::warn!(reason, %error, "the finalizer could not be removed; the operator tries again");
             retry
         }
     }
@@ -62,7 +62,7 @@ async fn report_failure(inputs: &Inputs<'_>, context: &Context, secret: &str, er
     );
     let fault = Fault::new(Reason::SecretWriteFailed, message);
     let since = inputs.object.metadata.deletion_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-    tracing::warn!(namespace = inputs.namespace, name = inputs.name, reason = %fault.reason, "{}", fault.message);
+    tracing::warn!(reason = fault.reason.as_str(), "{}", fault.message);
     let event = event_format::of_fault(&inputs.name, &inputs.uid, since, &fault);
     create_event(inputs, context, event, k8s_openapi::jiff::Timestamp::now()).await;
 }

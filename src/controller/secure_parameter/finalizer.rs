@@ -19,7 +19,7 @@ pub(super) async fn remove_stale_finalizer(inputs: &Inputs<'_>, context: &Contex
     let spec = &inputs.object.spec;
     let keeps_keys = spec.merges() && spec.reclaim_policy() == ReclaimPolicy::Retain;
     if keeps_keys && let Err(fault) = set_finalizer(inputs, context).await {
-        tracing::warn!(namespace = inputs.namespace, name = inputs.name, reason = %fault.reason, "{}", fault.message);
+        tracing::warn!(reason = fault.reason.as_str(), "{}", fault.message);
     }
 }
 

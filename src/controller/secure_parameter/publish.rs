@@ -5,6 +5,7 @@ use kube::{Resource, runtime::controller::Action};
 
 use crate::controller::secure_parameter::inputs::Inputs;
 use crate::{
+    api::Reason,
     controller::{
         context::Context,
         observed::{Reconciled, log_contest},
@@ -38,9 +39,9 @@ pub(super) async fn publish(
     for (event, time) in events {
         create_event(inputs, context, event, time).await;
     }
-    log_news(inputs, news);
+    log_news(news);
     if reports_contest {
-        log_contest("SecureParameter", Some(&inputs.namespace), &inputs.name);
+        log_contest("SecureParameter");
     }
     if conclusion.credentials_refused {
         recheck_credentials(inputs, context);
@@ -78,11 +79,12 @@ pub(super) async fn create_event(inputs: &Inputs<'_>, context: &Context, event: 
     context.events.create(event, &inputs.object.object_ref(&()), Some(secret), time).await;
 }
 
-fn log_news(inputs: &Inputs<'_>, news: Option<News>) {
-    let (namespace, name) = (&inputs.namespace, &inputs.name);
+fn log_news(news: Option<News>) {
     match news {
-        Some(News::Recovered(since)) => tracing::info!(namespace, name, failing_since = %since, "synced again"),
-        Some(News::Failed(fault)) => tracing::warn!(namespace, name, reason = %fault.reason, "{}", fault.message),
+        Some(News::Recovered(since)) => {
+            tracing::info!(reason = Reason::Synced.as_str(), failing_since = %since, "synced again");
+        }
+        Some(News::Failed(fault)) => tracing::warn!(reason = fault.reason.as_str(), "{}", fault.message),
         None => {}
     }
 }

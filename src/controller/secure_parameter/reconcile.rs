@@ -46,6 +46,7 @@ use crate::{
     domain::{
         Fault,
         access::{grant::Grant, read_authority::ReadAuthority},
+        audit::Access,
         plan::{from_spec::plan, types::Plan},
         report::{
             attempt::{Attempt, Outcome},
@@ -54,7 +55,7 @@ use crate::{
         schedule::decide::{Decision, SecretState, decide},
         secret::render::render,
     },
-    telemetry::metrics::Wait,
+    telemetry::{metrics::Wait, object_span::log_request},
 };
 
 /// Brings one object up to date.
@@ -133,8 +134,19 @@ async fn reconcile_object(
             ended
         }
     };
+    log_last_request(&attempt);
     let conclusion = conclude(&inputs.subject(principal.as_ref(), context), &inputs.state, restart, attempt);
     publish(&inputs, conclusion, context).await
+}
+
+/// Has the log name the last request that failed, or the last of all.
+fn log_last_request(attempt: &Attempt) {
+    let with_id = |access: &&Access| access.request_id.is_some();
+    let failed = attempt.accesses.iter().rfind(|access| access.failed && with_id(access));
+    let access = failed.or_else(|| attempt.accesses.iter().rfind(with_id));
+    if let Some(request_id) = access.and_then(|access| access.request_id.as_deref()) {
+        log_request(request_id);
+    }
 }
 
 /// What an object reads with, and what it reads.

@@ -84,7 +84,7 @@ async fn report(
         return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
     }
     if is_change(previous.as_ref(), &connection) {
-        log(&store.key, &connection);
+        log(&connection);
         queue_subscribers(&store.key, context);
     }
     // Closes the former reader, if no store uses it any more.
@@ -132,10 +132,13 @@ fn is_change(previous: Option<&Connected>, current: &Connected) -> bool {
     }
 }
 
-fn log(store: &StoreKey, connection: &Connected) {
+fn log(connection: &Connected) {
     match connection {
-        Ok(connection) => tracing::info!(%store, region = connection.sessions.scope().region, "connected"),
-        Err(StoreFault { fault, .. }) => tracing::warn!(%store, reason = %fault.reason, "{}", fault.message),
+        Ok(connection) => {
+            let region = &connection.sessions.scope().region;
+            tracing::info!(reason = Reason::Synced.as_str(), region, "connected");
+        }
+        Err(StoreFault { fault, .. }) => tracing::warn!(reason = fault.reason.as_str(), "{}", fault.message),
     }
 }
 
@@ -190,7 +193,7 @@ async fn publish(store: &StoreObject, context: &Context, status: StoreStatus) ->
             remember(store, context, status, resource_version);
         }
         Some(later @ Correction::Later { .. }) if later.is_to_be_reported() => {
-            log_contest(store.key.kind.as_str(), namespace, name);
+            log_contest(store.key.kind.as_str());
         }
         // So that a later change by somebody else is noticed.
         None if context.store_statuses.get(&store.uid).is_none() => {

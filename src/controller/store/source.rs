@@ -18,6 +18,7 @@ use crate::{
         identity::{session::SessionOwner, store_identity::StoreIdentity},
         parameter::scope::Scope,
     },
+    telemetry::object_span::log_request,
 };
 
 /// The first credentials of a store, loaded.
@@ -79,6 +80,9 @@ pub(crate) fn failed_identity(mut error: AwsError, identity: &Identity, endpoint
     if let (AwsErrorKind::EndpointUnreachable, Some(special)) = (error.kind, endpoints.special()) {
         // The SDK builds names of hosts that do not exist, for example of FIPS endpoints in Europe.
         let _ = write!(error.message, "; the store wants {special}, which AWS does not have in every region");
+    }
+    if let Some(request_id) = &error.request_id {
+        log_request(request_id);
     }
     let call = match (identity.roles.last(), &identity.source) {
         (Some(role), _) => format!("sts:AssumeRole of {}", role.role_arn),
