@@ -26,7 +26,7 @@ use crate::controller::{
     store::{object::StoreObject, reconcile},
     triggers,
 };
-use crate::{api::SecureParameter, kubernetes::cached::Watched, telemetry::metrics::Wait};
+use crate::{api::SecureParameter, kubernetes::cached::Watched, telemetry::metrics::labels::Wait};
 
 /// Reconciles `SecureParameter`s until `stop` is cancelled and the reconciles in progress have ended. Sends each store
 /// whose number of subscribers changed to `subscriber_changes`.

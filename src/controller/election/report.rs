@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::controller::election::GATE;
 use crate::telemetry::{
     health::Health,
-    metrics::{LeadChange, Metrics},
+    metrics::{Metrics, labels::LeadChange},
 };
 
 /// Time between two warnings that a second operator runs.

@@ -55,7 +55,7 @@ use crate::{
         schedule::decide::{Decision, SecretState, decide},
         secret::render::render,
     },
-    telemetry::{metrics::Wait, object_span::log_request},
+    telemetry::{metrics::labels::Wait, object_span::log_request},
 };
 
 /// Brings one object up to date.

@@ -2,7 +2,7 @@
 
 use crate::{
     controller::{context::Context, index::StoreKey, store::connections::StoreConnection},
-    telemetry::metrics::StoreFigures,
+    telemetry::metrics::set::StoreFigures,
 };
 
 /// Returns the figures of all stores that were reconciled.

@@ -1,10 +1,10 @@
 //! Metrics in the OpenMetrics format. Every counter starts at zero with all its labels, so that the first increment is
 //! seen as one.
 
-mod labels;
+pub(crate) mod labels;
 mod process;
 mod record;
-mod set;
+pub(crate) mod set;
 mod zero;
 
 use std::{fmt, sync::atomic::AtomicU64};
@@ -21,11 +21,6 @@ use crate::telemetry::metrics::{
         ReasonLabel, ReconcileLabels, RegionLabels, RegionQuotaLabels, StoreLabels, WaitLabel, WatchLabel,
     },
     process::ProcessCollector,
-};
-
-pub(crate) use self::{
-    labels::{LeadChange, Wait},
-    set::StoreFigures,
 };
 
 /// Upper bounds of the buckets of durations, in seconds.

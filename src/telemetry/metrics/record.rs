@@ -6,10 +6,10 @@ use crate::{
     api::Reason,
     domain::{audit::AuditRecord, report::restart_summary::Rollout, schedule::decide::Purpose},
     telemetry::metrics::{
-        LeadChange, Metrics, Wait,
+        Metrics,
         labels::{
-            CallLabels, CauseLabel, ChangeLabel, KindLabel, OperationLabel, OutcomeLabel, QuotaLabel, ReconcileLabels,
-            STATUS_WRITE_FAILED, WaitLabel, WatchLabel, outcome,
+            CallLabels, CauseLabel, ChangeLabel, KindLabel, LeadChange, OperationLabel, OutcomeLabel, QuotaLabel,
+            ReconcileLabels, STATUS_WRITE_FAILED, Wait, WaitLabel, WatchLabel, outcome,
         },
     },
 };

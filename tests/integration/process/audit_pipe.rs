@@ -12,8 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
-use super::open_metrics::Page;
-use crate::support::{PATIENCE, World, object};
+use crate::support::{PATIENCE, Page, World, object};
 
 /// More than a pipe and the queue hold, at two records for each object and more than a kilobyte together.
 const OBJECTS: usize = 120;

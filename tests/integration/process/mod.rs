@@ -6,7 +6,6 @@ mod bulkheads;
 mod connections;
 mod environment;
 mod node_role;
-mod open_metrics;
 mod pages;
 mod quota_share;
 mod readiness;

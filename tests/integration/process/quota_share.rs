@@ -3,8 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::open_metrics::Page;
-use crate::support::{ACCOUNT, REGION, World, object, store, store_shows};
+use crate::support::{ACCOUNT, Page, REGION, World, object, store, store_shows};
 
 #[tokio::test]
 async fn the_store_and_the_metric_show_the_share_of_the_quota() -> Result<()> {

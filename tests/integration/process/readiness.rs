@@ -13,8 +13,7 @@ use testbed::{
     wait::eventually,
 };
 
-use super::open_metrics::Page;
-use crate::support::{Operator, PATIENCE, World, store};
+use crate::support::{Operator, PATIENCE, Page, World, store};
 
 /// Kinds whose watches fail without definitions.
 const STORES: [&str; 2] = ["clusterparameterstores", "parameterstores"];

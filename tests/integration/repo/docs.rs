@@ -1,7 +1,6 @@
 //! The documentation agrees with the code: its examples are accepted, its lists are complete, its links work.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -17,12 +16,11 @@ use secure_parameter_operator::{
         parameter::scope::Scope,
     },
 };
-use serde_json::json;
-use testbed::{control_plane::ControlPlane, wait::eventually};
+use testbed::control_plane::ControlPlane;
 
-use crate::support::{PATIENCE, World, definitions, object};
+use crate::support::definitions;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -35,12 +33,12 @@ fn files(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Every YAML block of a Markdown text.
-fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
+pub fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
     text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next())
 }
 
 /// The rows of the table whose first column has this title. Of each cell, the texts in backticks.
-fn table<'a>(text: &'a str, title: &str) -> Vec<Vec<Vec<&'a str>>> {
+pub fn table<'a>(text: &'a str, title: &str) -> Vec<Vec<Vec<&'a str>>> {
     let header = format!("| {title} |");
     let lines = text.lines().skip_while(|line| !line.starts_with(&header)).skip(2);
     let rows = lines.take_while(|line| line.starts_with('|'));
@@ -89,63 +87,6 @@ fn every_link_has_a_target() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Names of metrics, each with its type and labels.
-type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
-
-#[tokio::test]
-async fn every_metric_is_documented() -> Result<()> {
-    let text = fs::read_to_string(root().join("docs/operations.md"))?;
-    let mut documented = Metrics::new();
-    for row in table(&text, "Metric") {
-        let [names, types, labels, _] = &row[..] else { anyhow::bail!("not a row of four: {row:?}") };
-        let labels: BTreeSet<_> = labels.iter().map(|label| (*label).to_owned()).collect();
-        for name in names {
-            documented.insert((*name).to_owned(), (types.concat(), labels.clone()));
-        }
-    }
-    assert_eq!(exposed().await?, documented);
-    let named = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    for name in named.filter(|word| word.starts_with("secureparameter_")) {
-        assert!(documented.contains_key(name), "{name} is not in the table");
-    }
-    Ok(())
-}
-
-/// All metrics of a running operator. A metric without a sample is not exposed, so each gets one. For errors of watches,
-/// the definition of a store is missing for a while.
-async fn exposed() -> Result<Metrics> {
-    let world = World::start().await?;
-    world.aws.put("/shop/db", "value");
-    world.apply(&object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
-    world.synced("checkout").await?;
-    world.plane.kubectl(["delete", "crd", "parameterstores.secureparameter.io"]).await?;
-    let source = fs::read_to_string(root().join("src/telemetry/metrics.rs"))?;
-    let registered = source.matches("registry.register(").count();
-    let mut shown = 0;
-    let waited = eventually("a sample of every metric", PATIENCE, async || {
-        let (_, page) = world.operator().get("/metrics").await?;
-        shown = page.lines().filter(|line| line.starts_with("# TYPE ")).count();
-        Ok((shown >= registered).then_some(page))
-    });
-    let page = waited.await.with_context(|| format!("{shown} of {registered} metrics"))?;
-    let mut metrics = Metrics::new();
-    let mut type_ = "";
-    for line in page.lines() {
-        if let Some(family) = line.strip_prefix("# TYPE ") {
-            type_ = family.split(' ').nth(1).context("no type")?;
-        } else if !line.starts_with('#') {
-            let name = line.split(['{', ' ']).next().unwrap_or_default();
-            let labels =
-                line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
-            let labels = labels.split(',').filter_map(|label| label.split_once('=')).map(|(key, _)| key.to_owned());
-            // Every histogram has this label.
-            let labels = labels.filter(|label| label != "le").collect();
-            metrics.insert(name.to_owned(), (type_.to_owned(), labels));
-        }
-    }
-    Ok(metrics)
 }
 
 #[test]

@@ -2,4 +2,4 @@
 
 mod crds;
 mod dependencies;
-mod docs;
+pub mod docs;

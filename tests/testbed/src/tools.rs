@@ -37,10 +37,14 @@ pub enum Tool {
     Helm,
     /// Runs scripts of Argo CD.
     Lua,
+    /// Scrapes the operator. Only for tests that run on request.
+    Prometheus,
+    /// Checks alert rules. Only for tests that run on request.
+    Promtool,
 }
 
 impl Tool {
-    /// Every tool, in the order in which they are needed.
+    /// Every tool that the usual tests and the demo need, in that order.
     pub const ALL: [Self; 6] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm, Self::Lua];
 
@@ -53,6 +57,8 @@ impl Tool {
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
             Self::Lua => "argo-lua",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -67,7 +73,8 @@ impl Tool {
             Self::KubeControllerManager => self.in_assets(),
             Self::Kubectl => self.in_assets().or_else(|| in_path(self.name())),
             Self::Helm => in_path(self.name()),
-            Self::Lua => None,
+            // Of the pinned versions alone.
+            Self::Lua | Self::Prometheus | Self::Promtool => None,
         };
         match found {
             Some(path) => Ok(path),

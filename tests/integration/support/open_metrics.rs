@@ -61,6 +61,18 @@ impl Page {
         self.samples.iter().filter(move |sample| sample.name == name)
     }
 
+    /// All figures.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// The type of the family that a figure belongs to.
+    pub fn type_of_sample(&self, sample: &Sample) -> Option<&str> {
+        let family = |suffix: &str| self.type_of(sample.name.strip_suffix(suffix)?);
+        let suffixes = ["", "_total", "_info", "_bucket", "_sum", "_count"];
+        suffixes.iter().find_map(|suffix| family(suffix).filter(|type_| belongs(suffix, Some(type_))))
+    }
+
     /// The type of a family.
     pub fn type_of(&self, family: &str) -> Option<&str> {
         self.types.get(family).map(String::as_str)
@@ -72,6 +84,7 @@ fn belongs(suffix: &str, type_: Option<&str>) -> bool {
         Some("counter") => matches!(suffix, "_total" | "_created"),
         Some("histogram") => matches!(suffix, "_bucket" | "_sum" | "_count" | "_created"),
         Some("gauge") => suffix.is_empty(),
+        Some("info") => suffix == "_info",
         _ => false,
     }
 }
