@@ -123,7 +123,8 @@ async fn the_dashboard_shows_a_running_operator() -> Result<()> {
         ("process_start_time_seconds and on (job, instance) secureparameter_leader", "the process"),
         ("up == 1", "the scrape"),
     ] {
-        ensure!(prometheus.count(expr).await? > 0, "{what} is not there: {expr}");
+        // The next look follows within ten seconds.
+        eventually(what, PATIENCE, async || Ok((prometheus.count(expr).await? > 0).then_some(()))).await?;
     }
     check_rules(&prometheus).await
 }

@@ -21,7 +21,7 @@ pub use generated::same_as_file;
 pub use kstatus::check_kstatus;
 pub use link::Link;
 pub use manifests::{has_ready, message, object, ready, store};
-pub use open_metrics::{Page, Sample};
+pub use open_metrics::Page;
 pub use operator::Operator;
 pub use proxy::Proxy;
 pub use records::{calls, decrypting, joins, outcome, reads, recorded};
