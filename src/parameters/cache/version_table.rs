@@ -460,4 +460,28 @@ mod tests {
         assert!(names.iter().all(|name| name.is_shared_with(&known)), "{names:?}");
         assert!(table.subscribers(&known).any(|subscriber| Arc::ptr_eq(subscriber, &first)));
     }
+
+    #[test]
+    fn what_aws_says_nothing_about_for_two_intervals_is_overdue() {
+        let (mut table, start) = (VersionTable::new(0.5), Instant::now());
+        let at = |second: u64| start + Duration::from_secs(second);
+        let interval = Some(Duration::from_secs(60));
+        let options = WatchOptions { interval, revalidate: None, mode: ReadMode::Version };
+        let name = parameter_ref("/a");
+        let subscription = Subscription { names: [(name.clone(), options)].into(), ..Subscription::default() };
+        table.subscribe(&object("shop", "one"), subscription, true, start);
+        assert_eq!(table.looks(at(600)), Looks::default(), "the first look is still to come");
+        table.observe(&name, Observation::found(Metadata::default()), start);
+        assert_eq!(table.looks(at(120)), Looks { last: Some(start), overdue: 0 });
+        assert_eq!(table.looks(at(121)), Looks { last: Some(start), overdue: 1 });
+        // A check that hangs counts from its begin.
+        drop(table.take_due_checks(at(0)));
+        assert_eq!(table.take_due_checks(at(100)).0, [name.clone()]);
+        assert_eq!((table.looks(at(160)).overdue, table.looks(at(161)).overdue), (0, 1));
+        table.observe(&name, Observation { result: Err(ReadError::interrupted()), access: None }, at(161));
+        assert_eq!(table.looks(at(161)), Looks { last: Some(start), overdue: 1 }, "that was no answer");
+        table.observe(&name, Observation::found(Metadata::default()), at(162));
+        table.end_check(&name);
+        assert_eq!(table.looks(at(163)), Looks { last: Some(at(162)), overdue: 0 });
+    }
 }
