@@ -25,6 +25,7 @@ use crate::{
         watch_stream::{FOREIGN_SECRETS, OTHER_LEASES, WatchObserver},
         watches::{WATCHES, Watches},
     },
+    parameters::Quotas,
     telemetry::{audit_stream::AuditStream, health::Health, heartbeat::Heartbeat, metrics::Metrics, server::Pages},
 };
 
@@ -56,7 +57,7 @@ pub async fn run(clients: Clients, settings: Settings, stop: CancellationToken) 
     let Settings { listener, scope, reconciling, audit_queue, aws, election } = settings;
     let health = Arc::new(Health::new(&[WATCHES, &[environment::GATE, election::GATE]].concat()));
     let (metrics, heartbeat) = (Arc::new(Metrics::default()), Arc::new(Heartbeat::default()));
-    metrics.watches(&[WATCHES, &[FOREIGN_SECRETS, OTHER_LEASES]].concat());
+    metrics.start_at_zero_for(&[WATCHES, &[FOREIGN_SECRETS, OTHER_LEASES]].concat(), &Quotas::NAMES);
     // Not through the buffer of the standard library, which would keep what could not be written.
     let out = File::from(stdout().as_fd().try_clone_to_owned()?);
     let audit_stream = Arc::new(AuditStream::start(metrics.clone(), audit_queue, out)?);

@@ -74,6 +74,9 @@ struct Quota {
 }
 
 impl Quotas {
+    /// The names of the quotas of each account and region.
+    pub(crate) const NAMES: [&str; 3] = [PARAMETERS, DESCRIPTIONS, KMS];
+
     /// Returns the quotas of a process that uses this share of each. `observer` is told how long calls wait.
     pub(crate) fn new(share: QuotaShare, observer: Option<Arc<dyn WaitObserver>>) -> Self {
         Self { share, observer, ..Self::default() }

@@ -10,7 +10,8 @@ use crate::{
         Metrics,
         labels::{
             CallLabels, CauseLabel, ChangeLabel, KINDS, KindLabel, LeadChange, LimitLabel, OPERATIONS, OperationLabel,
-            OutcomeLabel, ReasonLabel, ReconcileLabels, STATUS_WRITE_FAILED, Wait, WaitLabel, WatchLabel, outcome,
+            OutcomeLabel, QuotaLabel, ReasonLabel, ReconcileLabels, STATUS_WRITE_FAILED, Wait, WaitLabel, WatchLabel,
+            outcome,
         },
     },
 };
@@ -53,10 +54,13 @@ impl Metrics {
         }
     }
 
-    /// Creates the counters of these watches.
-    pub(crate) fn watches(&self, watches: &[&'static str]) {
+    /// Creates the counters of these watches and quotas, which other layers name.
+    pub(crate) fn start_at_zero_for(&self, watches: &[&'static str], quotas: &[&'static str]) {
         for watch in watches {
             drop(self.watch_errors.get_or_create(&WatchLabel { watch }));
+        }
+        for quota in quotas {
+            drop(self.quota_waits.get_or_create(&QuotaLabel { quota }));
         }
     }
 }

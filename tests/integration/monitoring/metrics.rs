@@ -78,6 +78,7 @@ async fn every_counter_begins_at_zero() -> Result<()> {
     let calls = page.named("secureparameter_aws_calls_total").count();
     assert_eq!((calls, outcomes.len(), operations.len()), (80, 10, 8), "each outcome of each operation");
     assert_eq!(series("secureparameter_watch_errors_total", "watch").len(), 7);
+    assert_eq!(series("secureparameter_quota_wait_seconds_count", "quota").len(), 3);
     for name in ["secret_writes", "decrypted_values", "audit_records_lost"] {
         assert_eq!(page.value(&format!("secureparameter_{name}_total"), &[]), Some(0.0), "{name}");
     }
