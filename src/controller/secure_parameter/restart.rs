@@ -25,7 +25,9 @@ pub(super) async fn restart_if_due(inputs: &Inputs<'_>, context: &Context) -> Op
     let mut rollouts = BTreeMap::new();
     for target in &spec.restart {
         let restarted = context.rollouts.restart(&inputs.namespace, target, (&annotation, &token), changed).await;
-        restarted.iter().for_each(|(_, rollout)| context.metrics.restarted(rollout));
+        for (_, rollout) in &restarted {
+            context.metrics.restarted(rollout);
+        }
         rollouts.extend(restarted);
     }
     Some(RestartOutcome::Attempted { secret: secret.name, token, rollouts: rollouts.into_iter().collect() })

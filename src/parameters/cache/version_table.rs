@@ -476,7 +476,7 @@ mod tests {
         assert_eq!(table.looks(at(121)), Looks { last: Some(start), overdue: 1 });
         // A check that hangs counts from its begin.
         drop(table.take_due_checks(at(0)));
-        assert_eq!(table.take_due_checks(at(100)).0, [name.clone()]);
+        assert_eq!(table.take_due_checks(at(100)).0.len(), 1);
         assert_eq!((table.looks(at(160)).overdue, table.looks(at(161)).overdue), (0, 1));
         table.observe(&name, Observation { result: Err(ReadError::interrupted()), access: None }, at(161));
         assert_eq!(table.looks(at(161)), Looks { last: Some(start), overdue: 1 }, "that was no answer");

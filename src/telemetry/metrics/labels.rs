@@ -153,6 +153,7 @@ pub(super) struct RegionQuotaLabels {
 
 /// A store. The names of the labels are none that Prometheus sets on what it scrapes, as `namespace` is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the labels")]
 pub(super) struct StoreLabels {
     pub(super) store_kind: &'static str,
     pub(super) store_namespace: String,
