@@ -1,7 +1,7 @@
 //! promtool and a real Prometheus. Building them takes minutes, so these tests run on request only:
 //!
 //! ```sh
-//! cargo test --test integration -- monitoring::prometheus --ignored
+//! cargo xtask verify prometheus
 //! ```
 
 use std::{net::TcpListener, path::Path, process::Command};

@@ -3,6 +3,7 @@
 mod empty_root;
 mod image_size;
 mod layout;
+mod prometheus;
 mod release;
 mod report;
 mod reproducible;
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// All steps, in the order in which they run. A later one may use what an earlier one left in `target`.
-const STEPS: &[Step] = &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP];
+const STEPS: &[Step] = &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP, prometheus::STEP];
 
 /// A check.
 struct Step {
