@@ -4,6 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod migrate;
+
+pub use migrate::MigrateArgs;
+
 use crate::{
     domain::{quota_share::QuotaShare, shard::selector::WatchSelector},
     telemetry::LogFormat,
@@ -27,6 +31,9 @@ pub enum Command {
     Crds(CrdsArgs),
     /// Print the IAM policies that SecureParameters need: those in files, or those of the cluster of the current kubeconfig.
     Iam(IamArgs),
+    /// Print what takes the place of objects of External Secrets Operator: of those in files, or of those of the cluster of the
+    /// current kubeconfig. Nothing is changed.
+    Migrate(MigrateArgs),
     /// Check for each store whether it works: its credentials, its endpoint, and the calls that its SecureParameters need.
     /// Exits with 0 if all of that works, with 1 if something does not.
     Check(CheckArgs),
