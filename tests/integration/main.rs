@@ -14,6 +14,7 @@ mod identities;
 mod image;
 mod layers;
 mod main_job;
+mod migrate;
 mod moto;
 mod ownership;
 mod process;
