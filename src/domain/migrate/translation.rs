@@ -150,15 +150,18 @@ fn with_store(store: Store, readers: Vec<External>, objects: &mut Vec<Translated
             prepend(&mut external, &store.prefix);
         }
         let is_admitted = store.namespaces.as_ref().is_none_or(|admitted| admitted.contains(&external.namespace));
-        if is_admitted {
-            let globs = access::globs(&external.spec, prefix.as_deref().unwrap_or_default());
-            granted.entry(external.namespace.clone()).or_default().extend(globs);
-        } else {
+        if !is_admitted {
             let text =
                 format!("{source} does not admit namespace {}, so access does not grant this", external.namespace);
             external.notes.check("spec.secretStoreRef", text);
         }
-        objects.push(finish(external, kind, &name));
+        let namespace = external.namespace.clone();
+        let globs = access::globs(&external.spec, prefix.as_deref().unwrap_or_default());
+        let translated = finish(external, kind, &name);
+        if is_admitted && translated.complete {
+            granted.entry(namespace).or_default().extend(globs);
+        }
+        objects.push(translated);
     }
     Some(finish_store(store, &name, source, prefix, &granted))
 }

@@ -2,32 +2,49 @@
 //!
 //! `managedFields` can be set by any write to the object; a list that is empty or missing leaves them as they are
 //! (`FieldManager.Update` of the API server). There is always one entry left: that of whoever set the annotation by which
-//! the Secret consents.
+//! the Secret consents, or our own.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use serde_json::{Map, Value, json};
+
+use crate::api::names;
 
 /// Prefix of the labels and annotations by which External Secrets Operator knows its Secrets. It deletes those with its label
 /// `created-by` that are not the target of the ExternalSecret with this name, and `data-hash` is a hash of the values.
 const MARKS_OF_ESO: &str = "reconcile.external-secrets.io/";
 
-/// Returns the metadata of a merge patch that ends what others own of a Secret, except for the keys that are not wanted.
-pub(super) fn handed_over(meta: &ObjectMeta, uid: &str, is_wanted: impl Fn(&str) -> bool) -> Value {
+/// Returns the metadata of a merge patch that ends what others own of a Secret, except for the keys that are not wanted, and
+/// that marks the Secret with `labels` and `annotations`.
+pub(super) fn handed_over(
+    meta: &ObjectMeta,
+    uid: &str,
+    marks: (&BTreeMap<String, String>, &BTreeMap<String, String>),
+    is_wanted: impl Fn(&str) -> bool,
+) -> Value {
     let owners: Vec<&OwnerReference> =
         meta.owner_references.iter().flatten().filter(|owner| owner.controller != Some(true)).collect();
     let entries = meta.managed_fields.iter().flatten().filter_map(|entry| remaining(entry, &is_wanted));
-    let removed = |keys: Option<&std::collections::BTreeMap<String, String>>| -> Map<String, Value> {
-        let keys = keys.into_iter().flat_map(|map| map.keys()).filter(|key| key.starts_with(MARKS_OF_ESO));
-        keys.map(|key| (key.clone(), Value::Null)).collect()
-    };
     json!({
         "uid": uid,
         "resourceVersion": meta.resource_version,
         "ownerReferences": owners,
         "managedFields": entries.collect::<Vec<_>>(),
-        "labels": removed(meta.labels.as_ref()),
-        "annotations": removed(meta.annotations.as_ref()),
+        "labels": marked(meta.labels.as_ref(), marks.0, names::OWNER_UID_LABEL),
+        "annotations": marked(meta.annotations.as_ref(), marks.1, names::OWNER_ANNOTATION),
     })
+}
+
+/// Returns the changes of labels or annotations: without the marks of ESO, and with this mark of ours.
+fn marked(
+    existing: Option<&BTreeMap<String, String>>,
+    desired: &BTreeMap<String, String>,
+    mark: &str,
+) -> Map<String, Value> {
+    let removed = existing.into_iter().flat_map(BTreeMap::keys).filter(|key| key.starts_with(MARKS_OF_ESO));
+    let removed = removed.map(|key| (key.clone(), Value::Null));
+    removed.chain(desired.get(mark).map(|value| (mark.to_owned(), json!(value)))).collect()
 }
 
 /// Returns what a manager keeps: labels, annotations, and the keys that are not wanted; `None` if that is nothing.
@@ -80,9 +97,12 @@ mod tests {
             ],
         }))
         .expect("metadata");
-        let patch = handed_over(&meta, "u", |key| key == "A");
+        let mark = |key: &str| BTreeMap::from([(key.to_owned(), "me".to_owned()), ("other".to_owned(), String::new())]);
+        let marks = (&mark(names::OWNER_UID_LABEL), &mark(names::OWNER_ANNOTATION));
+        let patch = handed_over(&meta, "u", marks, |key| key == "A");
         assert_eq!(patch["ownerReferences"].as_array().map(Vec::len), Some(1));
-        assert_eq!(patch["labels"], json!({"reconcile.external-secrets.io/managed": null}));
+        let labels = json!({"reconcile.external-secrets.io/managed": null, "secureparameter.io/owner-uid": "me"});
+        assert_eq!((&patch["labels"], &patch["annotations"]), (&labels, &json!({"secureparameter.io/owner": "me"})));
         let managed = patch["managedFields"].as_array().expect("a list");
         assert_eq!(managed.len(), 1);
         let expected = json!({"f:data": {"f:B": {}}, "f:metadata": {"f:labels": {"f:team": {}}}});

@@ -88,7 +88,7 @@ impl Secrets {
     }
 
     /// Ends what others own of a Secret that is handed over, in one patch: their controller references, what they own of its
-    /// data and type, and the marks of an operator that would act on the Secret by them. Keys that are not wanted stay
+    /// data and type, and the marks of an operator that would act on the Secret by them. Marks the Secret as the object's. Keys that are not wanted stay
     /// theirs, so that [`Self::apply`] removes them. Returns the resource version after that.
     ///
     /// # Errors
@@ -105,7 +105,8 @@ impl Secrets {
             return Err(SecretError::Replaced);
         }
         let is_wanted = |key: &str| desired.data.contains_key(key);
-        let patch = json!({"metadata": handed_over(&found.metadata, uid, is_wanted)});
+        let marks = (&desired.labels, &desired.annotations);
+        let patch = json!({"metadata": handed_over(&found.metadata, uid, marks, is_wanted)});
         Ok(self.merge(desired.namespace, desired.name, &patch).await?.resource_version)
     }
 
