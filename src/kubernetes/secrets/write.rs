@@ -88,8 +88,8 @@ impl Secrets {
     }
 
     /// Ends what others own of a Secret that is handed over, in one patch: their controller references, what they own of its
-    /// data and type, and the marks of an operator that would act on the Secret by them. Marks the Secret as the object's. Keys that are not wanted stay
-    /// theirs, so that [`Self::apply`] removes them. Returns the resource version after that.
+    /// data and type, and the marks of an operator that would act on the Secret by them. Marks the Secret as the object's.
+    /// Keys that are not wanted stay theirs, so that [`Self::apply`] removes them. Returns the resource version after that.
     ///
     /// # Errors
     /// See [`SecretError`]. `Replaced` if the Secret is not as it was when it was judged.
