@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 mod migrate;
+mod output;
 
 pub use migrate::MigrateArgs;
+pub use output::Output;
 
 use crate::{
     domain::{quota_share::QuotaShare, shard::selector::WatchSelector},
@@ -254,16 +256,6 @@ pub struct IamArgs {
     /// Files and folders with manifests in YAML or JSON; - for standard input. Default: the objects of the cluster.
     #[arg(value_name = "FILES")]
     pub files: Vec<std::path::PathBuf>,
-}
-
-/// How a command prints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// For scripts.
-    Json,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::Output;
+use crate::cli::output::Output;
 
 /// Arguments of `migrate`.
 #[derive(Args, Debug)]

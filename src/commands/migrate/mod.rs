@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{MigrateArgs, Output},
-    commands::manifests::{DEFAULT_NAMESPACE, documents},
+    commands::documents::{DEFAULT_NAMESPACE, documents},
     domain::migrate::translation::translate,
     kubernetes::{connect, external_secrets},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube::api::ObjectMeta;
+use kube::core::ObjectMeta;
 use serde::Serialize;
 use serde_json::Value;
 
