@@ -61,9 +61,9 @@ async fn the_api_server_accepts_what_is_printed() -> Result<()> {
 
 #[tokio::test]
 async fn json_holds_the_same_objects_notes_and_commands() -> Result<()> {
-    let printed =
-        migrate(nowhere(), &["--output", "json", "-"], &fs::read_to_string(manifests().join("03-properties.yaml"))?);
-    let printed: Value = serde_json::from_str(&printed.await?)?;
+    let manifest = fs::read_to_string(manifests().join("03-properties.yaml"))?;
+    let printed = migrate(nowhere(), &["--output", "json", "-"], &manifest).await?;
+    let printed: Value = serde_json::from_str(&printed)?;
     let translations = printed["translations"].as_array().context("a list")?;
     let sources: Vec<_> = translations.iter().map(|one| (one["source"].as_str(), one["complete"].as_bool())).collect();
     assert_eq!(
