@@ -23,7 +23,11 @@ pub(super) fn text(translated: &[Translated]) -> Result<String, String> {
     let mut text = heading(translated);
     for Translated { source, complete, object, notes, .. } in translated {
         text.push_str("---\n");
-        let kind = if *complete { "" } else { " has no equivalent; what follows is at most a draft" };
+        let kind = match (complete, object) {
+            (true, _) => "",
+            (false, None) => " has no equivalent",
+            (false, Some(_)) => " has no equivalent; what follows is a draft",
+        };
         comment(&mut text, &format!("{source}{kind}"));
         for Note { effect, field, text: sentence } in notes {
             let what = match effect {

@@ -45,7 +45,7 @@ pub(super) fn kept(map: &BTreeMap<String, String>, place: &str, notes: &Notes) -
     };
     let lost: Vec<&str> = map.keys().map(String::as_str).filter(|key| is_lost(key)).collect();
     if !lost.is_empty() {
-        let text = format!("{} belong to the tools that set them, and are not copied", list(&lost));
+        let text = format!("these belong to the tools that set them, and are not copied: {}", list(&lost));
         notes.dropped(place, text);
     }
     map.iter().filter(|(key, _)| !is_lost(key)).map(|(key, value)| (key.clone(), value.clone())).collect()

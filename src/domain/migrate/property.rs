@@ -14,7 +14,7 @@ pub(super) struct Property {
     /// The value of `jsonPath`.
     pub(super) json_path: String,
     /// What the translation takes for granted.
-    pub(super) condition: Option<String>,
+    pub(super) conditions: Vec<String>,
 }
 
 /// Translates a property.
@@ -49,7 +49,7 @@ pub(super) fn translate(property: &str) -> Result<Property, String> {
     if has_index {
         conditions.push("numbers in the path are indices of lists, not names of fields".to_owned());
     }
-    Ok(Property { json_path, condition: Some(conditions.join(", and ")).filter(|text| !text.is_empty()) })
+    Ok(Property { json_path, conditions })
 }
 
 /// Splits a path of gjson into the names of its steps. Also tells whether a dot separated any.
@@ -131,12 +131,13 @@ mod tests {
         ] {
             let translated = translate(property).expect(property);
             assert_eq!(translated.json_path, path);
-            assert_eq!(translated.condition.is_some(), property.contains('.') && property != r"a\.b", "{property}");
+            let has_condition = property.contains('.') && property != r"a\.b";
+            assert_eq!(!translated.conditions.is_empty(), has_condition, "{property}");
             let found = json_path::parse(path).expect(path).find(json).expect(path);
             assert_eq!(found.expose_secret(), value, "{property}");
         }
-        let condition = translate("a.b").expect("a path").condition.expect("a condition");
-        assert!(condition.contains("$['a.b']"), "{condition}");
+        let conditions = translate("a.b").expect("a path").conditions;
+        assert!(conditions[0].contains("$['a.b']"), "{conditions:?}");
     }
 
     #[test]

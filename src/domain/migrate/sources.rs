@@ -114,7 +114,10 @@ fn store_reference(source: &mut Fields<'_>) -> Option<StoreName> {
 /// Takes what names a value. An error is reported, and the name is then as it stands.
 fn reference(remote: &mut Fields<'_>) -> (String, ValueOptions) {
     let notes = remote.notes();
-    let key = remote.text("key").unwrap_or_default();
+    let key = remote.text("key").unwrap_or_else(|| {
+        notes.not_translated(&remote.place("key"), "this names no parameter");
+        String::new()
+    });
     let version = remote.text("version");
     let (name, mut value) = parameter::split(&key, version.as_deref()).unwrap_or_else(|problem| {
         notes.not_translated(&remote.place("version"), problem);
@@ -124,7 +127,7 @@ fn reference(remote: &mut Fields<'_>) -> (String, ValueOptions) {
         match property::translate(&property) {
             Ok(translated) => {
                 value.json_path = Some(translated.json_path);
-                if let Some(condition) = translated.condition {
+                for condition in translated.conditions {
                     notes.check(&remote.place("property"), condition);
                 }
             }
@@ -180,7 +183,7 @@ fn extract(mut remote: Fields<'_>, rewrite: Vec<(String, serde_json::Value)>, pl
         let becomes = if strategy.as_deref() == Some("Unicode") { "_U and their number" } else { "_" };
         let text = format!(
             "the names of the fields hold letters, digits, -, _ and . only; ESO writes {becomes} for other characters, and here \
-             they are an error, but / becomes ."
+             they are an error, but / becomes a dot"
         );
         notes.check(&remote.place("conversionStrategy"), text);
     }

@@ -229,7 +229,9 @@ fn finish(external: External, kind: StoreKind, store: &str) -> Translated {
     let External { namespace, metadata, mut spec, notes, .. } = external;
     let names = spec.data.iter().map(|entry| &entry.parameter);
     for name in names.chain(spec.data_from.iter().filter_map(|entry| entry.parameter.as_ref())) {
-        if let Err(problem) = parameter::check(name) {
+        if let Err(problem) = parameter::check(name)
+            && !name.is_empty()
+        {
             notes.not_translated("spec.data", problem);
         }
     }
@@ -240,7 +242,7 @@ fn finish(external: External, kind: StoreKind, store: &str) -> Translated {
     // Several objects may add keys to one Secret, and it has one annotation.
     let allow = if merges { names::ALLOW_MERGE.to_owned() } else { format!("{namespace}/{}", metadata.name) };
     for name in [&metadata.name, &namespace, &secret].into_iter().chain([&store.to_owned()]) {
-        if !is_object_name(name) {
+        if !name.is_empty() && !is_object_name(name) {
             notes.not_translated("metadata", format!("{name} is not the name of an object"));
         }
     }
