@@ -96,14 +96,21 @@ async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
     let ours = snapshot.map(|snapshot| snapshot.fields.ownership().ours);
     let is_disputed = |path: &String| ours.as_ref().is_none_or(|ours| ours.contains(path));
     let metadata = metadata.unwrap_or_default();
-    let controller = metadata.foreign_controller(&inputs.uid).filter(|_| !inputs.object.spec.merges());
-    let controller = controller.map(|controller| controller.name.clone());
+    if let Some(controller) = metadata.foreign_controller(&inputs.uid).filter(|_| !inputs.object.spec.merges()) {
+        let controller = &controller.name;
+        let message = format!(
+            "{controller} keeps making itself the owner of Secret {name}, and the operator undoes that at most three times a \
+             minute; delete it while spec.target.reclaimPolicy is Delete, since with Retain it takes the Secret with it, or \
+             stop its controller."
+        );
+        return Fault::new(Reason::SecretContested, message);
+    }
     let foreign = metadata.fields.foreign.into_iter();
     let managers: BTreeSet<_> = foreign.filter(|(path, _)| is_disputed(path)).map(|(_, manager)| manager).collect();
-    let who = match controller {
-        Some(controller) => controller,
-        None if managers.is_empty() => "Somebody".to_owned(),
-        None => format!("Field manager {}", managers.into_iter().collect::<Vec<_>>().join(", ")),
+    let who = if managers.is_empty() {
+        "Somebody".to_owned()
+    } else {
+        format!("Field manager {}", managers.into_iter().collect::<Vec<_>>().join(", "))
     };
     let alternative = if inputs.object.spec.merges() {
         "remove the disputed keys from the spec"

@@ -258,7 +258,11 @@ async fn an_eso_that_goes_on_is_named() -> Result<()> {
         .await?;
         if contested {
             let object = objects.get("checkout").await?;
-            assert!(message(&object).starts_with("ExternalSecret checkout keeps changing"), "{}", message(&object));
+            assert!(
+                message(&object).starts_with("ExternalSecret checkout keeps making itself the owner"),
+                "{}",
+                message(&object)
+            );
             return Ok(());
         }
     }
