@@ -83,7 +83,7 @@ fn parse(regexp: &str) -> Result<Vec<Part>, String> {
                 other => Some(other),
             };
             let literal = literal.ok_or("only text, .*, .+, [^/]*, [^/]+, ^ and $ have globs that match the same")?;
-            rest = &rest[if character == '\\' { 1 } else { 0 } + literal.len_utf8()..];
+            rest = &rest[usize::from(character == '\\') + literal.len_utf8()..];
             if rest.starts_with(['*', '+', '?', '{']) {
                 return Err("repetition of single characters has no equivalent glob".to_owned());
             }

@@ -41,13 +41,23 @@ pub(super) enum Deeper {
     Different,
 }
 
+/// What was removed from the beginning of names.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Removed {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The path.
+    Path,
+    /// All but the last level.
+    UpToLastLevel,
+}
+
 /// What the operations so far do.
 #[derive(Default)]
 struct State {
-    /// Whether the path was removed from the names.
-    stripped: bool,
-    /// Whether only the last level of the names was kept.
-    last_level: bool,
+    /// What was removed from the beginning of the names.
+    removed: Removed,
     upper: bool,
     /// The characters that were replaced by `_`.
     replaced: BTreeSet<char>,
@@ -98,7 +108,7 @@ impl State {
         let expression = expression.strip_prefix('^').unwrap_or(&expression);
         let kept = target.strip_suffix("$1").or_else(|| target.strip_suffix("${1}"));
         if let Names::Parameters(path) = names
-            && !self.stripped
+            && self.removed == Removed::Nothing
         {
             let rest = expression.strip_prefix(&format!("{path}/"));
             let last = [".*/", "(.*)/", "/.*/"].iter().find_map(|start| expression.strip_prefix(start));
@@ -106,7 +116,7 @@ impl State {
             let Some(rest) = rest.or(last).filter(|rest| REST.contains(rest)) else { return unknown() };
             let kept = if rest.is_empty() { Some(target) } else { kept.filter(|_| group == "$1") };
             let Some(prefix) = kept else { return unknown() };
-            (self.stripped, self.last_level) = (true, last.is_some());
+            self.removed = if last.is_some() { Removed::UpToLastLevel } else { Removed::Path };
             prefix.clone_into(&mut self.prefix);
             return Ok(());
         }
@@ -151,7 +161,9 @@ impl State {
                     self.replaced.extend(from.chars());
                 }
                 ["trimPrefix", start] => match names {
-                    Names::Parameters(path) if !self.stripped && start == format!("{path}/") => self.stripped = true,
+                    Names::Parameters(path) if self.removed == Removed::Nothing && start == format!("{path}/") => {
+                        self.removed = Removed::Path;
+                    }
                     _ => return Err(unknown()),
                 },
                 _ => return Err(unknown()),
@@ -168,7 +180,7 @@ impl State {
 
     fn keys(self, names: Names<'_>) -> Result<Keys, String> {
         let is_below_path = matches!(names, Names::Parameters(_));
-        if is_below_path && !self.stripped {
+        if is_below_path && self.removed == Removed::Nothing {
             return Err("keys that begin with the whole path have no equivalent".to_owned());
         }
         // Other characters cannot be in the key of a Secret, nor in the name of a parameter.
@@ -190,7 +202,7 @@ impl State {
             .then(|| "no name begins with a digit, since such a key gets _ before it here".to_owned());
         let deeper = match style {
             _ if !is_below_path => Deeper::Same,
-            _ if self.last_level => Deeper::Different,
+            _ if self.removed == Removed::UpToLastLevel => Deeper::Different,
             _ if !replaces_slash => Deeper::Refused,
             Some(_) => Deeper::Same,
             None => Deeper::Different,

@@ -195,7 +195,7 @@ fn fields(value: &Expression, names: &[String], scope: &mut Scope<'_>) -> Result
     );
     let mut text = format!("({})", value.text);
     for name in names {
-        text.push_str(&format!("[{}]", literal(name)));
+        text.extend(["[", &literal(name), "]"]);
     }
     Ok(Expression { is_text: false, ..Expression::text(text) })
 }

@@ -62,10 +62,10 @@ fn push_action(written: &mut String, tokens: &[Token], depth: &mut usize, scope:
     match (word(0), word(1)) {
         ("if", _) => {
             *depth += 1;
-            written.push_str(&format!("{{% if {} %}}", pipeline(&tokens[1..], scope)?.grouped()?));
+            written.extend(["{% if ", &pipeline(&tokens[1..], scope)?.grouped()?, " %}"]);
         }
         ("else", "if") if *depth > 0 => {
-            written.push_str(&format!("{{% elif {} %}}", pipeline(&tokens[2..], scope)?.grouped()?));
+            written.extend(["{% elif ", &pipeline(&tokens[2..], scope)?.grouped()?, " %}"]);
         }
         ("else", _) if *depth > 0 && tokens.len() == 1 => written.push_str("{% else %}"),
         ("end", _) if *depth > 0 && tokens.len() == 1 => {
@@ -78,8 +78,7 @@ fn push_action(written: &mut String, tokens: &[Token], depth: &mut usize, scope:
         _ if tokens.is_empty() => {}
         _ => {
             let value = pipeline(tokens, scope)?;
-            written.push_str(&value.before);
-            written.push_str(&format!("{{{{ {} }}}}", value.text));
+            written.extend([&value.before, "{{ ", &value.text, " }}"]);
         }
     }
     Ok(())
