@@ -2,7 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+mod migrate;
+mod output;
+
+pub use migrate::MigrateArgs;
+pub use output::Output;
 
 use crate::{
     domain::{quota_share::QuotaShare, shard::selector::WatchSelector},
@@ -27,6 +33,9 @@ pub enum Command {
     Crds(CrdsArgs),
     /// Print the IAM policies that SecureParameters need: those in files, or those of the cluster of the current kubeconfig.
     Iam(IamArgs),
+    /// Print what takes the place of objects of External Secrets Operator: of those in files, or of those of the cluster of the
+    /// current kubeconfig. Nothing is changed.
+    Migrate(MigrateArgs),
     /// Check for each store whether it works: its credentials, its endpoint, and the calls that its SecureParameters need.
     /// Exits with 0 if all of that works, with 1 if something does not.
     Check(CheckArgs),
@@ -247,16 +256,6 @@ pub struct IamArgs {
     /// Files and folders with manifests in YAML or JSON; - for standard input. Default: the objects of the cluster.
     #[arg(value_name = "FILES")]
     pub files: Vec<std::path::PathBuf>,
-}
-
-/// How a command prints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// For scripts.
-    Json,
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::{
 use clap::Parser;
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{CheckArgs, Cli, Command, CrdsArgs, IamArgs, Output, RunArgs},
-    commands::iam::iam,
+    cli::{CheckArgs, Cli, Command, CrdsArgs, IamArgs, MigrateArgs, Output, RunArgs},
+    commands::{iam::iam, migrate::migrate},
     config::{CheckConfig, Config},
     controller::{Settings, check, run},
     kubernetes::connect,
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Run(args) => start(args).map(|()| true),
         Command::Crds(args) => print_crds(&args).map(|()| true),
         Command::Iam(args) => print_policies(args).map(|()| true),
+        Command::Migrate(args) => print_translation(args).map(|()| true),
         Command::Check(args) => check_stores(args),
     };
     match result {
@@ -94,6 +95,11 @@ fn print(text: &str) -> Result<(), String> {
 #[tokio::main(flavor = "current_thread")]
 async fn print_policies(args: IamArgs) -> Result<(), String> {
     print(&iam(args).await?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn print_translation(args: MigrateArgs) -> Result<(), String> {
+    print(&migrate(args).await?)
 }
 
 /// Checks the stores. Returns whether they work.

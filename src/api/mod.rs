@@ -25,6 +25,7 @@ mod store;
 mod store_ref;
 mod target;
 pub mod time;
+pub(crate) mod tracking;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Conditions};
 pub use crds::{crds, to_yaml};

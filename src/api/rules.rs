@@ -3,6 +3,8 @@
 
 use kube::core::Rule;
 
+use crate::api::tracking;
+
 /// The start of an ARN up to a parameter's name, as an optional part of a regular expression.
 const ARN_START: &str = "(arn:aws[a-zA-Z-]*:ssm:[a-z0-9-]+:[0-9]{12}:parameter)?";
 /// The name of a parameter, or its ARN. A reference to Secrets Manager holds what the name of a secret may hold.
@@ -17,15 +19,6 @@ const KMS_KEY: &str = "^((arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?alias/[a-
 pub(super) const DURATION: &str = "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$";
 /// A qualified name of the Kubernetes API: the key of a label or annotation.
 const QUALIFIED_NAME: &str = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
-/// What belongs to the tools that track what they applied, or to this operator. Those tools would take a Secret that
-/// carries it for their own, and delete or change it.
-const TRACKING: &str = "k in ['argocd.argoproj.io/tracking-id', 'argocd.argoproj.io/instance', \
-    'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by', 'kustomize.toolkit.fluxcd.io/name', \
-    'kustomize.toolkit.fluxcd.io/namespace', 'helm.toolkit.fluxcd.io/name', 'helm.toolkit.fluxcd.io/namespace', \
-    'kubectl.kubernetes.io/last-applied-configuration', 'kubernetes.io/service-account.name', \
-    'applyset.kubernetes.io/part-of', 'config.k8s.io/owning-inventory', 'kapp.k14s.io/app'] \
-    || k.startsWith('meta.helm.sh/') || k.startsWith('objectset.rio.cattle.io/') || k.startsWith('secureparameter.io/')";
-
 /// A rule with its sentence.
 pub(super) fn rule(rule: impl Into<String>, message: &str) -> Rule {
     Rule::new(rule).message(message)
@@ -311,7 +304,7 @@ pub(super) fn label_value() -> Rule {
 /// A map of labels or annotations without those by which other tools know what is theirs.
 pub(super) fn no_tracking(noun: &str) -> Rule {
     rule(
-        format!("!self.exists(k, {TRACKING})"),
+        format!("!self.exists(k, {})", tracking::rule()),
         &format!("{noun} of secureparameter.io and tracking {noun} of GitOps tools cannot be set on the Secret"),
     )
 }

@@ -1,3 +1,6 @@
 //! Commands that look, print and end.
 
+mod documents;
 pub mod iam;
+mod manifests;
+pub mod migrate;

@@ -7,6 +7,7 @@
 //! - `access`: May it be read?
 //! - `identity`: As whom is it read?
 //! - `iam`: What does AWS have to allow?
+//! - `migrate`: What do objects of External Secrets Operator mean here?
 //! - `plan`: What is read, and which keys does it become?
 //! - `secret`: What does the Secret hold?
 //! - `ownership`: Whose Secret is it, and is it intact?
@@ -33,6 +34,7 @@ mod digest;
 pub(crate) mod iam;
 pub(crate) mod identity;
 pub(crate) mod lease;
+pub(crate) mod migrate;
 pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;

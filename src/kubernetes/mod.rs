@@ -4,6 +4,7 @@
 pub(crate) mod cached;
 pub(crate) mod client;
 pub(crate) mod events;
+pub(crate) mod external_secrets;
 pub(crate) mod finalizer;
 pub(crate) mod followed_secrets;
 pub(crate) mod foreign_secrets;

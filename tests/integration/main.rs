@@ -14,6 +14,7 @@ mod identities;
 mod image;
 mod layers;
 mod main_job;
+mod migrate;
 mod monitoring;
 mod moto;
 #[cfg(target_os = "linux")]

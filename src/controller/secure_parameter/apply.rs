@@ -33,15 +33,15 @@ pub(super) async fn write_secret(
     let (desired, mut judged_again) = (desired(inputs, data), None);
     let metadata = match &precondition.uid {
         Some(uid) if inputs.object.spec.merges() => put_keys(writer, &desired, uid, precondition).await?,
-        Some(uid) => apply(writer, &desired, uid).await?,
+        Some(uid) => apply(writer, &desired, uid, precondition).await?,
         None => match writer.context.secrets.create(&desired).await {
             // The Secret exists, or appeared after it was checked.
             Err(SecretError::Replaced) => {
                 let existing = judge_existing(inputs, writer.context).await?;
-                let Some(uid) = judged_again.insert(existing).uid.clone() else {
+                let Some(uid) = existing.uid.clone() else {
                     return Err(write_failed(desired.name, &SecretError::Replaced));
                 };
-                apply(writer, &desired, &uid).await?
+                apply(writer, &desired, &uid, judged_again.insert(existing)).await?
             }
             created => created.map_err(|error| write_failed(desired.name, &error))?,
         },
@@ -58,8 +58,17 @@ pub(super) async fn write_secret(
     Ok(metadata)
 }
 
-async fn apply(writer: &SecretWriter<'_>, desired: &DesiredSecret<'_>, uid: &str) -> Result<SecretMetadata, Fault> {
+async fn apply(
+    writer: &SecretWriter<'_>,
+    desired: &DesiredSecret<'_>,
+    uid: &str,
+    precondition: &WritePrecondition,
+) -> Result<SecretMetadata, Fault> {
     let (secrets, failed) = (&writer.context.secrets, |error: SecretError| write_failed(desired.name, &error));
+    if precondition.takes_over {
+        let version = secrets.take_over(desired, uid, &precondition.resource_version).await.map_err(failed)?;
+        writer.audit("takeOver", desired.name, Some(version));
+    }
     match secrets.apply(desired, uid).await {
         Err(SecretError::Immutable) => {}
         applied => return applied.map_err(failed),

@@ -37,7 +37,8 @@ pub(super) async fn inspect_secret(
     let is_ours = if merges {
         metadata.consents_to_merge(inputs.claimant())
     } else {
-        metadata.owner_uid.as_deref() == Some(&inputs.uid)
+        // Whoever controls the Secret besides would have it deleted with themselves.
+        metadata.owner_uid.as_deref() == Some(&inputs.uid) && metadata.foreign_controller(&inputs.uid).is_none()
     };
     let required_keys: Vec<_> = plan.required_keys().collect();
     let expected = Expected {

@@ -79,11 +79,13 @@ pub(super) async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Re
     let is_watched = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
     context.follow_secret(namespace, &inputs.uid, is_watched.then_some((namespace.as_str(), name)))?;
     let SecretMetadata { resource_version, fields, .. } = existing.unwrap_or_default();
-    match verdict {
-        Verdict::Create => Ok(WritePrecondition { uid: None, resource_version, fields }),
-        Verdict::Apply { uid } => Ok(WritePrecondition { uid: Some(uid), resource_version, fields }),
-        Verdict::Refuse(fault) => Err(fault),
-    }
+    let (uid, takes_over) = match verdict {
+        Verdict::Create => (None, false),
+        Verdict::Apply { uid } => (Some(uid), false),
+        Verdict::TakeOver { uid } => (Some(uid), true),
+        Verdict::Refuse(fault) => return Err(fault),
+    };
+    Ok(WritePrecondition { uid, takes_over, resource_version, fields })
 }
 
 async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
@@ -93,9 +95,18 @@ async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
     let snapshot = inputs.state.secret.as_ref().filter(|_| inputs.object.spec.merges());
     let ours = snapshot.map(|snapshot| snapshot.fields.ownership().ours);
     let is_disputed = |path: &String| ours.as_ref().is_none_or(|ours| ours.contains(path));
-    let foreign = metadata.map(|metadata| metadata.fields.foreign).unwrap_or_default();
-    let managers: BTreeSet<_> =
-        foreign.into_iter().filter(|(path, _)| is_disputed(path)).map(|(_, manager)| manager).collect();
+    let metadata = metadata.unwrap_or_default();
+    if let Some(controller) = metadata.foreign_controller(&inputs.uid).filter(|_| !inputs.object.spec.merges()) {
+        let controller = &controller.name;
+        let message = format!(
+            "{controller} keeps making itself the owner of Secret {name}, and the operator undoes that at most three times a \
+             minute; delete it while spec.target.reclaimPolicy is Delete, since with Retain it takes the Secret with it, or \
+             stop its controller."
+        );
+        return Fault::new(Reason::SecretContested, message);
+    }
+    let foreign = metadata.fields.foreign.into_iter();
+    let managers: BTreeSet<_> = foreign.filter(|(path, _)| is_disputed(path)).map(|(_, manager)| manager).collect();
     let who = if managers.is_empty() {
         "Somebody".to_owned()
     } else {

@@ -21,6 +21,8 @@ use crate::{
 pub(super) struct WritePrecondition {
     /// Its uid; `None` if it must not exist.
     pub(super) uid: Option<String>,
+    /// Whether it is taken over from others first.
+    pub(super) takes_over: bool,
     /// Its resource version, where it was asked for.
     pub(super) resource_version: String,
     /// Who holds which of its fields, where it was asked for.
@@ -30,7 +32,7 @@ pub(super) struct WritePrecondition {
 impl WritePrecondition {
     pub(super) const fn new(uid: Option<String>, resource_version: String) -> Self {
         let fields = FieldOwnership { ours: BTreeSet::new(), foreign: BTreeSet::new(), managers: BTreeSet::new() };
-        Self { uid, resource_version, fields }
+        Self { uid, takes_over: false, resource_version, fields }
     }
 }
 
@@ -78,6 +80,10 @@ pub(super) fn write_failed(secret: &str, error: &SecretError) -> Fault {
             (Reason::SecretWriteFailed, "the operator tries again; check permissions, quotas and admission policies")
         }
         SecretError::Immutable | SecretError::Replaced => (Reason::SecretWriteFailed, "the operator tries again"),
+        SecretError::Controlled => (
+            Reason::SecretContested,
+            "the operator tries again; delete the object that controls the Secret, or stop its controller",
+        ),
     };
     Fault::new(reason, format!("Secret {secret} could not be written: {error}; {next_step}."))
 }

@@ -28,12 +28,18 @@ pub(crate) fn decide_ownership(
     if let Some(owner) = living_owner {
         return refuse_owned(claimant, &owner);
     }
+    let uid = secret.uid.clone();
     // Without a living owner: retained for an object of this name, or handed over on purpose.
     let was_left_to_us = secret.owner.as_deref() == Some(claimant.name);
-    if owner_uid == Some(claimant.uid) || was_left_to_us || secret.consents_to_takeover(claimant) {
-        return Verdict::Apply { uid: secret.uid.clone() };
+    if owner_uid == Some(claimant.uid) {
+        // The API server accepts no second controller, and the garbage collector would delete the Secret with the first.
+        let is_controlled = secret.foreign_controller(claimant.uid).is_some();
+        return if is_controlled { Verdict::TakeOver { uid } } else { Verdict::Apply { uid } };
     }
-    refuse_foreign(claimant, secret)
+    if secret.consents_to_takeover(claimant) {
+        return Verdict::TakeOver { uid };
+    }
+    if was_left_to_us { Verdict::Apply { uid } } else { refuse_foreign(claimant, secret) }
 }
 
 fn refuse_owned(claimant: Claimant<'_>, owner: &str) -> Verdict {
@@ -46,7 +52,7 @@ fn refuse_owned(claimant: Claimant<'_>, owner: &str) -> Verdict {
 
 fn refuse_foreign(claimant: Claimant<'_>, secret: &SecretMetadata) -> Verdict {
     let origin = match (&secret.controller, &secret.owner) {
-        (Some(controller), _) => format!("is controlled by {controller}"),
+        (Some(controller), _) => format!("is controlled by {}", controller.name),
         (None, Some(owner)) => format!("was left behind by SecureParameter {owner}"),
         (None, None) if secret.fields.managers.is_empty() => "was not created by this operator".to_owned(),
         (None, None) => format!("was created by {}", list(&secret.fields.managers.iter().collect::<Vec<_>>())),
@@ -63,7 +69,7 @@ fn refuse_foreign(claimant: Claimant<'_>, secret: &SecretMetadata) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ownership::types::FieldOwnership;
+    use crate::domain::ownership::types::{Controller, FieldOwnership};
 
     const ME: Claimant<'_> = Claimant { namespace: "shop", name: "checkout", uid: "me", secret: "checkout" };
 
@@ -108,6 +114,15 @@ mod tests {
             let consenting = SecretMetadata { allow: some(allow), ..secret() };
             assert_eq!(reason(decide_ownership(Some(&consenting), ME, alive, None)), expected, "{allow}");
         }
+
+        let controlled_by = |uid: &str| Some(Controller { name: "ExternalSecret checkout".into(), uid: uid.into() });
+        let take_over = Verdict::TakeOver { uid: "s".into() };
+        let handed_over = SecretMetadata { allow: some("shop/checkout"), controller: controlled_by("eso"), ..secret() };
+        assert_eq!(decide_ownership(Some(&handed_over), ME, alive, None), take_over);
+        let claimed_by_another = SecretMetadata { controller: controlled_by("eso"), ..mine.clone() };
+        assert_eq!(decide_ownership(Some(&claimed_by_another), ME, alive, None), take_over);
+        let ours = SecretMetadata { allow: some("shop/checkout"), controller: controlled_by("me"), ..mine.clone() };
+        assert_eq!(decide_ownership(Some(&ours), ME, alive, None), apply, "taken over before");
         let deleting = SecretMetadata { deleting: true, ..mine };
         assert_eq!(reason(decide_ownership(Some(&deleting), ME, alive, None)), Some(Reason::SecretWriteFailed));
     }

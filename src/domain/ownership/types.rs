@@ -17,15 +17,29 @@ pub(crate) struct SecretMetadata {
     pub owner: Option<String>,
     /// Value of the annotation by which a Secret of another owner consents.
     pub allow: Option<String>,
-    /// Kind and name of the owner reference that is marked as controller.
-    pub controller: Option<String>,
+    /// The owner reference that is marked as controller; there is at most one.
+    pub controller: Option<Controller>,
     /// Whether the Secret is being deleted.
     pub deleting: bool,
     /// Which field managers own which fields.
     pub fields: FieldOwnership,
 }
 
+/// An object that controls a Secret by its owner reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Controller {
+    /// Kind and name.
+    pub name: String,
+    /// uid.
+    pub uid: String,
+}
+
 impl SecretMetadata {
+    /// Returns the controller, unless it is the object with this uid.
+    pub(crate) fn foreign_controller(&self, uid: &str) -> Option<&Controller> {
+        self.controller.as_ref().filter(|controller| controller.uid != uid)
+    }
+
     /// Reports whether the Secret may be handed over to an object.
     pub(crate) fn consents_to_takeover(&self, claimant: Claimant<'_>) -> bool {
         self.allow.as_deref().is_some_and(|allow| allow == claimant.qualified_name())
@@ -95,8 +109,13 @@ impl Claimant<'_> {
 pub(crate) enum Verdict {
     /// No such Secret exists: create it.
     Create,
-    /// The object owns the Secret or may take it over: write it, pinned to this uid.
+    /// The object owns the Secret: write it, pinned to this uid.
     Apply {
+        /// uid of the Secret.
+        uid: String,
+    },
+    /// The object may take the Secret over: end what others own of it, then write it, pinned to this uid.
+    TakeOver {
         /// uid of the Secret.
         uid: String,
     },

@@ -23,6 +23,9 @@ pub(crate) enum SecretError {
     /// Other field managers own these fields and set them to other values.
     #[error("other field managers own these fields ({0})")]
     FieldConflict(String),
+    /// Another controller already owns the Secret by an owner reference.
+    #[error("another controller made itself its owner in the meantime")]
+    Controlled,
     /// The API server finds these fields invalid, for these reasons.
     #[error("the API server refuses it as invalid ({0})")]
     Invalid(String),
@@ -48,6 +51,8 @@ pub(crate) fn classify(error: &Error, data: Option<&Data<'_>>) -> SecretError {
             SecretError::Replaced
         }
         422 if message.contains("immutable") => SecretError::Immutable,
+        // Of several owner references at most one may be a controller (ValidateOwnerReferences of the API server).
+        422 if causes(status).any(|cause| cause.field == "metadata.ownerReferences") => SecretError::Controlled,
         // A validation message may quote the value, so only field and reason are kept. Errors of admission policies
         // name no field.
         422 if causes(status).any(|cause| !cause.field.is_empty()) => {

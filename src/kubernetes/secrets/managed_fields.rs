@@ -19,7 +19,8 @@ pub(crate) fn field_ownership(entries: &[ManagedFieldsEntry], ours: &str) -> Fie
             let foreign = paths.into_iter().filter(|path| is_exclusive(path));
             ownership.foreign.extend(foreign.map(|path| (path, manager.to_owned())));
         } else if entry.operation.as_deref() == Some("Apply") {
-            // Merge patches by the same manager only remove fields, so they own nothing of the desired state.
+            // Merge patches by the same manager own nothing of the desired state: they remove fields, and mark a Secret that is
+            // taken over.
             ownership.ours.extend(paths);
         }
     }

@@ -8,7 +8,10 @@ use crate::kubernetes::secrets::{
     errors::{SecretError, classify},
     managed_fields::field_ownership,
 };
-use crate::{api::names, domain::ownership::types::SecretMetadata};
+use crate::{
+    api::names,
+    domain::ownership::types::{Controller, SecretMetadata},
+};
 
 /// Requests for Secrets.
 #[derive(Clone)]
@@ -60,7 +63,8 @@ pub(crate) fn secret_metadata(meta: &ObjectMeta, manager: &str) -> SecretMetadat
         owner_uid: label(names::OWNER_UID_LABEL),
         owner: annotation(names::OWNER_ANNOTATION),
         allow: annotation(names::ALLOW_ANNOTATION),
-        controller: controller.map(|owner| format!("{} {}", owner.kind, owner.name)),
+        controller: controller
+            .map(|owner| Controller { name: format!("{} {}", owner.kind, owner.name), uid: owner.uid.clone() }),
         deleting: meta.deletion_timestamp.is_some(),
         fields: field_ownership(meta.managed_fields.as_deref().unwrap_or_default(), manager),
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::secrets::{
     errors::{SecretError, classify},
+    hand_over::handed_over,
     read::{Secrets, secret_metadata},
 };
 use crate::{
@@ -84,6 +85,29 @@ impl Secrets {
         let keys: serde_json::Map<_, _> = foreign.into_iter().map(|key| (key, Value::Null)).collect();
         let patch = json!({"metadata": {"uid": uid}, "data": keys});
         self.merge(desired.namespace, desired.name, &patch).await
+    }
+
+    /// Ends what others own of a Secret that is handed over, in one patch: their controller references, what they own of its
+    /// data and type, and the marks of an operator that would act on the Secret by them. Marks the Secret as the object's.
+    /// Keys that are not wanted stay theirs, so that [`Self::apply`] removes them. Returns the resource version after that.
+    ///
+    /// # Errors
+    /// See [`SecretError`]. `Replaced` if the Secret is not as it was when it was judged.
+    pub(crate) async fn take_over(
+        &self,
+        desired: &DesiredSecret<'_>,
+        uid: &str,
+        resource_version: &str,
+    ) -> Result<String, SecretError> {
+        let found = self.api(desired.namespace).get_metadata_opt(desired.name).await;
+        let found = found.map_err(|error| classify(&error, None))?.ok_or(SecretError::Replaced)?;
+        if found.metadata.resource_version.as_deref() != Some(resource_version) {
+            return Err(SecretError::Replaced);
+        }
+        let is_wanted = |key: &str| desired.data.contains_key(key);
+        let marks = (&desired.labels, &desired.annotations);
+        let patch = json!({"metadata": handed_over(&found.metadata, uid, marks, is_wanted)});
+        Ok(self.merge(desired.namespace, desired.name, &patch).await?.resource_version)
     }
 
     /// Writes keys into a Secret that others own and that consents to it. With `force_at`, takes over keys that other

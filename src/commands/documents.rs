@@ -5,28 +5,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kube::Resource;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_yaml::Value;
-
-use crate::kubernetes::listing::Listing;
 
 /// Stands for standard input.
 const STDIN: &str = "-";
 /// The namespace of manifests that name none, as `kubectl apply` finds it without a context.
-const DEFAULT_NAMESPACE: &str = "default";
+pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
-/// Reads the objects in files. Folders stand for the files with manifests in them. Kinds that do not matter are left out.
+/// An object as it stands in a file.
+pub(super) struct Document {
+    /// Where it stands, for messages.
+    pub(super) place: String,
+    /// The object.
+    pub(super) value: Value,
+}
+
+/// Reads the objects in files. Folders stand for the files with manifests in them, and lists for their items.
 ///
 /// # Errors
 /// One sentence that names the file, and the document in it that is not valid.
-pub(super) fn read(files: &[PathBuf], namespace: Option<&str>) -> Result<Listing, String> {
-    let mut listing = Listing {
-        secure_parameters: Vec::new(),
-        cluster_stores: Vec::new(),
-        stores: Vec::new(),
-        namespaces: Vec::new(),
-    };
+pub(super) fn documents(files: &[PathBuf]) -> Result<Vec<Document>, String> {
+    let mut documents = Vec::new();
     for file in files {
         for file in expanded(file)? {
             let source =
@@ -36,11 +36,11 @@ pub(super) fn read(files: &[PathBuf], namespace: Option<&str>) -> Result<Listing
                 let place = format!("document {} of {source}", index + 1);
                 let value = Value::deserialize(document);
                 let value = value.map_err(|error| format!("Cannot read {place}, which is not valid YAML: {error}."))?;
-                add(&mut listing, value, &place, namespace.unwrap_or(DEFAULT_NAMESPACE))?;
+                add(&mut documents, value, &place);
             }
         }
     }
-    Ok(listing)
+    Ok(documents)
 }
 
 /// Returns the files of a folder in order, or the file itself.
@@ -70,28 +70,14 @@ fn text(file: &Path) -> std::io::Result<String> {
 }
 
 /// Adds an object, or those of a list.
-fn add(listing: &mut Listing, value: Value, place: &str, namespace: &str) -> Result<(), String> {
-    let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-    let is_ours = field("apiVersion").starts_with("secureparameter.io/");
-    match field("kind") {
-        "List" => {
-            let items = value.get("items").and_then(Value::as_sequence).cloned().unwrap_or_default();
-            items.into_iter().try_for_each(|item| add(listing, item, place, namespace))?;
+fn add(documents: &mut Vec<Document>, mut value: Value, place: &str) {
+    let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    match value.get_mut("items").filter(|_| is_list) {
+        Some(Value::Sequence(items)) => {
+            for item in std::mem::take(items) {
+                add(documents, item, place);
+            }
         }
-        "Namespace" => listing.namespaces.push(object(value, place)?),
-        "SecureParameter" if is_ours => listing.secure_parameters.push(within(object(value, place)?, namespace)),
-        "ParameterStore" if is_ours => listing.stores.push(within(object(value, place)?, namespace)),
-        "ClusterParameterStore" if is_ours => listing.cluster_stores.push(object(value, place)?),
-        _ => {}
+        _ => documents.push(Document { place: place.to_owned(), value }),
     }
-    Ok(())
-}
-
-fn object<K: DeserializeOwned>(value: Value, place: &str) -> Result<K, String> {
-    serde_yaml::from_value(value).map_err(|error| format!("Cannot read {place}, which is not a valid object: {error}."))
-}
-
-fn within<K: Resource>(mut object: K, namespace: &str) -> K {
-    object.meta_mut().namespace.get_or_insert_with(|| namespace.to_owned());
-    object
 }

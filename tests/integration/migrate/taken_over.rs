@@ -1,0 +1,271 @@
+//! A Secret that External Secrets Operator (ESO) made changes hands: its uid and its bytes stay, and nothing happens to it
+//! when its ExternalSecret is deleted.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+};
+use secure_parameter_operator::api::names;
+use serde_json::{Value, json};
+use testbed::wait::eventually;
+
+use super::migrate;
+use crate::support::{Group, PATIENCE, World, has_ready, message, ready};
+
+/// Definitions of the kinds of ESO that take any field. One of them is still served in the older version only.
+fn definitions() -> String {
+    let kinds = [
+        ("ExternalSecret", "externalsecrets", "Namespaced", "v1"),
+        ("SecretStore", "secretstores", "Namespaced", "v1"),
+        ("ClusterSecretStore", "clustersecretstores", "Cluster", "v1beta1"),
+    ];
+    let items: Vec<_> = kinds
+        .map(|(kind, plural, scope, version)| {
+            let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+            json!({
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": format!("{plural}.external-secrets.io")},
+                "spec": {
+                    "group": "external-secrets.io",
+                    "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
+                    "scope": scope,
+                    "versions": [{"name": version, "served": true, "storage": true, "schema": schema}],
+                },
+            })
+        })
+        .into();
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// How ESO wrote its Secret.
+#[derive(Clone, Copy)]
+enum Written {
+    /// By POST and PUT, as it does now.
+    ByUpdate,
+    /// By server-side apply, as older releases did.
+    ByApply,
+}
+
+/// A namespace with an ExternalSecret of this name and the Secret that ESO leaves for it.
+struct Handover {
+    world: World,
+    name: &'static str,
+    owner: Value,
+    secret: Secret,
+}
+
+impl Handover {
+    async fn start(namespace: &str, name: &'static str, written: Written) -> Result<Self> {
+        let world = World::shared(Group::Secrets, namespace).await?;
+        world.plane.kubectl_stdin(["apply", "--server-side", "--force-conflicts", "-f", "-"], &definitions()).await?;
+        let kinds = ["crd/externalsecrets.external-secrets.io", "crd/clustersecretstores.external-secrets.io"];
+        world.plane.kubectl([&["wait", "--for=condition=Established"], &kinds[..]].concat()).await?;
+        world.aws.put(&world.path("password"), "s3cr3t");
+        world.aws.put(&world.path("binary"), "AAH/");
+        let store = json!({
+            "apiVersion": "external-secrets.io/v1beta1",
+            "kind": "ClusterSecretStore",
+            "metadata": {"name": namespace},
+            "spec": {"provider": {"aws": {"service": "ParameterStore", "region": "eu-central-1"}}},
+        });
+        world.apply(&store).await?;
+        let object = json!({
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": {"name": name, "namespace": namespace, "labels": {"team": "shop"}},
+            "spec": {
+                "refreshInterval": "1h",
+                "secretStoreRef": {"kind": "ClusterSecretStore", "name": namespace},
+                "data": [
+                    {"secretKey": "PASSWORD", "remoteRef": {"key": world.path("password")}},
+                    {"secretKey": "BINARY", "remoteRef": {"key": world.path("binary"), "decodingStrategy": "Base64"}},
+                ],
+            },
+        });
+        world.apply(&object).await?;
+        let uid = external_secrets(&world).get(name).await?.uid().context("a uid")?;
+        let owner = json!({
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "name": name,
+            "uid": uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        });
+        let secret = made_by_eso(&world, name, &owner, written).await?;
+        Ok(Self { world, name, owner, secret })
+    }
+
+    /// Applies what the command prints for the cluster, and runs the commands in it.
+    async fn hand_over(&self) -> Result<()> {
+        let world = &self.world;
+        let printed = migrate(world.plane.kubeconfig(), &["--namespace", &world.namespace], "").await?;
+        // Other tests have cluster stores of their own.
+        let documents = printed.split("---\n").filter(|document| document.contains(&world.namespace));
+        let own = documents.collect::<Vec<_>>().join("---\n");
+        world.plane.kubectl_stdin(["apply", "-f", "-"], &own).await?;
+        for command in own.lines().filter_map(|line| line.strip_prefix("# kubectl ")) {
+            world.plane.kubectl(command.split(' ')).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a reference to the ExternalSecret on the Secret, as ESO does that is still at work.
+    async fn reclaim(&self) -> Result<(), kube::Error> {
+        let api = self.world.api::<Secret>();
+        let mut owners: Vec<Value> = match api.get(self.name).await?.metadata.owner_references {
+            Some(owners) => owners.iter().map(|owner| serde_json::to_value(owner).unwrap_or_default()).collect(),
+            None => Vec::new(),
+        };
+        owners.push(self.owner.clone());
+        let params = PatchParams { field_manager: Some(manager(self.name)), ..PatchParams::default() };
+        let patch = json!({"metadata": {"ownerReferences": owners}});
+        api.patch(self.name, &params, &Patch::Merge(patch)).await.map(drop)
+    }
+}
+
+fn manager(name: &str) -> String {
+    format!("externalsecrets.external-secrets.io/{name}")
+}
+
+fn external_secrets(world: &World) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "externalsecrets");
+    Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
+}
+
+/// Makes the Secret of an ExternalSecret, with one key that no parameter is behind any more.
+async fn made_by_eso(world: &World, name: &str, owner: &Value, written: Written) -> Result<Secret> {
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": world.namespace,
+            "labels": {
+                "reconcile.external-secrets.io/created-by": "0123456789abcdef",
+                "reconcile.external-secrets.io/managed": "true",
+                "team": "shop",
+            },
+            "annotations": {"reconcile.external-secrets.io/data-hash": "fedcba9876543210"},
+            "ownerReferences": [owner],
+        },
+        "type": "Opaque",
+        "data": {"PASSWORD": "czNjcjN0", "BINARY": "AAH/", "STALE": "b2xk"},
+    });
+    let api = world.api::<Secret>();
+    Ok(match written {
+        Written::ByUpdate => {
+            let params = PostParams { field_manager: Some(manager(name)), ..PostParams::default() };
+            api.create(&params, &serde_json::from_value(manifest)?).await?
+        }
+        Written::ByApply => api.patch(name, &PatchParams::apply(&manager(name)), &Patch::Apply(manifest)).await?,
+    })
+}
+
+/// What somebody else than the operator owns of the data and the type.
+fn foreign_fields(secret: &Secret) -> Vec<String> {
+    let entries = secret.metadata.managed_fields.iter().flatten();
+    let foreign = entries.filter(|entry| entry.manager.as_deref() != Some(names::FIELD_MANAGER));
+    let fields = foreign.filter_map(|entry| entry.fields_v1.as_ref()?.0.as_object());
+    fields.flat_map(|fields| fields.keys().cloned()).filter(|field| field != "f:metadata").collect()
+}
+
+async fn changes_hands(namespace: &str, written: Written) -> Result<()> {
+    let handover = Handover::start(namespace, "checkout", written).await?;
+    let (world, before) = (&handover.world, &handover.secret);
+    // Another dependent tells when the garbage collector has done its work.
+    let collected = json!({"metadata": {"name": "collected", "ownerReferences": [handover.owner]}});
+    world.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(collected)?).await?;
+
+    handover.hand_over().await?;
+    world.synced("checkout").await?;
+    let after = world.api::<Secret>().get("checkout").await?;
+    assert_eq!(after.uid(), before.uid(), "the Secret was not replaced");
+    let kept: BTreeMap<String, ByteString> = before
+        .data
+        .iter()
+        .flatten()
+        .filter(|(key, _)| *key != "STALE")
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    assert_eq!(after.data, Some(kept), "the bytes are the same, and the key without a parameter is gone");
+    let owners: Vec<_> = after.owner_references().iter().map(|owner| owner.kind.as_str()).collect();
+    assert_eq!(owners, ["SecureParameter"]);
+    assert_eq!(foreign_fields(&after), [""; 0], "nobody else owns data or type");
+    let marks = after.labels().keys().chain(after.annotations().keys()).filter(|key| key.starts_with("reconcile."));
+    assert_eq!(marks.count(), 0, "{:?} {:?}", after.labels(), after.annotations());
+    assert_eq!(after.labels().get("team").map(String::as_str), Some("shop"));
+
+    external_secrets(world).delete("checkout", &DeleteParams::default()).await?;
+    eventually("the garbage collector to follow the ExternalSecret", PATIENCE, async || {
+        Ok(world.secret("collected").await?.is_none().then_some(()))
+    })
+    .await?;
+    let later = world.api::<Secret>().get("checkout").await?;
+    assert_eq!((later.uid(), later.data), (before.uid(), after.data));
+    // A new value arrives as in every other Secret.
+    world.aws.put(&world.path("password"), "rotated");
+    crate::support::sync(world, "checkout").await?;
+    let password = world.secret("checkout").await?.and_then(|data| data.get("PASSWORD").cloned());
+    assert_eq!(password.as_deref(), Some("rotated"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_eso_updated_changes_hands_without_a_change() -> Result<()> {
+    changes_hands("handover-update", Written::ByUpdate).await
+}
+
+#[tokio::test]
+async fn a_secret_that_eso_applied_changes_hands_without_a_change() -> Result<()> {
+    changes_hands("handover-apply", Written::ByApply).await
+}
+
+/// ESO cannot make itself the controller of a Secret that has one. Where the Secret has none, since it is to be retained, the
+/// operator removes its reference, and says in the end who puts it there.
+#[tokio::test]
+async fn an_eso_that_goes_on_is_named() -> Result<()> {
+    let handover = Handover::start("handover-contested", "checkout", Written::ByUpdate).await?;
+    let world = &handover.world;
+    handover.hand_over().await?;
+    world.synced("checkout").await?;
+    let refused = handover.reclaim().await.expect_err("a second controller").to_string();
+    assert!(refused.contains("Only one reference can have Controller set to true"), "{refused}");
+
+    let patch = r#"{"spec": {"target": {"reclaimPolicy": "Retain"}}}"#;
+    world.plane.kubectl(["-n", &world.namespace, "patch", "sparam", "checkout", "--type=merge", "-p", patch]).await?;
+    eventually("the Secret to have no owner", PATIENCE, async || {
+        let secret = world.api::<Secret>().get("checkout").await?;
+        Ok(secret.owner_references().is_empty().then_some(()))
+    })
+    .await?;
+    world.synced("checkout").await?;
+    let objects = world.api::<secure_parameter_operator::api::SecureParameter>();
+    for _ in 0..10 {
+        handover.reclaim().await?;
+        let contested = eventually("the reference to be removed or named", PATIENCE, async || {
+            let secret = world.api::<Secret>().get("checkout").await?;
+            let object = objects.get("checkout").await?;
+            let is_named = ready(&object).is_some_and(|ready| has_ready(ready, "False", "SecretContested"));
+            Ok((is_named || secret.owner_references().is_empty()).then_some(is_named))
+        })
+        .await?;
+        if contested {
+            let object = objects.get("checkout").await?;
+            assert!(
+                message(&object).starts_with("ExternalSecret checkout keeps making itself the owner"),
+                "{}",
+                message(&object)
+            );
+            return Ok(());
+        }
+    }
+    ensure!(false, "nobody was named");
+    Ok(())
+}
