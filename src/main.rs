@@ -5,10 +5,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{CheckArgs, Cli, Command, CrdsArgs, IamArgs, Output, RunArgs},
+    cli::{self, CheckArgs, Command, CrdsArgs, IamArgs, Output, RunArgs},
     commands::iam::iam,
     config::{CheckConfig, Config},
     controller::{Settings, check, run},
@@ -32,11 +31,12 @@ fn main() -> ExitCode {
     let _profiler = dhat::Profiler::new_heap();
     // Installed once and before any client: those of Kubernetes and of AWS share this crypto provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let result = match Cli::parse().command {
+    let result = match cli::parse() {
         Command::Run(args) => start(args).map(|()| true),
         Command::Crds(args) => print_crds(&args).map(|()| true),
         Command::Iam(args) => print_policies(args).map(|()| true),
         Command::Check(args) => check_stores(args),
+        Command::Completions(args) => print(&cli::completions(&args)).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,0 +1,60 @@
+//! The last part of each help: examples, and what the exit status means.
+
+/// Of the program.
+pub(super) const PROGRAM: &str = "\
+Examples:
+  secure-parameter-operator run --log-format text      run the operator from your machine
+  secure-parameter-operator check                      see whether the stores work
+  secure-parameter-operator help run                   all flags of a command
+
+Exit status: 0 success, 1 failure, 2 wrong arguments.";
+
+/// Of `run`.
+pub(super) const RUN: &str = "\
+Every flag can be set by the environment variable that it names. The command line wins over the environment. An empty
+variable counts as none, except that SPO_NAMESPACES and SPO_WATCH_SELECTOR must not be empty. Region, credentials and
+endpoints of AWS are configured as for every AWS tool; the cluster by KUBECONFIG, or by the pod.
+
+Examples:
+  secure-parameter-operator run --log-format text --listen 127.0.0.1:8080
+  secure-parameter-operator run --namespaces shop,billing --leader-elect
+  SPO_LOG_FILTER=debug SPO_QUOTA_SHARE=0.5 secure-parameter-operator run
+
+Exit status: 0 after SIGTERM or SIGINT, 1 if the operator cannot start or go on, 2 for wrong arguments.";
+
+/// Of `crds`.
+pub(super) const CRDS: &str = "\
+Examples:
+  secure-parameter-operator crds | kubectl apply -f -
+  secure-parameter-operator crds --write crds
+
+Exit status: 0 success, 1 failure, 2 wrong arguments.";
+
+/// Of `iam`.
+pub(super) const IAM: &str = "\
+Examples:
+  secure-parameter-operator iam --namespace shop       what the objects of a namespace need
+  secure-parameter-operator iam --account 111122223333 --region eu-central-1 manifests/
+  kustomize build . | secure-parameter-operator iam --output json -
+
+Exit status: 0 success, 1 if the objects cannot be read or there are none, 2 for wrong arguments.";
+
+/// Of `check`.
+pub(super) const CHECK: &str = "\
+Run it where the operator runs, with the same variables, so that it has the same credentials.
+
+Examples:
+  secure-parameter-operator check --namespace shop
+  secure-parameter-operator check --store default --output json
+
+Exit status: 0 if everything that was tried works, 1 if something does not or nothing could be tried, 2 for wrong
+arguments.";
+
+/// Of `completions`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  source <(secure-parameter-operator completions bash)
+  secure-parameter-operator completions zsh > \"${fpath[1]}/_secure-parameter-operator\"
+  secure-parameter-operator completions fish > ~/.config/fish/completions/secure-parameter-operator.fish
+
+Exit status: 0 success, 2 for wrong arguments.";

@@ -1,0 +1,100 @@
+//! The arguments of the command line: what was typed. [`crate::config`] makes of it what it means.
+
+mod aws;
+mod check;
+mod completions;
+mod crds;
+mod environment;
+mod help;
+mod iam;
+mod lease;
+mod limits;
+mod names;
+mod output;
+mod run;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use aws::AwsArgs;
+pub use check::CheckArgs;
+pub use completions::CompletionsArgs;
+pub use crds::CrdsArgs;
+pub use iam::IamArgs;
+pub use lease::LeaseArgs;
+pub use limits::LimitArgs;
+pub use output::Output;
+pub use run::RunArgs;
+
+/// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
+#[derive(Debug, Parser)]
+#[command(version, after_help = help::PROGRAM)]
+pub struct Cli {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator in the cluster of the current kubeconfig, or of the pod it runs in.
+    #[command(after_help = help::RUN)]
+    Run(RunArgs),
+    /// Print the CustomResourceDefinitions as YAML.
+    #[command(after_help = help::CRDS)]
+    Crds(CrdsArgs),
+    /// Print the IAM policies that SecureParameters need: those in files, or those of the cluster of the current kubeconfig.
+    #[command(after_help = help::IAM)]
+    Iam(IamArgs),
+    /// Check for each store whether it works: its credentials, its endpoint, and the calls that its SecureParameters need.
+    #[command(after_help = help::CHECK)]
+    Check(CheckArgs),
+    /// Print a script that lets a shell complete the commands and flags of this program.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
+}
+
+/// Returns the description of the command line, with what the environment adds to it.
+pub fn command() -> clap::Command {
+    environment::completed(Cli::command())
+}
+
+/// Parses the arguments of this process. Prints help, or what is wrong with them, and ends the process where that is due.
+pub fn parse() -> Command {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command
+}
+
+/// Returns the script that makes a shell complete this program's arguments.
+pub fn completions(args: &CompletionsArgs) -> String {
+    completions::script(args.shell, command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    fn namespaces(arguments: &[&str]) -> Result<Vec<String>, String> {
+        let parsed = Cli::try_parse_from([&["operator", "run"], arguments].concat());
+        match parsed.map_err(|error| error.to_string())?.command {
+            Command::Run(args) => Ok(args.namespaces),
+            _ => unreachable!("run"),
+        }
+    }
+
+    /// An empty list by mistake must not mean all namespaces.
+    #[test]
+    fn namespaces_are_names_and_a_list_is_never_empty() {
+        assert_eq!(namespaces(&[]), Ok(Vec::new()));
+        assert_eq!(namespaces(&["--namespaces", "shop,team-a"]), Ok(vec!["shop".into(), "team-a".into()]));
+        for wrong in ["", "shop,", "Shop", "-shop", "shop-", "a/b", "*", &"a".repeat(64)] {
+            let refused = namespaces(&[&format!("--namespaces={wrong}")]).expect_err(wrong);
+            assert!(refused.contains("lowercase letters"), "{wrong}: {refused}");
+        }
+    }
+}
