@@ -7,8 +7,8 @@ use std::{
 
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{self, CheckArgs, Command, CrdsArgs, IamArgs, Output, RunArgs},
-    commands::iam::iam,
+    cli::{self, CheckArgs, Command, CrdsArgs, IamArgs, Output, PluginArgs, RunArgs},
+    commands::{iam::iam, plugin::plugin},
     config::{CheckConfig, Config},
     controller::{Settings, check, run},
     kubernetes::connect,
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Crds(args) => print_crds(&args).map(|()| true),
         Command::Iam(args) => print_policies(args).map(|()| true),
         Command::Check(args) => check_stores(args),
+        Command::Plugin(args) => answer_user(args),
         Command::Completions(args) => print(&cli::completions(&args)).map(|()| true),
     };
     match result {
@@ -94,6 +95,15 @@ fn print(text: &str) -> Result<(), String> {
 #[tokio::main(flavor = "current_thread")]
 async fn print_policies(args: IamArgs) -> Result<(), String> {
     print(&iam(args).await?)
+}
+
+/// Runs a command of the kubectl plugin. Returns whether all is well.
+#[tokio::main(flavor = "current_thread")]
+async fn answer_user(args: PluginArgs) -> Result<bool, String> {
+    let printed = Box::pin(plugin(args)).await?;
+    print(&printed.text)?;
+    let _ = stderr().write_all(printed.errors.as_bytes());
+    Ok(printed.is_ok)
 }
 
 /// Checks the stores. Returns whether they work.

@@ -58,3 +58,73 @@ Examples:
   secure-parameter-operator completions fish > ~/.config/fish/completions/secure-parameter-operator.fish
 
 Exit status: 0 success, 2 for wrong arguments.";
+
+/// Of the plugin.
+pub(super) const PLUGIN: &str = "\
+Nothing that these commands print contains a value: they do not read Secrets. status, tree, diff and can-i need the role
+view, the others edit.
+
+Examples:
+  kubectl secureparam status -A                        what is wrong in the cluster
+  kubectl secureparam tree checkout -n shop            where the keys of a Secret come from
+  kubectl secureparam sync checkout -n shop            read now, and wait for it
+
+Exit status: 0 success, 1 failure or something is wrong, 2 wrong arguments.";
+
+/// Of `status`.
+pub(super) const STATUS: &str = "\
+Examples:
+  kubectl secureparam status                           the namespace of the context
+  kubectl secureparam status -A -o json
+  kubectl secureparam status checkout -n shop
+
+Exit status: 0 if nothing is broken (warnings and suspended objects are listed), 1 if something is or cannot be read, 2
+for wrong arguments.";
+
+/// Of `tree`.
+pub(super) const TREE: &str = "\
+Examples:
+  kubectl secureparam tree -n shop
+  kubectl secureparam tree checkout -n shop -o json
+
+Exit status: 0 success, 1 failure, 2 wrong arguments.";
+
+/// Of `sync`.
+pub(super) const SYNC: &str = "\
+Examples:
+  kubectl secureparam sync checkout invoices -n shop
+  kubectl secureparam sync --all -n shop --timeout 5m
+
+Exit status: 0 if all are in sync, 1 if one is not, 2 for wrong arguments.";
+
+/// Of `suspend` and `resume`.
+pub(super) const SUSPEND: &str = "\
+Examples:
+  kubectl secureparam suspend checkout -n shop
+  kubectl secureparam resume checkout -n shop
+
+Exit status: 0 success, 1 failure, 2 wrong arguments.";
+
+/// Of `diff`.
+pub(super) const DIFF: &str = "\
+Keys come from the manifests and from the status of the object, which lists 50 keys of each of 50 parameters. What only
+the values or a path would tell is said so.
+
+Examples:
+  kubectl secureparam diff -f checkout.yaml
+  kustomize build overlays/prod | kubectl secureparam diff -f -
+  kubectl secureparam diff checkout -n shop
+
+Exit status: 0 if no key changes, 1 if one does or on failure, 2 for wrong arguments.";
+
+/// Of `can-i`.
+pub(super) const CAN_I: &str = "\
+The rules are those of ClusterParameterStores; to read them takes the role view for the whole cluster. What a
+ParameterStore may read is up to its identity in AWS.
+
+Examples:
+  kubectl secureparam can-i /shop/db-password -n shop
+  kubectl secureparam can-i /shop/ -n shop             everything below the path
+  kubectl secureparam can-i /shop/db-password --list
+
+Exit status: 0 if a rule allows it, 1 if none does or on failure, 2 for wrong arguments.";

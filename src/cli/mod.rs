@@ -11,9 +11,14 @@ mod lease;
 mod limits;
 mod names;
 mod output;
+mod plugin;
 mod run;
 
+use std::path::Path;
+
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use plugin::PluginCli;
 
 pub use aws::AwsArgs;
 pub use check::CheckArgs;
@@ -23,6 +28,7 @@ pub use iam::IamArgs;
 pub use lease::LeaseArgs;
 pub use limits::LimitArgs;
 pub use output::Output;
+pub use plugin::{CanIArgs, ClusterArgs, DiffArgs, LookArgs, NameArgs, PluginArgs, PluginCommand, SyncArgs};
 pub use run::RunArgs;
 
 /// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
@@ -49,20 +55,39 @@ pub enum Command {
     /// Check for each store whether it works: its credentials, its endpoint, and the calls that its SecureParameters need.
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
+    /// Do what the kubectl plugin does: a copy or link of this program named kubectl-secureparam has these commands itself.
+    #[command(after_help = help::PLUGIN)]
+    Plugin(PluginArgs),
     /// Print a script that lets a shell complete the commands and flags of this program.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
 }
+
+/// The name under which this program is the kubectl plugin: kubectl finds `secureparam` by it (Kubernetes documentation,
+/// "Extend kubectl with plugins").
+const PLUGIN: &str = "kubectl-secureparam";
 
 /// Returns the description of the command line, with what the environment adds to it.
 pub fn command() -> clap::Command {
     environment::completed(Cli::command())
 }
 
+/// Returns the description of the plugin's command line.
+pub fn plugin() -> clap::Command {
+    PluginCli::command()
+}
+
 /// Parses the arguments of this process. Prints help, or what is wrong with them, and ends the process where that is due.
 pub fn parse() -> Command {
-    let matches = command().get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let program = arguments.first().and_then(|path| Path::new(path).file_stem());
+    let parsed = if program.is_some_and(|name| name == PLUGIN) {
+        PluginCli::try_parse_from(arguments).map(|cli| Command::Plugin(cli.args))
+    } else {
+        let matches = command().try_get_matches_from(arguments);
+        matches.and_then(|matches| Cli::from_arg_matches(&matches)).map(|cli| cli.command)
+    };
+    parsed.unwrap_or_else(|error| error.exit())
 }
 
 /// Returns the script that makes a shell complete this program's arguments.
@@ -77,6 +102,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+        plugin().debug_assert();
     }
 
     fn namespaces(arguments: &[&str]) -> Result<Vec<String>, String> {

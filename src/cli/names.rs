@@ -47,9 +47,39 @@ pub(super) fn lease_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Checks how long to wait: whole seconds or minutes.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match (text.strip_suffix('s'), text.strip_suffix('m')) {
+        (Some(seconds), _) => (seconds, 1),
+        (None, Some(minutes)) => (minutes, 60),
+        (None, None) => (text, 1),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match seconds.filter(|seconds| *seconds <= 86_400) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("write whole seconds or minutes, such as 90s or 5m, at most a day".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_are_seconds_or_minutes() {
+        for (text, expected) in [
+            ("90s", Some(90)),
+            ("5m", Some(300)),
+            ("7", Some(7)),
+            ("0s", Some(0)),
+            ("", None),
+            ("-1s", None),
+            ("2h", None),
+        ] {
+            assert_eq!(patience(text).ok(), expected.map(Duration::from_secs), "{text:?}");
+        }
+        assert!(patience("18446744073709551615m").is_err());
+    }
 
     #[test]
     fn the_name_of_a_cluster_fits_into_names_of_sessions() {

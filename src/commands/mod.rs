@@ -1,3 +1,5 @@
 //! Commands that look, print and end.
 
 pub mod iam;
+mod manifests;
+pub mod plugin;

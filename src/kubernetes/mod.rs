@@ -12,11 +12,13 @@ pub(crate) mod listing;
 pub(crate) mod merged;
 pub(crate) mod other_leases;
 pub(crate) mod owned_secrets;
+pub(crate) mod refusal;
 pub(crate) mod rollout;
 pub(crate) mod scope;
 pub(crate) mod secrets;
 pub(crate) mod service_accounts;
 pub(crate) mod status;
+pub(crate) mod user_session;
 pub(crate) mod watch_stream;
 pub(crate) mod watches;
 

@@ -1,10 +1,10 @@
 //! `iam`: prints the policies that the identities behind some objects need.
 
-mod manifests;
 mod print;
 
 use crate::{
     cli::{IamArgs, Output},
+    commands::manifests,
     domain::{
         access::namespace::Namespace,
         iam::{
