@@ -7,8 +7,11 @@ use std::{
 
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{self, CheckArgs, Command, CrdsArgs, IamArgs, Output, PluginArgs, RunArgs},
-    commands::{iam::iam, plugin::plugin},
+    cli::{self, CheckArgs, Command, CompletePluginArgs, Completion, CrdsArgs, IamArgs, Output, PluginArgs, RunArgs},
+    commands::{
+        iam::iam,
+        plugin::{names, plugin},
+    },
     config::{CheckConfig, Config},
     controller::{Settings, check, run},
     kubernetes::connect,
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Iam(args) => print_policies(args).map(|()| true),
         Command::Check(args) => check_stores(args),
         Command::Plugin(args) => answer_user(args),
+        Command::CompletePlugin(args) => complete(&args).map(|()| true),
         Command::Completions(args) => print(&cli::completions(&args)).map(|()| true),
     };
     match result {
@@ -56,6 +60,9 @@ fn main() -> ExitCode {
 async fn start(args: RunArgs) -> Result<(), String> {
     let config = Config::new(args)?;
     start_logging(config.log_format, &config.log_filter)?;
+    for variable in cli::unknown_variables() {
+        tracing::warn!(variable, "no flag reads this variable; correct its name, see run --help");
+    }
     let stop = stop_on_signal()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
@@ -104,6 +111,17 @@ async fn answer_user(args: PluginArgs) -> Result<bool, String> {
     print(&printed.text)?;
     let _ = stderr().write_all(printed.errors.as_bytes());
     Ok(printed.is_ok)
+}
+
+/// Answers kubectl, which wants completions of the plugin's arguments.
+#[tokio::main(flavor = "current_thread")]
+async fn complete(args: &CompletePluginArgs) -> Result<(), String> {
+    let (words, directive) = match cli::complete_plugin(args) {
+        Completion::Words(words) => (words, cli::NO_FILES),
+        Completion::Names(cluster) => (Box::pin(names(cluster)).await, cli::NO_FILES),
+        Completion::Files => (Vec::new(), cli::FILES),
+    };
+    print(&words.iter().map(|word| format!("{word}\n")).chain([format!("{directive}\n")]).collect::<String>())
 }
 
 /// Checks the stores. Returns whether they work.

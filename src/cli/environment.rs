@@ -1,6 +1,6 @@
 //! What the environment adds to the command line. Besides [`crate::config`], only this file reads environment variables.
 
-use std::env;
+use std::{collections::BTreeSet, env};
 
 use clap::{Arg, ArgAction, Command, builder::BoolishValueParser};
 
@@ -23,6 +23,18 @@ fn from_environment(arg: Arg) -> Arg {
     if is_empty && !is_widening { arg.env(None::<&'static str>) } else { arg }
 }
 
+/// Returns variables that begin like those of flags but are read by none. Those that Kubernetes makes for a Service that is
+/// named `spo` are not meant (Kubernetes documentation, "Service", environment variables).
+pub(super) fn unknown(command: &Command) -> Vec<String> {
+    let commands = command.get_subcommands();
+    let known: BTreeSet<_> = commands.flat_map(Command::get_arguments).filter_map(Arg::get_env).collect();
+    let ours = env::vars_os().map(|(name, _)| name).filter(|name| !known.contains(name.as_os_str()));
+    let names = ours.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with("SPO_"));
+    let mut names: Vec<_> = names.filter(|name| !name.contains("_SERVICE_") && !name.contains("_PORT")).collect();
+    names.sort();
+    names
+}
+
 /// `--flag`, `--flag=true` and `--flag=false`, and what people write in variables: 1, yes, on and their opposites.
 fn boolean(arg: Arg) -> Arg {
     let arg = arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).value_name("BOOL");
@@ -32,8 +44,6 @@ fn boolean(arg: Arg) -> Arg {
 
 #[cfg(test)]
 mod tests {
-    use clap::Arg;
-
     use super::*;
     use crate::cli;
 

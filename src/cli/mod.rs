@@ -12,6 +12,7 @@ mod limits;
 mod names;
 mod output;
 mod plugin;
+mod plugin_completion;
 mod run;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub use lease::LeaseArgs;
 pub use limits::LimitArgs;
 pub use output::Output;
 pub use plugin::{CanIArgs, ClusterArgs, DiffArgs, LookArgs, NameArgs, PluginArgs, PluginCommand, SyncArgs};
+pub use plugin_completion::{CompletePluginArgs, Completion, FILES, NO_FILES};
 pub use run::RunArgs;
 
 /// Turns AWS Parameter Store SecureStrings into native Kubernetes Secrets.
@@ -58,6 +60,9 @@ pub enum Command {
     /// Do what the kubectl plugin does: a copy or link of this program named kubectl-secureparam has these commands itself.
     #[command(after_help = help::PLUGIN)]
     Plugin(PluginArgs),
+    /// Complete arguments of the plugin for kubectl, as a link named kubectl_complete-secureparam does itself.
+    #[command(hide = true)]
+    CompletePlugin(CompletePluginArgs),
     /// Print a script that lets a shell complete the commands and flags of this program.
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
@@ -66,6 +71,8 @@ pub enum Command {
 /// The name under which this program is the kubectl plugin: kubectl finds `secureparam` by it (Kubernetes documentation,
 /// "Extend kubectl with plugins").
 const PLUGIN: &str = "kubectl-secureparam";
+/// The name under which kubectl asks this program for completions.
+const PLUGIN_COMPLETION: &str = "kubectl_complete-secureparam";
 
 /// Returns the description of the command line, with what the environment adds to it.
 pub fn command() -> clap::Command {
@@ -81,6 +88,10 @@ pub fn plugin() -> clap::Command {
 pub fn parse() -> Command {
     let arguments: Vec<_> = std::env::args_os().collect();
     let program = arguments.first().and_then(|path| Path::new(path).file_stem());
+    if program.is_some_and(|name| name == PLUGIN_COMPLETION) {
+        let words = arguments.into_iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        return Command::CompletePlugin(CompletePluginArgs { words });
+    }
     let parsed = if program.is_some_and(|name| name == PLUGIN) {
         PluginCli::try_parse_from(arguments).map(|cli| Command::Plugin(cli.args))
     } else {
@@ -88,6 +99,16 @@ pub fn parse() -> Command {
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map(|cli| cli.command)
     };
     parsed.unwrap_or_else(|error| error.exit())
+}
+
+/// Returns what the last of some words after `kubectl secureparam` may become.
+pub fn complete_plugin(args: &CompletePluginArgs) -> Completion {
+    plugin_completion::complete(plugin(), &args.words)
+}
+
+/// Returns variables that no flag reads though their names begin as if one did: perhaps somebody mistyped one.
+pub fn unknown_variables() -> Vec<String> {
+    environment::unknown(&command())
 }
 
 /// Returns the script that makes a shell complete this program's arguments.

@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         access::{
-            explain::{StoreRules, Wanted},
+            explain::{GrantingRule, StoreRules, Wanted},
             namespace::Namespace,
         },
         parameter::scope::Scope,
@@ -56,7 +56,7 @@ struct Granted {
 ///
 /// # Errors
 /// One sentence, if the rules cannot be read or the name is not one.
-pub(super) async fn can_i(session: &UserSession, args: CanIArgs) -> Result<Printed, String> {
+pub(super) async fn can_i(session: &UserSession, args: &CanIArgs) -> Result<Printed, String> {
     let wanted = Wanted::parse(&args.parameter)?;
     let Some(cluster_stores) = session.cluster_stores().await? else {
         return Err(
@@ -140,20 +140,19 @@ fn answer(stores: &[&Store<'_>], wanted: &Wanted, namespaces: &[Namespace], is_l
 
 /// Returns the rules of a store that grant what is wanted, each with the namespaces that it grants it to.
 fn granted(rules: &StoreRules<'_>, wanted: &Wanted, namespaces: &[Namespace]) -> Result<Vec<Granted>, String> {
-    let mut by_rule: BTreeMap<(&str, Vec<&str>), (&[String], Vec<String>)> = BTreeMap::new();
+    let mut by_rule: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for namespace in namespaces {
         let granting = rules.granting(wanted, namespace);
         for rule in granting.map_err(|problem| format!("{} is not valid: {problem}.", rules.store))? {
-            let entry = by_rule.entry((rule.name, rule.globs)).or_insert((rule.kms_keys, Vec::new()));
-            entry.1.push(namespace.name.clone());
+            by_rule.entry(rule).or_default().push(namespace.name.clone());
         }
     }
-    let of = |((rule, globs), (kms_keys, granted)): ((&str, Vec<&str>), (&[String], Vec<String>))| Granted {
+    let of = |(rule, granted): (GrantingRule<'_>, Vec<String>)| Granted {
         store: rules.store.to_owned(),
         parameter: rules.full_name(wanted),
-        rule: rule.to_owned(),
-        globs: globs.into_iter().map(str::to_owned).collect(),
-        kms_keys: kms_keys.to_vec(),
+        rule: rule.name.to_owned(),
+        globs: rule.globs.into_iter().map(str::to_owned).collect(),
+        kms_keys: rule.kms_keys.to_vec(),
         is_for_all: namespaces.len() > 1 && granted.len() == namespaces.len(),
         namespaces: granted,
     };

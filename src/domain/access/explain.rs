@@ -35,7 +35,7 @@ pub(crate) struct StoreRules<'a> {
 }
 
 /// A rule that lets a namespace read what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GrantingRule<'a> {
     /// Its name.
     pub(crate) name: &'a str,

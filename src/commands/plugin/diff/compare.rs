@@ -116,10 +116,10 @@ impl Compared {
 }
 
 /// Returns what a manifest changes. `reader` is the namespace.
-pub(super) fn compare(sides: &Sides<'_>, reader: &Namespace, note: &Option<String>) -> Compared {
+pub(super) fn compare(sides: &Sides<'_>, reader: &Namespace, note: Option<String>) -> Compared {
     let Sides { live, live_store, manifest, store } = *sides;
     let mut compared = Compared::of(manifest);
-    compared.notes.extend(note.clone());
+    compared.notes.extend(note);
     let status = live.and_then(|live| live.status.as_deref()).cloned().unwrap_or_default();
     let read = status.parameters.as_slice();
     let before = live.map(|live| known(live, live_store, read, None)).transpose();
@@ -148,9 +148,9 @@ pub(super) fn compare(sides: &Sides<'_>, reader: &Namespace, note: &Option<Strin
 }
 
 /// Returns what the object's own spec changes of the Secret as it was last written.
-pub(super) fn pending(object: &SecureParameter, store: Option<&Store<'_>>, note: &Option<String>) -> Compared {
+pub(super) fn pending(object: &SecureParameter, store: Option<&Store<'_>>, note: Option<String>) -> Compared {
     let mut compared = Compared::of(object);
-    compared.notes.extend(note.clone());
+    compared.notes.extend(note);
     let status = object.status.as_deref().cloned().unwrap_or_default();
     let keys = match known(object, store, &status.parameters, None) {
         Ok(keys) => keys,

@@ -28,15 +28,15 @@ struct Report {
 ///
 /// # Errors
 /// One sentence, if manifests or objects cannot be read, or there are none.
-pub(super) async fn diff(session: &UserSession, args: DiffArgs) -> Result<Printed, String> {
+pub(super) async fn diff(session: &UserSession, args: &DiffArgs) -> Result<Printed, String> {
     let mut objects = Vec::new();
     if args.filename.is_empty() {
         let name = args.name.as_deref().unwrap_or_default();
         let object = session.object(name).await?;
         let seen = session.store_of(&object).await?;
-        objects.push(pending(&object, Store::all(&seen.listing).first(), &store_note(&object, &seen)));
+        objects.push(pending(&object, Store::all(&seen.listing).first(), store_note(&object, &seen)));
     }
-    for manifest in manifests(session, &args)? {
+    for manifest in manifests(session, args)? {
         objects.push(compare_one(session, &manifest).await?);
     }
     let is_ok = objects.iter().all(|object| !object.is_changed && object.refused.is_none());
@@ -73,7 +73,7 @@ async fn compare_one(session: &UserSession, manifest: &SecureParameter) -> Resul
     };
     let (before, after) = (Store::all(&seen_before.listing), Store::all(&seen.listing));
     let sides = Sides { live: live.as_ref(), live_store: before.first(), manifest, store: after.first() };
-    Ok(compare(&sides, &reader, &store_note(manifest, &seen)))
+    Ok(compare(&sides, &reader, store_note(manifest, &seen)))
 }
 
 /// Says why the store is not known, if it is not.

@@ -125,9 +125,8 @@ impl<'a> Subject<'a> {
             return Some(Finding { next_step, ..self.finding(Severity::Broken, "Progressing", message) });
         };
         match (ready.status, ready.known_reason()) {
-            (ConditionStatus::True, Some(Reason::Synced)) => None,
-            // The condition of that type says more.
-            (_, Some(Reason::Suspended)) => None,
+            // Of suspension, the condition of that type says more.
+            (ConditionStatus::True, Some(Reason::Synced)) | (_, Some(Reason::Suspended)) => None,
             (ConditionStatus::True, _) => Some(self.of(Severity::Warning, ready)),
             _ => Some(self.of(Severity::Broken, ready)),
         }

@@ -33,7 +33,7 @@ struct Report {
 ///
 /// # Errors
 /// One sentence, if the objects cannot be read.
-pub(super) async fn status(session: &UserSession, args: LookArgs) -> Result<Printed, String> {
+pub(super) async fn status(session: &UserSession, args: &LookArgs) -> Result<Printed, String> {
     let namespace = (!args.all_namespaces).then(|| session.namespace());
     let seen = match &args.name {
         Some(name) => session.object_and_store(name).await?,

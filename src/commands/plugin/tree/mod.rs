@@ -25,7 +25,7 @@ struct Trees {
 ///
 /// # Errors
 /// One sentence, if the objects cannot be read.
-pub(super) async fn tree(session: &UserSession, args: LookArgs) -> Result<Printed, String> {
+pub(super) async fn tree(session: &UserSession, args: &LookArgs) -> Result<Printed, String> {
     let namespace = (!args.all_namespaces).then(|| session.namespace());
     let seen = match &args.name {
         Some(name) => session.object_and_store(name).await?,
@@ -59,7 +59,7 @@ fn trees(seen: &Seen) -> Vec<Node> {
         let scope = store.and_then(Store::scope);
         let is_hidden = kind == StoreKind::ClusterParameterStore && seen.are_cluster_stores_hidden;
         let detail = match store {
-            Some(store) => store.status.map(of_store).unwrap_or_else(|| "not reported yet".to_owned()),
+            Some(store) => store.status.map_or_else(|| "not reported yet".to_owned(), of_store),
             None if is_hidden => "not shown, that takes the role view for the whole cluster".to_owned(),
             None => "does not exist".to_owned(),
         };

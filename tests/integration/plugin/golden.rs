@@ -1,0 +1,42 @@
+//! Goldens: what the plugin printed when somebody looked at it and found it right. `UPDATE=1` rewrites them.
+
+use std::{env, fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+
+/// Checks that a text is as the golden has it, but for times.
+pub fn check(name: &str, text: &str) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/plugin/goldens").join(name);
+    let text = normalized(text);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&path, &text)?;
+    }
+    let golden = fs::read_to_string(&path).with_context(|| format!("{}; run with UPDATE=1", path.display()))?;
+    ensure!(text == golden, "{name} is other than its golden; if it is right, run with UPDATE=1:\n{text}");
+    Ok(())
+}
+
+/// Replaces times and ages.
+fn normalized(text: &str) -> String {
+    let mut in_table = false;
+    let line = |line: &str| {
+        in_table |= line.ends_with("  AGE");
+        let words =
+            line.split(' ').map(|word| if is_time(word.trim_matches(['"', ',', ';', '.'])) { "TIME" } else { word });
+        let line = words.collect::<Vec<_>>().join(" ");
+        match line.rsplit_once("  ") {
+            Some((rest, age)) if in_table && !line.starts_with(' ') && is_age(age) => format!("{rest}  AGE"),
+            _ => line,
+        }
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn is_time(word: &str) -> bool {
+    word.len() >= 20 && word.ends_with('Z') && word.as_bytes()[4] == b'-' && word.as_bytes()[10] == b'T'
+}
+
+fn is_age(word: &str) -> bool {
+    let word = word.trim();
+    word.strip_suffix(['s', 'm', 'h']).is_some_and(|number| number.parse::<u32>().is_ok())
+}
