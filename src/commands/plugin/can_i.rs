@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     cli::CanIArgs,
     commands::plugin::{
-        Printed, print,
+        printed::{Printed, print},
         store::Store,
         text::{columns, count},
     },
@@ -30,7 +30,7 @@ struct Answer {
     allowed: bool,
     /// The rules that do.
     grants: Vec<Granted>,
-    /// Why the other stores do not.
+    /// Why no store grants it, one sentence a store.
     refusals: Vec<String>,
     /// What else there is to know.
     notes: Vec<String>,
@@ -134,6 +134,9 @@ fn answer(stores: &[&Store<'_>], wanted: &Wanted, namespaces: &[Namespace], is_l
             refusals.extend(rules.refusal(wanted, namespace));
         }
         grants.extend(found);
+    }
+    if !grants.is_empty() {
+        refusals.clear();
     }
     Ok(Answer { allowed: !grants.is_empty(), grants, refusals, notes })
 }

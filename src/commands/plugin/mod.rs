@@ -4,6 +4,7 @@
 
 mod can_i;
 mod diff;
+mod printed;
 mod status;
 mod store;
 mod suspend;
@@ -11,24 +12,12 @@ mod sync;
 mod text;
 mod tree;
 
-use serde::Serialize;
+pub use printed::Printed;
 
 use crate::{
-    cli::{ClusterArgs, Output, PluginArgs, PluginCommand},
-    domain::report::text::printable,
+    cli::{ClusterArgs, PluginArgs, PluginCommand},
     kubernetes::user_session::UserSession,
 };
-
-/// What a command prints, and whether all is well.
-#[derive(Debug)]
-pub struct Printed {
-    /// The output.
-    pub text: String,
-    /// What failed, a sentence a line.
-    pub errors: String,
-    /// Whether the exit status is that of success.
-    pub is_ok: bool,
-}
 
 /// Runs a command of the plugin.
 ///
@@ -54,32 +43,4 @@ pub async fn names(cluster: ClusterArgs) -> Vec<String> {
     let Ok(session) = UserSession::open(kubeconfig, context, namespace).await else { return Vec::new() };
     let objects = session.secure_parameters().await.unwrap_or_default();
     objects.into_iter().filter_map(|object| object.metadata.name).collect()
-}
-
-impl Printed {
-    fn new(text: String, is_ok: bool) -> Self {
-        Self { text, errors: String::new(), is_ok }
-    }
-
-    /// Prints what came of several objects.
-    fn lines(results: impl IntoIterator<Item = Result<String, String>>) -> Self {
-        let mut printed = Self::new(String::new(), true);
-        for result in results {
-            let text = if result.is_ok() { &mut printed.text } else { &mut printed.errors };
-            printed.is_ok &= result.is_ok();
-            *text += &printable(&result.unwrap_or_else(|error| error));
-            text.push('\n');
-        }
-        printed
-    }
-}
-
-/// Prints values as text or JSON.
-fn print<T: Serialize>(output: Output, values: &T, text: impl FnOnce() -> String) -> Result<String, String> {
-    match output {
-        Output::Text => Ok(text()),
-        Output::Json => serde_json::to_string_pretty(values)
-            .map(|json| json + "\n")
-            .map_err(|error| format!("Cannot print JSON: {error}.")),
-    }
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::names::PLUGIN_MANAGER, commands::plugin::Printed, domain::report::text::list,
+    api::names::PLUGIN_MANAGER, commands::plugin::printed::Printed, domain::report::text::list,
     kubernetes::user_session::UserSession,
 };
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     api::{Condition, ConditionType, SecureParameter, SecureParameterStatus, SharedStatus},
     cli::SyncArgs,
-    commands::plugin::{Printed, text::count},
+    commands::plugin::{printed::Printed, text::count},
     kubernetes::user_session::{UserSession, Waited},
 };
 

@@ -80,7 +80,7 @@ pub async fn broken() -> Result<World> {
     for name in ["restarting", "fine"] {
         world.synced(name).await?;
     }
-    put(&world, "/shop/token");
+    world.aws.put("/shop/token", &format!("{VALUE}-newer"));
     let is_newer = |object: &SecureParameter| {
         let parameters = object.status.iter().flat_map(|status| &status.parameters);
         parameters.into_iter().all(|parameter| parameter.version == 2)

@@ -106,7 +106,10 @@ impl Compared {
     /// The last line.
     pub(super) fn summary(&self) -> String {
         let number = |sign| self.changes.iter().filter(|change| change.sign == sign).count();
-        if !self.is_changed && self.refused.is_none() {
+        if self.refused.is_some() {
+            return "The Secret would stay as it is.".to_owned();
+        }
+        if !self.is_changed {
             return "No key changes.".to_owned();
         }
         let parts = [("+", "added"), ("-", "removed"), ("~", "changed")];

@@ -11,7 +11,11 @@ use crate::{
     cli::DiffArgs,
     commands::{
         manifests,
-        plugin::{Printed, print, store::Store, text::columns},
+        plugin::{
+            printed::{Printed, print},
+            store::Store,
+            text::columns,
+        },
     },
     domain::{access::namespace::Namespace, report::text::printable},
     kubernetes::user_session::{Seen, UserSession},

@@ -9,7 +9,7 @@ use self::findings::{Finding, Severity, findings};
 use crate::{
     cli::LookArgs,
     commands::plugin::{
-        Printed, print,
+        printed::{Printed, print},
         text::{age, columns, count},
     },
     domain::report::text::printable,

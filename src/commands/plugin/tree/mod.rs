@@ -11,7 +11,11 @@ use self::{draw::Node, object::object};
 use crate::{
     api::{ConditionType, SecureParameter, StoreKind, StoreStatus},
     cli::LookArgs,
-    commands::plugin::{Printed, print, store::Store, text::count},
+    commands::plugin::{
+        printed::{Printed, print},
+        store::Store,
+        text::count,
+    },
     kubernetes::user_session::{Seen, UserSession},
 };
 
