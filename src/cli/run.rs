@@ -41,15 +41,15 @@ pub struct RunArgs {
     pub watch_selector: Option<WatchSelector>,
 
     /// Address on which to serve /healthz, /readyz and /metrics.
-    #[arg(long, env = "SPO_LISTEN", help_heading = SERVING, default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "SPO_LISTEN", help_heading = SERVING, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
     /// Format of the log lines on standard error. Audit records are always written to standard output as JSON.
-    #[arg(long, env = "SPO_LOG_FORMAT", help_heading = LOGS, value_enum, default_value_t)]
+    #[arg(long, env = "SPO_LOG_FORMAT", help_heading = LOGS, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
     /// Log level, or a comma-separated list of target=level.
-    #[arg(long, env = "SPO_LOG_FILTER", help_heading = LOGS, default_value = "info")]
+    #[arg(long, env = "SPO_LOG_FILTER", help_heading = LOGS, value_name = "FILTER", default_value = "info")]
     pub log_filter: String,
 
     /// How many KiB of audit records wait in memory for a slow reader of standard output.

@@ -39,8 +39,9 @@ so that it can run in the operator's pod with the operator's settings:
   works everywhere, which should not happen because a variable was not filled.
 - Help never shows what the variables hold.
 
-Region, credentials and endpoints of AWS are configured as for [every AWS tool](identities.md), the cluster by `KUBECONFIG`, or by
-the ServiceAccount of the pod.
+A variable that begins with `SPO_` and belongs to no flag is named in a warning when the operator starts. Region, credentials and
+endpoints of AWS are configured as for [every AWS tool](operations.md#the-operators-own-credentials), the cluster by `KUBECONFIG`,
+or by the ServiceAccount of the pod.
 
 **Completions.** `secure-parameter-operator completions` prints a script for bash, elvish, fish, PowerShell or zsh. kubectl
 completes the [plugin](kubectl-plugin.md#completion) in its own way.

@@ -1,5 +1,7 @@
 //! `status`, `tree` and `can-i`: goldens of a healthy and of a broken world, seen with the role view.
 
+use std::os::unix::fs::symlink;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use testbed::tools::Tool;
@@ -25,6 +27,7 @@ async fn a_healthy_world_is_shown_to_viewers() -> Result<()> {
     // Cluster stores belong to no namespace, so they are shown everywhere.
     assert_eq!(user.prints(&["status"]).await?, "0 SecureParameters and 1 store: all fine.\n");
     as_kubectl_finds_it(&user).await?;
+    as_kubectl_completes_it(&user).await?;
     in_one_namespace(&world).await
 }
 
@@ -40,6 +43,22 @@ async fn as_kubectl_finds_it(user: &User) -> Result<()> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_secure-parameter-operator"));
     command.args(["plugin", "status", "-A"]).env_clear().env("KUBECONFIG", &user.kubeconfig);
     assert_eq!(ended(command, "").await?.output, user.prints(&["status", "-A"]).await?);
+    Ok(())
+}
+
+/// kubectl asks the same program for completions.
+async fn as_kubectl_completes_it(user: &User) -> Result<()> {
+    let folder = user.program.parent().context("a folder")?;
+    symlink(&user.program, folder.join("kubectl_complete-secureparam"))?;
+    let complete = async |words: &[&str]| -> Result<String> {
+        let mut command = Command::new(Tool::Kubectl.path().await?);
+        command.args(["__complete", "secureparam"]).args(words).env_clear().env("PATH", folder);
+        command.env("KUBECONFIG", &user.kubeconfig).env("HOME", folder);
+        Ok(ended(command, "").await?.output)
+    };
+    assert_eq!(complete(&["sync", "-n", "shop", ""]).await?, "checkout\ninvoices\n:4\n");
+    assert_eq!(complete(&["su"]).await?, "suspend\n:4\n");
+    assert_eq!(complete(&["tree", "--all"]).await?, "--all-namespaces\n:4\n");
     Ok(())
 }
 

@@ -40,3 +40,23 @@ fn is_age(word: &str) -> bool {
     let word = word.trim();
     word.strip_suffix(['s', 'm', 'h']).is_some_and(|number| number.parse::<u32>().is_ok())
 }
+
+/// The page about the plugin shows what the plugin printed.
+#[test]
+fn the_page_is_made_of_goldens() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut goldens = Vec::new();
+    for entry in fs::read_dir(root.join("tests/integration/plugin/goldens"))? {
+        goldens.push(fs::read_to_string(entry?.path())?);
+    }
+    let page = fs::read_to_string(root.join("docs/kubectl-plugin.md"))?;
+    let blocks: Vec<_> = page.split("```text\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    ensure!(blocks.len() >= 5, "only {} outputs", blocks.len());
+    for block in blocks {
+        let without_command = block.split_once('\n').filter(|(first, _)| first.starts_with("$ ")).map(|(_, rest)| rest);
+        let texts = [Some(block), without_command].into_iter().flatten().map(normalized);
+        let is_golden = texts.into_iter().any(|text| goldens.iter().any(|golden| golden.contains(&text)));
+        ensure!(is_golden, "docs/kubectl-plugin.md shows what no golden has:\n{block}");
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use secure_parameter_operator::api::SecureParameter;
 use serde_json::json;
 
-use super::{User, VALUE, worlds::put};
+use super::{User, VALUE, golden, worlds::put};
 use crate::support::{World, handled_sync};
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_sync_is_waited_for() -> Result<()> {
     let newer = format!("{VALUE}-newer");
     world.aws.put("/shop/token", &newer);
     let printed = user.prints(&["sync", "checkout", "-n", "shop"]).await?;
-    assert_eq!(printed, "SecureParameter shop/checkout is in sync: Secret checkout has 1 key from 1 parameter.\n");
+    golden::check("sync.txt", &printed)?;
     assert_eq!(world.secret("checkout").await?.and_then(|data| data.get("TOKEN").cloned()), Some(newer));
     let token = world.api::<SecureParameter>().get("checkout").await?;
     ensure!(handled_sync(&token).is_some(), "the operator repeats the token");
@@ -77,7 +77,7 @@ async fn objects_are_suspended_and_resumed() -> Result<()> {
     let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=flux", "-f", "-"];
     world.plane.kubectl_stdin(apply, &stated.to_string()).await?;
     let printed = run("suspend").await?;
-    ensure!(printed.contains("is suspended now. spec.suspend was set by flux before"), "{printed}");
+    golden::check("suspend.txt", &printed)?;
     assert_eq!(field().await?, Some(true));
     run("resume").await?;
     user.is_told(&["suspend", "absent", "-n", "shop"], &["shop/absent does not exist"]).await
