@@ -135,6 +135,8 @@ async fn an_operator_works_as_variables_say() -> Result<()> {
         ("SPO_LEASE_NAMESPACE", "shop"),
         ("SPO_NAMESPACES", "shop,default"),
         ("SPO_LOG_FORMAT", "text"),
+        // Mistyped.
+        ("SPO_NAMESPACE", "billing"),
     ];
     world.set_environment(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     world.start_operator().await?;
@@ -146,6 +148,8 @@ async fn an_operator_works_as_variables_say() -> Result<()> {
     assert_eq!(namespaces, "default,shop");
     let log = world.operator().log()?;
     ensure!(!log.is_empty() && !log.starts_with('{'), "not text: {log}");
+    let warning = log.lines().find(|line| line.contains("no flag reads this variable")).context("no warning")?;
+    ensure!(warning.contains("SPO_NAMESPACE") && !warning.contains("billing"), "{warning}");
     Ok(())
 }
 
