@@ -42,8 +42,7 @@ pub fn next_step(reason: Reason) -> &'static str {
              secureparameter.io/sync."
         }
         Reason::SecretConflict => {
-            "Choose another name, delete the Secret, or hand it over by annotation; or write beside its \
-             owner with Merge, see secrets.md."
+            "Choose another name, delete the Secret, or hand it over by annotation; or write beside its owner with Merge."
         }
         Reason::SecretContested => {
             "Stop the other field manager, or let it make the Secret and write beside it with Merge."

@@ -92,7 +92,12 @@ impl<'a> Subject<'a> {
 
     fn store(self, status: Option<&StoreStatus>, found: &mut Vec<Finding>) {
         let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-        found.extend(self.readiness(conditions));
+        // To objects, the reason says to look at the store; the store itself says in its message what to do.
+        let for_stores = |finding: Finding| {
+            let next_step = finding.next_step.filter(|_| finding.reason != Reason::StoreNotReady.as_str());
+            Finding { next_step, ..finding }
+        };
+        found.extend(self.readiness(conditions).map(for_stores));
         found.extend(self.unseen(status.and_then(|status| status.observed_generation)));
         for warning in status.map(|status| status.warnings.as_slice()).unwrap_or_default() {
             found.push(self.finding(Severity::Warning, "Attention", warning));

@@ -38,7 +38,9 @@ pub(super) fn readiness(ready: &Condition) -> String {
 
 fn state(status: &SecureParameterStatus) -> String {
     let suspended = status.condition(ConditionType::Suspended).map(|_| "suspended".to_owned());
-    let parts = [status.condition(ConditionType::Ready).map(readiness), suspended];
+    let is_said = |ready: &&Condition| ready.status == ConditionStatus::Unknown && suspended.is_some();
+    let ready = status.condition(ConditionType::Ready).filter(|ready| !is_said(ready)).map(readiness);
+    let parts = [ready, suspended];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
