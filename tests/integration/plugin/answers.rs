@@ -1,6 +1,6 @@
 //! `status`, `tree` and `can-i`: goldens of a healthy and of a broken world, seen with the role view.
 
-use std::os::unix::fs::symlink;
+use std::{fmt::Write, os::unix::fs::symlink};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -125,7 +125,7 @@ async fn who_may_read_what_is_told_by_the_rules() -> Result<()> {
     ] {
         let outcome = user.run(arguments).await?;
         ensure!(outcome.code == code && outcome.error.is_empty(), "{arguments:?}: {outcome:?}");
-        all += &format!("$ kubectl secureparam {}\n{}\n", arguments.join(" "), outcome.output);
+        writeln!(all, "$ kubectl secureparam {}\n{}", arguments.join(" "), outcome.output)?;
     }
     golden::check("can-i.txt", &all)?;
     let answer = json_of(&user.run(&["can-i", "/shared/payments/key", "-n", "billing", "-o", "json"]).await?)?;

@@ -1,6 +1,6 @@
 //! `diff`: which keys a manifest would change.
 
-use std::fs;
+use std::{fmt::Write, fs};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ async fn a_manifest_is_compared_in_keys() -> Result<()> {
     ] {
         let outcome = user.run_with(&["diff", "-n", "shop", "-f", "-"], &manifest).await?;
         ensure!(outcome.code == code && outcome.error.is_empty(), "{what}: {outcome:?}");
-        all += &format!("# {what}\n{}\n", outcome.output);
+        writeln!(all, "# {what}\n{}", outcome.output)?;
     }
     golden::check("diff.txt", &all)?;
     assert_eq!(

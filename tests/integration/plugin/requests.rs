@@ -12,9 +12,9 @@ async fn a_sync_is_waited_for() -> Result<()> {
     let world = World::start().await?;
     put(&world, "/shop/token");
     // Only the requests of the user make the operator look.
-    let never = json!({"refreshInterval": "0s"});
-    world.apply(&world.object("checkout", &[("TOKEN", "/shop/token")], &never)).await?;
-    world.apply(&world.object("missing", &[("TOKEN", "/shop/none")], &never)).await?;
+    let unpolled = json!({"refreshInterval": "0s"});
+    world.apply(&world.object("checkout", &[("TOKEN", "/shop/token")], &unpolled)).await?;
+    world.apply(&world.object("missing", &[("TOKEN", "/shop/none")], &unpolled)).await?;
     world.apply(&world.object("asleep", &[("TOKEN", "/shop/token")], &json!({"suspend": true}))).await?;
     world.synced("checkout").await?;
     world.wait_for("missing", "False", "ParameterNotFound").await?;
