@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use uuid::Uuid;
 
 use crate::{
@@ -12,13 +12,17 @@ use crate::{
     kubernetes::user_session::{UserSession, Waited},
 };
 
-/// Asks for a sync of each object, and waits for all of them at once.
+/// How many syncs are waited for at a time: each has a watch.
+const CONCURRENT_SYNCS: usize = 32;
+
+/// Asks for a sync of each object, and waits for many of them at once.
 ///
 /// # Errors
 /// One sentence, if the objects cannot be listed or there are none.
 pub(super) async fn sync(session: &UserSession, args: SyncArgs) -> Result<Printed, String> {
     let names = if args.all { names(session).await? } else { args.names };
-    let synced = join_all(names.iter().map(|name| sync_one(session, name, args.timeout))).await;
+    let syncs = names.iter().map(|name| sync_one(session, name, args.timeout));
+    let synced: Vec<_> = stream::iter(syncs).buffered(CONCURRENT_SYNCS).collect().await;
     Ok(Printed::lines(synced))
 }
 
