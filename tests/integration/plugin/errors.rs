@@ -36,7 +36,7 @@ async fn a_cluster_that_cannot_be_used_is_explained() -> Result<()> {
     // Nothing listens on port 1.
     let nobody = file("nobody", &kubeconfig.replace(plane.url(), "https://127.0.0.1:1"))?;
     for command in COMMANDS {
-        let parts = ["Cannot reach the API server", "check the kubeconfig"];
+        let parts = ["the API server cannot be reached", "check the kubeconfig"];
         admin.is_told(&[*command, &["--kubeconfig", &nobody]].concat(), &parts).await?;
     }
     let path = plane.folder().join("stranger");
