@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     env,
     fmt::Write as _,
-    fs,
     io::Write as _,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -17,7 +16,7 @@ use kube::Api;
 use secure_parameter_operator::cli;
 use testbed::wait::eventually;
 
-use crate::support::{PATIENCE, World};
+use crate::support::{PATIENCE, World, same_as_file};
 
 /// Widest line of help on the page.
 const WIDTH: usize = 110;
@@ -66,12 +65,7 @@ fn page() -> Result<String> {
 #[test]
 fn the_page_is_generated_from_the_help() -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/command-line.md");
-    if env::var_os("UPDATE").is_some() {
-        fs::write(&path, page()?)?;
-    }
-    let hint = "run: UPDATE=1 cargo test --test integration command_line::the_page";
-    ensure!(fs::read_to_string(&path)? == page()?, "docs/command-line.md is out of date; {hint}");
-    Ok(())
+    same_as_file(&path, &page()?, "command_line::the_page")
 }
 
 /// Runs the program with these environment variables and no others.

@@ -1,19 +1,15 @@
 //! Goldens: what the plugin printed when somebody looked at it and found it right. `UPDATE=1` rewrites them.
 
-use std::{env, fs, path::Path};
+use std::{fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+
+use crate::support::same_as_file;
 
 /// Checks that a text is as the golden has it, but for times.
 pub fn check(name: &str, text: &str) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/plugin/goldens").join(name);
-    let text = normalized(text);
-    if env::var_os("UPDATE").is_some() {
-        fs::write(&path, &text)?;
-    }
-    let golden = fs::read_to_string(&path).with_context(|| format!("{}; run with UPDATE=1", path.display()))?;
-    ensure!(text == golden, "{name} is other than its golden; if it is right, run with UPDATE=1:\n{text}");
-    Ok(())
+    same_as_file(&path, &normalized(text), "plugin::")
 }
 
 /// Replaces times and ages.
