@@ -1,5 +1,5 @@
-//! Validates arguments and environment. Only this file reads environment variables, apart from those that the AWS and
-//! Kubernetes clients read themselves.
+//! Validates arguments and environment. Only this file and `cli/environment.rs` read environment variables, apart from
+//! those that the AWS and Kubernetes clients read themselves.
 
 use std::{env, net::SocketAddr};
 
@@ -69,14 +69,14 @@ impl Config {
             aws: AwsOptions { quota_share: args.quota_share, ..aws_options(args.aws) },
             election: election(args.lease, part, &instance),
             reconciling: Reconciling {
-                concurrency: args.concurrency,
+                concurrency: args.limits.concurrency,
                 limits: NamespaceLimits {
-                    parameters: count(args.max_parameters_per_namespace),
-                    paths: count(args.max_paths_per_namespace),
-                    foreign_secrets: count(args.max_foreign_secrets_per_namespace),
-                    stores: count(args.max_stores_per_namespace),
+                    parameters: count(args.limits.max_parameters_per_namespace),
+                    paths: count(args.limits.max_paths_per_namespace),
+                    foreign_secrets: count(args.limits.max_foreign_secrets_per_namespace),
+                    stores: count(args.limits.max_stores_per_namespace),
                 },
-                max_sessions: count(args.max_sessions_per_store),
+                max_sessions: count(args.limits.max_sessions_per_store),
                 is_access_checked: is_access_checked(),
                 instance,
             },

@@ -5,11 +5,17 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
 use secure_parameter_operator::{
     api::{crds, to_yaml},
-    cli::{CheckArgs, Cli, Command, CrdsArgs, IamArgs, MigrateArgs, Output, RunArgs},
-    commands::{iam::iam, migrate::migrate},
+    cli::{
+        self, CheckArgs, Command, CompletePluginArgs, Completion, CrdsArgs, IamArgs, MigrateArgs, Output, PluginArgs,
+        RunArgs,
+    },
+    commands::{
+        iam::iam,
+        migrate::migrate,
+        plugin::{names, plugin},
+    },
     config::{CheckConfig, Config},
     controller::{Settings, check, run},
     kubernetes::connect,
@@ -32,12 +38,15 @@ fn main() -> ExitCode {
     let _profiler = dhat::Profiler::new_heap();
     // Installed once and before any client: those of Kubernetes and of AWS share this crypto provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let result = match Cli::parse().command {
+    let result = match cli::parse() {
         Command::Run(args) => start(args).map(|()| true),
         Command::Crds(args) => print_crds(&args).map(|()| true),
         Command::Iam(args) => print_policies(args).map(|()| true),
         Command::Migrate(args) => print_translation(args).map(|()| true),
         Command::Check(args) => check_stores(args),
+        Command::Plugin(args) => answer_user(args),
+        Command::CompletePlugin(args) => complete(&args).map(|()| true),
+        Command::Completions(args) => print(&cli::completions(&args)).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -56,6 +65,9 @@ fn main() -> ExitCode {
 async fn start(args: RunArgs) -> Result<(), String> {
     let config = Config::new(args)?;
     start_logging(config.log_format, &config.log_filter)?;
+    for variable in cli::unknown_variables() {
+        tracing::warn!(variable, "no flag reads this variable; correct its name, see run --help");
+    }
     let stop = stop_on_signal()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!("Cannot listen on {}: {error}; choose another address with --listen.", config.listen)
@@ -100,6 +112,26 @@ async fn print_policies(args: IamArgs) -> Result<(), String> {
 #[tokio::main(flavor = "current_thread")]
 async fn print_translation(args: MigrateArgs) -> Result<(), String> {
     print(&migrate(args).await?)
+}
+
+/// Runs a command of the kubectl plugin. Returns whether all is well.
+#[tokio::main(flavor = "current_thread")]
+async fn answer_user(args: PluginArgs) -> Result<bool, String> {
+    let printed = Box::pin(plugin(args)).await?;
+    print(&printed.text)?;
+    let _ = stderr().write_all(printed.errors.as_bytes());
+    Ok(printed.is_ok)
+}
+
+/// Answers kubectl, which wants completions of the plugin's arguments.
+#[tokio::main(flavor = "current_thread")]
+async fn complete(args: &CompletePluginArgs) -> Result<(), String> {
+    let (words, directive) = match cli::complete_plugin(args) {
+        Completion::Words(words) => (words, cli::NO_FILES),
+        Completion::Names(cluster) => (Box::pin(names(cluster)).await, cli::NO_FILES),
+        Completion::Files => (Vec::new(), cli::FILES),
+    };
+    print(&words.iter().map(|word| format!("{word}\n")).chain([format!("{directive}\n")]).collect::<String>())
 }
 
 /// Checks the stores. Returns whether they work.

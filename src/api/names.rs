@@ -10,6 +10,9 @@ pub const VERSION: &str = "v1alpha1";
 /// Field manager of every write, but for keys in Secrets of others; also the reporting controller of Events.
 pub const FIELD_MANAGER: &str = "secure-parameter-operator";
 
+/// Field manager of what the kubectl plugin changes on behalf of a user.
+pub const PLUGIN_MANAGER: &str = "kubectl-secureparam";
+
 /// Label on a Secret: the uid of the `SecureParameter` that holds it. The Secret watch selects by it.
 pub const OWNER_UID_LABEL: &str = "secureparameter.io/owner-uid";
 

@@ -4,3 +4,4 @@ mod documents;
 pub mod iam;
 mod manifests;
 pub mod migrate;
+pub mod plugin;

@@ -39,7 +39,7 @@ pub(crate) mod ownership;
 pub mod parameter;
 pub(crate) mod plan;
 pub mod quota_share;
-pub(crate) mod report;
+pub mod report;
 pub(crate) mod schedule;
 pub(crate) mod secret;
 pub(crate) mod shard;

@@ -1,6 +1,6 @@
 //! Lists of objects, for commands that look once.
 
-use std::{error::Error, fmt::Debug};
+use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -11,7 +11,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     api::{ClusterParameterStore, ParameterStore, SecureParameter},
-    kubernetes::scope::{Scope, api_of},
+    kubernetes::{
+        scope::{Scope, api_of},
+        user_error::{is_forbidden, sentence},
+    },
 };
 
 /// Most objects in one answer.
@@ -79,31 +82,26 @@ fn assumed(name: &str) -> Namespace {
 }
 
 /// Lists all objects, or returns `None` if that is forbidden.
-async fn permitted<K>(api: Api<K>) -> Result<Option<Vec<K>>, String>
+pub(super) async fn permitted<K>(api: Api<K>) -> Result<Option<Vec<K>>, String>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     match pages(api).await {
         Ok(objects) => Ok(Some(objects)),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+        Err(error) if is_forbidden(&error) => Ok(None),
         Err(error) => Err(cannot_list::<K>(&error)),
     }
 }
 
-async fn all<K>(api: Api<K>) -> Result<Vec<K>, String>
+pub(super) async fn all<K>(api: Api<K>) -> Result<Vec<K>, String>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     pages(api).await.map_err(|error| cannot_list::<K>(&error))
 }
 
-/// Says why by the innermost error: outer ones say no more than that there is no connection.
 fn cannot_list<K: Resource<DynamicType = ()>>(error: &kube::Error) -> String {
-    let mut cause: &(dyn Error + 'static) = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    format!("Cannot list {} ({cause}); check the kubeconfig and the rights of this user.", K::plural(&()))
+    sentence(&format!("list {}", K::plural(&())), error)
 }
 
 async fn pages<K>(api: Api<K>) -> Result<Vec<K>, kube::Error>

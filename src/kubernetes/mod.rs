@@ -19,6 +19,8 @@ pub(crate) mod scope;
 pub(crate) mod secrets;
 pub(crate) mod service_accounts;
 pub(crate) mod status;
+pub(crate) mod user_error;
+pub(crate) mod user_session;
 pub(crate) mod watch_stream;
 pub(crate) mod watches;
 

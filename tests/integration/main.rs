@@ -5,6 +5,7 @@ mod attacks;
 mod audit;
 mod chart;
 mod check;
+mod command_line;
 mod counts;
 mod election;
 mod failures;
@@ -20,6 +21,7 @@ mod moto;
 #[cfg(target_os = "linux")]
 mod node;
 mod ownership;
+mod plugin;
 mod process;
 mod random;
 mod repo;

@@ -4,9 +4,12 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::controller::{
-    index::StoreKey,
-    preflight::report::{Line, Report, StoreReport, Verdict},
+use crate::{
+    controller::{
+        index::StoreKey,
+        preflight::report::{Line, Report, StoreReport, Verdict},
+    },
+    domain::report::text::printable,
 };
 
 impl Report {
@@ -55,11 +58,6 @@ fn headline(store: &StoreKey) -> String {
 
 fn label(line: &Line) -> String {
     line.namespace.as_ref().map_or_else(|| line.check.to_owned(), |namespace| format!("{} ({namespace})", line.check))
-}
-
-/// Replaces what could steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// The output for scripts.

@@ -1,5 +1,6 @@
 //! May it be read? Access rules, grants and globs.
 
+pub(crate) mod explain;
 pub(crate) mod glob;
 pub mod grant;
 pub(crate) mod key_authority;

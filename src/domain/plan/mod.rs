@@ -3,6 +3,7 @@
 pub(crate) mod compiled;
 pub(crate) mod conflict;
 pub(crate) mod from_spec;
+pub(crate) mod key_changes;
 pub(crate) mod name_filter;
 pub(crate) mod path_source;
 pub(crate) mod resolve;

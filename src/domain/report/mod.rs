@@ -7,6 +7,7 @@ pub(crate) mod event_format;
 pub(crate) mod events;
 pub(crate) mod fault;
 pub(crate) mod key_warning;
+pub mod next_step;
 mod ready_condition;
 mod restart_condition;
 pub(crate) mod restart_summary;

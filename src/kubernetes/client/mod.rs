@@ -6,11 +6,15 @@ mod leader_stream;
 mod repeat;
 mod streams;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use http_body_util::BodyExt;
 use hyper::Response;
-use kube::{Client, Config, client::Body};
+use kube::{
+    Client, Config,
+    client::Body,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use tower::{BoxError, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer};
 
 use connections::{Answer, Exchange, exchange, tcp, within};
@@ -39,9 +43,15 @@ pub struct Clients {
 /// # Errors
 /// One sentence, if there is no configuration or it is not valid.
 pub async fn connect() -> Result<Clients, String> {
-    let config = Config::infer().await.map_err(|error| {
-        format!("No access to Kubernetes is configured ({error}); set KUBECONFIG or run within a cluster.")
-    })?;
+    connect_to(&ClusterChoice::default()).await
+}
+
+/// Creates clients for the cluster that a user names.
+///
+/// # Errors
+/// One sentence, if there is no configuration or it is not valid.
+pub(crate) async fn connect_to(choice: &ClusterChoice) -> Result<Clients, String> {
+    let config = configuration(choice).await?;
     let leadership = Leadership::default();
     let tcp = leader_streams(tcp(), &leadership);
     let exchange = exchange(&config, tcp, &leadership).map_err(|error| {
@@ -50,6 +60,35 @@ pub async fn connect() -> Result<Clients, String> {
     let namespace = config.default_namespace;
     let requests = bounded(exchange.clone(), &namespace);
     Ok(Clients { requests, watches: Client::new(exchange, namespace), leadership })
+}
+
+/// Which cluster is meant, as kubectl's flags say it. Where they say nothing, it is found as [`connect`] does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClusterChoice {
+    /// Path of the kubeconfig.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Name of the context in it.
+    pub(crate) context: Option<String>,
+}
+
+async fn configuration(choice: &ClusterChoice) -> Result<Config, String> {
+    let ClusterChoice { kubeconfig, context } = choice;
+    let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+    let loaded = match kubeconfig {
+        Some(path) => match Kubeconfig::read_from(path) {
+            Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
+            Err(error) => Err(error),
+        },
+        None if context.is_some() => Config::from_kubeconfig(&options).await,
+        None => {
+            return Config::infer().await.map_err(|error| {
+                format!("No access to Kubernetes is configured ({error}); set KUBECONFIG or run within a cluster.")
+            });
+        }
+    };
+    loaded.map_err(|error| {
+        format!("The kubeconfig cannot be used ({error}); correct --kubeconfig or --context, see kubectl config get-contexts.")
+    })
 }
 
 /// A client that reads answers in whole, in a time, and not too many at once.

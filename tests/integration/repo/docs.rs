@@ -14,6 +14,7 @@ use secure_parameter_operator::{
             namespace::Namespace,
         },
         parameter::scope::Scope,
+        report::next_step::next_step,
     },
 };
 use testbed::control_plane::ControlPlane;
@@ -72,7 +73,21 @@ fn every_reason_is_documented() -> Result<()> {
     let documented: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     assert_eq!(documented, reasons);
+    // The plugin says the same as the page.
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    for (row, reason) in rows.zip(Reason::ALL) {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().context("a cell")?;
+        assert_eq!(plain(cell), next_step(*reason), "{reason}");
+    }
     Ok(())
+}
+
+/// Markdown without its code marks and link targets.
+fn plain(markdown: &str) -> String {
+    let mut parts = markdown.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let text = parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest));
+    text.replace(['`', '['], "")
 }
 
 #[test]
