@@ -7,8 +7,8 @@ use super::archive::File;
 /// Path of the operator in the image.
 pub const PROGRAM: &str = "secure-parameter-operator";
 
-/// Names come from /etc/hosts, then from DNS. Without this file the C library asks DNS first, so that `hostAliases` of a pod
-/// would not have the last word.
+/// Names come from /etc/hosts, where `hostAliases` of a pod are, then from DNS. Without this file the order would be the
+/// default of the C library, which has not been the same in all of its versions.
 const NSSWITCH: &str = "hosts: files dns\n";
 
 /// All files, in order of their paths.
