@@ -49,7 +49,10 @@ query, form = options.pop("query", None), options.pop("output", ["json"])[0]
 
 session = botocore.session.get_session()
 url = os.environ["MOTO_URL"] if service in ("iam", "eks") else os.environ["AWS_ENDPOINT_URL"]
-client = session.create_client(service, endpoint_url=url)
+client = session.create_client(service, region_name=os.environ["AWS_REGION"], endpoint_url=url)
+if command == "describe-cluster":
+    network = {"subnetIds": ["subnet-1"]}
+    client.create_cluster(name=options["name"][0], roleArn="arn:aws:iam::111122223333:role/eks", resourcesVpcConfig=network)
 method = command.replace("-", "_")
 shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
 members = {xform_name(member).replace("_", "-"): member for member in shape.members}

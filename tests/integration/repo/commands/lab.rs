@@ -23,7 +23,7 @@ use super::{
         manifests::apply,
         pages::{Block, Page, root},
     },
-    node::Node,
+    node::{self, Node},
 };
 use crate::support::PATIENCE;
 
@@ -39,7 +39,7 @@ const WORDS: [(&str, &str); 6] = [
     ("NAME", "checkout"),
 ];
 /// Beginnings of commands with which a page installs the operator by itself.
-const INSTALLS: [&str; 4] = ["helm install", "helm upgrade --install", "kubectl apply -k", "kubectl apply -f deploy"];
+const INSTALLS: [&str; 3] = ["helm install", "kubectl apply -k", "kubectl apply -f deploy"];
 /// What a page finds that does not install the operator: the state after the start page.
 const PREPARE: &str = "
 helm install secure-parameter-operator charts/secure-parameter-operator --namespace secure-parameter-operator \\
@@ -125,7 +125,8 @@ impl Lab {
             timeout(PATIENCE + Duration::from_secs(60), command.output()).await.context("it does not end")??;
         if !output.status.success() {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            bail!("{}\n{commands}{}{}", output.status, text(&output.stdout), text(&output.stderr));
+            let node = fs::read_to_string(self.plane.folder().join(node::ERROR)).unwrap_or_default();
+            bail!("{}\n{commands}{}{}{node}", output.status, text(&output.stdout), text(&output.stderr));
         }
         Ok(())
     }
@@ -145,7 +146,14 @@ async fn programs(bin: &Path) -> Result<()> {
     }
     let python = moto_python_async().await?;
     let aws = bin.join("aws");
-    fs::write(&aws, format!("#!{} -I\n{}", python.display(), include_str!("aws.py")))?;
+    fs::write(
+        &aws,
+        format!(
+            "#!{} -I\n{}",
+            python.display(),
+            fs::read_to_string(root().join("tests/integration/repo/commands/aws.py"))?
+        ),
+    )?;
     Ok(fs::set_permissions(&aws, fs::Permissions::from_mode(0o755))?)
 }
 

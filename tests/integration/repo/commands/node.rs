@@ -1,6 +1,7 @@
 //! A stand-in for the nodes: Pods of the operator run as processes of this machine, other Pods only say that they run.
+//! The controllers of workloads, which the control plane of the tests does without, run here too.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, process::Command, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
@@ -9,16 +10,21 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-use testbed::{control_plane::ControlPlane, fake_aws::FakeAws};
+use testbed::{control_plane::ControlPlane, fake_aws::FakeAws, process::Process, tools::Tool};
 use tokio::task::JoinHandle;
 
 use crate::support::{Operator, chart::account_kubeconfig};
 
+/// File with the last error, in the folder of the control plane.
+pub const ERROR: &str = "node-error";
 /// Time between two looks at the Pods.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// It runs until it is dropped.
-pub struct Node(JoinHandle<()>);
+pub struct Node {
+    task: JoinHandle<()>,
+    _controllers: Process,
+}
 
 /// What the node knows.
 struct State {
@@ -33,20 +39,29 @@ struct State {
 impl Node {
     pub async fn start(plane: Arc<ControlPlane>, aws: FakeAws) -> Result<Self> {
         let client = plane.client().await?;
+        let mut command = Command::new(Tool::KubeControllerManager.path().await?);
+        command.arg(
+            "--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller",
+        );
+        command.args(["--leader-elect=false", "--secure-port=0", "--kubeconfig"]).arg(plane.kubeconfig());
+        let controllers = Process::start("workload-controllers", &command, &plane.folder().join("workloads.log"))?;
         let mut state = State { plane, aws, client, operators: BTreeMap::new(), runs: 0 };
-        Ok(Self(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             loop {
                 // What fails is tried again: an object may be gone, or a right may not be there yet.
-                let _ = state.look().await;
+                if let Err(error) = state.look().await {
+                    let _ = fs::write(state.plane.folder().join(ERROR), format!("last error of the node: {error:#}\n"));
+                }
                 tokio::time::sleep(INTERVAL).await;
             }
-        })))
+        });
+        Ok(Self { task, _controllers: controllers })
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
