@@ -69,6 +69,7 @@ impl Lab {
         aws.put("/shop/checkout/api-token", "token-1");
         let folder = plane.folder().join("lab");
         fs::create_dir_all(folder.join("bin"))?;
+        fs::create_dir_all(folder.join(".local/bin"))?;
         // Copies, so that no command changes the repository.
         let sources = COPIED.iter().map(|name| root().join(name)).filter(|path| path.exists());
         let copied = Command::new("cp").arg("-r").args(sources).arg(&folder).status().await?;
@@ -116,7 +117,10 @@ impl Lab {
         let mut command = Command::new("sh");
         command.args(["-euc", &script]).current_dir(home).stdin(Stdio::null()).kill_on_drop(true);
         command.env("PATH", format!("{}:{}", self.folder.join("bin").display(), std::env::var("PATH")?));
-        command.env("KUBECONFIG", self.plane.kubeconfig()).env("KUBECACHEDIR", self.folder.join("kubectl"));
+        command
+            .env("HOME", &self.folder)
+            .env("KUBECONFIG", self.plane.kubeconfig())
+            .env("KUBECACHEDIR", self.folder.join("kubectl"));
         for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
             command.env(name, self.folder.join("helm"));
         }
