@@ -8,8 +8,16 @@ use super::{Outcome, Step, root};
 use crate::process::{cargo, command, output, run};
 
 /// mdBook from its crate. Without the features that serve and watch, it builds in half the time.
-const MDBOOK: [&str; 8] =
-    ["install", "--locked", "--version=0.5.4", "--no-default-features", "--features=search", "--root=target/tools", "mdbook", "--quiet"];
+const MDBOOK: [&str; 8] = [
+    "install",
+    "--locked",
+    "--version=0.5.4",
+    "--no-default-features",
+    "--features=search",
+    "--root=target/tools",
+    "mdbook",
+    "--quiet",
+];
 /// Browsers that make a screenshot without a screen.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome-headless-shell"];
 /// Where the screenshot goes, for people to look at.
@@ -29,7 +37,8 @@ pub const STEP: Step = Step {
         let folder = root().join("target/book");
         let pages = fs::read_dir(&folder)?.filter_map(Result::ok).map(|entry| entry.path());
         let count = pages.filter(|path| path.extension().is_some_and(|extension| extension == "html")).count();
-        let Some(browser) = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok()) else {
+        let Some(browser) = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok())
+        else {
             return Ok(Outcome::Passed(format!("{count} pages; no screenshot, for no browser is there")));
         };
         let size = screenshot(browser, &folder.join("index.html").display().to_string())?;
