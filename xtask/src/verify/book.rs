@@ -30,7 +30,10 @@ pub const STEP: Step = Step {
     claim: "mdBook builds the pages without a warning, and a browser shows the start page.",
     run: || {
         run(cargo().args(MDBOOK))?;
-        let built = command("target/tools/bin/mdbook").arg("build").output().context("mdbook cannot be started")?;
+        let built = command(root().join("target/tools/bin/mdbook"))
+            .arg("build")
+            .output()
+            .context("mdbook cannot be started")?;
         let log = String::from_utf8_lossy(&built.stderr).into_owned() + &String::from_utf8_lossy(&built.stdout);
         let is_clean = built.status.success() && !log.contains("WARN") && !log.contains("ERROR");
         ensure!(is_clean, "mdbook build is not clean:\n{log}");
