@@ -1,17 +1,14 @@
 //! The log, as another program reads it: every line about an object says which and why, and the recipes of docs/logs.md
 //! that split the log from the audit stream are consistent.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
 use crate::{
-    repo::docs::{root, yaml_blocks},
+    repo::pages::Page,
     support::{PATIENCE, World, force, object, store},
 };
 
@@ -120,10 +117,9 @@ type Steps = BTreeMap<String, Vec<String>>;
 
 #[test]
 fn recipes_are_consistent() -> Result<()> {
-    let text = fs::read_to_string(root().join("docs/logs.md"))?;
     let mut found = BTreeSet::new();
-    for block in yaml_blocks(&text) {
-        let manifest: Value = serde_yaml::from_str(block)?;
+    for block in Page::read("docs/logs.md")?.blocks()?.iter().filter(|block| block.language == "yaml") {
+        let manifest: Value = serde_yaml::from_str(&block.text)?;
         for (file, content) in manifest["data"].as_object().into_iter().flatten() {
             let content = content.as_str().context("no text")?;
             let config: Value = serde_yaml::from_str(content).with_context(|| file.clone())?;

@@ -10,7 +10,7 @@ use secure_parameter_operator::api::Reason;
 
 use super::exposition::{Metrics, of_objects, of_operator, page};
 use crate::{
-    repo::docs::{root, table},
+    repo::{docs::table, pages::root},
     support::{Page, World},
 };
 

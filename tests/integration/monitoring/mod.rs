@@ -23,7 +23,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::repo::docs::root;
+use crate::repo::pages::root;
 
 /// Where the chart keeps alert rules and dashboard.
 const FILES: &str = "charts/secure-parameter-operator/files/monitoring";

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{alerts, alerts_path, dashboard};
 use crate::{
-    repo::docs::root,
+    repo::pages::root,
     support::{PATIENCE, World, object},
 };
 

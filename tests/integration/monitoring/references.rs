@@ -10,7 +10,7 @@ use super::{
     promql::{Matcher, references},
     yaml,
 };
-use crate::repo::docs::root;
+use crate::repo::pages::root;
 
 /// The labels that Prometheus sets on what it scrapes in Kubernetes.
 const OF_TARGET: [&str; 4] = ["namespace", "job", "instance", "pod"];

@@ -1,9 +1,6 @@
-//! The documentation agrees with the code: its examples are accepted, its lists are complete, its links work.
+//! The documentation agrees with the code: its lists are complete.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use secure_parameter_operator::{
@@ -17,26 +14,8 @@ use secure_parameter_operator::{
         report::next_step::next_step,
     },
 };
-use testbed::control_plane::ControlPlane;
 
-use crate::support::definitions;
-
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &str, extension: &str) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(root().join(folder))?.collect::<Result<Vec<_>, _>>()?;
-    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
-    paths.sort();
-    Ok(paths)
-}
-
-/// Every YAML block of a Markdown text.
-pub fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
-    text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next())
-}
+use super::pages::root;
 
 /// The rows of the table whose first column has this title. Of each cell, the texts in backticks.
 pub fn table<'a>(text: &'a str, title: &str) -> Vec<Vec<Vec<&'a str>>> {
@@ -45,26 +24,6 @@ pub fn table<'a>(text: &'a str, title: &str) -> Vec<Vec<Vec<&'a str>>> {
     let rows = lines.take_while(|line| line.starts_with('|'));
     let code = |cell: &'a str| cell.split('`').skip(1).step_by(2).collect();
     rows.map(|row| row.trim_matches('|').split('|').map(code).collect()).collect()
-}
-
-#[tokio::test]
-async fn every_example_is_accepted() -> Result<()> {
-    let plane = ControlPlane::start_with_crds(&definitions()?).await?;
-    let mut manifests = Vec::new();
-    for path in files("examples", "yaml")? {
-        manifests.push((path.display().to_string(), fs::read_to_string(&path)?));
-    }
-    for path in files(".", "md")?.into_iter().chain(files("docs", "md")?) {
-        let text = fs::read_to_string(&path)?;
-        manifests.extend(yaml_blocks(&text).map(|block| (path.display().to_string(), block.to_owned())));
-    }
-    ensure!(manifests.len() >= 7, "only {} examples were found", manifests.len());
-    plane.kubectl(["create", "namespace", "shop"]).await?;
-    for (origin, manifest) in manifests {
-        let applied = plane.kubectl_stdin(["apply", "--server-side", "--force-conflicts", "-f", "-"], &manifest).await;
-        applied.with_context(|| origin)?;
-    }
-    Ok(())
 }
 
 #[test]
@@ -91,20 +50,6 @@ fn plain(markdown: &str) -> String {
 }
 
 #[test]
-fn every_link_has_a_target() -> Result<()> {
-    for path in files(".", "md")?.into_iter().chain(files("docs", "md")?) {
-        let text = fs::read_to_string(&path)?;
-        // Links within code are ignored.
-        let text: String = text.split('`').step_by(2).collect();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = path.parent().context("a folder")?.join(link.split('#').next().unwrap_or_default());
-            assert!(link.contains("://") || target.exists(), "{}: {link}", path.display());
-        }
-    }
-    Ok(())
-}
-
-#[test]
 fn globs_match_what_the_table_says() -> Result<()> {
     let text = fs::read_to_string(root().join("docs/stores.md"))?;
     let scope = Scope { partition: "aws".into(), region: "eu-central-1".into(), account: "111122223333".into() };
@@ -124,6 +69,34 @@ fn globs_match_what_the_table_says() -> Result<()> {
                 let arn = if name.starts_with("arn:") { (*name).to_owned() } else { scope.parameter_arn(name) };
                 assert_eq!(grant.allows(&arn, &scope), expected, "{glob} {name}");
             }
+        }
+    }
+    Ok(())
+}
+
+/// The map names no file that is gone, and misses no folder of layers or questions.
+#[test]
+fn the_map_is_that_of_the_source() -> Result<()> {
+    let text = fs::read_to_string(root().join("docs/architecture.md"))?;
+    let source = root().join("src");
+    let (layers, questions) = (table(&text, "Folder"), table(&text, "Question"));
+    ensure!(!layers.is_empty() && !questions.is_empty(), "the map has no rows");
+    for name in questions.iter().flatten().flatten() {
+        ensure!(source.join(name).exists(), "src/{name} does not exist");
+    }
+    let named: Vec<_> = layers.iter().chain(&questions).flatten().flatten().collect();
+    for folder in ["", "domain/"] {
+        for entry in fs::read_dir(source.join(folder))? {
+            let entry = entry?;
+            let name = format!("{folder}{}", entry.file_name().to_string_lossy());
+            let is_named = named.iter().any(|named| {
+                named.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+            });
+            let is_for_tests = ["domain/policy_tables", "domain/property_tests"].contains(&name.as_str());
+            ensure!(
+                !entry.path().is_dir() || is_named || is_for_tests,
+                "docs/architecture.md does not name src/{name}"
+            );
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Checks that take too long for every change. Each is a step: a file here, and a line in [`STEPS`].
 
+mod book;
 mod empty_root;
 mod image_size;
 mod layout;
@@ -22,7 +23,8 @@ use crate::{
 };
 
 /// All steps, in the order in which they run. A later one may use what an earlier one left in `target`.
-const STEPS: &[Step] = &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP, prometheus::STEP];
+const STEPS: &[Step] =
+    &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP, prometheus::STEP, book::STEP];
 
 /// A check.
 struct Step {

@@ -1,0 +1,54 @@
+//! Every command line of the pages runs: block after block, as somebody would who reads from top to bottom.
+//!
+//! A page has a cluster of its own (see [`lab::Lab`]). A block of YAML between the commands is applied. Blocks that need
+//! more than this machine has are marked in their first line, for example ```` ```sh needs-aws ````.
+
+mod lab;
+mod node;
+
+use anyhow::{Result, ensure};
+use futures::{StreamExt, stream};
+
+use self::lab::Lab;
+use super::pages::Page;
+
+/// How many pages are tried at a time.
+const AT_A_TIME: usize = 3;
+
+/// `PAGE=docs/values.md` tries this page alone.
+#[tokio::test]
+async fn every_command_of_the_pages_works() -> Result<()> {
+    let only = std::env::var("PAGE").ok();
+    let is_wanted = |page: &Page| only.as_ref().is_none_or(|only| page.path.as_os_str() == only.as_str());
+    let pages: Vec<_> = Page::all()?.into_iter().filter(|page| is_wanted(page)).collect();
+    let tried = stream::iter(pages).map(async |page| (page.path.clone(), try_page(&page).await));
+    let results: Vec<_> = tried.buffer_unordered(AT_A_TIME).collect().await;
+    let count: usize = results.iter().filter_map(|(_, result)| result.as_ref().ok()).sum();
+    let failed: Vec<_> = results.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
+    ensure!(
+        failed.is_empty(),
+        "{} pages fail:\n{}",
+        failed.len(),
+        failed.iter().map(|e| format!("{e:#}\n")).collect::<String>()
+    );
+    ensure!(only.is_some() || count >= 20, "only {count} blocks were found");
+    Ok(())
+}
+
+/// Runs the blocks of a page. Returns how many there are.
+async fn try_page(page: &Page) -> Result<usize> {
+    let blocks = page.blocks()?;
+    let commands = blocks.iter().filter(|block| block.language == "sh" && block.mark.is_empty()).count();
+    if commands == 0 {
+        return Ok(0);
+    }
+    let mut lab = Lab::start(page, &blocks).await?;
+    for block in blocks.iter().filter(|block| block.mark.is_empty()) {
+        match block.language.as_str() {
+            "sh" => lab.run(block).await?,
+            "yaml" => lab.apply(block).await?,
+            _ => {}
+        }
+    }
+    Ok(commands)
+}
