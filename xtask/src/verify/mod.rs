@@ -1,6 +1,7 @@
 //! Checks that take too long for every change. Each is a step: a file here, and a line in [`STEPS`].
 
 mod empty_root;
+mod helm3;
 mod image_size;
 mod layout;
 mod release;
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// All steps, in the order in which they run. A later one may use what an earlier one left in `target`.
-const STEPS: &[Step] = &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP];
+const STEPS: &[Step] = &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP, helm3::STEP];
 
 /// A check.
 struct Step {
