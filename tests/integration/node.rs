@@ -75,7 +75,7 @@ impl World {
         let node = Node::start(&plane, &[archive]).await?;
         let aws = FakeAws::start().await?;
         let url = aws.url();
-        let address = node.forward(url.trim_start_matches("http://").parse()?).await?;
+        let address = node.forward(url.trim_start_matches("http://").parse()?)?;
         let variables = aws
             .environment()
             .into_iter()

@@ -50,7 +50,9 @@ pub(super) fn text(translated: &[Translated]) -> Result<String, String> {
     if !consents.is_empty() {
         text.push_str("---\n");
         comment(&mut text, "Secrets that exist are handed over by these commands:");
-        consents.iter().for_each(|consent| comment(&mut text, &command(consent)));
+        for consent in consents {
+            comment(&mut text, &command(consent));
+        }
     }
     Ok(text)
 }

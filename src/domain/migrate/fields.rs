@@ -9,7 +9,7 @@ use crate::domain::migrate::note::Notes;
 
 /// The fields of one object that were not taken yet. What is left when it is dropped is reported as not translated.
 pub(super) struct Fields<'n> {
-    fields: Map<String, Value>,
+    left: Map<String, Value>,
     place: String,
     notes: &'n Notes,
 }
@@ -26,7 +26,7 @@ impl<'n> Fields<'n> {
                 Map::new()
             }
         };
-        Self { fields, place, notes }
+        Self { left: fields, place, notes }
     }
 
     /// Returns where a field stands.
@@ -45,7 +45,7 @@ impl<'n> Fields<'n> {
 
     /// Takes a field as it is; `None` if it is missing or null.
     pub(super) fn take(&mut self, field: &str) -> Option<Value> {
-        self.fields.remove(field).filter(|value| !value.is_null())
+        self.left.remove(field).filter(|value| !value.is_null())
     }
 
     /// Takes a field that holds text; empty text counts as missing, as in Go.
@@ -120,13 +120,13 @@ impl<'n> Fields<'n> {
     /// Takes fields that mean nothing here.
     pub(super) fn ignore(&mut self, fields: &[&str]) {
         for field in fields {
-            self.fields.remove(*field);
+            self.left.remove(*field);
         }
     }
 
     /// Takes all fields, where none of them matters.
     pub(super) fn ignore_all(&mut self) {
-        self.fields.clear();
+        self.left.clear();
     }
 
     fn wrong(&self, field: &str, expected: &str) {
@@ -136,7 +136,7 @@ impl<'n> Fields<'n> {
 
 impl Drop for Fields<'_> {
     fn drop(&mut self) {
-        for (field, value) in std::mem::take(&mut self.fields) {
+        for (field, value) in std::mem::take(&mut self.left) {
             if !value.is_null() {
                 let text = "this command does not know this field, so what it asks for is missing in the translation";
                 self.notes.not_translated(&self.place(&field), text);

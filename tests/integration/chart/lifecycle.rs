@@ -11,7 +11,7 @@ use super::{NAMESPACE, RELEASE, arguments};
 #[tokio::test]
 async fn the_default_store_survives_upgrade_rollback_and_uninstall() -> Result<()> {
     if crate::support::chart::helm(&["version".into(), "--short".into()]).await?.starts_with("v3") {
-        println!("skipped with Helm 3, which cannot do all of this; the README of the chart says what");
+        testbed::tools::say("skipped with Helm 3, which cannot do all of this; the README of the chart says what");
         return Ok(());
     }
     let plane = ControlPlane::start().await?;

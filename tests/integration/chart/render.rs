@@ -185,6 +185,9 @@ async fn metrics_objects_are_rendered_if_enabled() -> Result<()> {
     Ok(())
 }
 
+/// Reads from an object what a file of the chart says.
+type Embedded = fn(&Value) -> Result<Value>;
+
 /// Alerts and dashboard are the files of the chart. A package without them says so.
 #[tokio::test]
 async fn alerts_and_dashboard_are_those_of_the_files() -> Result<()> {
@@ -192,7 +195,6 @@ async fn alerts_and_dashboard_are_those_of_the_files() -> Result<()> {
         Ok(serde_json::from_str(object["data"]["secure-parameter-operator.json"].as_str().context("a file")?)?)
     };
     let rule = |object: &Value| Ok(object["spec"].clone());
-    type Embedded = fn(&Value) -> Result<Value>;
     let cases: [(&str, &str, &str, Embedded); 2] = [
         ("prometheusRule", "alerts.yaml", "PrometheusRule", rule),
         ("dashboard", "dashboard.json", "ConfigMap", dashboard),

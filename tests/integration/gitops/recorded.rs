@@ -76,7 +76,7 @@ pub fn objects(kind: &str) -> Result<Vec<Recorded>> {
             Reason::Suspended | Reason::RestartPending | Reason::Restarted | Reason::RestartFailed
                 if kind != "SecureParameter" => {}
             Reason::Synced => {
-                add(name, with(kind, &ready)?, "Healthy", "Synced: The Secret has 1 key from 1 parameter.")
+                add(name, with(kind, &ready)?, "Healthy", "Synced: The Secret has 1 key from 1 parameter.");
             }
             Reason::Progressing => {
                 let (object, message) = unreported(kind)?;

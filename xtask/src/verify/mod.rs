@@ -4,6 +4,8 @@ mod book;
 mod empty_root;
 mod image_size;
 mod layout;
+mod node;
+mod oldest;
 mod prometheus;
 mod release;
 mod report;
@@ -23,8 +25,16 @@ use crate::{
 };
 
 /// All steps, in the order in which they run. A later one may use what an earlier one left in `target`.
-const STEPS: &[Step] =
-    &[release::STEP, image_size::STEP, empty_root::STEP, reproducible::STEP, prometheus::STEP, book::STEP];
+const STEPS: &[Step] = &[
+    release::STEP,
+    image_size::STEP,
+    empty_root::STEP,
+    node::STEP,
+    reproducible::STEP,
+    oldest::STEP,
+    prometheus::STEP,
+    book::STEP,
+];
 
 /// A check.
 struct Step {

@@ -1,4 +1,4 @@
-// Helm 3, the other version that the chart works with. Used only on demand, see CONTRIBUTING.md.
+// Helm 3, the other version that the chart works with. Used only by cargo xtask verify.
 module secureparameter.io/testbed/helm3
 
 go 1.26.0

@@ -84,7 +84,7 @@ impl Demo<'_> {
         headline("Install the chart with two replicas")?;
         let url = self.aws.url();
         let server: SocketAddr = url.trim_start_matches("http://").parse()?;
-        let reached = format!("http://{}", self.node.forward(server).await?);
+        let reached = format!("http://{}", self.node.forward(server)?);
         let variable = |(name, value): (String, String)| json!({"name": name, "value": value.replace(&url, &reached)});
         let environment = self.aws.environment().into_iter().filter(|(name, _)| name != "AWS_REGION").map(variable);
         let environment = format!("--set-json=extraEnv={}", environment.collect::<Value>());

@@ -1,6 +1,9 @@
 //! The control groups of nodes. The kernel keeps them when their processes have ended.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Where the kernel shows control groups: those of version 2, or a folder for each controller of version 1.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -15,7 +18,7 @@ pub(super) fn name() -> String {
 /// Removes the groups of nodes that have ended. One with a process in it stays.
 pub(super) fn remove_unused() {
     let controllers = folders(Path::new(ROOT));
-    for folder in controllers.iter().map(|folder| folder.as_path()).chain([Path::new(ROOT)]).flat_map(folders) {
+    for folder in controllers.iter().map(PathBuf::as_path).chain([Path::new(ROOT)]).flat_map(folders) {
         if folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)) {
             remove(&folder);
         }
@@ -24,11 +27,13 @@ pub(super) fn remove_unused() {
 
 /// Removes a group after those in it. The kernel refuses one that is in use.
 fn remove(group: &Path) {
-    folders(group).iter().for_each(|inner| remove(inner));
+    for inner in folders(group) {
+        remove(&inner);
+    }
     let _ = fs::remove_dir(group);
 }
 
-fn folders(folder: &Path) -> Vec<std::path::PathBuf> {
+fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| path.is_dir()).collect()
 }

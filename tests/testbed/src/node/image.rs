@@ -64,6 +64,5 @@ fn descriptor(media_type: &str, blob: &[u8]) -> Value {
 /// The digest by which a layout names a blob.
 fn name(blob: &[u8]) -> String {
     let bytes = digest(&SHA256, blob);
-    let hex: String = bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    bytes.as_ref().iter().fold("sha256:".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }

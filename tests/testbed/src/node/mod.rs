@@ -82,7 +82,7 @@ impl Node {
         let node = Self { process, network, files };
         eventually("the node to have its addresses", READY_TIMEOUT, async || {
             node.process.ensure_running()?;
-            node.network.forward(SocketAddr::from((SERVICE_ADDRESS, 443)), plane.address()).await.map(Some)
+            node.network.forward(SocketAddr::from((SERVICE_ADDRESS, 443)), plane.address()).map(Some)
         })
         .await?;
         node.ready(plane).await.with_context(|| node.files.log_tails())?;
@@ -90,9 +90,9 @@ impl Node {
     }
 
     /// Lets Pods reach a server of this machine. Returns the address for Pods, with the same port.
-    pub async fn forward(&self, server: SocketAddr) -> Result<SocketAddr> {
+    pub fn forward(&self, server: SocketAddr) -> Result<SocketAddr> {
         let address = SocketAddr::from((FORWARDED, server.port()));
-        self.network.forward(address, server).await?;
+        self.network.forward(address, server)?;
         Ok(address)
     }
 

@@ -25,7 +25,7 @@ impl Network {
 
     /// Listens at `address` in this network and passes each connection to `server`, which listens on this machine, for as
     /// long as the runtime of the caller lives.
-    pub(super) async fn forward(&self, address: SocketAddr, server: SocketAddr) -> Result<()> {
+    pub(super) fn forward(&self, address: SocketAddr, server: SocketAddr) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listen(address)?)?;
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {

@@ -1,0 +1,18 @@
+//! The chart runs on a real node.
+
+use super::{Outcome, Step, ignored_test, is_root, root};
+use crate::release::{FOLDER, image_name};
+
+pub const STEP: Step = Step {
+    name: "node",
+    claim: "On a kubelet with containerd, the chart runs the image as two Pods of the restricted profile, through a rolling \
+            update and the death of the leader, and a workload is rolled after each rotation.",
+    run: || {
+        if !is_root()? || !cfg!(target_os = "linux") {
+            return Ok(Outcome::Skipped("a node needs root on Linux".to_owned()));
+        }
+        let archive = root().join(FOLDER).join(image_name()?).display().to_string();
+        ignored_test("node::the_chart_runs_as_pods_that_are_replaced_and_killed", &[("IMAGE_ARCHIVE", &archive)])?;
+        Ok(Outcome::Passed("two Pods".to_owned()))
+    },
+};
