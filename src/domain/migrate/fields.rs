@@ -50,12 +50,11 @@ impl<'n> Fields<'n> {
 
     /// Takes a field that holds text; empty text counts as missing, as in Go.
     pub(super) fn text(&mut self, field: &str) -> Option<String> {
-        match self.take(field)? {
-            Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-            _ => {
-                self.wrong(field, "text");
-                None
-            }
+        if let Value::String(text) = self.take(field)? {
+            Some(text).filter(|text| !text.is_empty())
+        } else {
+            self.wrong(field, "text");
+            None
         }
     }
 

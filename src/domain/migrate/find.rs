@@ -77,7 +77,7 @@ fn parse(regexp: &str) -> Result<Vec<Part>, String> {
             push(&mut parts, part)?;
         } else {
             let literal = match character {
-                '\\' => rest.chars().nth(1).filter(|escaped| escaped.is_ascii_punctuation()),
+                '\\' => rest.chars().nth(1).filter(char::is_ascii_punctuation),
                 '.' => return Err("a dot matches any character; write \\. if the dot itself is meant".to_owned()),
                 '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '^' | '$' => None,
                 other => Some(other),

@@ -165,7 +165,7 @@ fn decodes_nothing(remote: &mut Fields<'_>) {
     match remote.text("decodingStrategy").as_deref() {
         None | Some("None") => {}
         Some(_) => {
-            remote.notes().not_translated(&place, "several values cannot be decoded; write an entry of data for each")
+            remote.notes().not_translated(&place, "several values cannot be decoded; write an entry of data for each");
         }
     }
 }

@@ -174,22 +174,19 @@ fn left_alone(namespace: &str, name: &str, text: &str) -> Translated {
 
 /// Translates an object whose store is not there.
 fn without_store(external: External) -> Translated {
-    let (kind, name) = match &external.store {
-        Some(store) => {
-            let text = format!(
-                "{} {} is not among the objects that were read; translate it together with this one if it has a prefix or reads as \
-                 ESO itself, and leave this one with ESO if it does not read from Parameter Store",
-                store.kind(),
-                store.name
-            );
-            external.notes.check("spec.secretStoreRef", text);
-            let kind = if store.is_cluster { StoreKind::ClusterParameterStore } else { StoreKind::ParameterStore };
-            (kind, store.name.clone())
-        }
-        None => {
-            external.notes.not_translated("spec.secretStoreRef", "this names no store");
-            (StoreKind::ClusterParameterStore, String::new())
-        }
+    let (kind, name) = if let Some(store) = &external.store {
+        let text = format!(
+            "{} {} is not among the objects that were read; translate it together with this one if it has a prefix or reads as \
+             ESO itself, and leave this one with ESO if it does not read from Parameter Store",
+            store.kind(),
+            store.name
+        );
+        external.notes.check("spec.secretStoreRef", text);
+        let kind = if store.is_cluster { StoreKind::ClusterParameterStore } else { StoreKind::ParameterStore };
+        (kind, store.name.clone())
+    } else {
+        external.notes.not_translated("spec.secretStoreRef", "this names no store");
+        (StoreKind::ClusterParameterStore, String::new())
     };
     finish(external, kind, &name)
 }

@@ -67,7 +67,7 @@ async fn build_image(root: &Path) -> Result<PathBuf> {
     ensure!(status.success(), "cargo xtask release ended with {status}");
     let files = fs::read_dir(&folder)?.collect::<std::io::Result<Vec<_>>>()?;
     let is_image = |path: &PathBuf| path.to_string_lossy().ends_with(".oci.tar");
-    files.iter().map(|file| file.path()).find(is_image).context("the release has no image")
+    files.iter().map(std::fs::DirEntry::path).find(is_image).context("the release has no image")
 }
 
 struct Demo<'a> {
@@ -187,6 +187,6 @@ impl Demo<'_> {
             Some(file) => self.root.join("examples").join(file).display().to_string(),
             None => (*argument).to_owned(),
         };
-        text(&self.plane.kubectl(arguments.iter().map(|argument| in_root(argument))).await?)
+        text(&self.plane.kubectl(arguments.iter().map(in_root)).await?)
     }
 }
