@@ -88,7 +88,7 @@ fn every_alert_has_a_runbook() -> Result<()> {
         let Some((_, section)) = sections.iter().find(|(title, _)| *title == alert.name) else {
             anyhow::bail!("docs/alerts.md has no section {}", alert.name)
         };
-        for part in ["**Meaning.**", "**Diagnosis.**", "**What to do.**", "```sh\n"] {
+        for part in ["**Meaning.**", "**Diagnosis.**", "**What to do.**", "```sh"] {
             ensure!(section.contains(part), "the runbook of {} has no {part:?}", alert.name);
         }
         let url = format!("docs/alerts.md#{}", alert.name.to_lowercase());
