@@ -104,9 +104,10 @@ fn push(parts: &mut Vec<Part>, part: Part) -> Result<(), String> {
     match (parts.last_mut(), &part) {
         (None | Some(Part::Text(_)), _) => parts.push(part),
         (Some(Part::Anything | Part::Something), Part::Anything) => {}
-        (Some(last @ Part::Anything), Part::Something) => *last = Part::Something,
+        (Some(last @ Part::Anything), Part::Something) | (Some(last @ Part::NonEmptySegment), Part::Anything) => {
+            *last = Part::Something;
+        }
         (Some(last @ Part::Segment), Part::Anything) => *last = Part::Anything,
-        (Some(last @ Part::NonEmptySegment), Part::Anything) => *last = Part::Something,
         _ => return Err("two wildcards that follow each other have no equivalent glob".to_owned()),
     }
     Ok(())

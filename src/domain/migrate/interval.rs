@@ -56,7 +56,9 @@ pub(super) fn written(seconds: u64) -> Interval {
         return Interval("0s".to_owned());
     }
     let parts = [(seconds / 3_600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    Interval(parts.iter().filter(|(number, _)| *number > 0).map(|(number, unit)| format!("{number}{unit}")).collect())
+    let parts: Vec<_> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, unit)| format!("{number}{unit}")).collect();
+    Interval(parts.concat())
 }
 
 #[cfg(test)]

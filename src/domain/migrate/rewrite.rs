@@ -149,13 +149,13 @@ impl State {
         let mut commands = pipeline.split('|').map(str::trim);
         match commands.next() {
             Some(".value") => {}
-            Some("upper .value") => self.to_upper(),
+            Some("upper .value") => self.make_upper(),
             _ => return Err(unknown()),
         }
         for command in commands {
             let words: Vec<_> = command.split_whitespace().map(|word| word.trim_matches(['"', '`'])).collect();
             match words[..] {
-                ["upper"] => self.to_upper(),
+                ["upper"] => self.make_upper(),
                 ["replace", from, "_"] if from.chars().count() == 1 => {
                     self.prefix = self.prefix.replace(from, "_");
                     self.replaced.extend(from.chars());
@@ -173,7 +173,7 @@ impl State {
         Ok(())
     }
 
-    fn to_upper(&mut self) {
+    fn make_upper(&mut self) {
         self.upper = true;
         self.prefix = self.prefix.to_uppercase();
     }

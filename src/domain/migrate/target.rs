@@ -158,7 +158,9 @@ fn read_template(mut fields: Fields<'_>, target: &mut Target, keys: &BTreeSet<St
     let data = templates.into_iter().map(|(key, source)| {
         let place = format!("{place}[{key}]");
         let translated = template::translate(&source, keys).map(|(translated, conditions)| {
-            conditions.into_iter().for_each(|condition| notes.check(&place, condition));
+            for condition in conditions {
+                notes.check(&place, condition);
+            }
             translated
         });
         let translated = translated.unwrap_or_else(|problem| {

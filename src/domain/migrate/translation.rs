@@ -91,7 +91,7 @@ pub fn translate(objects: Vec<Value>, namespace: &str) -> Vec<Translated> {
     let mut objects = Vec::new();
     for (key, store) in stores {
         let readers = readers.remove(&key).unwrap_or_default();
-        translated.extend(with_store(store, readers, &mut objects));
+        translated.push(with_store(store, readers, &mut objects));
     }
     objects.extend(orphans);
     objects.sort_by(|one: &Translated, other| one.source.cmp(&other.source));
@@ -124,7 +124,7 @@ fn other(object: &Value, kind: &str) -> Translated {
 }
 
 /// Translates a store and the objects that read from it.
-fn with_store(store: Store, readers: Vec<External>, objects: &mut Vec<Translated>) -> Option<Translated> {
+fn with_store(store: Store, readers: Vec<External>, objects: &mut Vec<Translated>) -> Translated {
     let source = match &store.namespace {
         Some(namespace) => format!("SecretStore {namespace}/{}", store.metadata.name),
         None => format!("ClusterSecretStore {}", store.metadata.name),
@@ -135,7 +135,7 @@ fn with_store(store: Store, readers: Vec<External>, objects: &mut Vec<Translated
             objects.push(left_alone(&external.namespace, &external.metadata.name, &text));
         }
         let note = Note { effect: Effect::NotTranslated, field: String::new(), text };
-        return Some(Translated { source, complete: false, object: None, consent: None, notes: vec![note] });
+        return Translated { source, complete: false, object: None, consent: None, notes: vec![note] };
     }
     let (kind, name) = store.successor();
     let prefix = store_prefix(&store.prefix, &readers);
@@ -163,7 +163,7 @@ fn with_store(store: Store, readers: Vec<External>, objects: &mut Vec<Translated
         }
         objects.push(translated);
     }
-    Some(finish_store(store, &name, source, prefix, &granted))
+    finish_store(store, &name, source, prefix, &granted)
 }
 
 fn left_alone(namespace: &str, name: &str, text: &str) -> Translated {

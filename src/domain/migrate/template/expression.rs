@@ -176,7 +176,7 @@ impl Parser<'_> {
                     Some(Token::Path(names)) if !names.is_empty() => {
                         let names = names.clone();
                         self.at += 1;
-                        fields(&inner, &names, scope)
+                        Ok(fields(&inner, &names, scope))
                     }
                     _ => Ok(inner),
                 }
@@ -189,7 +189,7 @@ impl Parser<'_> {
 }
 
 /// Returns a field of what `fromJson` gave.
-fn fields(value: &Expression, names: &[String], scope: &mut Scope<'_>) -> Result<Expression, String> {
+fn fields(value: &Expression, names: &[String], scope: &mut Scope<'_>) -> Expression {
     scope.conditions.insert(
         "the fields that it takes from JSON are texts; Go writes other values in another way, such as large numbers as 1e+06",
     );
@@ -197,7 +197,7 @@ fn fields(value: &Expression, names: &[String], scope: &mut Scope<'_>) -> Result
     for name in names {
         text.extend(["[", &literal(name), "]"]);
     }
-    Ok(Expression { is_text: false, ..Expression::text(text) })
+    Expression { is_text: false, ..Expression::text(text) }
 }
 
 /// Translates a call of a function.
