@@ -39,8 +39,8 @@ async fn troubled(arguments: &[&'static str]) -> Result<World> {
     world.aws.put("/shop/db", "value");
     world.aws.put("/shop/denied", "value");
     let rule = world.aws.deny("ssm:GetParameters", &world.aws.parameter_arn("/shop/denied"));
-    let role = json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws:iam::111122223333:role/none"}]}});
-    world.apply(&store("broken", &role)).await?;
+    let identity = json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws:iam::111122223333:role/none"}]}});
+    world.apply(&store("broken", &identity)).await?;
     world.apply(&object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
     world.apply(&object("denied", &[("DB", "/shop/denied")], &json!({}))).await?;
     world.synced("checkout").await?;
@@ -184,7 +184,7 @@ fn check_fluent_bit(config: &Value) -> Result<()> {
             Some((begin, _)) => tag.starts_with(begin),
             None => *tag == pattern,
         };
-        ensure!(tags.iter().any(|tag| matches(&tag)), "nothing has a tag like {pattern}");
+        ensure!(tags.iter().any(|tag| matches(tag)), "nothing has a tag like {pattern}");
     }
     Ok(())
 }

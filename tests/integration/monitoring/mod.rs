@@ -41,7 +41,7 @@ struct Alert {
 
 fn alerts() -> Result<Vec<Alert>> {
     let file = yaml("charts/secure-parameter-operator/files/monitoring/alerts.yaml")?;
-    let rules = file["groups"].as_array().into_iter().flatten().flat_map(|group| group["rules"].as_array());
+    let rules = file["groups"].as_array().into_iter().flatten().filter_map(|group| group["rules"].as_array());
     let alert = |rule: &Value| {
         let text = |field: &str| Ok::<_, anyhow::Error>(rule[field].as_str().context("no text")?.to_owned());
         Ok(Alert { name: text("alert")?, expr: text("expr")?, rule: rule.clone() })

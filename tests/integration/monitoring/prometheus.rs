@@ -138,7 +138,7 @@ async fn check_rules(prometheus: &Prometheus) -> Result<()> {
             .as_array()
             .into_iter()
             .flatten()
-            .flat_map(|group| group["rules"].as_array())
+            .filter_map(|group| group["rules"].as_array())
             .flatten()
             .cloned()
             .collect();
