@@ -36,8 +36,8 @@ async fn troubled(arguments: &[&'static str]) -> Result<World> {
     world.aws.put("/shop/db", "value");
     world.aws.put("/shop/denied", "value");
     let rule = world.aws.deny("ssm:GetParameters", &world.aws.parameter_arn("/shop/denied"));
-    let role = json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws:iam::111122223333:role/none"}]}});
-    world.apply(&store("broken", &role)).await?;
+    let identity = json!({"identity": {"assumeRoles": [{"roleARN": "arn:aws:iam::111122223333:role/none"}]}});
+    world.apply(&store("broken", &identity)).await?;
     world.apply(&object("checkout", &[("DB", "/shop/db")], &json!({}))).await?;
     world.apply(&object("denied", &[("DB", "/shop/denied")], &json!({}))).await?;
     world.synced("checkout").await?;
