@@ -180,7 +180,7 @@ fn check_fluent_bit(config: &Value) -> Result<()> {
             Some((begin, _)) => tag.starts_with(begin),
             None => *tag == pattern,
         };
-        ensure!(tags.iter().any(|tag| matches(tag)), "nothing has a tag like {pattern}");
+        ensure!(tags.iter().any(matches), "nothing has a tag like {pattern}");
     }
     Ok(())
 }

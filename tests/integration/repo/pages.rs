@@ -96,7 +96,7 @@ impl Page {
             is_code ^= is_fence;
             !is_code && !is_fence
         };
-        self.text.lines().filter(keep).map(|line| format!("{line}\n")).collect()
+        self.text.lines().filter(keep).flat_map(|line| [line, "\n"]).collect()
     }
 
     /// What its links point to.

@@ -24,13 +24,9 @@ async fn every_command_of_the_pages_works() -> Result<()> {
     let tried = stream::iter(pages).map(async |page| (page.path.clone(), try_page(&page).await));
     let results: Vec<_> = tried.buffer_unordered(AT_A_TIME).collect().await;
     let count: usize = results.iter().filter_map(|(_, result)| result.as_ref().ok()).sum();
-    let failed: Vec<_> = results.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
-    ensure!(
-        failed.is_empty(),
-        "{} pages fail:\n{}",
-        failed.len(),
-        failed.iter().map(|e| format!("{e:#}\n")).collect::<String>()
-    );
+    let failed = results.iter().filter_map(|(_, result)| result.as_ref().err());
+    let failed: Vec<_> = failed.map(|error| format!("{error:#}")).collect();
+    ensure!(failed.is_empty(), "{} pages fail:\n{}", failed.len(), failed.join("\n"));
     ensure!(only.is_some() || count >= 20, "only {count} blocks were found");
     Ok(())
 }
