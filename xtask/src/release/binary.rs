@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use super::elf;
 use crate::{
     process::{cargo, command, output, run},
-    repository::{Product, root},
+    repository::{Commit, Product, root},
 };
 
 /// An architecture of images.
@@ -88,13 +88,13 @@ impl Architecture {
 }
 
 /// Builds for all architectures, or for one. Those whose toolchain is missing are skipped, loudly, unless none is left.
-pub fn build_all(product: &Product, only: Option<Architecture>) -> Result<Vec<Binary>> {
+pub fn build_all(product: &Product, commit: &Commit, only: Option<Architecture>) -> Result<Vec<Binary>> {
     let mut binaries = Vec::new();
     for architecture in
         Architecture::value_variants().iter().copied().filter(|one| only.is_none_or(|only| only == *one))
     {
         match architecture.missing() {
-            None => binaries.push(build(product, architecture)?),
+            None => binaries.push(build(product, architecture, Some(commit))?),
             Some(missing) => eprintln!("SKIPPED: no binary and no image for {}: {missing}", architecture.oci()),
         }
     }
@@ -107,10 +107,10 @@ pub fn build_host(product: &Product) -> Result<Binary> {
     let architecture = Architecture::host().with_context(|| format!("there is no image for {}", env::consts::ARCH))?;
     let missing = architecture.missing();
     ensure!(missing.is_none(), "{}", missing.unwrap_or_default());
-    build(product, architecture)
+    build(product, architecture, None)
 }
 
-fn build(product: &Product, architecture: Architecture) -> Result<Binary> {
+fn build(product: &Product, architecture: Architecture, commit: Option<&Commit>) -> Result<Binary> {
     let target = architecture.target();
     // Not the folder that somebody may have set: its path must be one of those that are taken out.
     let folder = root().join("target");
@@ -121,6 +121,10 @@ fn build(product: &Product, architecture: Architecture) -> Result<Binary> {
     without_paths(&mut cargo, &target)?;
     // Nothing in the binary depends on a time, and C code would be compiled again for each commit.
     cargo.env_remove("SOURCE_DATE_EPOCH");
+    if let Some(commit) = commit {
+        // Shown by the metric of the build.
+        cargo.env("SPO_REVISION", &commit.hash);
+    }
     if !architecture.is_host() {
         let variable = format!("CARGO_TARGET_{}_LINKER", target.replace('-', "_").to_uppercase());
         cargo.env(variable, architecture.compiler());

@@ -44,7 +44,7 @@ pub fn run(out: Option<&Path>, only: Option<Architecture>) -> Result<()> {
     let product = Product::read()?;
     product.check_chart()?;
     let out = empty_folder(out)?;
-    let binaries = binary::build_all(&product, only)?;
+    let binaries = binary::build_all(&product, &commit, only)?;
     let sbom = sbom::make(&commit, &binaries)?;
     let files = make(&Inputs { commit, product, binaries, sbom })?;
     for (name, bytes) in &files {
