@@ -41,6 +41,9 @@ async fn what_a_team_keeps_in_git_stays_as_it_is() -> Result<()> {
     plane.kubectl(["apply", "-k", &folder]).await?;
     world.reported("checkout").await?;
     sync(&world, "checkout").await?;
+    // The operator finds out which keys encrypt the values after it has written the Secret, and then adds them to the status.
+    let keys = "--for=jsonpath={.status.parameters[1].keyARN}";
+    plane.kubectl(["wait", "--namespace=shop", "secureparameter/checkout", keys, "--timeout=60s"]).await?;
     let versions = async || -> Result<String> {
         let columns = "--output=jsonpath={.items[*].metadata.resourceVersion} {.items[*].metadata.generation}";
         plane.kubectl(["get", "secureparameters,secrets", "--namespace=shop", columns]).await

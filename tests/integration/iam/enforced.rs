@@ -38,7 +38,12 @@ impl Examples {
         };
         world.aws.add_identity(tenant.clone());
         for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"))? {
-            let manifest = fs::read_to_string(file?.path())?;
+            let path = file?.path();
+            // Those of folders are for other tools.
+            if path.is_dir() {
+                continue;
+            }
+            let manifest = fs::read_to_string(path)?;
             world.plane.kubectl_stdin(["apply", "-f", "-"], &manifest).await?;
         }
         // What the comment in kms-decrypt.yaml asks for.
