@@ -18,8 +18,10 @@ RUN for program in . tests/testbed; do mkdir -p $program/src && touch $program/s
     && cargo xtask image-root --out /nothing
 
 COPY . .
+# The metric of the build shows it.
+ARG REVISION=unknown
 # Cargo compares times, and these files may be older than the programs above.
-RUN touch src/lib.rs src/main.rs && cargo xtask image-root --out /image
+RUN touch src/lib.rs src/main.rs && SPO_REVISION=$REVISION cargo xtask image-root --out /image
 
 FROM scratch
 ARG REVISION=unknown

@@ -178,7 +178,7 @@ impl UserSession {
     /// # Errors
     /// One sentence, if it does not exist or cannot be read.
     pub(crate) async fn object(&self, name: &str) -> Result<SecureParameter, String> {
-        self.api().get(name).await.map_err(|error| self.refused("read", name, &error))
+        self.api().get(name).await.map_err(|error| refused("read", &self.namespace, name, &error))
     }
 
     /// Returns an object, if it exists.
@@ -189,7 +189,7 @@ impl UserSession {
         match Api::namespaced(self.clients.requests.clone(), namespace).get(name).await {
             Ok(object) => Ok(Some(object)),
             Err(error) if is_missing_object(&error) => Ok(None),
-            Err(error) => Err(self.refused("read", name, &error)),
+            Err(error) => Err(refused("read", namespace, name, &error)),
         }
     }
 
@@ -234,21 +234,21 @@ impl UserSession {
     async fn patch(&self, name: &str, verb: &str, patch: &Value) -> Result<SecureParameter, String> {
         let params = PatchParams { field_manager: Some(PLUGIN_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = self.api().patch(name, &params, &Patch::Merge(patch)).await;
-        patched.map_err(|error| self.refused(verb, name, &error))
+        patched.map_err(|error| refused(verb, &self.namespace, name, &error))
     }
 
     fn api(&self) -> Api<SecureParameter> {
         Api::namespaced(self.clients.requests.clone(), &self.namespace)
     }
+}
 
-    fn refused(&self, verb: &str, name: &str, error: &kube::Error) -> String {
-        let namespace = &self.namespace;
-        if is_missing_object(error) {
-            return format!(
-                "SecureParameter {namespace}/{name} does not exist; correct the name or --namespace, or list those that \
-                 exist with kubectl get secureparameters."
-            );
-        }
-        sentence(&format!("{verb} SecureParameter {namespace}/{name}"), error)
+/// Says why something could not be done with an object.
+fn refused(verb: &str, namespace: &str, name: &str, error: &kube::Error) -> String {
+    if is_missing_object(error) {
+        return format!(
+            "SecureParameter {namespace}/{name} does not exist; correct the name or --namespace, or list those that exist \
+             with kubectl get secureparameters."
+        );
     }
+    sentence(&format!("{verb} SecureParameter {namespace}/{name}"), error)
 }

@@ -34,19 +34,20 @@ async fn set(session: &UserSession, names: &[String], suspends: bool) -> Result<
 async fn set_one(session: &UserSession, name: &str, suspends: bool) -> Result<String, String> {
     let title = format!("SecureParameter {}/{name}", session.namespace());
     let object = session.object(name).await?;
-    let state = if suspends { "suspended" } else { "not suspended" };
+    let (state, done) =
+        if suspends { ("already suspended", "is suspended now") } else { ("not suspended", "has been resumed") };
     if object.spec.is_suspended() == suspends {
-        return Ok(format!("{title} is {state} already."));
+        return Ok(format!("{title} is {state}."));
     }
     let others = other_managers(&object.metadata);
     // Whoever states the field in a manifest goes on to own it; else it disappears as it came.
     let value = if suspends { Some(true) } else { (!others.is_empty()).then_some(false) };
     session.set_suspend(name, value).await?;
     if others.is_empty() {
-        return Ok(format!("{title} is {state} now."));
+        return Ok(format!("{title} {done}."));
     }
     Ok(format!(
-        "{title} is {state} now. spec.suspend was set by {} before, which may set it back: if that is a GitOps tool, change \
+        "{title} {done}. spec.suspend was set by {} before, which may set it back: if that is a GitOps tool, change \
          the field in its repository too, or let it ignore the field.",
         list(&others)
     ))

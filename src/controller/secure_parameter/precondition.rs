@@ -100,8 +100,8 @@ async fn contested(inputs: &Inputs<'_>, context: &Context) -> Fault {
         let controller = &controller.name;
         let message = format!(
             "{controller} keeps making itself the owner of Secret {name}, and the operator undoes that at most three times a \
-             minute; delete it while spec.target.reclaimPolicy is Delete, since with Retain it takes the Secret with it, or \
-             stop its controller."
+             minute; stop its controller, or set spec.target.reclaimPolicy to Delete and then delete {controller}: with Retain, \
+             its deletion deletes the Secret too."
         );
         return Fault::new(Reason::SecretContested, message);
     }

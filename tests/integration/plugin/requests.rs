@@ -62,13 +62,13 @@ async fn objects_are_suspended_and_resumed() -> Result<()> {
     let run = async |command: &str| user.prints(&[command, "checkout", "-n", "shop"]).await;
     assert_eq!(run("suspend").await?, "SecureParameter shop/checkout is suspended now.\n");
     assert_eq!(field().await?, Some(true));
-    assert_eq!(run("suspend").await?, "SecureParameter shop/checkout is suspended already.\n");
+    assert_eq!(run("suspend").await?, "SecureParameter shop/checkout is already suspended.\n");
     let is_suspended = |object: &SecureParameter| {
         let conditions = object.status.iter().flat_map(|status| &status.conditions);
         conditions.into_iter().any(|condition| condition.type_ == "Suspended")
     };
     world.wait_until("checkout", "the operator to have seen it", is_suspended).await?;
-    assert_eq!(run("resume").await?, "SecureParameter shop/checkout is not suspended now.\n");
+    assert_eq!(run("resume").await?, "SecureParameter shop/checkout has been resumed.\n");
     assert_eq!(field().await?, None, "the field disappears as it came");
     world.synced("checkout").await?;
 

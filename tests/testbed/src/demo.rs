@@ -46,7 +46,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// Install the chart on a real node, kill the Pod that leads, and let the other go on. Needs root; builds a kubelet,
-    /// containerd and the image of a release, which takes a quarter of an hour the first time
+    /// containerd and the image of a release from a clean tree, which takes half an hour the first time
     #[cfg(target_os = "linux")]
     #[arg(long, conflicts_with = "context")]
     node: bool,

@@ -1,6 +1,6 @@
 //! The chart runs on a real node.
 
-use super::{Outcome, Step, ignored_test, is_root, root};
+use super::{Outcome, Step, ignored_test, is_root, layout, root};
 use crate::release::{FOLDER, image_name};
 
 pub const STEP: Step = Step {
@@ -11,6 +11,8 @@ pub const STEP: Step = Step {
         if !is_root()? || !cfg!(target_os = "linux") {
             return Ok(Outcome::Skipped("a node needs root on Linux".to_owned()));
         }
+        // Refuses an image of another commit.
+        layout::images()?;
         let archive = root().join(FOLDER).join(image_name()?).display().to_string();
         ignored_test("node::the_chart_runs_as_pods_that_are_replaced_and_killed", &[("IMAGE_ARCHIVE", &archive)])?;
         Ok(Outcome::Passed("two Pods".to_owned()))

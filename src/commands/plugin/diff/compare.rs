@@ -188,8 +188,10 @@ fn known(
 }
 
 /// Returns why the access rules refuse a manifest, if they do.
+///
+/// Rules may go by the labels of the namespace: nothing is said of one whose labels the user cannot see.
 fn denied(manifest: &SecureParameter, store: Option<&Store<'_>>, reader: &Namespace) -> Option<Fault> {
-    let store = store?;
+    let store = store.filter(|_| !reader.is_hidden)?;
     let grant = Grant::new(store.access?, reader).ok()?;
     let (scope, title) = (scope(Some(store), &[]), store.title());
     let authority = ReadAuthority {

@@ -14,10 +14,11 @@ pub(super) fn notes(live: Option<&SecureParameter>, manifest: &SecureParameter) 
     let (old, new) = (live.secret_name(), manifest.secret_name());
     if old != new {
         let fate = match manifest.spec.reclaim_policy() {
-            ReclaimPolicy::Delete => "deleted",
-            ReclaimPolicy::Retain => "left as it is",
+            _ if live.spec.merges() => "loses these keys",
+            ReclaimPolicy::Delete => "is deleted",
+            ReclaimPolicy::Retain => "is left as it is",
         };
-        notes.push(format!("All keys are written to Secret {new}; Secret {old} is {fate} afterwards."));
+        notes.push(format!("All keys are written to Secret {new}; Secret {old} {fate} afterwards."));
     }
     if live.spec.merges() != manifest.spec.merges() {
         let policy = if manifest.spec.merges() { "Merge" } else { "Owner" };

@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::root;
 
-/// Folders with generated files.
-const GENERATED: &[&str] = &["target", ".git"];
+/// Folders and files that are generated.
+const GENERATED: &[&str] = &["target", ".git", "dhat-heap.json"];
 /// Folders of developers' machines, without slashes, so that this file does not contain what it searches.
 const MACHINES: &[&str] = &["home", "root", "work", "Users"];
 /// Files that may name such a folder, with the path.
@@ -66,8 +66,10 @@ fn no_file_contains_a_path_of_a_developers_machine() -> Result<()> {
 fn visit(folder: &Path, show: &mut impl FnMut(&Path, &str)) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_generated = path.file_name().is_some_and(|name| GENERATED.iter().any(|generated| name == *generated));
-        if path.is_dir() && !is_generated {
+        if path.file_name().is_some_and(|name| GENERATED.iter().any(|generated| name == *generated)) {
+            continue;
+        }
+        if path.is_dir() {
             visit(&path, show)?;
         } else if path.is_file()
             && let Ok(text) = fs::read_to_string(&path)
