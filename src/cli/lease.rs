@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::names::{lease_duration, lease_name, namespace};
+use crate::cli::names::{lease_duration, namespace, object_name};
 
 /// Arguments about which of several operators works.
 #[derive(Args, Debug)]
@@ -17,7 +17,7 @@ pub struct LeaseArgs {
 
     /// Name of the Lease that the operator holds while it works. Without this argument it is secure-parameter-operator, and
     /// with --watch-selector the same with a suffix that depends on the selector.
-    #[arg(long, env = "SPO_LEASE_NAME", value_name = "NAME", value_parser = lease_name)]
+    #[arg(long, env = "SPO_LEASE_NAME", value_name = "NAME", value_parser = object_name)]
     pub lease_name: Option<String>,
 
     /// Namespace of the Lease. Without this argument it is that of the pod, or of the current context of the kubeconfig.

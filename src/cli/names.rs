@@ -29,13 +29,17 @@ pub(super) fn namespace(name: &str) -> Result<String, String> {
     Err("a name of a namespace has lowercase letters, digits and '-', and between 1 and 63 characters".to_owned())
 }
 
-/// Checks the name of a Lease: a subdomain of RFC 1123.
-pub(super) fn lease_name(name: &str) -> Result<String, String> {
-    let is_label = |label: &str| namespace(label).is_ok();
+/// Checks the name of an object, such as a SecureParameter or a Lease: a subdomain of RFC 1123. Other text could become another
+/// part of the address of a request.
+pub(super) fn object_name(name: &str) -> Result<String, String> {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = |label: &str| {
+        !label.is_empty() && label.chars().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
     if name.len() <= 253 && name.split('.').all(is_label) {
         return Ok(name.to_owned());
     }
-    Err("a name of a Lease has lowercase letters, digits, '-' and '.', and at most 253 characters".to_owned())
+    Err("a name of an object has lowercase letters, digits, '-' and '.', and at most 253 characters".to_owned())
 }
 
 /// Checks the duration of a lease: whole seconds, since a Lease can say no others.
@@ -64,6 +68,18 @@ pub(super) fn patience(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_no_addresses() {
+        let long = "a".repeat(100);
+        for name in ["mail", "mail.v2", "0", &long] {
+            assert!(object_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "mail/status", "mail#x", "mail?dryRun=All", "..", "-a", "a-", "Mail", "a b", &"a".repeat(254)]
+        {
+            assert!(object_name(name).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn waits_are_seconds_or_minutes() {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::{
     help,
-    names::{namespace, patience},
+    names::{namespace, object_name, patience},
     output::Output,
 };
 
@@ -78,6 +78,7 @@ pub enum PluginCommand {
 #[derive(Args, Debug)]
 pub struct LookArgs {
     /// Only this SecureParameter, and its store.
+    #[arg(value_parser = object_name)]
     pub name: Option<String>,
 
     /// Look at all namespaces.
@@ -93,14 +94,14 @@ pub struct LookArgs {
 #[derive(Args, Debug)]
 pub struct SyncArgs {
     /// The SecureParameters to sync.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = object_name)]
     pub names: Vec<String>,
 
     /// Sync all SecureParameters of the namespace that are not suspended.
     #[arg(long)]
     pub all: bool,
 
-    /// How long to wait, such as 90s or 5m; 0s asks and does not wait.
+    /// How long to wait for all of them, such as 90s or 5m; 0s asks and does not wait.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
     pub timeout: Duration,
 }
@@ -109,7 +110,7 @@ pub struct SyncArgs {
 #[derive(Args, Debug)]
 pub struct NameArgs {
     /// The SecureParameters.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = object_name)]
     pub names: Vec<String>,
 }
 
@@ -118,7 +119,7 @@ pub struct NameArgs {
 pub struct DiffArgs {
     /// Of the manifests, only this SecureParameter. Without a manifest: what its own spec would change in the Secret as it was
     /// last written.
-    #[arg(required_unless_present = "filename")]
+    #[arg(required_unless_present = "filename", value_parser = object_name)]
     pub name: Option<String>,
 
     /// File or folder with changed manifests; - for standard input. Other kinds in it are ignored.

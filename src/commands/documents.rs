@@ -71,13 +71,39 @@ fn text(file: &Path) -> std::io::Result<String> {
 
 /// Adds an object, or those of a list.
 fn add(documents: &mut Vec<Document>, mut value: Value, place: &str) {
-    let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-    match value.get_mut("items").filter(|_| is_list) {
+    let version = value.get("apiVersion").cloned();
+    let kind = value.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
+    match value.get_mut("items").filter(|_| kind.is_some()) {
         Some(Value::Sequence(items)) => {
-            for item in std::mem::take(items) {
+            for mut item in std::mem::take(items) {
+                // The API server leaves out what the items of a list have in common.
+                if let (Value::Mapping(item), Some(kind), Some(version)) = (&mut item, &kind, &version)
+                    && !kind.is_empty()
+                    && !item.contains_key("kind")
+                {
+                    item.insert("kind".into(), kind.as_str().into());
+                    item.insert("apiVersion".into(), version.clone());
+                }
                 add(documents, item, place);
             }
         }
         _ => documents.push(Document { place: place.to_owned(), value }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_a_list_may_leave_out_what_they_have_in_common() -> Result<(), serde_yaml::Error> {
+        let text = "{apiVersion: example.io/v1, kind: ThingList, items: [{metadata: {name: a}}, {kind: Other, apiVersion: v1}]}";
+        let mut found = Vec::new();
+        add(&mut found, serde_yaml::from_str(text)?, "document 1");
+        let named =
+            found.iter().map(|document| (document.value["apiVersion"].as_str(), document.value["kind"].as_str()));
+        let expected = [(Some("example.io/v1"), Some("Thing")), (Some("v1"), Some("Other"))];
+        assert_eq!(named.collect::<Vec<_>>(), expected);
+        Ok(())
     }
 }

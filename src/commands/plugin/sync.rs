@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
@@ -21,7 +22,8 @@ const CONCURRENT_SYNCS: usize = 32;
 /// One sentence, if the objects cannot be listed or there are none.
 pub(super) async fn sync(session: &UserSession, args: SyncArgs) -> Result<Printed, String> {
     let names = if args.all { names(session).await? } else { args.names };
-    let syncs = names.iter().map(|name| sync_one(session, name, args.timeout));
+    let until = Instant::now() + args.timeout;
+    let syncs = names.iter().map(|name| sync_one(session, name, args.timeout, until));
     let synced: Vec<_> = stream::iter(syncs).buffered(CONCURRENT_SYNCS).collect().await;
     Ok(Printed::lines(synced))
 }
@@ -40,7 +42,7 @@ async fn names(session: &UserSession) -> Result<Vec<String>, String> {
 ///
 /// # Errors
 /// One sentence, if it was not synced.
-async fn sync_one(session: &UserSession, name: &str, limit: Duration) -> Result<String, String> {
+async fn sync_one(session: &UserSession, name: &str, limit: Duration, until: Instant) -> Result<String, String> {
     let title = format!("SecureParameter {}/{name}", session.namespace());
     let before = session.object(name).await?;
     if before.spec.is_suspended() {
@@ -52,7 +54,7 @@ async fn sync_one(session: &UserSession, name: &str, limit: Duration) -> Result<
         return Ok(format!("{title} will be synced."));
     }
     let is_over = |object: &SecureParameter| outcome(object, &asked, &token).is_some();
-    match session.wait(name, limit, is_over).await? {
+    match session.wait(name, until.saturating_duration_since(Instant::now()), is_over).await? {
         Waited::Holds(object) => match outcome(&object, &asked, &token) {
             Some(Outcome::Synced) => Ok(format!("{title} is in sync: {}.", contents(object.status.as_ref()))),
             _ => Err(format!("{title} was not synced: {}", reason(object.status.as_ref()))),

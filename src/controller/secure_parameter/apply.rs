@@ -71,6 +71,11 @@ async fn apply(
     }
     match secrets.apply(desired, uid).await {
         Err(SecretError::Immutable) => {}
+        // Somebody became the owner again after the Secret was judged. What the answer shows is no later change, so that the
+        // watch would not report it.
+        Ok(written) if written.foreign_controller(&writer.inputs.uid).is_some() => {
+            return Err(failed(SecretError::Controlled));
+        }
         applied => return applied.map_err(failed),
     }
     // Type and immutability cannot change in place. The Secret is ours, and it is deleted only once the API server has

@@ -30,6 +30,10 @@ fn print_environment(control_plane: &ControlPlane, aws: &FakeAws) -> Result<()> 
     writeln!(output, "export KUBECONFIG={}", quoted(&control_plane.kubeconfig().display().to_string()))?;
     for (name, value) in aws.environment() {
         writeln!(output, "export {name}={}", quoted(&value))?;
+        // The command line of AWS reads the region from this variable alone.
+        if name == "AWS_REGION" {
+            writeln!(output, "export AWS_DEFAULT_REGION={}", quoted(&value))?;
+        }
     }
     Ok(output.flush()?)
 }
