@@ -86,11 +86,13 @@ pub(crate) fn secret_state(metadata: &SecretMetadata, is_ours: bool, expected: &
     if is_intact { SecretState::Intact } else { SecretState::Drifted }
 }
 
-/// After a restart, for a Secret that somebody touched meanwhile: none of our fields may be missing or held by others.
+/// After a restart, for a Secret that somebody touched meanwhile: none of our fields may be missing or held by others. Without
+/// the type, a Secret was taken over with the values of others, and not written yet.
 fn is_whole(fields: &FieldOwnership, expected: &Expected<'_>) -> bool {
     let ours = fields.ours.iter().filter(|field| field.starts_with("data/")).count();
     let has_all = expected.required_keys.iter().all(|key| fields.ours.contains(&format!("data/{key}")));
-    (expected.merges || fields.foreign.is_empty()) && usize::try_from(expected.keys) == Ok(ours) && has_all
+    let is_ours_alone = fields.foreign.is_empty() && fields.ours.contains("type");
+    (expected.merges || is_ours_alone) && usize::try_from(expected.keys) == Ok(ours) && has_all
 }
 
 #[cfg(test)]
@@ -99,7 +101,7 @@ mod tests {
 
     fn fields(ours: &[&str], foreign: &[&str]) -> FieldOwnership {
         FieldOwnership {
-            ours: ours.iter().map(|key| format!("data/{key}")).collect(),
+            ours: ours.iter().map(|key| format!("data/{key}")).chain(["type".to_owned()]).collect(),
             foreign: foreign.iter().map(|key| (format!("data/{key}"), "vim".to_owned())).collect(),
             ..FieldOwnership::default()
         }
@@ -125,6 +127,17 @@ mod tests {
         ] {
             let state = secret_state(&metadata("u", version, fields(ours, foreign)), true, &expected);
             assert_eq!(state == SecretState::Intact, is_intact, "{version} {ours:?} {foreign:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_taken_over_but_not_written_has_drifted() {
+        let mut taken_over = fields(&["A", "B"], &[]);
+        taken_over.ours.remove("type");
+        let snapshot = SecretSnapshot::from(metadata("u", "5", fields(&["A", "B"], &[])));
+        for snapshot in [None, Some(&snapshot)] {
+            let state = secret_state(&metadata("u", "6", taken_over.clone()), true, &Expected { snapshot, ..EXPECTED });
+            assert_eq!(state, SecretState::Drifted);
         }
     }
 

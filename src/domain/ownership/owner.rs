@@ -29,16 +29,16 @@ pub(crate) fn decide_ownership(
         return refuse_owned(claimant, &owner);
     }
     let uid = secret.uid.clone();
-    // Without a living owner: retained for an object of this name, or handed over on purpose.
-    let was_left_to_us = secret.owner.as_deref() == Some(claimant.name);
+    // The API server accepts no second controller, and the garbage collector would delete the Secret with the first.
+    let is_controlled = secret.foreign_controller(claimant.uid).is_some();
     if owner_uid == Some(claimant.uid) {
-        // The API server accepts no second controller, and the garbage collector would delete the Secret with the first.
-        let is_controlled = secret.foreign_controller(claimant.uid).is_some();
         return if is_controlled { Verdict::TakeOver { uid } } else { Verdict::Apply { uid } };
     }
     if secret.consents_to_takeover(claimant) {
         return Verdict::TakeOver { uid };
     }
+    // Without a living owner: retained for an object of this name, or handed over on purpose.
+    let was_left_to_us = secret.owner.as_deref() == Some(claimant.name) && !is_controlled;
     if was_left_to_us { Verdict::Apply { uid } } else { refuse_foreign(claimant, secret) }
 }
 
@@ -119,6 +119,10 @@ mod tests {
         let take_over = Verdict::TakeOver { uid: "s".into() };
         let handed_over = SecretMetadata { allow: some("shop/checkout"), controller: controlled_by("eso"), ..secret() };
         assert_eq!(decide_ownership(Some(&handed_over), ME, alive, None), take_over);
+        let taken_by_another = SecretMetadata { controller: controlled_by("eso"), ..released };
+        assert_eq!(reason(decide_ownership(Some(&taken_by_another), ME, alive, None)), Some(Reason::SecretConflict));
+        let returned = SecretMetadata { allow: some("shop/checkout"), ..taken_by_another };
+        assert_eq!(decide_ownership(Some(&returned), ME, alive, None), take_over);
         let claimed_by_another = SecretMetadata { controller: controlled_by("eso"), ..mine.clone() };
         assert_eq!(decide_ownership(Some(&claimed_by_another), ME, alive, None), take_over);
         let ours = SecretMetadata { allow: some("shop/checkout"), controller: controlled_by("me"), ..mine.clone() };

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use serde_json::{Map, Value, json};
 
 use crate::api::names;
@@ -15,25 +15,74 @@ use crate::api::names;
 /// `created-by` that are not the target of the ExternalSecret with this name, and `data-hash` is a hash of the values.
 const MARKS_OF_ESO: &str = "reconcile.external-secrets.io/";
 
-/// Returns the metadata of a merge patch that ends what others own of a Secret, except for the keys that are not wanted, and
-/// that marks the Secret with `labels` and `annotations`.
-pub(super) fn handed_over(
-    meta: &ObjectMeta,
-    uid: &str,
-    marks: (&BTreeMap<String, String>, &BTreeMap<String, String>),
-    is_wanted: impl Fn(&str) -> bool,
-) -> Value {
-    let owners: Vec<&OwnerReference> =
-        meta.owner_references.iter().flatten().filter(|owner| owner.controller != Some(true)).collect();
-    let entries = meta.managed_fields.iter().flatten().filter_map(|entry| remaining(entry, &is_wanted));
+/// The fields of a Secret that hold its keys.
+const DATA: [&str; 2] = ["f:data", "f:stringData"];
+
+/// What a Secret is handed over to.
+#[derive(Clone, Copy)]
+pub(super) struct Heir<'a, F> {
+    /// The field manager that applies the Secret.
+    pub(super) manager: &'a str,
+    /// The owner for garbage collection.
+    pub(super) owner: Option<&'a OwnerReference>,
+    /// Labels, among them the mark of the owner.
+    pub(super) labels: &'a BTreeMap<String, String>,
+    /// Annotations, among them the mark of the owner.
+    pub(super) annotations: &'a BTreeMap<String, String>,
+    /// Tells whether the Secret should have a key.
+    pub(super) is_wanted: F,
+}
+
+/// Returns the metadata of a merge patch that makes a Secret the object's: it ends what others own, except for the keys that
+/// are not wanted, and sets our owner reference and our marks.
+pub(super) fn handed_over(meta: &ObjectMeta, uid: &str, heir: Heir<'_, impl Fn(&str) -> bool + Copy>) -> Value {
+    let others = meta
+        .owner_references
+        .iter()
+        .flatten()
+        .filter(|owner| owner.controller != Some(true) && heir.owner.is_none_or(|ours| ours.uid != owner.uid));
+    let owners: Vec<&OwnerReference> = others.chain(heir.owner).collect();
     json!({
         "uid": uid,
         "resourceVersion": meta.resource_version,
         "ownerReferences": owners,
-        "managedFields": entries.collect::<Vec<_>>(),
-        "labels": marked(meta.labels.as_ref(), marks.0, names::OWNER_UID_LABEL),
-        "annotations": marked(meta.annotations.as_ref(), marks.1, names::OWNER_ANNOTATION),
+        "managedFields": managed(meta.managed_fields.as_deref().unwrap_or_default(), heir),
+        "labels": marked(meta.labels.as_ref(), heir.labels, names::OWNER_UID_LABEL),
+        "annotations": marked(meta.annotations.as_ref(), heir.annotations, names::OWNER_ANNOTATION),
     })
+}
+
+/// Returns the fields of each manager. The wanted keys become ours as if we had applied them: an apply removes what its manager
+/// applied before, so that no key stays in the Secret if the spec drops it before our first apply succeeds. The API server
+/// needs no time in an entry, and ignores the whole list if an entry has no version or type of fields (`DecodeManagedFields`).
+fn managed(entries: &[ManagedFieldsEntry], heir: Heir<'_, impl Fn(&str) -> bool + Copy>) -> Vec<ManagedFieldsEntry> {
+    let is_wanted = heir.is_wanted;
+    let mut managed: Vec<_> = entries.iter().filter_map(|entry| remaining(entry, is_wanted)).collect();
+    let fields = entries.iter().filter_map(|entry| entry.fields_v1.as_ref());
+    let data = fields.flat_map(|fields| DATA.map(|data| fields.0.get(data).and_then(Value::as_object)));
+    let keys = data.flatten().flatten().filter(|(item, _)| item.strip_prefix("f:").is_some_and(is_wanted));
+    let mut keys: Map<_, _> = keys.map(|(item, value)| (item.clone(), value.clone())).collect();
+    if keys.is_empty() {
+        return managed;
+    }
+    let is_ours = |entry: &ManagedFieldsEntry| {
+        entry.manager.as_deref() == Some(heir.manager) && entry.operation.as_deref() == Some("Apply")
+    };
+    let before = managed.iter().position(is_ours).map(|index| managed.swap_remove(index));
+    let mut fields = before.and_then(|entry| entry.fields_v1).map_or_else(|| json!({}), |fields| fields.0);
+    if let Some(unwanted) = fields.get("f:data").and_then(Value::as_object) {
+        keys.extend(unwanted.clone());
+    }
+    fields["f:data"] = Value::Object(keys);
+    managed.push(ManagedFieldsEntry {
+        api_version: Some("v1".to_owned()),
+        fields_type: Some("FieldsV1".to_owned()),
+        fields_v1: Some(FieldsV1(fields)),
+        manager: Some(heir.manager.to_owned()),
+        operation: Some("Apply".to_owned()),
+        ..ManagedFieldsEntry::default()
+    });
+    managed
 }
 
 /// Returns the changes of labels or annotations: without the marks of ESO, and with this mark of ours.
@@ -53,7 +102,7 @@ fn remaining(entry: &ManagedFieldsEntry, is_wanted: impl Fn(&str) -> bool) -> Op
     let fields = entry.fields_v1.as_mut()?.0.as_object_mut()?;
     fields.remove("f:type");
     fields.remove("f:immutable");
-    for data in ["f:data", "f:stringData"] {
+    for data in DATA {
         retain(fields, data, |key| !is_wanted(key));
     }
     if let Some(metadata) = fields.get_mut("f:metadata").and_then(Value::as_object_mut) {
@@ -94,18 +143,52 @@ mod tests {
                     "f:type": {},
                 }},
                 {"manager": "data", "operation": "Update", "fieldsV1": {"f:data": {"f:A": {}}, "f:immutable": {}}},
+                {"manager": "us", "operation": "Update", "fieldsV1": {"f:metadata": {"f:ownerReferences": {}}}},
             ],
         }))
         .expect("metadata");
         let mark = |key: &str| BTreeMap::from([(key.to_owned(), "me".to_owned()), ("other".to_owned(), String::new())]);
-        let marks = (&mark(names::OWNER_UID_LABEL), &mark(names::OWNER_ANNOTATION));
-        let patch = handed_over(&meta, "u", marks, |key| key == "A");
-        assert_eq!(patch["ownerReferences"].as_array().map(Vec::len), Some(1));
+        let (labels, annotations) = (&mark(names::OWNER_UID_LABEL), &mark(names::OWNER_ANNOTATION));
+        let owner = OwnerReference { uid: "me".into(), controller: Some(true), ..OwnerReference::default() };
+        let is_wanted = |key: &str| key == "A";
+        let heir = Heir { manager: "us", owner: Some(&owner), labels, annotations, is_wanted };
+        let patch = handed_over(&meta, "u", heir);
+        let owners = |patch: &Value| {
+            let owners = patch["ownerReferences"].as_array().into_iter().flatten();
+            owners.map(|owner| owner["uid"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(owners(&patch), ["2", "me"]);
+        assert_eq!(owners(&handed_over(&meta, "u", Heir { owner: None, ..heir })), ["2"]);
         let labels = json!({"reconcile.external-secrets.io/managed": null, "secureparameter.io/owner-uid": "me"});
         assert_eq!((&patch["labels"], &patch["annotations"]), (&labels, &json!({"secureparameter.io/owner": "me"})));
-        let managed = patch["managedFields"].as_array().expect("a list");
-        assert_eq!(managed.len(), 1);
-        let expected = json!({"f:data": {"f:B": {}}, "f:metadata": {"f:labels": {"f:team": {}}}});
-        assert_eq!(managed[0]["fieldsV1"], expected);
+        let eso = json!({"manager": "eso", "operation": "Update", "fieldsV1": {
+            "f:data": {"f:B": {}},
+            "f:metadata": {"f:labels": {"f:team": {}}},
+        }});
+        assert_eq!(patch["managedFields"], json!([eso, applied(&json!({"f:data": {"f:A": {}}}))]));
+    }
+
+    fn applied(fields: &Value) -> Value {
+        json!({"apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields, "manager": "us", "operation": "Apply"})
+    }
+
+    #[test]
+    fn wanted_keys_are_ours_beside_what_we_applied_before() {
+        let ours =
+            json!({"f:data": {"f:A": {}, "f:OLD": {}}, "f:metadata": {"f:labels": {"f:team": {}}}, "f:type": {}});
+        let meta = json!({"managedFields": [
+            {"manager": "eso", "operation": "Update", "fieldsV1": {"f:data": {"f:B": {}, "f:STALE": {}}}},
+            applied(&ours),
+        ]});
+        let none = BTreeMap::new();
+        let is_wanted = |key: &str| ["A", "B", "NEW"].contains(&key);
+        let heir = Heir { manager: "us", owner: None, labels: &none, annotations: &none, is_wanted };
+        let patch = handed_over(&serde_json::from_value(meta).expect("metadata"), "u", heir);
+        let ours = json!({
+            "f:data": {"f:A": {}, "f:B": {}, "f:OLD": {}},
+            "f:metadata": {"f:labels": {"f:team": {}}},
+        });
+        let eso = json!({"manager": "eso", "operation": "Update", "fieldsV1": {"f:data": {"f:STALE": {}}}});
+        assert_eq!(patch["managedFields"], json!([eso, applied(&ours)]), "without the type, which the apply sets");
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::secrets::{
     errors::{SecretError, classify},
-    hand_over::handed_over,
+    hand_over::{Heir, handed_over},
     read::{Secrets, secret_metadata},
 };
 use crate::{
@@ -71,25 +71,33 @@ impl Secrets {
         patched.map(drop).map_err(|error| classify(&error, Some(&desired.data)))
     }
 
-    /// Writes a Secret that the operator owns, and removes keys that others added.
+    /// Writes a Secret that the operator owns, and removes keys that others added. Without an owner, removes our owner reference
+    /// too.
     ///
     /// # Errors
     /// See [`SecretError`].
     pub(crate) async fn apply(&self, desired: &DesiredSecret<'_>, uid: &str) -> Result<SecretMetadata, SecretError> {
         let written = self.send(desired, manifest(desired, Some(uid)), true).await?;
-        let foreign: Vec<_> = written.fields.foreign_keys().into_iter().map(str::to_owned).collect();
-        if foreign.is_empty() {
+        // An apply does not remove fields that other managers own, nor the owner reference that the merge patch of
+        // `take_over` has set.
+        let keys: serde_json::Map<_, _> =
+            written.fields.foreign_keys().into_iter().map(|key| (key.to_owned(), Value::Null)).collect();
+        let owner_uid = written.owner_uid.as_deref().filter(|_| desired.owner.is_none());
+        let owner = written.controller.as_ref().filter(|controller| Some(&*controller.uid) == owner_uid);
+        if keys.is_empty() && owner.is_none() {
             return Ok(written);
         }
-        // An apply does not remove fields that other managers own.
-        let keys: serde_json::Map<_, _> = foreign.into_iter().map(|key| (key, Value::Null)).collect();
-        let patch = json!({"metadata": {"uid": uid}, "data": keys});
-        self.merge(desired.namespace, desired.name, &patch).await
+        let mut patch = json!({"metadata": {"uid": uid}, "data": keys});
+        if let Some(owner) = owner {
+            patch["metadata"]["ownerReferences"] = json!([{"$patch": "delete", "uid": owner.uid}]);
+        }
+        self.patch(desired.namespace, desired.name, &Patch::Strategic(patch)).await
     }
 
     /// Ends what others own of a Secret that is handed over, in one patch: their controller references, what they own of its
-    /// data and type, and the marks of an operator that would act on the Secret by them. Marks the Secret as the object's.
-    /// Keys that are not wanted stay theirs, so that [`Self::apply`] removes them. Returns the resource version after that.
+    /// data and type, and the marks of an operator that would act on the Secret by them. Makes the Secret the object's, and the
+    /// wanted keys those of our field manager. Other keys stay theirs. Whatever the next [`Self::apply`] no longer wants, it
+    /// removes. Returns the resource version after that.
     ///
     /// # Errors
     /// See [`SecretError`]. `Replaced` if the Secret is not as it was when it was judged.
@@ -104,10 +112,15 @@ impl Secrets {
         if found.metadata.resource_version.as_deref() != Some(resource_version) {
             return Err(SecretError::Replaced);
         }
-        let is_wanted = |key: &str| desired.data.contains_key(key);
-        let marks = (&desired.labels, &desired.annotations);
-        let patch = json!({"metadata": handed_over(&found.metadata, uid, marks, is_wanted)});
-        Ok(self.merge(desired.namespace, desired.name, &patch).await?.resource_version)
+        let heir = Heir {
+            manager: desired.manager,
+            owner: desired.owner.as_ref(),
+            labels: &desired.labels,
+            annotations: &desired.annotations,
+            is_wanted: |key: &str| desired.data.contains_key(key),
+        };
+        let patch = json!({"metadata": handed_over(&found.metadata, uid, heir)});
+        Ok(self.merge(desired.namespace, desired.name, patch).await?.resource_version)
     }
 
     /// Writes keys into a Secret that others own and that consents to it. With `force_at`, takes over keys that other
@@ -160,7 +173,7 @@ impl Secrets {
             "labels": {names::OWNER_UID_LABEL: null},
             "ownerReferences": null,
         }});
-        unless_gone(self.merge(namespace, name, &patch).await.map(drop))
+        unless_gone(self.merge(namespace, name, patch).await.map(drop))
     }
 
     /// Deletes a Secret. Succeeds if it no longer exists.
@@ -188,9 +201,13 @@ impl Secrets {
             .map_err(|error| classify(&error, Some(&desired.data)))
     }
 
-    async fn merge(&self, namespace: &str, name: &str, patch: &Value) -> Result<SecretMetadata, SecretError> {
+    async fn merge(&self, namespace: &str, name: &str, patch: Value) -> Result<SecretMetadata, SecretError> {
+        self.patch(namespace, name, &Patch::Merge(patch)).await
+    }
+
+    async fn patch(&self, namespace: &str, name: &str, patch: &Patch<Value>) -> Result<SecretMetadata, SecretError> {
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = self.api(namespace).patch_metadata(name, &params, &Patch::Merge(patch)).await;
+        let patched = self.api(namespace).patch_metadata(name, &params, patch).await;
         patched
             .map(|patched| secret_metadata(&patched.metadata, names::FIELD_MANAGER))
             .map_err(|error| classify(&error, None))

@@ -214,7 +214,10 @@ async fn changes_hands(namespace: &str, written: Written) -> Result<()> {
     crate::support::sync(world, "checkout").await?;
     let password = world.secret("checkout").await?.and_then(|data| data.get("PASSWORD").cloned());
     assert_eq!(password.as_deref(), Some("rotated"));
-    Ok(())
+    // A key that ESO wrote leaves with the spec.
+    let one = json!({"spec": {"data": [{"key": "PASSWORD", "parameter": world.path("password")}]}}).to_string();
+    world.plane.kubectl(["-n", &world.namespace, "patch", "sparam", "checkout", "--type=merge", "-p", &one]).await?;
+    world.wait_for_secret("checkout", &[("PASSWORD", "rotated")]).await
 }
 
 #[tokio::test]
