@@ -9,12 +9,9 @@ use serde_json::Value;
 use crate::{
     cli::{MigrateArgs, Output},
     commands::documents::{DEFAULT_NAMESPACE, documents},
-    domain::migrate::translation::translate,
+    domain::migrate::{group::is_of_domain, translation::translate},
     kubernetes::{connect, external_secrets},
 };
-
-/// The group of the kinds that are read.
-const GROUP: &str = "external-secrets.io/";
 
 /// Returns what the command prints.
 ///
@@ -41,12 +38,13 @@ pub async fn migrate(args: MigrateArgs) -> Result<String, String> {
     }
 }
 
-/// Reads the objects of External Secrets Operator in files.
+/// Reads the objects of External Secrets Operator in files. Other documents, such as templates of charts, may have no JSON
+/// form.
 fn read(files: &[PathBuf]) -> Result<Vec<Value>, String> {
     let mut objects = Vec::new();
     for document in documents(files)? {
         let version = document.value.get("apiVersion").and_then(serde_yaml::Value::as_str).unwrap_or_default();
-        if version.contains(GROUP) {
+        if is_of_domain(version) {
             let value = serde_json::to_value(&document.value);
             objects.push(value.map_err(|error| format!("Cannot read {}: {error}.", document.place))?);
         }

@@ -9,6 +9,8 @@ use crate::{
 
 /// Most globs of a rule, most characters of a glob, and most rules.
 const LIMITS: (usize, usize, usize) = (32, 256, 64);
+/// Most characters of a namespace in the name of a further rule, which is a DNS label, too.
+const LONGEST_START: usize = 58;
 
 /// Returns the globs for all that a spec reads from a store with this prefix.
 pub(super) fn globs(spec: &SecureParameterSpec, prefix: &str) -> BTreeSet<String> {
@@ -30,20 +32,35 @@ fn glob(name: String) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:/*".contains(c);
     let mut glob: String = name.chars().map(|c| if allowed(c) { c } else { '?' }).collect();
     if glob.len() > LIMITS.1 {
-        let end = glob[..LIMITS.1 - 3].rfind('/').unwrap_or_default();
-        glob.truncate(end);
+        glob.truncate(LIMITS.1 - 3);
+        glob.truncate(glob.rfind('/').unwrap_or_default());
         glob.push_str("/**");
     }
     glob
 }
 
+/// Returns the name of a further rule of a namespace. It is that of no namespace, which is the name of a first rule.
+fn next<T>(namespace: &str, namespaces: &BTreeMap<String, T>, numbers: &mut BTreeMap<String, usize>) -> String {
+    // Long namespaces may begin alike, and then count together.
+    let start: String = namespace.chars().take(LONGEST_START).collect();
+    let number = numbers.entry(start.clone()).or_insert(1);
+    loop {
+        *number += 1;
+        let name = format!("{start}-{number}");
+        if !namespaces.contains_key(&name) {
+            return name;
+        }
+    }
+}
+
 /// Returns the rules that grant each namespace its globs.
 pub(super) fn rules(namespaces: &BTreeMap<String, BTreeSet<String>>, notes: &Notes) -> Vec<AccessRule> {
     let mut rules = Vec::new();
+    let mut numbers = BTreeMap::new();
     for (namespace, globs) in namespaces {
         let globs: Vec<_> = globs.iter().cloned().collect();
         for (index, globs) in globs.chunks(LIMITS.0).enumerate() {
-            let name = if index == 0 { namespace.clone() } else { format!("{namespace:.58}-{}", index + 1) };
+            let name = if index == 0 { namespace.clone() } else { next(namespace, namespaces, &mut numbers) };
             let names = Some(vec![namespace.clone()]);
             let namespaces = NamespaceMatch { from: NamespacesFrom::Names, names, selector: None };
             rules.push(AccessRule { name, namespaces, parameters: globs.to_vec(), ..AccessRule::default() });
@@ -93,5 +110,19 @@ mod tests {
         let rules = rules(&[("shop".to_owned(), globs)].into(), &Notes::default());
         let names: Vec<_> = rules.iter().map(|rule| (rule.name.as_str(), rule.parameters.len())).collect();
         assert_eq!(names, [("shop", 32), ("shop-2", 32), ("shop-3", 6)]);
+    }
+
+    #[test]
+    fn no_two_rules_have_one_name() {
+        let globs: BTreeSet<_> = (0..70).map(|number| format!("/shop/{number}")).collect();
+        let long = "a".repeat(62);
+        let namespaces = ["shop".to_owned(), "shop-2".to_owned(), format!("{long}b"), format!("{long}c")];
+        let granted = namespaces.map(|namespace| (namespace, globs.clone())).into();
+        let rules = rules(&granted, &Notes::default());
+        let names: BTreeSet<_> = rules.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!((rules.len(), names.len()), (12, 12), "{names:?}");
+        assert!(names.iter().all(|name| name.len() <= 63), "{names:?}");
+        let first = rules.iter().find(|rule| rule.name == "shop-2").and_then(|rule| rule.namespaces.names.clone());
+        assert_eq!(first, Some(vec!["shop-2".to_owned()]));
     }
 }

@@ -1,6 +1,8 @@
 //! `find.name.regexp`: a regular expression on whole names, as a path and globs on names relative to it. Only expressions
 //! whose globs match exactly the same names are translated.
 
+use crate::domain::migrate::parameter;
+
 /// Most globs of an entry.
 const MAX_GLOBS: usize = 32;
 
@@ -42,6 +44,8 @@ pub(super) fn translate(path: Option<&str>, regexp: &str) -> Result<Found, Strin
         Some(path) => return Err(format!("{path} is not a path, which begins with /")),
         None => root(&parts)?,
     };
+    // A rule of access takes the path as part of a glob, so wildcards in it would grant more than is read.
+    parameter::check(&path)?;
     let below = below(&parts, &format!("{path}/"))?;
     let include = match &below[..] {
         [] => return Err(format!("it matches no name below {path}")),
@@ -61,7 +65,9 @@ fn parse(regexp: &str) -> Result<Vec<Part>, String> {
     };
     let mut parts = if anchored { Vec::new() } else { vec![Part::Anything] };
     let mut is_open = true;
-    while let Some(character) = rest.chars().next() {
+    loop {
+        let mut characters = rest.chars();
+        let Some(character) = characters.next() else { break };
         if rest == "$" {
             is_open = false;
             break;
@@ -72,18 +78,18 @@ fn parse(regexp: &str) -> Result<Vec<Part>, String> {
             ("[^/]*", Part::Segment),
             ("[^/]+", Part::NonEmptySegment),
         ];
-        if let Some((text, part)) = known.into_iter().find(|(text, _)| rest.starts_with(text)) {
-            rest = &rest[text.len()..];
+        if let Some((after, part)) = known.into_iter().find_map(|(text, part)| Some((rest.strip_prefix(text)?, part))) {
+            rest = after;
             push(&mut parts, part)?;
         } else {
             let literal = match character {
-                '\\' => rest.chars().nth(1).filter(char::is_ascii_punctuation),
+                '\\' => characters.next().filter(char::is_ascii_punctuation),
                 '.' => return Err("a dot matches any character; write \\. if the dot itself is meant".to_owned()),
                 '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '^' | '$' => None,
                 other => Some(other),
             };
             let literal = literal.ok_or("only text, .*, .+, [^/]*, [^/]+, ^ and $ have globs that match the same")?;
-            rest = &rest[usize::from(character == '\\') + literal.len_utf8()..];
+            rest = characters.as_str();
             if rest.starts_with(['*', '+', '?', '{']) {
                 return Err("repetition of single characters has no equivalent glob".to_owned());
             }
@@ -125,8 +131,8 @@ fn root(parts: &[Part]) -> Result<String, String> {
             );
         }
     };
-    match text.rfind('/') {
-        Some(end) if end > 0 => Ok(text[..end].to_owned()),
+    match text.rsplit_once('/') {
+        Some((path, _)) if !path.is_empty() => Ok(path.to_owned()),
         _ => Err("the expression does not begin with a whole level of a path, as in ^/shop/".to_owned()),
     }
 }
@@ -163,9 +169,7 @@ fn after(parts: &[Part], tail: &str) -> Result<Vec<Part>, String> {
 
 /// Reports whether a text can begin within `tail`, if anything follows that.
 fn overlaps(tail: &str, text: &str) -> bool {
-    let starts =
-        text.char_indices().map(|(at, character)| at + character.len_utf8()).take_while(|end| *end <= tail.len());
-    tail.contains(text) || starts.into_iter().any(|end| tail.ends_with(&text[..end]))
+    tail.contains(text) || tail.char_indices().any(|(at, _)| tail.get(at..).is_some_and(|end| text.starts_with(end)))
 }
 
 /// Returns the globs that match what the parts match together.
@@ -246,6 +250,12 @@ mod tests {
             (Some("/shop/app"), r"\d"),
             (Some("/shop/app"), "(?i)x"),
             (Some("shop"), ".*"),
+            (Some("/*"), r"^/\*/[^/]+$"),
+            (Some("/????"), ".*"),
+            (Some("/shop/**"), ".*"),
+            (Some("/shop//app"), ".*"),
+            (None, r"^/\*/.*"),
+            (None, r"^/shop/\{namespace\}/.*"),
         ] {
             assert!(translate(path, regexp).is_err(), "{path:?} {regexp}");
         }

@@ -21,12 +21,12 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         return None;
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let length = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+        let (digits, after) = rest.split_at_checked(rest.find(|c| !is_digit(c))?)?;
+        let number: f64 = digits.parse().ok()?;
+        let (unit, after) = after.split_at_checked(after.find(is_digit).unwrap_or(after.len()))?;
         seconds += number
-            * match &rest[..length] {
+            * match unit {
                 "h" => 3_600.0,
                 "m" => 60.0,
                 "s" => 1.0,
@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
                 "ns" => 1e-9,
                 _ => return None,
             };
-        rest = &rest[length..];
+        rest = after;
     }
     if is_negative { Some(Duration::ZERO) } else { Duration::try_from_secs_f64(seconds).ok() }
 }

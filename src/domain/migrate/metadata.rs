@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use crate::{
     api::tracking::is_tracking,
     domain::{
-        migrate::{fields::Fields, note::Notes},
+        migrate::{fields::Fields, group::is_of_domain, note::Notes},
         report::text::list,
     },
 };
-
-/// The domain of the labels and annotations of External Secrets Operator.
-const DOMAIN: &str = "external-secrets.io/";
 
 /// What is read of the metadata of an object.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +37,7 @@ pub(super) fn read(root: &mut Fields<'_>) -> Metadata {
 
 /// Returns the labels or annotations that go with an object, and reports the others.
 pub(super) fn kept(map: &BTreeMap<String, String>, place: &str, notes: &Notes) -> BTreeMap<String, String> {
-    let is_lost = |key: &str| {
-        is_tracking(key) || key.split('/').next().is_some_and(|domain| format!("{domain}/").ends_with(DOMAIN))
-    };
+    let is_lost = |key: &str| is_tracking(key) || is_of_domain(key);
     let lost: Vec<&str> = map.keys().map(String::as_str).filter(|key| is_lost(key)).collect();
     if !lost.is_empty() {
         let text = format!("these belong to the tools that set them, and are not copied: {}", list(&lost));

@@ -11,12 +11,14 @@
 //! | `store` | Where is it read, and as whom? |
 //! | `access` | What is the least that has to be granted? |
 //! | `parameter`, `property`, `find`, `rewrite`, `interval`, `template` | How is one text of theirs written here? |
-//! | `fields`, `note`, `metadata` | What was read, and what is said of the rest? |
+//! | `group`, `fields`, `note`, `metadata` | What was read, and what is said of the rest? |
+//! | `successors` | Does each store get a name that no other has? |
 
 mod access;
 mod external_secret;
 mod fields;
 mod find;
+pub(crate) mod group;
 mod interval;
 mod metadata;
 pub(crate) mod note;
@@ -25,6 +27,7 @@ mod property;
 mod rewrite;
 mod sources;
 mod store;
+mod successors;
 mod target;
 mod template;
 pub(crate) mod translation;

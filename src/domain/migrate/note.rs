@@ -1,6 +1,6 @@
 //! What a translation says beside the objects that it makes.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use serde::Serialize;
 
@@ -26,9 +26,9 @@ pub struct Note {
     pub text: String,
 }
 
-/// The notes about one object, as they are made.
+/// The notes about one object, each with its place in the order in which they were made.
 #[derive(Debug, Default)]
-pub(super) struct Notes(RefCell<Vec<Note>>);
+pub(super) struct Notes(RefCell<BTreeMap<Note, usize>>);
 
 impl Notes {
     /// Says that a field has no equivalent, so that the object is a draft.
@@ -49,15 +49,30 @@ impl Notes {
     fn add(&self, effect: Effect, field: &str, text: String) {
         let note = Note { effect, field: field.to_owned(), text };
         let mut notes = self.0.borrow_mut();
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
+        let place = notes.len();
+        notes.entry(note).or_insert(place);
     }
 
     /// Returns the notes, the gravest first.
     pub(super) fn into_sorted(self) -> Vec<Note> {
-        let mut notes = self.0.into_inner();
-        notes.sort_by_key(|note| note.effect);
-        notes
+        let mut notes: Vec<_> = self.0.into_inner().into_iter().collect();
+        notes.sort_by_key(|(note, place)| (note.effect, *place));
+        notes.into_iter().map(|(note, _)| note).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_stand_once_in_the_order_in_which_they_were_made() {
+        let notes = Notes::default();
+        notes.check("b", "1");
+        notes.check("a", "2");
+        notes.not_translated("c", "3");
+        notes.check("b", "1");
+        let texts: Vec<_> = notes.into_sorted().into_iter().map(|note| note.text).collect();
+        assert_eq!(texts, ["3", "1", "2"]);
     }
 }

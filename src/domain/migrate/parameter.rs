@@ -16,8 +16,9 @@ const SECRETS_MANAGER: &str = "/aws/reference/secretsmanager/";
 /// What has no equivalent, as a sentence without a full stop.
 pub(super) fn split(key: &str, version: Option<&str>) -> Result<(String, ValueOptions), String> {
     let name_at = if key.starts_with("arn:") { key.find(":parameter").map_or(0, |at| at + 1) } else { 0 };
-    let (name, inner) = match key[name_at..].split_once(':') {
-        Some((name, inner)) => (&key[..name_at + name.len()], Some(inner)),
+    let colon = key.match_indices(':').map(|(at, _)| at).find(|at| *at >= name_at);
+    let (name, inner) = match colon.and_then(|at| key.split_at_checked(at)) {
+        Some((name, inner)) => (name, inner.strip_prefix(':')),
         None => (key, None),
     };
     let selector = match (inner, version) {

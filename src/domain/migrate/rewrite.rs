@@ -222,11 +222,17 @@ fn single_characters(expression: &str) -> Option<BTreeSet<char>> {
             _ => None,
         };
     };
-    // Between two others, `-` stands for a range.
-    let has_range = inner.len() > 2 && inner.replace(r"\-", "")[1..].trim_end_matches('-').contains('-');
-    let inner = inner.replace('\\', "");
-    let is_known = !inner.is_empty() && !has_range && inner.chars().all(|c| "-./:_ @".contains(c));
-    is_known.then(|| inner.chars().collect())
+    let (mut found, mut rest) = (BTreeSet::new(), inner.chars());
+    while let Some(character) = rest.next() {
+        let character = match character {
+            '\\' => rest.next()?,
+            // Between two others, it stands for a range.
+            '-' if !found.is_empty() && !rest.as_str().is_empty() => return None,
+            other => other,
+        };
+        found.insert(Some(character).filter(|character| "-./:_ @".contains(*character))?);
+    }
+    Some(found).filter(|found| !found.is_empty())
 }
 
 fn mapping(style: Option<KeyStyle>, prefix: &str) -> Result<Option<KeyMapping>, String> {
@@ -285,6 +291,26 @@ mod tests {
             let mapping = found.mapping.unwrap_or_default();
             let expected = (style, prefix.map(str::to_owned), deeper);
             assert_eq!((mapping.style, mapping.prefix, found.deeper), expected, "{operations}");
+        }
+    }
+
+    #[test]
+    fn brackets_hold_single_characters_or_are_refused() {
+        for (expression, expected) in [
+            (r"[\-\-]", Some("-")),
+            ("[-.]", Some("-.")),
+            ("[.-]", Some("-.")),
+            (r"[.\-/]", Some("-./")),
+            ("[ä-z]", None),
+            ("[-ä]", None),
+            ("[.-/]", None),
+            (r"[\--/]", None),
+            (r"[\]", None),
+            ("[]", None),
+            ("[", None),
+        ] {
+            let expected = expected.map(|characters: &str| characters.chars().collect());
+            assert_eq!(single_characters(expression), expected, "{expression}");
         }
     }
 

@@ -69,6 +69,14 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Returns kind, namespace and name, as in `SecretStore shop/ssm`.
+    pub(super) fn source(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("SecretStore {namespace}/{}", self.metadata.name),
+            None => format!("ClusterSecretStore {}", self.metadata.name),
+        }
+    }
+
     /// Returns the kind and the name of the store that takes its place. A store of a namespace without an identity of its own
     /// becomes a cluster store, since only these read as the operator.
     pub(super) fn successor(&self) -> (StoreKind, String) {

@@ -14,15 +14,15 @@ use crate::{
     domain::migrate::{
         access,
         external_secret::{self, External},
+        group::{is_of_domain, is_of_group},
         metadata::{Metadata, kept},
         note::{Effect, Note, Notes},
         parameter,
         store::{self, Identity, Store},
+        successors::Successors,
     },
 };
 
-/// The group of the kinds of External Secrets Operator.
-const GROUP: &str = "external-secrets.io/";
 /// Longest prefix of a store.
 const LONGEST_PREFIX: usize = 512;
 
@@ -61,17 +61,18 @@ pub fn translate(objects: Vec<Value>, namespace: &str) -> Vec<Translated> {
     for object in objects {
         let field = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
         let own = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or(namespace).to_owned();
-        match (field("apiVersion").split_inclusive('/').next(), field("kind")) {
-            (Some(GROUP), "ExternalSecret") => externals.push(external_secret::read(object, own)),
-            (Some(GROUP), "SecretStore") => {
+        let version = field("apiVersion");
+        match field("kind") {
+            "ExternalSecret" if is_of_group(version) => externals.push(external_secret::read(object, own)),
+            "SecretStore" if is_of_group(version) => {
                 let store = store::read(object, Some(own.clone()));
                 stores.insert((Some(own), store.metadata.name.clone()), store);
             }
-            (Some(GROUP), "ClusterSecretStore") => {
+            "ClusterSecretStore" if is_of_group(version) => {
                 let store = store::read(object, None);
                 stores.insert((None, store.metadata.name.clone()), store);
             }
-            (Some(group), kind) if group.ends_with(GROUP) => others.push(other(&object, kind)),
+            kind if is_of_domain(version) => others.push(other(&object, kind)),
             _ => {}
         }
     }
@@ -87,10 +88,17 @@ pub fn translate(objects: Vec<Value>, namespace: &str) -> Vec<Translated> {
             None => orphans.push(without_store(external)),
         }
     }
+    let successors = Successors::of(stores.values());
     let mut translated = Vec::new();
     let mut objects = Vec::new();
     for (key, store) in stores {
         let readers = readers.remove(&key).unwrap_or_default();
+        if let Some(problem) = successors.problem(&store) {
+            store.notes.not_translated("metadata.name", &problem);
+            for reader in &readers {
+                reader.notes.not_translated("spec.secretStoreRef", &problem);
+            }
+        }
         translated.push(with_store(store, readers, &mut objects));
     }
     objects.extend(orphans);
@@ -125,10 +133,7 @@ fn other(object: &Value, kind: &str) -> Translated {
 
 /// Translates a store and the objects that read from it.
 fn with_store(store: Store, readers: Vec<External>, objects: &mut Vec<Translated>) -> Translated {
-    let source = match &store.namespace {
-        Some(namespace) => format!("SecretStore {namespace}/{}", store.metadata.name),
-        None => format!("ClusterSecretStore {}", store.metadata.name),
-    };
+    let source = store.source();
     if let Some(service) = &store.other_service {
         let text = format!("{source} reads from {service}, not from Parameter Store; this stays with ESO");
         for external in readers {
@@ -318,5 +323,40 @@ fn meta(name: &str, namespace: Option<String>, metadata: &Metadata, notes: &Note
         labels: Some(labels).filter(|labels| !labels.is_empty()),
         annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
         ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn stores_with_one_successor_are_drafts_and_so_are_their_readers() {
+        let mut objects = Vec::new();
+        for (namespace, name) in [("a", "b-c"), ("a-b", "c"), ("a", "other")] {
+            let metadata = json!({"name": name, "namespace": namespace});
+            let aws = json!({"service": "ParameterStore", "region": "eu-central-1"});
+            objects.push(json!({"apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": metadata,
+                "spec": {"provider": {"aws": aws}}}));
+            let data = json!([{"secretKey": "key", "remoteRef": {"key": "/shop/db"}}]);
+            objects
+                .push(json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata,
+                "spec": {"secretStoreRef": {"name": name}, "data": data}}));
+        }
+        let translated = translate(objects, "default");
+        let complete: Vec<_> = translated.iter().map(|one| (one.source.as_str(), one.complete)).collect();
+        assert_eq!(
+            complete,
+            [
+                ("SecretStore a/b-c", false),
+                ("SecretStore a/other", true),
+                ("SecretStore a-b/c", false),
+                ("ExternalSecret a-b/c", false),
+                ("ExternalSecret a/b-c", false),
+                ("ExternalSecret a/other", true),
+            ]
+        );
     }
 }

@@ -262,7 +262,8 @@ fn printf(operands: &[Expression]) -> Result<Expression, String> {
     };
     while let Some((before, after)) = rest.split_once('%') {
         text.push_str(before);
-        let verb = after.chars().next().ok_or(ONLY)?;
+        let mut characters = after.chars();
+        let verb = characters.next().ok_or(ONLY)?;
         match verb {
             '%' => text.push('%'),
             's' | 'v' => {
@@ -271,7 +272,7 @@ fn printf(operands: &[Expression]) -> Result<Expression, String> {
             }
             _ => return Err(ONLY.to_owned()),
         }
-        rest = &after[1..];
+        rest = characters.as_str();
     }
     text.push_str(rest);
     flush(&mut text, &mut parts);

@@ -45,14 +45,13 @@ pub(super) fn split(template: &str) -> Result<Vec<Part<'_>>, String> {
         };
         let text = if trims { text.trim_start_matches(BLANKS) } else { text };
         // Go wants white space between the braces with a hyphen and what follows.
-        let trims_before = action.is_some_and(|action| action.starts_with('-') && action[1..].starts_with(BLANKS));
-        let text = if trims_before { text.trim_end_matches(BLANKS) } else { text };
+        let trimming = action.and_then(|action| action.strip_prefix('-')).filter(|after| after.starts_with(BLANKS));
+        let text = if trimming.is_some() { text.trim_end_matches(BLANKS) } else { text };
         if !text.is_empty() {
             parts.push(Part::Text(text));
         }
         let Some(action) = action else { return Ok(parts) };
-        let action = if trims_before { &action[1..] } else { action };
-        let (tokens, after, trims_after) = tokens(action)?;
+        let (tokens, after, trims_after) = tokens(trimming.unwrap_or(action))?;
         parts.push(Part::Action(tokens));
         (rest, trims) = (after, trims_after);
     }
@@ -90,8 +89,9 @@ fn tokens(action: &str) -> Result<(Vec<Token>, &str, bool), String> {
 }
 
 fn token(text: &str) -> Result<(Token, &str), String> {
-    let first = text.chars().next().ok_or("an action does not end")?;
-    let rest = &text[first.len_utf8()..];
+    let mut characters = text.chars();
+    let first = characters.next().ok_or("an action does not end")?;
+    let rest = characters.as_str();
     match first {
         '(' => Ok((Token::Open, rest)),
         ')' => Ok((Token::Close, rest)),
@@ -109,12 +109,12 @@ fn token(text: &str) -> Result<(Token, &str), String> {
             Ok(path(rest))
         }
         '0'..='9' => {
-            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-            Ok((Token::Number(text[..end].to_owned()), &text[end..]))
+            let (number, rest) = divided(text, |c| c.is_ascii_digit());
+            Ok((Token::Number(number.to_owned()), rest))
         }
         first if first.is_ascii_alphabetic() || first == '_' => {
-            let end = text.find(|c: char| !is_name(c)).unwrap_or(text.len());
-            Ok((Token::Word(text[..end].to_owned()), &text[end..]))
+            let (word, rest) = divided(text, is_name);
+            Ok((Token::Word(word.to_owned()), rest))
         }
         other => Err(format!("{other} has no equivalent")),
     }
@@ -124,16 +124,22 @@ fn is_name(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
+/// Divides a text before the first character that is not of this sort.
+fn divided(text: &str, is_inside: impl Fn(char) -> bool) -> (&str, &str) {
+    let rest = text.trim_start_matches(is_inside);
+    (text.strip_suffix(rest).unwrap_or_default(), rest)
+}
+
 /// Reads `.a.b`, which begins with a dot.
 fn path(text: &str) -> (Token, &str) {
     let (mut names, mut rest) = (Vec::new(), text);
     while let Some(after) = rest.strip_prefix('.') {
-        let end = after.find(|c: char| !is_name(c)).unwrap_or(after.len());
-        rest = &after[end..];
-        if end == 0 {
+        let name;
+        (name, rest) = divided(after, is_name);
+        if name.is_empty() {
             break;
         }
-        names.push(after[..end].to_owned());
+        names.push(name.to_owned());
     }
     (Token::Path(names), rest)
 }
@@ -141,16 +147,16 @@ fn path(text: &str) -> (Token, &str) {
 /// Reads a text in double quotes, after the first of them.
 fn quoted(text: &str) -> Result<(Token, &str), String> {
     let mut content = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
         match character {
-            '"' => return Ok((Token::Text(content), &text[at + 1..])),
+            '"' => return Ok((Token::Text(content), characters.as_str())),
             '\n' => break,
             '\\' => match characters.next() {
-                Some((_, escaped @ ('"' | '\\'))) => content.push(escaped),
-                Some((_, 'n')) => content.push('\n'),
-                Some((_, 't')) => content.push('\t'),
-                Some((_, 'r')) => content.push('\r'),
+                Some(escaped @ ('"' | '\\')) => content.push(escaped),
+                Some('n') => content.push('\n'),
+                Some('t') => content.push('\t'),
+                Some('r') => content.push('\r'),
                 _ => return Err("this escape in quotes has no equivalent".to_owned()),
             },
             other => content.push(other),
