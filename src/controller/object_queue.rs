@@ -82,7 +82,9 @@ impl ObjectQueue {
     ) -> impl Stream<Item = ObjectRef<SecureParameter>> + Send + 'static {
         let state = Arc::clone(&self.state);
         stream::poll_fn(move |context| {
-            state.lock().poll(context).map(|(object, since)| {
+            // `left` is called without the lock, which it must not hold up.
+            let polled = state.lock().poll(context);
+            polled.map(|(object, since)| {
                 left(since.elapsed());
                 Some(object)
             })

@@ -2,18 +2,19 @@
 
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, TypeMeta},
+    api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta},
 };
 use serde_json::Value;
 
-use crate::{domain::migrate::group::GROUP, kubernetes::user_error::is_forbidden};
+use crate::{
+    domain::migrate::group::GROUP,
+    kubernetes::{listing::pages, user_error::is_forbidden},
+};
 
 /// The versions that ESO has served, the newest first. All have the same objects.
 const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 /// The kind without which there is nothing to translate.
 const EXTERNAL_SECRETS: &str = "externalsecrets";
-/// Most objects in one answer.
-const PAGE: u32 = 500;
 
 /// Lists the ExternalSecrets and SecretStores of a namespace, or of all, and the ClusterSecretStores. Where the user may
 /// not list stores, or the cluster has no such kind, there are none: what reads from them is translated as without store.
@@ -70,7 +71,7 @@ async fn list_kind(
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
             None => Api::all_with(client.clone(), &resource),
         };
-        match pages(&api).await {
+        match pages(api).await {
             Ok(objects) => {
                 let types = TypeMeta { api_version: resource.api_version.clone(), kind: kind.to_owned() };
                 let values = objects
@@ -84,18 +85,6 @@ async fn list_kind(
         }
     }
     newer.map_or(Ok(Vec::new()), Err)
-}
-
-async fn pages(api: &Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error> {
-    let (mut objects, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
-    loop {
-        let answer = api.list(&page).await?;
-        objects.extend(answer.items);
-        match answer.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page.continue_token = Some(token),
-            None => return Ok(objects),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -104,9 +104,10 @@ fn cannot_list<K: Resource<DynamicType = ()>>(error: &kube::Error) -> String {
     sentence(&format!("list {}", K::plural(&())), error)
 }
 
-async fn pages<K>(api: Api<K>) -> Result<Vec<K>, kube::Error>
+/// Lists all objects, a page at a time.
+pub(super) async fn pages<K>(api: Api<K>) -> Result<Vec<K>, kube::Error>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    K: Clone + Debug + DeserializeOwned,
 {
     let (mut objects, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
     loop {
