@@ -11,12 +11,12 @@ use crate::controller::{
     isolated::isolated,
     set_aside::Subject,
 };
-use crate::{domain::Fault, telemetry::object_span::object_span};
+use crate::{
+    domain::Fault,
+    telemetry::{metrics::labels::STATUS_WRITE_FAILED, object_span::object_span},
+};
 
 pub(crate) use crate::controller::isolated::Reconciled;
-
-/// The reason of lines about a status that could not be written, as metrics count it.
-const STATUS_WRITE_FAILED: &str = "StatusWriteFailed";
 
 /// Runs a reconcile of one object, and returns when to reconcile it again. Metrics count it by kind and reason, and log
 /// lines within name the object and the reconcile. If it panics, `report` writes the fault to the status of the object,

@@ -16,7 +16,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-/// Beginning of the targets whose spans are told. Those of libraries repeat what ours say, in another form.
+/// Beginning of the targets whose spans are shown. Those of libraries repeat what ours say, in another form.
 const OWN_TARGET: &str = env!("CARGO_CRATE_NAME");
 
 /// Writes each event as a line.
@@ -90,7 +90,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for LogLines {
         // What an event says itself goes before what its spans say.
         event.record(&mut fields);
         let line = line(Timestamp::now(), event, fields.0);
-        // At once, so that lines of several threads do not mix. Nothing can be told of a failure.
+        // At once, so that lines of several threads do not mix. A failure has nowhere to be reported.
         let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 }

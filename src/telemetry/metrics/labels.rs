@@ -23,8 +23,9 @@ pub(super) const OPERATIONS: [&str; 8] = [
 /// The outcome of a call that succeeded.
 pub(super) const OK: &str = "OK";
 
-/// The label `reason` of a reconcile whose status could not be written. Not a reason, since no status can show it.
-pub(super) const STATUS_WRITE_FAILED: &str = "StatusWriteFailed";
+/// The reason of a reconcile whose status could not be written, in metrics and in the log. Not one of the closed list, since no
+/// status can show it.
+pub(crate) const STATUS_WRITE_FAILED: &str = "StatusWriteFailed";
 
 /// Where objects wait: in the queue, and after that for a slot.
 #[derive(Clone, Copy, Debug)]
