@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     reason::{Progress, Reason},
+    shared_text::SharedText,
     time::to_time,
 };
 
@@ -19,12 +20,12 @@ pub struct Condition {
     /// `Ready`, `Reconciling`, `Stalled`, `Suspended` or `Restarted`.
     #[serde(rename = "type")]
     #[schemars(length(max = 64))]
-    pub type_: String,
+    pub type_: SharedText,
     /// `True`, `False` or `Unknown`.
     pub status: ConditionStatus,
     /// Reason from the closed list.
     #[schemars(length(max = 64))]
-    pub reason: String,
+    pub reason: SharedText,
     /// One sentence for a person.
     #[schemars(length(max = 1024))]
     pub message: String,
@@ -123,9 +124,9 @@ impl<'a> Conditions<'a> {
     fn condition(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: &str) -> Condition {
         let unchanged = find(self.previous, type_).filter(|c| c.status == status);
         Condition {
-            type_: type_.as_str().to_owned(),
+            type_: type_.as_str().into(),
             status,
-            reason: reason.as_str().to_owned(),
+            reason: reason.as_str().into(),
             message: truncate(message, MESSAGE_LENGTH),
             observed_generation: self.generation,
             last_transition_time: unchanged.map_or_else(|| to_time(self.now), |c| c.last_transition_time.clone()),
@@ -137,9 +138,9 @@ impl<'a> Conditions<'a> {
 /// API server fills it in at each read, which costs no write. Without it kstatus would call such an object ready.
 pub fn unreported() -> Condition {
     Condition {
-        type_: ConditionType::Ready.as_str().to_owned(),
+        type_: ConditionType::Ready.as_str().into(),
         status: ConditionStatus::Unknown,
-        reason: Reason::Progressing.as_str().to_owned(),
+        reason: Reason::Progressing.as_str().into(),
         message: "The operator has not reported on this object yet; if this lasts, check whether the operator and the store are ready."
             .to_owned(),
         observed_generation: None,
@@ -150,7 +151,7 @@ pub fn unreported() -> Condition {
 impl Condition {
     /// Its reason, if it is in the closed list.
     pub fn known_reason(&self) -> Option<Reason> {
-        Reason::ALL.iter().find(|reason| reason.as_str() == self.reason).copied()
+        Reason::ALL.iter().find(|reason| self.reason == reason.as_str()).copied()
     }
 }
 

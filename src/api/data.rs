@@ -1,6 +1,6 @@
 //! Where the keys of a Secret come from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -10,6 +10,7 @@ use crate::api::{
     key_mapping::KeyMapping,
     rules,
     schema::{BoundedMap, RelativeGlob},
+    sparse::{HasDefault, Sparse},
 };
 
 /// CEL: whether a name is a reference to Secrets Manager.
@@ -58,7 +59,7 @@ pub struct DataEntry {
 
     /// Which version is read, and what is done with its value.
     #[serde(flatten)]
-    pub value: ValueOptions,
+    pub value: Sparse<ValueOptions>,
 }
 
 /// One source of several keys: a parameter whose value has fields, or the parameters below a path.
@@ -179,6 +180,13 @@ pub struct ValueOptions {
     /// If true, a parameter that does not exist, or a path without parameters, is no error: it gives no keys. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
+}
+
+impl HasDefault for ValueOptions {
+    fn default_ref() -> &'static Self {
+        static NO_OPTIONS: LazyLock<ValueOptions> = LazyLock::new(ValueOptions::default);
+        &NO_OPTIONS
+    }
 }
 
 /// How a value was encrypted before it was stored.

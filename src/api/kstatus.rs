@@ -21,7 +21,7 @@ pub fn check_kstatus(conditions: &[Condition], generation: Option<i64>) -> Resul
         if condition.observed_generation != generation {
             return Err(format!("{} speaks of another generation", condition.type_));
         }
-        if !Reason::ALL.iter().any(|r| r.as_str() == condition.reason) {
+        if !Reason::ALL.iter().any(|r| condition.reason == r.as_str()) {
             return Err(format!("reason {} is not in the closed list", condition.reason));
         }
     }

@@ -20,6 +20,8 @@ mod rules;
 mod schema;
 mod secure_parameter;
 mod shared_status;
+mod shared_text;
+mod sparse;
 pub mod status;
 mod store;
 mod store_ref;
@@ -41,6 +43,8 @@ pub use reason::{Progress, Reason};
 pub use restart::{RestartTarget, WorkloadGroup, WorkloadKind};
 pub use secure_parameter::{DEFAULT_REFRESH_INTERVAL, SecureParameter, SecureParameterSpec};
 pub use shared_status::SharedStatus;
+pub use shared_text::SharedText;
+pub use sparse::{HasDefault, Sparse};
 pub use status::{SecureParameterStatus, StoreStatus};
 pub use store::{
     AccessRule, ClusterParameterStore, ClusterParameterStoreSpec, DEFAULT_REQUESTS_PER_SECOND,

@@ -12,6 +12,13 @@ use crate::api::status::SecureParameterStatus;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SharedStatus(pub Arc<SecureParameterStatus>);
 
+impl SharedStatus {
+    /// Returns the status, unless others hold it too.
+    pub fn unshared(&mut self) -> Option<&mut SecureParameterStatus> {
+        Arc::get_mut(&mut self.0)
+    }
+}
+
 impl Deref for SharedStatus {
     type Target = SecureParameterStatus;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{
     condition::{Condition, ConditionStatus, ConditionType, find},
     reason::Reason,
+    shared_text::SharedText,
     store_ref::StoreKind,
 };
 
@@ -78,6 +79,20 @@ impl SecureParameterStatus {
         self.conditions.shrink_to_fit();
         self.parameters.shrink_to_fit();
         self.parameters.iter_mut().for_each(|parameter| parameter.keys.shrink_to_fit());
+    }
+
+    /// Hands over each text that other objects may have too.
+    pub fn for_each_text(&mut self, mut f: impl FnMut(&mut SharedText)) {
+        self.conditions.iter_mut().flat_map(|c| [&mut c.type_, &mut c.reason]).for_each(&mut f);
+        self.store.iter_mut().for_each(|store| f(&mut store.name));
+        for parameter in &mut self.parameters {
+            f(&mut parameter.type_);
+            parameter.key_arn.iter_mut().chain(&mut parameter.key_manager).for_each(&mut f);
+        }
+        if let Some(access) = &mut self.last_access {
+            f(&mut access.event_name);
+            access.principal.iter_mut().for_each(f);
+        }
     }
 
     /// The condition of this type, if present.
@@ -173,7 +188,7 @@ pub struct ResolvedStore {
     pub kind: StoreKind,
     /// Name of the store.
     #[schemars(length(max = 253))]
-    pub name: String,
+    pub name: SharedText,
 }
 
 /// One parameter behind the Secret.
@@ -195,15 +210,15 @@ pub struct ParameterStatus {
     /// `SecureString`, `String` or `StringList`.
     #[serde(rename = "type")]
     #[schemars(length(max = 32))]
-    pub type_: String,
+    pub type_: SharedText,
     /// ARN of the KMS key that encrypts that version, where the operator may know it.
     #[serde(default, rename = "keyARN", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    pub key_arn: Option<String>,
+    pub key_arn: Option<SharedText>,
     /// Who manages that key, where the operator may know it: `AWS` or `CUSTOMER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
-    pub key_manager: Option<String>,
+    pub key_manager: Option<SharedText>,
     /// The first 50 keys of the Secret whose values come from this parameter.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 253)))]
@@ -218,7 +233,7 @@ pub struct LastAccess {
     pub time: Time,
     /// The API operation.
     #[schemars(length(max = 64))]
-    pub event_name: String,
+    pub event_name: SharedText,
     /// AWS' request id: joins this access to its CloudTrail record.
     #[serde(default, rename = "requestID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
@@ -226,7 +241,7 @@ pub struct LastAccess {
     /// ARN of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
-    pub principal: Option<String>,
+    pub principal: Option<SharedText>,
 }
 
 /// Status of both kinds of stores.

@@ -56,13 +56,17 @@ impl ActiveSlots {
 }
 
 impl ActiveSlot<'_> {
-    /// Waits without the slot, and then for a slot again.
-    pub(crate) async fn release_while<T>(&self, wait: impl Future<Output = T>) -> T {
-        drop(self.held.lock().take());
-        let result = wait.await;
-        let held = self.slots.take(self.namespace).await;
-        *self.held.lock() = Some(held);
-        result
+    /// Waits without the slot, and then for a slot again. Many wait at once, so the future is as small as a pointer: `wait`
+    /// takes its memory for as long as it runs.
+    pub(crate) fn release_while<T>(&self, wait: impl Future<Output = T>) -> impl Future<Output = T> {
+        let wait = Box::pin(wait);
+        async {
+            drop(self.held.lock().take());
+            let result = wait.await;
+            let held = self.slots.take(self.namespace).await;
+            *self.held.lock() = Some(held);
+            result
+        }
     }
 }
 

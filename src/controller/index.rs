@@ -56,6 +56,19 @@ impl std::fmt::Display for StoreKey {
     }
 }
 
+/// What an object and its Secret are called.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectNames {
+    /// Its uid.
+    pub(crate) uid: Arc<str>,
+    /// Its namespace.
+    pub(crate) namespace: Arc<str>,
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// The Secret that its spec names.
+    pub(crate) secret: Arc<str>,
+}
+
 /// The objects that target one Secret, by age.
 type Claimants = SmallMap<(Timestamp, Arc<str>), ()>;
 
@@ -189,9 +202,29 @@ impl Index {
         }
     }
 
-    /// Returns a uid as one string with that of the object that has it.
-    pub(crate) fn shared_uid(&self, uid: &str) -> Arc<str> {
+    fn shared_uid(&self, uid: &str) -> Arc<str> {
         known(&self.objects, uid).unwrap_or_else(|| uid.into())
+    }
+
+    /// Returns the names of an object, which whoever keeps them shares with the index.
+    pub(crate) fn names(&self, object: &SecureParameter) -> ObjectNames {
+        let (meta, secret) = (&object.metadata, object.secret_name());
+        let uid = meta.uid.as_deref().unwrap_or_default();
+        // The uid stands for namespace and name, which never change.
+        match self.objects.get_key_value(uid).filter(|(_, entry)| *entry.secret == *secret) {
+            Some((uid, entry)) => ObjectNames {
+                uid: Arc::clone(uid),
+                namespace: Arc::clone(&entry.namespace),
+                name: Arc::clone(&entry.name),
+                secret: Arc::clone(&entry.secret),
+            },
+            None => ObjectNames {
+                uid: uid.into(),
+                namespace: meta.namespace.as_deref().unwrap_or_default().into(),
+                name: meta.name.as_deref().unwrap_or_default().into(),
+                secret: secret.into(),
+            },
+        }
     }
 
     /// Reports whether an object with this uid exists.

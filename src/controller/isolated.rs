@@ -44,8 +44,8 @@ where
             Err(_) => panicked(set_aside, metrics, subject),
         },
     };
-    // Also catches a panic before the report is polled.
-    let report = AssertUnwindSafe(async { report(fault).await }).catch_unwind().await;
+    // Also catches a panic before the report is polled. In a box, since few of those that wait here will ever report.
+    let report = AssertUnwindSafe(async { Box::pin(report(fault)).await }).catch_unwind().await;
     let reported = report.unwrap_or_else(|_| {
         let (place, reason) = (panics::take_place(), Reason::InternalError.as_str());
         tracing::error!(place, reason, "the status cannot show that the object is set aside");

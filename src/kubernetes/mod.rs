@@ -18,6 +18,7 @@ pub(crate) mod rollout;
 pub(crate) mod scope;
 pub(crate) mod secrets;
 pub(crate) mod service_accounts;
+mod shared_texts;
 pub(crate) mod status;
 pub(crate) mod user_error;
 pub(crate) mod user_session;

@@ -28,6 +28,7 @@ use crate::kubernetes::{
     merged::Part,
     owned_secrets::{OwnedSecretWatch, SecretChange},
     scope::{Scope, api_of},
+    shared_texts::SharedTexts,
     watch_stream::{Refused, WatchName, WatchObserver, WatchReporter, attempts},
 };
 
@@ -213,11 +214,13 @@ impl Builder<'_> {
 fn objects(builder: &Builder<'_>, selector: Option<&WatchSelector>) -> Watched<SecureParameter> {
     let config = watcher::Config::default();
     match selector {
-        None => builder.namespaced("secureparameters", &config, guarded),
+        None => builder.namespaced("secureparameters", &config, |api, config, reporter| {
+            valid(api, config, reporter, sharing_texts(keep_sync_annotation))
+        }),
         Some(selector) => {
             let config = config.labels(&selector.to_string());
             builder.namespaced("secureparameters", &config, |api, config, reporter| {
-                valid(api, config, reporter, keep_sync_annotation_and_labels)
+                valid(api, config, reporter, sharing_texts(keep_sync_annotation_and_labels))
             })
         }
     }
@@ -236,15 +239,24 @@ fn valid<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
     reporter: WatchReporter,
-    prune: fn(&mut K),
+    mut prune: impl FnMut(&mut K) + Send + 'static,
 ) -> Attempts<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let watch = reporter.watch.resource;
-    let valid = move |event| Some(unguard(event, watch)?.modify(prune));
+    let mut valid = move |event| Some(unguard(event, watch)?.modify(&mut prune));
     let attempts = attempts(api, config, reporter);
-    attempts.filter_map(move |attempt| future::ready(attempt.map(valid).transpose())).boxed()
+    attempts.filter_map(move |attempt| future::ready(attempt.map(&mut valid).transpose())).boxed()
+}
+
+/// Prunes objects, and has their statuses share the texts that they have in common.
+fn sharing_texts(prune: fn(&mut SecureParameter)) -> impl FnMut(&mut SecureParameter) + Send + 'static {
+    let mut texts = SharedTexts::default();
+    move |object| {
+        prune(object);
+        texts.share(object);
+    }
 }
 
 /// Drops the metadata that nobody reads, to save memory: tenants may fill it. Of the annotations, the one that asks for a

@@ -80,7 +80,7 @@ impl<A: ParameterApi> Reader<A> {
             match self.known_key(need) {
                 Known::Fact(fact) => drop(facts.insert(need.parameter_ref.clone(), fact)),
                 Known::Partly(arns) => {
-                    let description = self.informer.describe(&need.parameter_ref.name, object);
+                    let description = self.informer.describe(need.parameter_ref.name(), object);
                     asked.push((need, arns, description));
                 }
             }

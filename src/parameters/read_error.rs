@@ -76,13 +76,14 @@ pub(crate) fn fault(errors: &BTreeMap<ParameterRef, ReadError>, principal: &str,
 
 fn too_many(errors: &BTreeMap<ParameterRef, ReadError>) -> Option<Fault> {
     let too_many = |(path, error): (&ParameterRef, &ReadError)| match error {
-        ReadError::TooMany(most) => Some((path.name.clone(), *most)),
+        ReadError::TooMany(most) => Some((path.clone(), *most)),
         _ => None,
     };
     let (path, most) = errors.iter().find_map(too_many)?;
     let message = format!(
-        "More than {most} parameters are below path {path}, which is more than one Secret is for; name a longer path in \
-         spec.dataFrom, or several."
+        "More than {most} parameters are below path {}, which is more than one Secret is for; name a longer path in \
+         spec.dataFrom, or several.",
+        path.name()
     );
     Some(Fault::new(Reason::SecretTooLarge, message))
 }

@@ -72,7 +72,7 @@ mod tests {
 
     fn object(uid: &str, generation: i64) -> SecureParameter {
         let value = ValueOptions { json_path: Some("$.a".to_owned()), ..ValueOptions::default() };
-        let entry = DataEntry { key: "KEY".to_owned(), parameter: "/a".to_owned(), value };
+        let entry = DataEntry { key: "KEY".to_owned(), parameter: "/a".to_owned(), value: value.into() };
         let mut object = SecureParameter::new(uid, SecureParameterSpec { data: vec![entry], ..Default::default() });
         (object.metadata.uid, object.metadata.generation) = (Some(uid.to_owned()), Some(generation));
         object

@@ -1,6 +1,6 @@
 //! Reads and decrypts the parameters of a plan.
 
-use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::timeout;
@@ -148,20 +148,20 @@ fn confirm_later(accesses: Vec<Access>, absence: Absence, interim: Option<Interi
 }
 
 /// Waits for AWS. A read that waits long for its turn says so in the status.
-async fn with_report<T>(
-    read: ReadContext<'_>,
-    asked: impl Future<Output = T>,
+fn with_report<'a, T: 'a>(
+    read: ReadContext<'a>,
+    asked: impl Future<Output = T> + 'a,
     interim: Option<InterimStatus>,
-) -> (T, Option<InterimStatus>) {
-    let waiting = async {
-        let mut asked = pin!(asked);
+) -> impl Future<Output = (T, Option<InterimStatus>)> + 'a {
+    let mut asked = Box::pin(asked);
+    let waiting = async move {
         if let Ok(answer) = timeout(WAIT_BEFORE_REPORT, &mut asked).await {
             return (answer, interim);
         }
-        let reported = report_waiting(read, interim.as_ref()).await;
+        let reported = Box::pin(report_waiting(read, interim.as_ref())).await;
         (asked.await, reported.or(interim))
     };
-    read.slot.release_while(waiting).await
+    read.slot.release_while(waiting)
 }
 
 async fn report_waiting(read: ReadContext<'_>, interim: Option<&InterimStatus>) -> Option<InterimStatus> {

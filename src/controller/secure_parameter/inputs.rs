@@ -8,7 +8,7 @@ use std::{
 };
 
 use k8s_openapi::jiff::Timestamp;
-use kube::{ResourceExt, runtime::reflector::ObjectRef as Ref};
+use kube::runtime::reflector::ObjectRef as Ref;
 
 use crate::{
     api::{
@@ -19,7 +19,7 @@ use crate::{
     controller::{
         active_slots::ActiveSlot,
         context::Context,
-        index::StoreKey,
+        index::{ObjectNames, StoreKey},
         store::{
             connections::{Connected, StoreConnection},
             fault::missing_store,
@@ -48,9 +48,11 @@ pub(super) const RESYNC_WAITING: Duration = Duration::from_secs(300);
 /// What is known of an object when its reconcile begins.
 pub(super) struct Inputs<'a> {
     pub(super) object: &'a SecureParameter,
-    pub(super) namespace: String,
-    pub(super) name: String,
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
     pub(super) uid: Arc<str>,
+    /// The Secret that the spec names.
+    secret: Arc<str>,
     /// The namespace as access rules see it; `None` if it is unknown or being deleted.
     pub(super) policy_namespace: Option<Namespace>,
     pub(super) store: ResolvedStore,
@@ -72,8 +74,7 @@ pub(super) struct Inputs<'a> {
 impl<'a> Inputs<'a> {
     /// Gathers what is known.
     pub(super) fn gather(object: &'a SecureParameter, context: &Context) -> Self {
-        let namespace = object.namespace().unwrap_or_default();
-        let uid = context.index.lock().shared_uid(object.metadata.uid.as_deref().unwrap_or_default());
+        let ObjectNames { uid, namespace, name, secret } = context.index.lock().names(object);
         let uptime = context.uptime();
         let state = context.object_states.get(&uid, object.status.as_ref(), uptime);
         let (kind, store) = object.spec.store();
@@ -87,8 +88,9 @@ impl<'a> Inputs<'a> {
             // One that does not carry our mark may be anybody's: its version alone proves nothing.
             cached_secret: recorded.and_then(|name| context.caches.secrets.version(&namespace, name, &uid)),
             manager: if object.spec.merges() { merge_manager(&uid).into() } else { FIELD_MANAGER.into() },
-            store: ResolvedStore { kind, name: store.to_owned() },
-            name: object.name_any(),
+            store: ResolvedStore { kind, name: store.into() },
+            name,
+            secret,
             store_key,
             object,
             namespace,
@@ -183,10 +185,10 @@ impl<'a> Inputs<'a> {
     pub(super) fn audit_reference(&self) -> ObjectRef {
         ObjectRef {
             kind: "SecureParameter",
-            namespace: Some(self.namespace.clone()),
-            name: self.name.clone(),
-            uid: self.uid.to_string(),
-            secret: Some(self.object.secret_name().to_owned()),
+            namespace: Some(self.namespace.clone().into()),
+            name: self.name.clone().into(),
+            uid: self.uid.clone().into(),
+            secret: Some(self.secret.clone().into()),
             reason: "",
         }
     }

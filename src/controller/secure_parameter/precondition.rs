@@ -42,7 +42,7 @@ pub(super) async fn write_precondition(
         _ if is_new(inputs, context) => WritePrecondition::new(None, String::new()),
         _ => judge_existing(inputs, context).await?,
     };
-    if purpose.is_repair() && !inputs.state.repairs.allows(context.uptime()) {
+    if purpose.is_repair() && !inputs.state.history.repairs.allows(context.uptime()) {
         return Err(contested(inputs, context).await);
     }
     Ok(precondition)
@@ -77,7 +77,7 @@ pub(super) async fn judge_existing(inputs: &Inputs<'_>, context: &Context) -> Re
     // A Secret that is in the way is watched, so that its deletion or consent is noticed at once. One to merge into is
     // always watched.
     let is_watched = merges || matches!(verdict, Verdict::Refuse(_)) && existing.is_some();
-    context.follow_secret(namespace, &inputs.uid, is_watched.then_some((namespace.as_str(), name)))?;
+    context.follow_secret(namespace, &inputs.uid, is_watched.then_some((&**namespace, name)))?;
     let SecretMetadata { resource_version, fields, .. } = existing.unwrap_or_default();
     let (uid, takes_over) = match verdict {
         Verdict::Create => (None, false),

@@ -72,7 +72,7 @@ pub(super) async fn create_event(inputs: &Inputs<'_>, context: &Context, event: 
     let secret = ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Secret".to_owned()),
-        namespace: Some(inputs.namespace.clone()),
+        namespace: Some(inputs.namespace.to_string()),
         name: Some(inputs.object.secret_name().to_owned()),
         ..ObjectReference::default()
     };

@@ -101,7 +101,8 @@ async fn fail(object: &SecureParameter, context: &Context, fault: Fault) -> Resu
     publish(&inputs, conclusion, context).await
 }
 
-/// The whole pipeline, from inputs to publish.
+/// The whole pipeline, from inputs to publish. Requests to the API server are in boxes: their futures are large, and while AWS
+/// is slow, many reconciles wait that have none.
 async fn reconcile_object(
     object: &SecureParameter,
     context: &Context,
@@ -109,7 +110,7 @@ async fn reconcile_object(
 ) -> Result<Reconciled, kube::Error> {
     let inputs = Inputs::gather(object, context);
     if object.metadata.deletion_timestamp.is_some() {
-        return Ok(finalize(&inputs, context).await);
+        return Ok(Box::pin(finalize(&inputs, context)).await);
     }
     if inputs.policy_namespace.is_none() {
         context.subscriptions.end(&inputs.namespace, &inputs.uid);
@@ -117,12 +118,12 @@ async fn reconcile_object(
         return Ok(Reconciled { reason: Reason::Progressing, action: Action::await_change() });
     }
     remove_stale_finalizer(&inputs, context).await;
-    let restart = restart_if_due(&inputs, context).await;
+    let restart = Box::pin(restart_if_due(&inputs, context)).await;
     if object.spec.is_suspended() {
         context.subscriptions.end(&inputs.namespace, &inputs.uid);
         let attempt = Attempt::new(Outcome::Suspended);
         let conclusion = conclude(&inputs.subject(None, context), &inputs.state, restart, attempt);
-        return publish(&inputs, conclusion, context).await;
+        return Box::pin(publish(&inputs, conclusion, context)).await;
     }
     let opened = open(&inputs, context, slot).await;
     let principal = opened.as_ref().ok().map(|opened| opened.reader.principal().clone());
@@ -136,7 +137,7 @@ async fn reconcile_object(
     };
     log_last_request(&attempt);
     let conclusion = conclude(&inputs.subject(principal.as_ref(), context), &inputs.state, restart, attempt);
-    publish(&inputs, conclusion, context).await
+    Box::pin(publish(&inputs, conclusion, context)).await
 }
 
 /// Has the log name the last request that failed, or the last of all.
@@ -257,7 +258,7 @@ async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> R
     let inputs = read.inputs;
     let (purpose, absence) = match decide(inputs.facts(plan, secret)) {
         Decision::Compare => compare_versions(read, plan).await?,
-        Decision::Read(purpose) => (purpose, inputs.state.absence.clone()),
+        Decision::Read(purpose) => (purpose, inputs.state.history.absence.clone()),
     };
     check_hold(read, plan, &absence)?;
     // Objects that own whole Secrets share one field manager, so the API server cannot tell their writes apart.
@@ -275,7 +276,7 @@ async fn sync_plan(read: ReadContext<'_>, plan: &Plan, secret: SecretState) -> R
     };
     let writer = SecretWriter::new(inputs, read.context, purpose, &fetched.accesses);
     let (keys, keys_by_parameter) = (rendered.data.len(), rendered.keys_by_parameter);
-    match write_secret(&writer, rendered.data, &precondition).await {
+    match Box::pin(write_secret(&writer, rendered.data, &precondition)).await {
         Ok(metadata) => Ok(fetched.written(read, purpose, metadata, keys, keys_by_parameter)),
         Err(fault) => Err(fetched.failed(fault, read.basis())),
     }

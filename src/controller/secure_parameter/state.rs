@@ -27,7 +27,8 @@ impl ObjectStates {
     }
 
     /// Stores the state of an object.
-    pub(crate) fn set(&self, uid: &Arc<str>, state: ObjectState) {
+    pub(crate) fn set(&self, uid: &Arc<str>, mut state: ObjectState) {
+        state.history.shrink_to_fit();
         self.states.lock().insert(Arc::clone(uid), Arc::new(state));
     }
 

@@ -30,7 +30,7 @@ use crate::{
 pub(super) async fn compare_versions(read: ReadContext<'_>, plan: &Plan) -> Result<(Purpose, Absence), Attempt> {
     let inputs = read.inputs;
     let interval = inputs.object.spec.refresh_interval();
-    let mut absence = inputs.state.absence.clone();
+    let mut absence = inputs.state.history.absence.clone();
     let known = look_up_if_due(read, plan, &mut absence).await;
     let is_known = known.is_some();
     let resolved = match known {
@@ -165,7 +165,9 @@ fn verified(read: ReadContext<'_>, plan: &Plan, versions: Versions) -> Attempt {
 /// The attempt, if the read has to wait or is known to fail.
 pub(super) fn check_hold(read: ReadContext<'_>, plan: &Plan, absence: &Absence) -> Result<(), Attempt> {
     let (inputs, basis) = (read.inputs, read.basis());
-    let Some(hold) = inputs.state.failures.hold.as_ref().filter(|hold| hold.is_for(basis)) else { return Ok(()) };
+    let Some(hold) = inputs.state.history.failures.hold.as_ref().filter(|hold| hold.is_for(basis)) else {
+        return Ok(());
+    };
     let (reader, lookups, known_plan) = (read.reader, plan.lookups(), read.known_plan(plan));
     let reads = known_plan.reads();
     let looked_up = reader.cached_lookup(&lookups).map(|known| (known.errors, known.accesses));

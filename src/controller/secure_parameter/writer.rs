@@ -62,7 +62,7 @@ impl<'a> SecretWriter<'a> {
     pub(super) fn audit(&self, verb: &'static str, secret: &str, resource_version: Option<String>) {
         let object = self.inputs.audit_reference();
         let object = self.purpose.map_or_else(|| object.clone(), |purpose| object.with_purpose(purpose));
-        let object = ObjectRef { secret: Some(secret.to_owned()), ..object };
+        let object = ObjectRef { secret: Some(secret.into()), ..object };
         let requests = self.request_ids.clone();
         let record = SecretWrite::new(new_id(), verb, Timestamp::now(), resource_version, requests, object);
         self.context.audit_sink.record_write(&record);

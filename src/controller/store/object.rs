@@ -62,9 +62,9 @@ impl StoreObject {
     pub(crate) fn audit_ref(&self) -> ObjectRef {
         ObjectRef {
             kind: self.key.kind.as_str(),
-            namespace: self.key.namespace.clone(),
-            name: self.key.name.clone(),
-            uid: self.uid.clone(),
+            namespace: self.key.namespace.as_deref().map(Into::into),
+            name: self.key.name.as_str().into(),
+            uid: self.uid.as_str().into(),
             secret: None,
             reason: "",
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::schedule::decide::Purpose;
+use crate::{api::SharedText, domain::schedule::decide::Purpose};
 
 /// The object that a call was made for, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -12,14 +12,14 @@ pub(crate) struct ObjectRef {
     pub kind: &'static str,
     /// Its namespace; none for cluster stores.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
+    pub namespace: Option<SharedText>,
     /// Its name.
-    pub name: String,
+    pub name: SharedText,
     /// Its uid.
-    pub uid: String,
+    pub uid: SharedText,
     /// Name of the Secret that it writes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub secret: Option<SharedText>,
     /// Why the call was made for it: the name of a [`Purpose`].
     pub reason: &'static str,
 }

@@ -80,7 +80,9 @@ impl Needs {
             // Keys that AWS manages need no statement: their own policies allow it (KMS Developer Guide, "AWS managed keys").
             Some(parameter) if parameter.key_manager.as_deref() == Some("AWS") => {}
             Some(parameter) if matches!(parameter.type_.as_str(), "String" | "StringList") => {}
-            Some(parameter) if parameter.key_arn.is_some() => self.keys.extend(parameter.key_arn.clone()),
+            Some(parameter) if parameter.key_arn.is_some() => {
+                self.keys.extend(parameter.key_arn.as_ref().map(ToString::to_string));
+            }
             _ => self.has_unknown_keys = true,
         }
     }

@@ -67,7 +67,7 @@ impl Sources {
         value.decode = decode(&mut remote);
         // Only names of keys are converted, and this one is given.
         remote.ignore(&["conversionStrategy"]);
-        self.data.push(DataEntry { key, parameter, value });
+        self.data.push(DataEntry { key, parameter, value: value.into() });
     }
 
     fn add_several(&mut self, mut entry: Fields<'_>, store: Option<&StoreName>) {

@@ -61,9 +61,8 @@ pub struct ParameterRef(Arc<Parts>);
 pub struct Parts {
     /// ARN, without a selector.
     pub arn: Arc<str>,
-    /// What AWS is asked for, without a selector: the full name with its leading slash, or the ARN of a parameter of
-    /// another account or region.
-    pub name: Arc<str>,
+    /// Where the name begins in the ARN: its end is the full name.
+    name_start: usize,
     /// The version or label asked for; the newest version if none.
     pub selector: Option<Selector>,
 }
@@ -73,9 +72,14 @@ impl ParameterRef {
     pub fn new(name: &str, selector: Option<Selector>, scope: &Scope) -> Self {
         let arn = if name.starts_with("arn:") { name.to_owned() } else { scope.parameter_arn(name) };
         // `X` and `/X` are one parameter (Systems Manager User Guide, "Working with parameter hierarchies").
-        let own_name = scope.own_name(&arn).map(Arc::from);
-        let arn = Arc::from(arn.as_str());
-        Self(Arc::new(Parts { name: own_name.unwrap_or_else(|| Arc::clone(&arn)), arn, selector }))
+        let name_start = scope.own_name(&arn).map_or(0, |name| arn.len() - name.len());
+        Self(Arc::new(Parts { arn: arn.into(), name_start, selector }))
+    }
+
+    /// Returns what AWS is asked for, without a selector: the full name with its leading slash, or the ARN of a parameter of
+    /// another account or region.
+    pub fn name(&self) -> &str {
+        &self.arn[self.name_start..]
     }
 
     /// Returns the same parameter in another version.
@@ -104,7 +108,7 @@ impl ParameterRef {
 
     /// Returns the name as `GetParameters` takes it: `name`, `name:3` or `name:label`.
     pub fn request_name(&self) -> String {
-        self.selector.as_ref().map_or_else(|| self.name.to_string(), |selector| format!("{}:{selector}", self.name))
+        self.selector.as_ref().map_or_else(|| self.name().to_owned(), |selector| format!("{}:{selector}", self.name()))
     }
 
     fn key(&self) -> (&str, Option<&Selector>) {
@@ -150,8 +154,8 @@ impl std::hash::Hash for ParameterRef {
 impl fmt::Display for ParameterRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.selector {
-            None => f.write_str(&self.name),
-            Some(selector) => write!(f, "{}:{selector}", self.name),
+            None => f.write_str(self.name()),
+            Some(selector) => write!(f, "{}:{selector}", self.name()),
         }
     }
 }

@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_read_is_optional_only_if_all_its_keys_are() {
         let value = ValueOptions { optional: Some(true), ..ValueOptions::default() };
-        let optional = DataEntry { value, ..entry("a", "/x") };
+        let optional = DataEntry { value: value.into(), ..entry("a", "/x") };
         let only = plan(&spec(std::slice::from_ref(&optional)), None).expect("a plan");
         assert_eq!(only.reads().into_values().map(|read| read.optional).collect::<Vec<_>>(), [true]);
         let both = plan(&spec(&[optional, entry("b", "/x")]), None).expect("a plan");
@@ -330,7 +330,7 @@ mod tests {
         let mut spec = spec(&[entry("a", "/shop/a")]);
         spec.data_from = vec![DataFromEntry { path: Some("/shop/db/".into()), ..DataFromEntry::default() }];
         let plan = plan_with(&spec, Some(&grant("/prod/shop/**")), "/prod").expect("a plan");
-        let names: Vec<_> = plan.reads().into_keys().map(|parameter_ref| parameter_ref.name.to_string()).collect();
+        let names: Vec<_> = plan.reads().into_keys().map(|parameter_ref| parameter_ref.name().to_string()).collect();
         assert_eq!(names, ["/prod/shop/a"]);
         assert_eq!(plan.paths().map(|path| path.query.path.as_str()).collect::<Vec<_>>(), ["/prod/shop/db"]);
         let fault = plan_with(&spec, Some(&grant("/shop/**")), "/prod").expect_err("a refusal");
@@ -350,7 +350,7 @@ mod tests {
             optional: Some(true),
             ..ValueOptions::default()
         };
-        let mut spec = spec(&[DataEntry { value: value.clone(), ..entry("a", "/x") }]);
+        let mut spec = spec(&[DataEntry { value: value.clone().into(), ..entry("a", "/x") }]);
         spec.data_from = vec![DataFromEntry {
             parameter: Some("/x".into()),
             format: Some(Format::Json),

@@ -201,7 +201,7 @@ fn describe(source: &Source) -> String {
     });
     let json_path = source.json_path.as_ref().map(|path| format!("jsonPath {path}"));
     let decode = source.decode.map(|decode| format!("decode {decode:?}"));
-    let parts = [Some(source.parameter_ref.name.to_string()), version, decrypt, json_path, decode];
+    let parts = [Some(source.parameter_ref.name().to_string()), version, decrypt, json_path, decode];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -23,7 +23,7 @@ impl PathSource {
         let mut keys: BTreeMap<String, Source> = BTreeMap::new();
         for parameter_ref in children.keys() {
             // IAM grants a path as a whole, so nothing counts but what was asked for, whatever the answer holds.
-            let Some(relative) = self.query.relative(&parameter_ref.name).filter(|name| self.filter.admits(name))
+            let Some(relative) = self.query.relative(parameter_ref.name()).filter(|name| self.filter.admits(name))
             else {
                 continue;
             };

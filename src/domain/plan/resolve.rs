@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn entry(key: &str, parameter: &str, value: ValueOptions) -> DataEntry {
-        DataEntry { key: key.into(), parameter: parameter.into(), value }
+        DataEntry { key: key.into(), parameter: parameter.into(), value: value.into() }
     }
 
     fn previous(key: &str, parameter: &str, optional: bool) -> DataEntry {

@@ -171,7 +171,11 @@ fn spec(ask: Ask) -> SecureParameterSpec {
         Tree(path) => (None, Some(tree(path, None))),
         LabelledTree(path, label) => (None, Some(tree(path, Some(label.to_owned())))),
     };
-    let entry = |(parameter, value): (&str, _)| DataEntry { key: "key".into(), parameter: parameter.into(), value };
+    let entry = |(parameter, value): (&str, ValueOptions)| DataEntry {
+        key: "key".into(),
+        parameter: parameter.into(),
+        value: value.into(),
+    };
     SecureParameterSpec {
         data: data.map(entry).into_iter().collect(),
         data_from: data_from.into_iter().collect(),

@@ -121,7 +121,7 @@ fn spec(names: &[String]) -> SecureParameterSpec {
     let entry = |(number, name): (usize, &String)| DataEntry {
         key: number.to_string(),
         parameter: name.clone(),
-        value: ValueOptions::default(),
+        value: ValueOptions::default().into(),
     };
     SecureParameterSpec { data: names.iter().enumerate().map(entry).collect(), ..SecureParameterSpec::default() }
 }

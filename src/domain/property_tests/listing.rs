@@ -102,7 +102,7 @@ impl Case {
             optional: false,
         };
         let keys = path.expand(&Children::new(children))?;
-        Ok(keys.into_iter().map(|key| (key.key, key.source.parameter_ref.name.to_string())).collect())
+        Ok(keys.into_iter().map(|key| (key.key, key.source.parameter_ref.name().to_string())).collect())
     }
 
     fn check_keys(chosen: &BTreeMap<&str, Option<String>>, keys: &BTreeMap<String, String>) {

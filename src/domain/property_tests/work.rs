@@ -181,8 +181,11 @@ fn a_plan_takes_time_linear_in_the_entries() {
     let (granted, denied) = (grant_of("/p/**"), grant_of("/other/*"));
     let spec = |count: usize| {
         let value = ValueOptions { json_path: Some("$.a.b".into()), ..ValueOptions::default() };
-        let entry =
-            |number| DataEntry { key: format!("K{number}"), parameter: format!("/a/{number}"), value: value.clone() };
+        let entry = |number| DataEntry {
+            key: format!("K{number}"),
+            parameter: format!("/a/{number}"),
+            value: value.clone().into(),
+        };
         let from = |number| DataFromEntry {
             path: Some(format!("/a/{number}")),
             include: vec!["a*".into(), "*b".into()],

@@ -92,7 +92,9 @@ pub(crate) fn conclude(
         next.status_write = StatusWrite::Written(interim.resource_version);
     }
     next.secret = intact.or(next.secret);
-    next.absence = absence.unwrap_or(next.absence);
+    if let Some(absence) = absence {
+        next.history.absence = absence;
+    }
     let before = Arc::clone(&next.status);
     let restart_event = restart.and_then(|restart| conclude_restart(subject, &mut next, restart));
     let is_suspended = matches!(outcome, Outcome::Suspended);
@@ -106,7 +108,7 @@ pub(crate) fn conclude(
     status.shrink_to_fit();
     // One that is as before goes on being shared with the cache.
     next.status = if status == *before { before } else { Arc::new(status) };
-    let restart_due = next.restart.pending.filter(|_| !is_suspended);
+    let restart_due = next.history.restart.pending.filter(|_| !is_suspended);
     let restart_in = restart_due.map(|pending| pending.due.saturating_sub(subject.uptime));
     Conclusion {
         writes_status: has_news || correction == Some(Correction::Now),
@@ -123,7 +125,7 @@ pub(crate) fn conclude(
 
 /// What to do about a status that somebody else changed. News are written in any case, and correct it on the way.
 fn correction(subject: &Subject<'_>, next: &mut ObjectState, has_news: bool) -> Option<Correction> {
-    (subject.is_status_contradicted && !has_news).then(|| next.corrections.decide(subject.uptime))
+    (subject.is_status_contradicted && !has_news).then(|| next.history.corrections.decide(subject.uptime))
 }
 
 fn conclude_outcome(
@@ -173,10 +175,10 @@ fn conclude_write(
     let write = compare_write(subject, next, before, &secret, &revision, shape);
     if subject.has_workloads && write.calls_for_restart() {
         let (token, message) = restart_plan(&secret, at);
-        next.restart.plan(token, message, subject.uptime);
+        next.history.restart.plan(token, message, subject.uptime);
     }
     if purpose.is_repair() {
-        next.repairs.record(subject.uptime);
+        next.history.repairs.record(subject.uptime);
     }
     remember_success(next, &parameters, shape);
     next.fallbacks.clone_from(&parameters.fallbacks);
@@ -220,7 +222,7 @@ fn compare_write(
 
 /// Remembers missing parameters and shape after a success.
 fn remember_success(next: &mut ObjectState, parameters: &ObservedParameters, shape: Shape) {
-    next.absence = Absence::settled(&parameters.versions);
+    next.history.absence = Absence::settled(&parameters.versions);
     next.shape = Some(shape);
 }
 
@@ -236,7 +238,7 @@ fn succeed(
     status: SecureParameterStatus,
     accesses: &[Access],
 ) -> Ending {
-    let failures = std::mem::take(&mut next.failures);
+    let failures = std::mem::take(&mut next.history.failures);
     Ending {
         status,
         events: access_events(subject, accesses),
@@ -255,18 +257,18 @@ fn fail(
     basis: Option<u64>,
     accesses: &[Access],
 ) -> Ending {
-    let since = next.failures.record(subject.now);
+    let since = next.history.failures.record(subject.now);
     let status = builder(subject, before, subject.now).failed(&fault, since, subject.interval);
     let is_news = !without_restarted(&before.conditions).eq(without_restarted(&status.conditions));
     let events = failure_events(subject, next, &fault, accesses, is_news);
-    next.last_reported_access = accesses.last().map(|access| access.audit_id.clone());
+    next.history.last_reported_access = accesses.last().map(|access| access.audit_id.clone());
     let wait = match fault.reason {
-        Reason::SecretContested => next.repairs.wait(subject.uptime),
+        Reason::SecretContested => next.history.repairs.wait(subject.uptime),
         reason if reason.concerns_values() => RESYNC,
-        reason => backoff::after_failure(reason, next.failures.count, subject.interval, subject.uid),
+        reason => backoff::after_failure(reason, next.history.failures.count, subject.interval, subject.uid),
     };
     let is_of_a_read = fault.reason.concerns_values() || accesses.iter().any(|access| access.failed);
-    next.failures.hold =
+    next.history.failures.hold =
         basis.filter(|_| is_of_a_read).map(|basis| Box::new(Hold::new(basis, subject.uptime, wait, fault.reason)));
     let reason = fault.reason;
     Ending { status, events, wake: Some(wait), reason, news: is_news.then_some(News::Failed(fault)), repair: None }
@@ -281,9 +283,9 @@ fn last_access(subject: &Subject<'_>, accesses: &[Access]) -> Option<LastAccess>
     let access = accesses.iter().rev().find(|access| access.decrypting)?;
     Some(LastAccess {
         time: to_time(access.time),
-        event_name: access.event_name.to_owned(),
+        event_name: access.event_name.into(),
         request_id: access.request_id.clone(),
-        principal: subject.principal.map(|principal| principal.arn.clone()),
+        principal: subject.principal.map(|principal| principal.arn.as_str().into()),
     })
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn failure_events(
     accesses: &[Access],
     is_news: bool,
 ) -> Vec<TimedEvent> {
-    let is_unreported = |access: &&Access| next.last_reported_access.as_ref() != Some(&access.audit_id);
+    let is_unreported = |access: &&Access| next.history.last_reported_access.as_ref() != Some(&access.audit_id);
     let of_access = |access: &Access| {
         let event = event_format::of_access(subject.name, subject.uid, access, subject.principal, Some(fault))?;
         Some((event, access.time))

@@ -33,21 +33,21 @@ pub(super) fn conclude_restart(
     next: &mut ObjectState,
     restart: RestartOutcome,
 ) -> Option<TimedEvent> {
-    next.restart.pending = None;
+    next.history.restart.pending = None;
     let RestartOutcome::Attempted { secret, token, rollouts } = restart else {
-        next.restart.report = None;
+        next.history.restart.report = None;
         return None;
     };
     let summary = summary(&secret, &rollouts);
     let now = subject.uptime;
-    next.restart.pending = summary.retry.map(|retry| PendingRestart { since: now, due: now + retry });
+    next.history.restart.pending = summary.retry.map(|retry| PendingRestart { since: now, due: now + retry });
     let report = RestartReport { is_done: summary.is_done, reason: summary.reason, message: summary.message };
-    if next.restart.report.as_ref() == Some(&report) {
+    if next.history.restart.report.as_ref() == Some(&report) {
         return None;
     }
     let RestartReport { is_done, reason, message } = &report;
     let event = event_format::of_restart(subject.name, subject.uid, &token, *is_done, *reason, message);
-    next.restart.report = Some(report);
+    next.history.restart.report = Some(report);
     Some((event, subject.now))
 }
 
@@ -59,7 +59,7 @@ pub(super) fn with_restart(
     before: &SecureParameterStatus,
 ) -> SecureParameterStatus {
     status.conditions.retain(|condition| condition.type_ != ConditionType::Restarted.as_str());
-    let restart = Some(&next.restart).filter(|_| subject.has_workloads);
+    let restart = Some(&next.history.restart).filter(|_| subject.has_workloads);
     if let Some(RestartReport { is_done, reason, message }) = restart.and_then(|restart| restart.report.as_ref()) {
         let conditions = Conditions::new(&before.conditions, subject.generation, subject.now);
         status.conditions.push(conditions.restarted(*is_done, *reason, message));

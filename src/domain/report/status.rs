@@ -160,9 +160,11 @@ impl StatusBuilder<'_> {
                 version: metadata.version,
                 label,
                 last_modified_time: metadata.last_modified.map(to_time),
-                type_: metadata.type_.to_string(),
-                key_arn: key.and_then(|key| key.arn.clone()).or_else(|| previous?.key_arn.clone()),
-                key_manager: key.and_then(|key| key.manager.clone()).or_else(|| previous?.key_manager.clone()),
+                type_: metadata.type_.clone().into(),
+                key_arn: key.and_then(|key| Some(key.arn.as_deref()?.into())).or_else(|| previous?.key_arn.clone()),
+                key_manager: key
+                    .and_then(|key| Some(key.manager.as_deref()?.into()))
+                    .or_else(|| previous?.key_manager.clone()),
                 keys,
             }
         };

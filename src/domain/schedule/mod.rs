@@ -6,6 +6,8 @@ pub(crate) mod compare;
 pub(crate) mod comparison;
 pub(crate) mod correction_limit;
 pub(crate) mod decide;
+pub(crate) mod failures;
+pub(crate) mod history;
 pub(crate) mod hold;
 pub(crate) mod object_state;
 pub(crate) mod repair_limit;

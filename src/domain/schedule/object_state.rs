@@ -2,16 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::jiff::Timestamp;
-
 use crate::{
     api::{SecureParameter, SecureParameterStatus},
     domain::{
         ownership::drift::SecretSnapshot,
         parameter::name::ParameterRef,
         schedule::{
-            absence::Absence, correction_limit::CorrectionLimit, hold::Hold, repair_limit::RepairLimit,
-            restart::RestartState, uptime::Uptime,
+            history::{Happenings, History},
+            restart::RestartState,
+            uptime::Uptime,
         },
     },
 };
@@ -26,24 +25,14 @@ pub(crate) struct ObjectState {
     pub status: Arc<SecureParameterStatus>,
     /// The last write of that status.
     pub status_write: StatusWrite,
-    /// The corrections of a status that somebody else changed.
-    pub corrections: CorrectionLimit,
     /// The Secret as last written or last found intact.
     pub secret: Option<SecretSnapshot>,
     /// Digests of what the spec made of the parameters at the last sync; `None` after a restart.
     pub shape: Option<Shape>,
-    /// Restarts of workloads.
-    pub restart: RestartState,
-    /// Parameters that were missing.
-    pub absence: Absence,
     /// The fallbacks of the last read; `None` before the first one.
     pub fallbacks: Option<FallbackReasons>,
-    /// Failures in a row.
-    pub failures: Failures,
-    /// The last repairs of the Secret.
-    pub repairs: RepairLimit,
-    /// Audit id of the last AWS call of the last failed attempt.
-    pub last_reported_access: Option<String>,
+    /// What happened before.
+    pub history: History,
 }
 
 /// Digests of what a spec makes of its parameters. They are comparable within one process only.
@@ -71,30 +60,11 @@ impl Default for StatusWrite {
     }
 }
 
-/// Failures in a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Failures {
-    /// Their number.
-    pub count: u32,
-    /// Time of the first one.
-    pub since: Option<Timestamp>,
-    /// The last read that failed.
-    pub hold: Option<Box<Hold>>,
-}
-
-impl Failures {
-    /// Counts a failure. Returns the time of the first one.
-    pub(crate) fn record(&mut self, now: Timestamp) -> Timestamp {
-        self.count = self.count.saturating_add(1);
-        *self.since.get_or_insert(now)
-    }
-}
-
 impl ObjectState {
     /// Restores what a status records, after a restart of the operator.
     pub(crate) fn from_status(status: Arc<SecureParameterStatus>, now: Uptime) -> Self {
-        let restart = RestartState::from_status(&status, now);
-        Self { status, restart, ..Self::default() }
+        let happenings = Happenings { restart: RestartState::from_status(&status, now), ..Happenings::default() };
+        Self { status, history: happenings.into(), ..Self::default() }
     }
 
     /// Reports whether the object shows, after our last write, another status than the one written: somebody changed it.

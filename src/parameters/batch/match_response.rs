@@ -26,11 +26,11 @@ pub(crate) fn match_response(requested: &[ParameterRef], mut response: GetParame
     let take = |parameter_ref: &ParameterRef| {
         let found = &mut response.parameters;
         let by_arn = found.iter().position(|parameter| *parameter.arn == *parameter_ref.arn);
-        let position = by_arn.or_else(|| found.iter().position(|parameter| *parameter.name == *parameter_ref.name));
+        let position = by_arn.or_else(|| found.iter().position(|parameter| *parameter.name == *parameter_ref.name()));
         match position {
             Some(position) => Matched::Found(found.swap_remove(position)),
             None if absent.contains(parameter_ref.request_name().as_str()) => Matched::Absent,
-            None if absent.contains(&*parameter_ref.name) => Matched::Absent,
+            None if absent.contains(parameter_ref.name()) => Matched::Absent,
             None => Matched::LeftOut,
         }
     };

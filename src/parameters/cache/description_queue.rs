@@ -7,6 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::api::SharedText;
 use crate::domain::{audit::ObjectRef, aws_error::AwsError};
 use crate::parameters::{
     cache::key_table::NAMES_PER_DESCRIPTION, outcome::MAX_AUDITED_OBJECTS, port::ParameterDescription,
@@ -21,9 +22,9 @@ pub(crate) type Description = Result<Option<Arc<ParameterDescription>>, Arc<AwsE
 pub(crate) struct DescriptionQueue {
     waiting: HashMap<Arc<str>, Waiting>,
     /// The names by the namespace that asked first.
-    names: HashMap<String, VecDeque<Arc<str>>>,
+    names: HashMap<SharedText, VecDeque<Arc<str>>>,
     /// The namespaces with names, in the order of their turns.
-    turns: VecDeque<String>,
+    turns: VecDeque<SharedText>,
 }
 
 #[derive(Debug, Default)]
@@ -120,9 +121,9 @@ mod tests {
     fn object(namespace: &str) -> ObjectRef {
         ObjectRef {
             kind: "SecureParameter",
-            namespace: Some(namespace.to_owned()),
-            name: "object".to_owned(),
-            uid: namespace.to_owned(),
+            namespace: Some(namespace.into()),
+            name: "object".into(),
+            uid: namespace.into(),
             secret: None,
             reason: "",
         }

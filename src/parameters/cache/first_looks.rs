@@ -10,6 +10,7 @@ use std::{
     ops::Bound,
 };
 
+use crate::api::SharedText;
 use crate::domain::parameter::name::ParameterRef;
 use crate::parameters::cache::{subscription::Subscriber, version_order::VersionAge};
 
@@ -22,13 +23,13 @@ type Known = Option<Reverse<VersionAge>>;
 /// The names that were never looked at.
 #[derive(Debug, Default)]
 pub(crate) struct FirstLooks {
-    namespaces: BTreeMap<String, BTreeSet<(Known, ParameterRef)>>,
+    namespaces: BTreeMap<SharedText, BTreeSet<(Known, ParameterRef)>>,
     /// The names that wait, each with the object whose namespace it waits in.
     waiting: HashMap<ParameterRef, (Subscriber, Known)>,
     /// The names that were asked for, and of which nothing is known yet.
     running: HashSet<ParameterRef>,
     /// The namespace that had the last turn.
-    last: String,
+    last: SharedText,
 }
 
 impl FirstLooks {
@@ -75,8 +76,8 @@ impl FirstLooks {
     }
 
     fn take_next(&mut self) -> Option<ParameterRef> {
-        let others = (Bound::Excluded(self.last.as_str()), Bound::Unbounded);
-        let next = self.namespaces.range::<str, _>(others).next().or_else(|| self.namespaces.first_key_value());
+        let others = (Bound::Excluded(&self.last), Bound::Unbounded);
+        let next = self.namespaces.range(others).next().or_else(|| self.namespaces.first_key_value());
         let (namespace, names) = next?;
         let name = names.first()?.1.clone();
         self.last.clone_from(namespace);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crate::api::SharedText;
 use crate::domain::{
     audit::ObjectRef,
     parameter::{name::ParameterRef, path_query::PathQuery},
@@ -15,11 +16,11 @@ pub(crate) type Subscriber = Arc<SubscriberKey>;
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SubscriberKey {
     /// Its namespace.
-    pub(crate) namespace: String,
+    pub(crate) namespace: SharedText,
     /// Its name.
-    pub(crate) name: String,
+    pub(crate) name: SharedText,
     /// Its uid.
-    pub(crate) uid: String,
+    pub(crate) uid: SharedText,
 }
 
 impl SubscriberKey {

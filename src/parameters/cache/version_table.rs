@@ -9,6 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::api::SharedText;
 use crate::domain::{audit::ObjectRef, parameter::name::ParameterRef};
 use crate::parameters::{
     cache::{
@@ -78,7 +79,7 @@ pub(crate) struct Looks {
 #[derive(Debug)]
 struct Subscribed {
     /// The Secret that it writes.
-    secret: Option<Box<str>>,
+    secret: Option<SharedText>,
     subscription: Subscription,
 }
 
@@ -130,7 +131,7 @@ impl VersionTable {
                 self.first_looks.add(&name, &subscriber);
             }
         }
-        let secret = object.secret.as_deref().map(Into::into);
+        let secret = object.secret.clone();
         self.subscriptions.insert(Arc::clone(&subscriber), Box::new(Subscribed { secret, subscription }));
         subscriber
     }
@@ -354,7 +355,7 @@ impl VersionTable {
             namespace: Some(subscriber.namespace.clone()),
             name: subscriber.name.clone(),
             uid: subscriber.uid.clone(),
-            secret: secret.as_deref().map(str::to_owned),
+            secret: secret.clone(),
             reason: "",
         })
     }

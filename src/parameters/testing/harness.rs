@@ -78,7 +78,7 @@ impl Harness {
     /// Takes the names of the objects that were notified of changes, sorted.
     pub(crate) fn notified(&mut self) -> Vec<String> {
         let mut notified: Vec<_> =
-            std::iter::from_fn(|| self.changed.try_recv().ok()).map(|subscriber| subscriber.name.clone()).collect();
+            std::iter::from_fn(|| self.changed.try_recv().ok()).map(|subscriber| subscriber.name.to_string()).collect();
         notified.sort();
         notified
     }

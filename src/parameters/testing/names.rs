@@ -39,7 +39,7 @@ pub(crate) fn object(namespace: &str, name: &str) -> ObjectRef {
         kind: "SecureParameter",
         namespace: Some(namespace.into()),
         name: name.into(),
-        uid: format!("uid-{namespace}-{name}"),
+        uid: format!("uid-{namespace}-{name}").into(),
         secret: None,
         reason: "",
     }

@@ -24,7 +24,7 @@ async fn a_call_waits_25_ms_for_more_names() {
     let start = Instant::now();
     let mut reads = Vec::new();
     for name in &names {
-        reads.push(harness.read(&name.name, std::slice::from_ref(name)));
+        reads.push(harness.read(name.name(), std::slice::from_ref(name)));
         sleep(2 * MILLISECOND).await;
     }
     for read in reads {
@@ -141,8 +141,8 @@ async fn responses_are_matched_by_name_whatever_their_order() {
     names.extend([version("/0003", 1), labelled("/0003", "prod")]);
     let reading = harness.read("shop", &names).await.expect("the read ends");
     for name in &names {
-        let version = if &*name.name == "/0003" && name.request_name() != "/0003:1" { 2 } else { 1 };
-        assert_eq!(reading.values[name].expose_secret(), format!("{}#{version}", name.name));
+        let version = if name.name() == "/0003" && name.request_name() != "/0003:1" { 2 } else { 1 };
+        assert_eq!(reading.values[name].expose_secret(), format!("{}#{version}", name.name()));
     }
 }
 

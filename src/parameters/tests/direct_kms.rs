@@ -49,7 +49,7 @@ async fn parameter_store_decrypts_what_kms_refuses_and_the_reading_says_so() {
         assert_eq!(reading.values[&names[1]].expose_secret(), "/0001#1");
         assert_eq!(reading.values[&names[2]].expose_secret(), "/0002#1");
         let fallbacks: Vec<_> =
-            reading.fallbacks.iter().map(|(parameter_ref, fallback)| (&*parameter_ref.name, *fallback)).collect();
+            reading.fallbacks.iter().map(|(parameter_ref, fallback)| (parameter_ref.name(), *fallback)).collect();
         assert_eq!(fallbacks, [("/0001", SsmFallback::AdvancedTier), ("/0002", SsmFallback::ManagedKey)]);
         let refused = harness.store.state().decrypted.iter().filter(|name| *name == "/0002").count();
         assert_eq!(refused, 1, "KMS is not called again (second read: {is_second_read})");

@@ -69,7 +69,7 @@ async fn all_of_several_failing_names_are_found() {
     let harness = Harness::new(10).await;
     let names = harness.store.write_many(10);
     for index in [0, 3, 9] {
-        harness.store.state().bad_keys.insert(names[index].name.to_string());
+        harness.store.state().bad_keys.insert(names[index].name().to_string());
     }
     harness.store.state().denied.insert("/0005".into());
     let reading = harness.read("shop", &names).await.expect("the read ends");
@@ -158,7 +158,7 @@ async fn a_name_that_seems_to_put_aws_out_affects_itself_alone() {
     let harness = Harness::new(10).await;
     let names = harness.store.write_many(10);
     for index in [1, 3, 5, 6, 7, 9] {
-        harness.store.state().failing.insert(names[index].name.to_string());
+        harness.store.state().failing.insert(names[index].name().to_string());
     }
     let reading = harness.read("shop", &names).await.expect("the read ends");
     assert_eq!((reading.values.len(), reading.errors.len()), (4, 6), "{:?}", reading.errors);

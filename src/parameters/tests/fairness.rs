@@ -94,7 +94,7 @@ async fn looks_of_one_namespace_do_not_delay_those_of_another() {
     greedy(&harness.reader);
     sleep(60 * SECOND).await;
     for name in &names {
-        harness.store.write(&name.name);
+        harness.store.write(name.name());
         let (written, mut noticed) = (Instant::now(), false);
         while !noticed {
             sleep(SECOND / 10).await;

@@ -219,7 +219,7 @@ async fn what_cannot_fit_into_a_secret_is_not_decrypted() {
     harness.reader.check_size(&needed(&names), &lookups).expect("small values");
     for name in &names {
         // As 4 KiB are stored once they are encrypted.
-        harness.store.state().sizes.insert(name.name.to_string(), (4_096 + 1_100) / 3 * 4);
+        harness.store.state().sizes.insert(name.name().to_string(), (4_096 + 1_100) / 3 * 4);
     }
     sleep(INTERVAL + SECOND).await;
     let fault = harness.reader.check_size(&needed(&names), &lookups).expect_err("300 times 4 KiB");

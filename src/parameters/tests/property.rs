@@ -132,7 +132,7 @@ fn listen(harness: &mut Harness, objects: &Arc<Mutex<Objects>>) -> JoinHandle<()
             let mut objects = objects.lock();
             let Some((names, _)) = objects.watched.get(subscriber.name.as_str()) else { continue };
             let known = known(&reader, names);
-            objects.known.insert(subscriber.name.clone(), known);
+            objects.known.insert(subscriber.name.to_string(), known);
         }
     })
 }

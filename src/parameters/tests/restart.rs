@@ -32,7 +32,7 @@ async fn stopped() -> (Harness, Vec<(ParameterRef, VersionAge)>) {
     harness.store.state().latency = SECOND / 50;
     let names = harness.store.write_many(1_000);
     for name in names.iter().step_by(50) {
-        (0..5).for_each(|_| harness.store.write(&name.name));
+        (0..5).for_each(|_| harness.store.write(name.name()));
     }
     let age = |name: &ParameterRef| {
         let (version, modified) = harness.store.newest(name).expect("it was written");
@@ -48,7 +48,7 @@ async fn what_was_written_lately_is_looked_at_first() {
     let (harness, known) = stopped().await;
     let changed: Vec<_> = known.iter().step_by(100).map(|(name, _)| name.clone()).collect();
     for name in &changed {
-        harness.store.write(&name.name);
+        harness.store.write(name.name());
     }
     start(&harness, &known).await;
     sleep(2 * SECOND).await;

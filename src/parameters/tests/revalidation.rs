@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::domain::parameter::name::ParameterRef;
 use crate::parameters::{
     ReadMode, Snapshot, WatchOptions,
     testing::{Harness, needed, parameter_ref, subscriber},
@@ -60,7 +61,7 @@ async fn objects_that_lost_access_are_notified() {
     let Snapshot::Complete { errors, .. } = harness.reader.snapshot(&needed(&names)) else {
         unreachable!("all were read")
     };
-    assert_eq!(errors.keys().map(|parameter_ref| &*parameter_ref.name).collect::<Vec<_>>(), ["/0007"]);
+    assert_eq!(errors.keys().map(ParameterRef::name).collect::<Vec<_>>(), ["/0007"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ async fn check(world: &mut World, way: &Way) -> Result<()> {
     let read = world.wait_until("checkout", "the object to be read as this principal", |object| {
         let status = object.status.clone().unwrap_or_default();
         status.last_handled_sync.as_deref() == Some(way.name)
-            && status.last_access.as_ref().is_some_and(|access| access.principal.as_ref() == Some(&way.principal))
+            && status.last_access.as_ref().is_some_and(|access| access.principal.as_deref() == Some(&*way.principal))
     });
     read.await?;
     eventually(

@@ -48,7 +48,7 @@ fn a_failed_read_is_held_until_its_next_attempt() {
         let outcome = Outcome::Failed { fault: Fault::new(reason, "It failed."), basis };
         let accesses = if has_access { failed(reason).accesses } else { Vec::new() };
         let conclusion = conclude_for(&ready_state(), Attempt { accesses, ..Attempt::new(outcome) });
-        let hold = conclusion.state.failures.hold;
+        let hold = conclusion.state.history.failures.hold.clone();
         assert_eq!(hold.is_some_and(|hold| hold.is_for(7) && hold.reason == reason), is_held, "{reason} {basis:?}");
     }
 }
@@ -60,7 +60,7 @@ fn a_failure_is_reported_once() {
     assert_eq!(first.news, Some(News::Failed(Fault::new(Reason::AccessDenied, "It failed."))));
     let again = conclude_for(&first.state, failed(Reason::AccessDenied));
     assert_eq!((events(&again).len(), again.news.is_none(), again.writes_status), (0, true, false));
-    assert_eq!(again.state.failures.count, 2);
+    assert_eq!(again.state.history.failures.count, 2);
     let other = conclude_for(&again.state, failed(Reason::DecryptDenied));
     assert!(other.news.is_some());
 }
@@ -77,7 +77,7 @@ fn a_fault_without_a_failed_access_has_an_event_of_its_own() {
 fn a_contested_secret_waits_for_its_next_repair() {
     let mut state = ready_state();
     for second in [960, 970, 980] {
-        state.repairs.record(Duration::from_secs(second));
+        state.history.repairs.record(Duration::from_secs(second));
     }
     let conclusion = conclude_for(&state, Attempt::from(Fault::new(Reason::SecretContested, "Stop it.")));
     assert_eq!(conclusion.wake, Some(Duration::from_secs(20)));

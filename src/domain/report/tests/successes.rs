@@ -89,10 +89,10 @@ fn a_repair_is_reported_and_counted() {
     ] {
         let mut state = ready_state();
         let now = Duration::from_secs(1_000);
-        (0..2).for_each(|_| state.repairs.record(now));
+        (0..2).for_each(|_| state.history.repairs.record(now));
         let conclusion = conclude_for(&state, written(version, purpose));
         assert_eq!(events(&conclusion), expected, "{purpose:?} {version}");
-        assert_eq!(conclusion.state.repairs.allows(now), repairs == 0, "{purpose:?} {version}");
+        assert_eq!(conclusion.state.history.repairs.allows(now), repairs == 0, "{purpose:?} {version}");
     }
 }
 
@@ -112,10 +112,10 @@ fn a_key_that_cannot_be_used_is_reported_once() {
 #[test]
 fn the_end_of_failures_is_news() {
     let mut state = ready_state();
-    state.failures.record(at(500));
+    state.history.failures.record(at(500));
     let conclusion = conclude_for(&state, verified(parameters()));
     assert_eq!(conclusion.news, Some(News::Recovered(at(500))));
-    assert_eq!(conclusion.state.failures.count, 0);
+    assert_eq!(conclusion.state.history.failures.count, 0);
 }
 
 #[test]
