@@ -1,8 +1,8 @@
 # The operator as an image, for those who build with a container engine. It has the files and the settings of the image that
 # `cargo xtask release` makes without one.
 
-# Name a digest where you build: --build-arg RUST=docker.io/library/rust@sha256:...
-ARG RUST=docker.io/library/rust:1.95-slim-bookworm
+# The digest decides; the tag tells people what it is.
+ARG RUST=docker.io/library/rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
 
 FROM ${RUST} AS build
 WORKDIR /workspace/secure-parameter-operator
