@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text of a status that many objects have in common, such as a reason or the ARN of a key. Who keeps many statuses can keep
-/// it once. In JSON and in schemas it is a string.
+/// A text that many values have in common, such as a reason, the ARN of a key or a namespace. Whoever keeps many of them can
+/// keep it once. In JSON and in schemas it is a string.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SharedText(Arc<str>);
 

@@ -19,6 +19,16 @@ pub trait HasDefault: Default + PartialEq + 'static {
 pub struct Sparse<T>(Option<Box<T>>);
 
 impl<T: HasDefault> Sparse<T> {
+    /// Reports whether it takes no room of its own.
+    pub fn is_default(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Returns the value to change it, unless it is the default and takes no room.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+
     /// Gives back the memory of a value that is the default again.
     pub fn shrink_to_fit(&mut self) {
         self.0.take_if(|value| **value == *T::default_ref());
@@ -94,20 +104,20 @@ mod tests {
     #[test]
     fn a_default_takes_no_room() {
         let mut value = Sparse::from(ValueOptions::default());
-        assert!(value.0.is_none() && value == Sparse::default());
+        assert!(value.is_default() && value == Sparse::default());
         value.optional = Some(true);
         value.shrink_to_fit();
         assert_eq!(value.optional, Some(true));
         value.optional = None;
         value.shrink_to_fit();
-        assert!(value.0.is_none());
+        assert!(value.is_default());
     }
 
     #[test]
     fn json_shows_the_value_alone() {
         for json in [json!({"key": "A", "parameter": "/a"}), json!({"key": "A", "parameter": "/a", "optional": true})] {
             let entry: DataEntry = serde_json::from_value(json.clone()).expect("an entry");
-            assert_eq!(entry.value.0.is_some(), json.get("optional").is_some());
+            assert_eq!(entry.value.is_default(), json.get("optional").is_none());
             assert_eq!(serde_json::to_value(entry).expect("JSON"), json);
         }
     }

@@ -4,7 +4,7 @@
 //! Rendered Secrets wait in memory until the API server takes them, and its requests are served in order of arrival. So a
 //! namespace has few slots, and those of all namespaces together are few as well.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,17 +56,15 @@ impl ActiveSlots {
 }
 
 impl ActiveSlot<'_> {
-    /// Waits without the slot, and then for a slot again. Many wait at once, so the future is as small as a pointer: `wait`
-    /// takes its memory for as long as it runs.
-    pub(crate) fn release_while<T>(&self, wait: impl Future<Output = T>) -> impl Future<Output = T> {
-        let wait = Box::pin(wait);
-        async {
+    /// Waits without the slot, and then for a slot again. In a box, so that who waits for something else keeps no room for it.
+    pub(crate) fn release_while<T>(&self, wait: impl Future<Output = T>) -> Pin<Box<impl Future<Output = T>>> {
+        Box::pin(async {
             drop(self.held.lock().take());
             let result = wait.await;
             let held = self.slots.take(self.namespace).await;
             *self.held.lock() = Some(held);
             result
-        }
+        })
     }
 }
 

@@ -98,12 +98,12 @@ impl Entry {
     fn of(object: &SecureParameter, index: &Index) -> Self {
         let meta = &object.metadata;
         let (namespace, store) = (meta.namespace.as_deref().unwrap_or_default(), StoreKey::of(object));
-        let name: Arc<str> = meta.name.as_deref().unwrap_or_default().into();
-        let secret = Some(object.secret_name()).filter(|secret| **secret != *name);
+        let before = meta.uid.as_deref().and_then(|uid| index.objects.get(uid));
+        let name = shared(before.map(|before| &before.name), meta.name.as_deref().unwrap_or_default());
         Self {
             namespace: known(&index.by_secret, namespace).unwrap_or_else(|| namespace.into()),
             created: meta.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
-            secret: secret.map_or_else(|| Arc::clone(&name), Into::into),
+            secret: shared(Some(&name), object.secret_name()),
             name,
             store: known(&index.by_store, &store).unwrap_or_else(|| Arc::new(store)),
             merges: object.spec.merges(),
@@ -114,6 +114,11 @@ impl Entry {
     fn reference(&self) -> ObjectRef<SecureParameter> {
         ObjectRef::new(&self.name).within(&self.namespace)
     }
+}
+
+/// Returns a text as one with `known`, if they are equal.
+fn shared(known: Option<&Arc<str>>, text: &str) -> Arc<str> {
+    known.filter(|known| ***known == *text).cloned().unwrap_or_else(|| text.into())
 }
 
 /// Returns the key that a map holds of those that equal this one.
@@ -208,22 +213,16 @@ impl Index {
 
     /// Returns the names of an object, which whoever keeps them shares with the index.
     pub(crate) fn names(&self, object: &SecureParameter) -> ObjectNames {
-        let (meta, secret) = (&object.metadata, object.secret_name());
+        let meta = &object.metadata;
         let uid = meta.uid.as_deref().unwrap_or_default();
-        // The uid stands for namespace and name, which never change.
-        match self.objects.get_key_value(uid).filter(|(_, entry)| *entry.secret == *secret) {
-            Some((uid, entry)) => ObjectNames {
-                uid: Arc::clone(uid),
-                namespace: Arc::clone(&entry.namespace),
-                name: Arc::clone(&entry.name),
-                secret: Arc::clone(&entry.secret),
-            },
-            None => ObjectNames {
-                uid: uid.into(),
-                namespace: meta.namespace.as_deref().unwrap_or_default().into(),
-                name: meta.name.as_deref().unwrap_or_default().into(),
-                secret: secret.into(),
-            },
+        let known = self.objects.get_key_value(uid);
+        let entry = known.map(|(_, entry)| entry);
+        let name = shared(entry.map(|entry| &entry.name), meta.name.as_deref().unwrap_or_default());
+        ObjectNames {
+            uid: shared(known.map(|(uid, _)| uid), uid),
+            namespace: shared(entry.map(|entry| &entry.namespace), meta.namespace.as_deref().unwrap_or_default()),
+            secret: shared(entry.map_or(Some(&name), |entry| Some(&entry.secret)), object.secret_name()),
+            name,
         }
     }
 
@@ -350,6 +349,27 @@ mod tests {
         assert!(index.targeting("shop", "s").is_empty());
         assert_eq!(index.targeting("shop", "t").len(), 1);
         assert_eq!(index.apply(&applied(object("a", 1, "t", "two"))), Effects::default(), "nothing changed");
+    }
+
+    #[test]
+    fn names_are_those_that_the_index_holds_but_for_another_target() {
+        let (mut index, object) = (Index::default(), object("a", 1, "s", "one"));
+        let names = |index: &Index, object: &SecureParameter| {
+            let ObjectNames { uid, namespace, name, secret } = index.names(object);
+            [uid, namespace, name, secret]
+        };
+        let unknown = names(&index, &object);
+        assert_eq!(unknown.each_ref().map(|text| &**text), ["uid-a", "shop", "a", "s"]);
+        index.apply(&applied(object.clone()));
+        let (known, again) = (names(&index, &object), names(&index, &object));
+        assert!(known.iter().zip(&again).all(|(one, other)| Arc::ptr_eq(one, other)));
+        let mut moved = object;
+        moved.spec.target = Some(Box::new(Target { name: Some("t".into()), ..Target::default() }));
+        let before = names(&index, &moved);
+        assert!(*before[3] == *"t" && known.iter().zip(&before).take(3).all(|(one, other)| Arc::ptr_eq(one, other)));
+        index.apply(&applied(moved.clone()));
+        let after = names(&index, &moved);
+        assert!(known.iter().zip(&after).take(3).all(|(one, other)| Arc::ptr_eq(one, other)), "also after the change");
     }
 
     #[test]

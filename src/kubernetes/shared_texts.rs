@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::api::{SecureParameter, SharedText};
 
-/// The texts that were seen. Those that no object has any more are dropped whenever their number has doubled.
+/// The texts that were seen. Whenever there are twice as many, those that no object has any more are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct SharedTexts {
     texts: HashSet<SharedText>,
@@ -63,6 +63,27 @@ mod tests {
         assert!(key(&first).as_ptr() == key(&second).as_ptr() && !key(&first).is_unshared());
         drop(second);
         assert!(key(&first).is_unshared());
+    }
+
+    #[test]
+    fn every_text_of_a_status_is_shared() {
+        let parameter = json!({"arn": "a", "version": 1, "type": "SecureString", "keyARN": "key", "keyManager": "AWS"});
+        let condition = json!({"type": "Ready", "status": "True", "reason": "Synced", "message": "It is.",
+                               "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let access = json!({"time": "2026-01-01T00:00:00Z", "eventName": "GetParameters", "principal": "role"});
+        let status = json!({"conditions": [condition], "parameters": [parameter], "lastAccess": access,
+                            "store": {"kind": "ClusterParameterStore", "name": "default"}});
+        let object = json!({"metadata": {"name": "a"}, "spec": {"data": []}, "status": status});
+        let (mut texts, mut seen) = (SharedTexts::default(), Vec::new());
+        for _ in 0..2 {
+            let mut object: SecureParameter = serde_json::from_value(object.clone()).expect("an object");
+            texts.share(&mut object);
+            let mut addresses = Vec::new();
+            let status = object.status.as_mut().and_then(|status| status.unshared()).expect("a status");
+            status.for_each_text(|text| addresses.push(text.as_ptr().addr()));
+            seen.push((addresses, object));
+        }
+        assert_eq!((seen[0].0.len(), &seen[0].0), (8, &seen[1].0), "as many as there are fields of this type");
     }
 
     #[test]

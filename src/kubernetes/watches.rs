@@ -19,6 +19,7 @@ use kube::{
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::watcher::{self, Event},
 };
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::api::{ClusterParameterStore, ParameterStore, Reason, SecureParameter, names};
@@ -213,14 +214,16 @@ impl Builder<'_> {
 /// Watches `SecureParameter`s. Those that a selector selects keep their labels, which tell whether others select them too.
 fn objects(builder: &Builder<'_>, selector: Option<&WatchSelector>) -> Watched<SecureParameter> {
     let config = watcher::Config::default();
+    // One for all namespaces, whose watches fill one cache.
+    let texts = Arc::default();
     match selector {
         None => builder.namespaced("secureparameters", &config, |api, config, reporter| {
-            valid(api, config, reporter, sharing_texts(keep_sync_annotation))
+            valid(api, config, reporter, sharing_texts(&texts, keep_sync_annotation))
         }),
         Some(selector) => {
             let config = config.labels(&selector.to_string());
             builder.namespaced("secureparameters", &config, |api, config, reporter| {
-                valid(api, config, reporter, sharing_texts(keep_sync_annotation_and_labels))
+                valid(api, config, reporter, sharing_texts(&texts, keep_sync_annotation_and_labels))
             })
         }
     }
@@ -251,11 +254,14 @@ where
 }
 
 /// Prunes objects, and has their statuses share the texts that they have in common.
-fn sharing_texts(prune: fn(&mut SecureParameter)) -> impl FnMut(&mut SecureParameter) + Send + 'static {
-    let mut texts = SharedTexts::default();
+fn sharing_texts(
+    texts: &Arc<Mutex<SharedTexts>>,
+    prune: fn(&mut SecureParameter),
+) -> impl FnMut(&mut SecureParameter) + Send + 'static {
+    let texts = Arc::clone(texts);
     move |object| {
         prune(object);
-        texts.share(object);
+        texts.lock().share(object);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sync`: lets the operator read now, and waits until it has.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
@@ -21,7 +21,9 @@ const CONCURRENT_SYNCS: usize = 32;
 /// # Errors
 /// One sentence, if the objects cannot be listed or there are none.
 pub(super) async fn sync(session: &UserSession, args: SyncArgs) -> Result<Printed, String> {
-    let names = if args.all { names(session).await? } else { args.names };
+    let mut names = if args.all { names(session).await? } else { args.names };
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
     let until = Instant::now() + args.timeout;
     let syncs = names.iter().map(|name| sync_one(session, name, args.timeout, until));
     let synced: Vec<_> = stream::iter(syncs).buffered(CONCURRENT_SYNCS).collect().await;

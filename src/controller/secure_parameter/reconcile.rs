@@ -101,8 +101,8 @@ async fn fail(object: &SecureParameter, context: &Context, fault: Fault) -> Resu
     publish(&inputs, conclusion, context).await
 }
 
-/// The whole pipeline, from inputs to publish. Requests to the API server are in boxes: their futures are large, and while AWS
-/// is slow, many reconciles wait that have none.
+/// The whole pipeline, from inputs to publish. What writes to the API server is in boxes, so that a reconcile that waits for AWS
+/// keeps no room for it.
 async fn reconcile_object(
     object: &SecureParameter,
     context: &Context,

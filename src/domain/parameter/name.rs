@@ -88,12 +88,6 @@ impl ParameterRef {
         Self(Arc::new(Parts { selector, ..Parts::clone(&self.0) }))
     }
 
-    /// Returns the same name with another ARN, as a wrong answer of AWS could have it.
-    #[cfg(test)]
-    pub(crate) fn with_arn(&self, arn: &str) -> Self {
-        Self(Arc::new(Parts { arn: arn.into(), ..Parts::clone(&self.0) }))
-    }
-
     /// Reports whether both are one in memory.
     #[cfg(test)]
     pub(crate) fn is_shared_with(&self, other: &Self) -> bool {

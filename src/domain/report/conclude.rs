@@ -222,7 +222,10 @@ fn compare_write(
 
 /// Remembers missing parameters and shape after a success.
 fn remember_success(next: &mut ObjectState, parameters: &ObservedParameters, shape: Shape) {
-    next.history.absence = Absence::settled(&parameters.versions);
+    let absence = Absence::settled(&parameters.versions);
+    if next.history.absence != absence {
+        next.history.absence = absence;
+    }
     next.shape = Some(shape);
 }
 
@@ -238,7 +241,7 @@ fn succeed(
     status: SecureParameterStatus,
     accesses: &[Access],
 ) -> Ending {
-    let failures = std::mem::take(&mut next.history.failures);
+    let failures = next.history.get_mut().map(|history| history.succeeded(subject.uptime)).unwrap_or_default();
     Ending {
         status,
         events: access_events(subject, accesses),

@@ -53,6 +53,7 @@ impl Correction {
 impl CorrectionLimit {
     /// Decides about a correction that is needed at `now`. Counts it if it is to be made.
     pub(crate) fn decide(&mut self, now: Uptime) -> Correction {
+        self.forget_old(now);
         let delay = self.delay();
         let quiet = now.saturating_sub(self.last);
         if quiet < delay {
@@ -60,13 +61,16 @@ impl CorrectionLimit {
             self.is_reported = true;
             return Correction::Later { wait: delay.saturating_sub(quiet), is_first };
         }
-        // Nobody changed the status for long after it was corrected.
-        if quiet > delay * 2 + FIRST_DELAY {
-            *self = Self::default();
-        }
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.last = now;
         Correction::Now
+    }
+
+    /// Forgets corrections if nobody changed the status for long after the last one.
+    pub(crate) fn forget_old(&mut self, now: Uptime) {
+        if now.saturating_sub(self.last) > self.delay() * 2 + FIRST_DELAY {
+            *self = Self::default();
+        }
     }
 
     /// The delay after the last correction.

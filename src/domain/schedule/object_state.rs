@@ -3,15 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    api::{SecureParameter, SecureParameterStatus},
+    api::{SecureParameter, SecureParameterStatus, Sparse},
     domain::{
         ownership::drift::SecretSnapshot,
         parameter::name::ParameterRef,
-        schedule::{
-            history::{Happenings, History},
-            restart::RestartState,
-            uptime::Uptime,
-        },
+        schedule::{history::History, restart::RestartState, uptime::Uptime},
     },
 };
 
@@ -32,7 +28,7 @@ pub(crate) struct ObjectState {
     /// The fallbacks of the last read; `None` before the first one.
     pub fallbacks: Option<FallbackReasons>,
     /// What happened before.
-    pub history: History,
+    pub history: Sparse<History>,
 }
 
 /// Digests of what a spec makes of its parameters. They are comparable within one process only.
@@ -63,8 +59,8 @@ impl Default for StatusWrite {
 impl ObjectState {
     /// Restores what a status records, after a restart of the operator.
     pub(crate) fn from_status(status: Arc<SecureParameterStatus>, now: Uptime) -> Self {
-        let happenings = Happenings { restart: RestartState::from_status(&status, now), ..Happenings::default() };
-        Self { status, history: happenings.into(), ..Self::default() }
+        let history = History { restart: RestartState::from_status(&status, now), ..History::default() };
+        Self { status, history: history.into(), ..Self::default() }
     }
 
     /// Reports whether the object shows, after our last write, another status than the one written: somebody changed it.

@@ -28,6 +28,11 @@ impl RepairLimit {
         oldest.map_or(Duration::ZERO, |at| (*at + WINDOW).saturating_sub(now))
     }
 
+    /// Forgets repairs that do not limit any more.
+    pub(crate) fn forget_old(&mut self, now: Uptime) {
+        self.repairs.retain(|at| *at + WINDOW > now);
+    }
+
     /// Records a repair.
     pub(crate) fn record(&mut self, now: Uptime) {
         self.repairs.push_back(now);

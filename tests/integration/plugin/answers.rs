@@ -25,7 +25,10 @@ async fn a_healthy_world_is_shown_to_viewers() -> Result<()> {
         "1 SecureParameter and 1 store: all fine.\n"
     );
     // Cluster stores belong to no namespace, so they are shown everywhere.
-    assert_eq!(user.prints(&["status"]).await?, "0 SecureParameters and 1 store: all fine.\n");
+    assert_eq!(
+        user.prints(&["status"]).await?,
+        "There is no SecureParameter in namespace default. 1 store: all fine.\n"
+    );
     as_kubectl_finds_it(&user).await?;
     as_kubectl_completes_it(&user).await?;
     in_one_namespace(&world).await

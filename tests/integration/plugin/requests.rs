@@ -22,7 +22,7 @@ async fn a_sync_is_waited_for() -> Result<()> {
 
     let newer = format!("{VALUE}-newer");
     world.aws.put("/shop/token", &newer);
-    let printed = user.prints(&["sync", "checkout", "-n", "shop"]).await?;
+    let printed = user.prints(&["sync", "checkout", "checkout", "-n", "shop"]).await?;
     golden::check("sync.txt", &printed)?;
     assert_eq!(world.secret("checkout").await?.and_then(|data| data.get("TOKEN").cloned()), Some(newer));
     let token = world.api::<SecureParameter>().get("checkout").await?;

@@ -41,7 +41,10 @@ async fn calls_that_hang_at_the_end_are_recorded() -> Result<()> {
     arrives(&world, "GetParameters", before + 1).await?;
     check_unanswered(&*stop(&mut world, "TERM")?, "VersionCheck")?;
     world.aws.clear_faults();
+    let before = world.aws.calls("GetParameters");
     world.start_operator().await?;
+    // The look that every start begins with must not be the call that hangs.
+    arrives(&world, "GetParameters", before + 1).await?;
     hang(&world, "GetParameters").await?;
     check_unanswered(&*stop(&mut world, "TERM")?, "ForcedSync")
 }

@@ -88,10 +88,12 @@ impl Report {
             _ => (number(severity), count(number(severity), noun)),
         });
         let numbers: Vec<_> = numbers.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
-        match (self.secure_parameters + self.stores, numbers.as_slice()) {
-            (0, _) => format!("There is no SecureParameter and no store in {place}."),
-            (_, []) => format!("{objects}: all fine."),
-            _ => format!("{objects}: {}.", numbers.join(", ")),
+        let result = if numbers.is_empty() { "all fine".to_owned() } else { numbers.join(", ") };
+        match (self.secure_parameters, self.stores) {
+            (0, 0) => format!("There is no SecureParameter and no store in {place}."),
+            // Of a namespace that is misspelt, cluster stores would be fine too.
+            (0, stores) => format!("There is no SecureParameter in {place}. {}: {result}.", count(stores, "store")),
+            _ => format!("{objects}: {result}."),
         }
     }
 }
