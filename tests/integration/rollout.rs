@@ -6,7 +6,7 @@ use secure_parameter_operator::api::{Condition, SecureParameter, SecureParameter
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
-use crate::support::{Group, PATIENCE, World};
+use crate::support::{Group, PATIENCE, World, foreign};
 
 /// The annotation on pod templates by which object `checkout` restarts workloads.
 const ANNOTATION: &str = "restarted-for.secureparameter.io/checkout";
@@ -229,29 +229,12 @@ async fn a_missing_workload_is_reported_until_the_spec_is_corrected() -> Result<
     Ok(())
 }
 
-/// A definition of Rollouts with what restarts need, because Argo Rollouts is not installed.
-fn rollouts() -> Value {
-    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "rollouts.argoproj.io", "annotations": {"api-approved.kubernetes.io": "none"}},
-        "spec": {
-            "group": "argoproj.io",
-            "scope": "Namespaced",
-            "names": {"kind": "Rollout", "plural": "rollouts"},
-            "versions": [
-                {"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}},
-            ],
-        },
-    })
-}
-
 #[tokio::test]
 async fn an_argo_rollout_is_restarted_by_its_field_restart_at() -> Result<()> {
     let world = World::start().await?;
     world.aws.put("/shop/key", "one");
-    world.apply(&rollouts()).await?;
+    // Argo Rollouts is not installed.
+    world.apply(&foreign("argoproj.io/v1alpha1", "Rollout", "Namespaced", &[])).await?;
     let rollout = json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",

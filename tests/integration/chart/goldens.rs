@@ -7,11 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use serde_json::json;
 use testbed::control_plane::ControlPlane;
 
 use super::{arguments, folder, helm, same_as_file};
-use crate::support::definitions;
+use crate::support::{definitions, foreign};
 
 /// The files with values, in order of their names.
 pub fn value_files() -> Result<Vec<PathBuf>> {
@@ -32,19 +31,7 @@ pub fn template(values: &Path) -> Vec<String> {
 pub fn all_definitions() -> Result<Vec<CustomResourceDefinition>> {
     let mut all = definitions()?;
     for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
-        let plural = format!("{}s", kind.to_lowercase());
-        let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-        all.push(serde_json::from_value(json!({
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": format!("{plural}.monitoring.coreos.com")},
-            "spec": {
-                "group": "monitoring.coreos.com",
-                "scope": "Namespaced",
-                "names": {"kind": kind, "plural": plural},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
-            },
-        }))?);
+        all.push(serde_json::from_value(foreign("monitoring.coreos.com/v1", kind, "Namespaced", &[]))?);
     }
     Ok(all)
 }

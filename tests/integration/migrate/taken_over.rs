@@ -3,53 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
-    Api, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
 };
 use secure_parameter_operator::api::names;
 use serde_json::{Value, json};
 use testbed::wait::eventually;
 
 use super::migrate;
-use crate::support::{Group, PATIENCE, World, has_ready, message, ready};
-
-/// Definitions of the kinds of ESO that take any field. One of them is still served in the older version only.
-fn definitions() -> String {
-    let kinds = [
-        ("ExternalSecret", "externalsecrets", "Namespaced", "v1"),
-        ("SecretStore", "secretstores", "Namespaced", "v1"),
-        ("ClusterSecretStore", "clustersecretstores", "Cluster", "v1beta1"),
-    ];
-    let items: Vec<_> = kinds
-        .map(|(kind, plural, scope, version)| {
-            let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-            json!({
-                "apiVersion": "apiextensions.k8s.io/v1",
-                "kind": "CustomResourceDefinition",
-                "metadata": {"name": format!("{plural}.external-secrets.io")},
-                "spec": {
-                    "group": "external-secrets.io",
-                    "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase()},
-                    "scope": scope,
-                    "versions": [{"name": version, "served": true, "storage": true, "schema": schema}],
-                },
-            })
-        })
-        .into();
-    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
-}
-
-/// How ESO wrote its Secret.
-#[derive(Clone, Copy)]
-enum Written {
-    /// By POST and PUT, as it does now.
-    ByUpdate,
-    /// By server-side apply, as older releases did.
-    ByApply,
-}
+use crate::support::{
+    Group, PATIENCE, World,
+    external_secrets::{Written, canary, collected, definitions, external_secrets, made_by_eso, manager, owner},
+    has_ready, message, ready,
+};
 
 /// A namespace with an ExternalSecret of this name and the Secret that ESO leaves for it.
 struct Handover {
@@ -62,7 +31,8 @@ struct Handover {
 impl Handover {
     async fn start(namespace: &str, name: &'static str, written: Written) -> Result<Self> {
         let world = World::shared(Group::Secrets, namespace).await?;
-        world.plane.kubectl_stdin(["apply", "--server-side", "--force-conflicts", "-f", "-"], &definitions()).await?;
+        let definitions = json!({"apiVersion": "v1", "kind": "List", "items": definitions()}).to_string();
+        world.plane.kubectl_stdin(["apply", "--server-side", "--force-conflicts", "-f", "-"], &definitions).await?;
         let kinds = ["crd/externalsecrets.external-secrets.io", "crd/clustersecretstores.external-secrets.io"];
         world.plane.kubectl([&["wait", "--for=condition=Established"], &kinds[..]].concat()).await?;
         world.aws.put(&world.path("password"), "s3cr3t");
@@ -88,16 +58,10 @@ impl Handover {
             },
         });
         world.apply(&object).await?;
-        let uid = external_secrets(&world).get(name).await?.uid().context("a uid")?;
-        let owner = json!({
-            "apiVersion": "external-secrets.io/v1",
-            "kind": "ExternalSecret",
-            "name": name,
-            "uid": uid,
-            "controller": true,
-            "blockOwnerDeletion": true,
-        });
-        let secret = made_by_eso(&world, name, &owner, written).await?;
+        let owner = owner(&world.client, namespace, name).await?;
+        // No parameter is behind one of its keys any more.
+        let data = json!({"PASSWORD": "czNjcjN0", "BINARY": "AAH/", "STALE": "b2xk"});
+        let secret = made_by_eso(&world.client, namespace, &owner, &data, written).await?;
         Ok(Self { world, name, owner, secret })
     }
 
@@ -129,45 +93,6 @@ impl Handover {
     }
 }
 
-fn manager(name: &str) -> String {
-    format!("externalsecrets.external-secrets.io/{name}")
-}
-
-fn external_secrets(world: &World) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "externalsecrets");
-    Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
-}
-
-/// Makes the Secret of an ExternalSecret, with one key that no parameter is behind any more.
-async fn made_by_eso(world: &World, name: &str, owner: &Value, written: Written) -> Result<Secret> {
-    let manifest = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": world.namespace,
-            "labels": {
-                "reconcile.external-secrets.io/created-by": "0123456789abcdef",
-                "reconcile.external-secrets.io/managed": "true",
-                "team": "shop",
-            },
-            "annotations": {"reconcile.external-secrets.io/data-hash": "fedcba9876543210"},
-            "ownerReferences": [owner],
-        },
-        "type": "Opaque",
-        "data": {"PASSWORD": "czNjcjN0", "BINARY": "AAH/", "STALE": "b2xk"},
-    });
-    let api = world.api::<Secret>();
-    Ok(match written {
-        Written::ByUpdate => {
-            let params = PostParams { field_manager: Some(manager(name)), ..PostParams::default() };
-            api.create(&params, &serde_json::from_value(manifest)?).await?
-        }
-        Written::ByApply => api.patch(name, &PatchParams::apply(&manager(name)), &Patch::Apply(manifest)).await?,
-    })
-}
-
 /// What somebody else than the operator owns of the data and the type.
 fn foreign_fields(secret: &Secret) -> Vec<String> {
     let entries = secret.metadata.managed_fields.iter().flatten();
@@ -179,9 +104,7 @@ fn foreign_fields(secret: &Secret) -> Vec<String> {
 async fn changes_hands(namespace: &str, written: Written) -> Result<()> {
     let handover = Handover::start(namespace, "checkout", written).await?;
     let (world, before) = (&handover.world, &handover.secret);
-    // Another dependent tells when the garbage collector has done its work.
-    let collected = json!({"metadata": {"name": "collected", "ownerReferences": [handover.owner]}});
-    world.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(collected)?).await?;
+    canary(&world.client, namespace, &handover.owner).await?;
 
     handover.hand_over().await?;
     world.synced("checkout").await?;
@@ -202,11 +125,8 @@ async fn changes_hands(namespace: &str, written: Written) -> Result<()> {
     assert_eq!(marks.count(), 0, "{:?} {:?}", after.labels(), after.annotations());
     assert_eq!(after.labels().get("team").map(String::as_str), Some("shop"));
 
-    external_secrets(world).delete("checkout", &DeleteParams::default()).await?;
-    eventually("the garbage collector to follow the ExternalSecret", PATIENCE, async || {
-        Ok(world.secret("collected").await?.is_none().then_some(()))
-    })
-    .await?;
+    external_secrets(&world.client, namespace).delete("checkout", &DeleteParams::default()).await?;
+    collected(&world.client, namespace).await?;
     let later = world.api::<Secret>().get("checkout").await?;
     assert_eq!((later.uid(), later.data), (before.uid(), after.data));
     // A new value arrives as in every other Secret.

@@ -2,6 +2,8 @@
 
 pub mod chart;
 mod expect;
+pub mod external_secrets;
+mod foreign;
 mod generated;
 mod kstatus;
 mod link;
@@ -17,6 +19,7 @@ mod world;
 pub use expect::{
     annotate, contains, echoed, fails, force, handled_sync, says, snapshot, store_is, store_shows, sync, tolerates,
 };
+pub use foreign::foreign;
 pub use generated::same_as_file;
 pub use kstatus::check_kstatus;
 pub use link::Link;

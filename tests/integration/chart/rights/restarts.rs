@@ -10,7 +10,7 @@ use testbed::wait::eventually;
 
 use super::{Breaks, NEEDED, scenario::Right};
 use crate::chart::installation::Installation;
-use crate::support::{PATIENCE, object};
+use crate::support::{PATIENCE, foreign, object};
 
 /// Takes the rights of one verb away, for workloads of all kinds at once, and asks for restarts that need it.
 pub async fn restarts_are_refused(world: &Installation, granted: &BTreeSet<Right>) -> Result<()> {
@@ -51,18 +51,7 @@ pub async fn restarts_are_refused(world: &Installation, granted: &BTreeSet<Right
 
 /// A workload of each kind, created before the restart that it is to take part in.
 fn workloads() -> Vec<Value> {
-    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "rollouts.argoproj.io", "annotations": {"api-approved.kubernetes.io": "none"}},
-        "spec": {
-            "group": "argoproj.io",
-            "scope": "Namespaced",
-            "names": {"kind": "Rollout", "plural": "rollouts"},
-            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
-        },
-    });
+    let definition = foreign("argoproj.io/v1alpha1", "Rollout", "Namespaced", &[]);
     let pod = json!({"containers": [{"name": "main", "image": "none"}]});
     let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": pod});
     let spec = json!({"selector": {"matchLabels": {"app": "web"}}, "template": template});

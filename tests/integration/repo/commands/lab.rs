@@ -20,9 +20,10 @@ use tokio::{process::Command, time::timeout};
 
 use super::{
     super::{
-        manifests::apply,
+        manifests::{apply, definitions_of_others},
         pages::{Block, Page, root},
     },
+    external_secrets,
     node::{self, Node},
 };
 use crate::support::PATIENCE;
@@ -40,11 +41,14 @@ const WORDS: [(&str, &str); 6] = [
 ];
 /// Beginnings of commands with which a page installs the operator by itself.
 const INSTALLS: [&str; 3] = ["helm install", "kubectl apply -k", "kubectl apply -f deploy"];
-/// What a page finds that does not install the operator: the state after the start page.
-const PREPARE: &str = "
+/// What a page finds that does not install the operator.
+const INSTALL: &str = "
 helm install secure-parameter-operator charts/secure-parameter-operator --namespace secure-parameter-operator \\
   --create-namespace --wait --set aws.region=eu-central-1,restart.enabled=true
 kubectl apply -f examples/00-namespace.yaml
+";
+/// What it also finds: the state after the start page.
+const START: &str = "
 kubectl apply -f examples/store.yaml -f examples/checkout.yaml
 kubectl -n shop create deployment checkout --image=registry.example/checkout
 kubectl -n shop wait --for=condition=Ready --timeout=120s secureparameter/checkout
@@ -52,9 +56,10 @@ kubectl -n shop wait --for=condition=Ready --timeout=120s secureparameter/checko
 
 /// A control plane, a stand-in for its nodes, a fake AWS, and a folder with the programs and files that commands use.
 pub struct Lab {
-    plane: Arc<ControlPlane>,
+    pub plane: Arc<ControlPlane>,
     environment: Vec<(String, String)>,
-    folder: PathBuf,
+    /// With copies of what commands use of the repository.
+    pub folder: PathBuf,
     /// Where commands begin.
     home: PathBuf,
     _node: Node,
@@ -64,7 +69,8 @@ pub struct Lab {
 impl Lab {
     /// Starts everything. The operator is installed, unless the page does that.
     pub async fn start(page: &Page, blocks: &[Block]) -> Result<Self> {
-        let (plane, aws) = (Arc::new(ControlPlane::start().await?), FakeAws::start().await?);
+        let (plane, aws) = (ControlPlane::start_with_crds(&definitions_of_others()?).await?, FakeAws::start().await?);
+        let plane = Arc::new(plane);
         aws.put("/shop/checkout/db-password", "correct horse");
         aws.put("/shop/checkout/api-token", "token-1");
         let folder = plane.folder().join("lab");
@@ -86,9 +92,15 @@ impl Lab {
         let in_book = page.path.starts_with("docs");
         let home = if in_book { folder.clone() } else { folder.join(page.path.parent().context("a folder")?) };
         let node = Node::start(Arc::clone(&plane), aws).await?;
+        // Argo CD has its own.
+        plane.kubectl(["create", "namespace", "argocd"]).await?;
         let lab = Self { plane, environment, folder, home, _node: node, _moto: moto };
         if !INSTALLS.iter().any(|install| commands.contains(install)) {
-            lab.shell(PREPARE, &lab.folder).await?;
+            lab.shell(INSTALL, &lab.folder).await?;
+            // Whoever moves from another operator does not begin with the start page.
+            if page.path != Path::new(external_secrets::PAGE) {
+                lab.shell(START, &lab.folder).await?;
+            }
         }
         Ok(lab)
     }
@@ -107,15 +119,20 @@ impl Lab {
         apply(&self.plane, &block.text).await.with_context(|| block.origin.clone())
     }
 
-    async fn shell(&self, commands: &str, home: &Path) -> Result<()> {
+    /// Runs commands. They fail if one of them fails, also before a pipe.
+    pub async fn shell(&self, commands: &str, home: &Path) -> Result<()> {
         let state = self.folder.join("state");
         let script = format!(
             "[ -f {state} ] && . {state}\n{commands}\n(export -p; echo \"cd '$PWD'\") > {state}",
             commands = replaced(commands),
             state = state.display()
         );
-        let mut command = Command::new("sh");
-        command.args(["-euc", &script]).current_dir(home).stdin(Stdio::null()).kill_on_drop(true);
+        let mut command = Command::new("bash");
+        command
+            .args(["--posix", "-o", "pipefail", "-euc", &script])
+            .current_dir(home)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         command.env("PATH", format!("{}:{}", self.folder.join("bin").display(), std::env::var("PATH")?));
         command
             .env("HOME", &self.folder)

@@ -3,13 +3,16 @@
 //! A page has a cluster of its own (see [`lab::Lab`]). A block of YAML between the commands is applied. Blocks that need
 //! more than this machine has are marked in their first line, for example ```` ```sh needs-aws ````.
 
+mod external_secrets;
 mod lab;
 mod node;
 
-use anyhow::{Result, ensure};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, stream};
 
-use self::lab::Lab;
+use self::{external_secrets::Before, lab::Lab};
 use super::pages::Page;
 
 /// How many pages are tried at a time.
@@ -39,12 +42,17 @@ async fn try_page(page: &Page) -> Result<usize> {
         return Ok(0);
     }
     let mut lab = Lab::start(page, &blocks).await?;
+    let is_move = page.path == Path::new(external_secrets::PAGE);
+    let before = if is_move { Some(Before::prepare(&lab).await?) } else { None };
     for block in blocks.iter().filter(|block| block.mark.is_empty()) {
         match block.language.as_str() {
             "sh" => lab.run(block).await?,
             "yaml" => lab.apply(block).await?,
             _ => {}
         }
+    }
+    if let Some(before) = before {
+        before.check().await.with_context(|| page.path.display().to_string())?;
     }
     Ok(commands)
 }
