@@ -10,7 +10,16 @@ const SUMMARY: &str = "docs/SUMMARY.md";
 /// Languages whose blocks would escape the tests of commands.
 const OTHER_NAMES_OF_SHELLS: [&str; 5] = ["", "bash", "console", "shell", "zsh"];
 /// What may follow the language of a block; CONTRIBUTING.md says what each means.
-const MARKS: [&str; 6] = ["", "needs-aws", "needs-nodes", "needs-docker", "needs-time", "values"];
+const MARKS: [&str; 8] = [
+    "",
+    "needs-aws",
+    "needs-docker",
+    "needs-metrics-server",
+    "needs-nodes",
+    "needs-prometheus",
+    "needs-time",
+    "values",
+];
 
 #[test]
 fn every_link_has_a_target() -> Result<()> {

@@ -1,7 +1,7 @@
 //! The repository: its documentation, its dependencies and its generated files agree with the code.
 
 mod book;
-mod commands;
+pub mod commands;
 mod crds;
 mod dependencies;
 pub mod docs;

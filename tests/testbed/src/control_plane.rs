@@ -133,13 +133,14 @@ impl ControlPlane {
         let etcd = Component::etcd(&files, etcd_port).start(&programs.etcd)?;
         // From now on the supervisor of etcd removes the folder, even if this process is killed.
         let _ = folder.keep();
-        let apiserver = Component::apiserver(&files, etcd_port, port).with(apiserver).start(&programs.apiserver)?;
+        let has_node = programs.scheduler.is_some();
+        let apiserver =
+            Component::apiserver(&files, etcd_port, port, has_node).with(apiserver).start(&programs.apiserver)?;
         let client = files.client(&url, &files.admin_token).await?;
         wait_ready(&client, &[&etcd, &apiserver])
             .await
             .with_context(|| format!("end of the API server's log:\n{}", apiserver.log_tail()))?;
         install(&client, crds).await?;
-        let has_node = programs.scheduler.is_some();
         let controller_manager = Component::controller_manager(&files, has_node).start(&programs.controller_manager)?;
         let scheduler = programs.scheduler.as_deref().map(|program| Component::scheduler(&files).start(program));
         wait_controllers(&client, &controller_manager).await?;
@@ -170,6 +171,11 @@ impl ControlPlane {
     /// A folder that is removed with this control plane. Tests may put files into it.
     pub fn folder(&self) -> &Path {
         &self.files.folder
+    }
+
+    /// The socket through which the API server reaches the network of its node.
+    pub(crate) fn node_socket(&self) -> &Path {
+        &self.files.node_socket
     }
 
     /// The audit log of the API server, from its beginning.

@@ -70,7 +70,7 @@ impl Before {
     /// Makes what ESO and its user made.
     pub async fn prepare(lab: &Lab) -> Result<Self> {
         let client = lab.plane.client().await?;
-        let manifests = lab.folder.join("manifests");
+        let manifests = lab.folder().join("manifests");
         fs::create_dir(&manifests)?;
         fs::write(manifests.join("shop.yaml"), MANIFESTS)?;
         lab.plane.kubectl(["create", "namespace", "data"]).await?;
@@ -80,7 +80,7 @@ impl Before {
         let data = data.into_iter().collect();
         let secret = made_by_eso(&client, "shop", &owner, &data, Written::ByUpdate).await?;
         canary(&client, "shop", &owner).await?;
-        lab.shell(MERGED, &lab.folder).await?;
+        lab.shell(MERGED, lab.folder()).await?;
         Ok(Self { client, secret })
     }
 

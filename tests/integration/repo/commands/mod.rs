@@ -6,6 +6,7 @@
 mod external_secrets;
 mod lab;
 mod node;
+pub mod shell;
 
 use std::path::Path;
 

@@ -52,7 +52,7 @@ impl Component {
     }
 
     /// The API server, on `port`, with etcd on `etcd_port`.
-    pub(super) fn apiserver(files: &Files, etcd_port: u16, port: u16) -> Self {
+    pub(super) fn apiserver(files: &Files, etcd_port: u16, port: u16, has_node: bool) -> Self {
         let arguments = [
             flag("etcd-servers", format_args!("http://127.0.0.1:{etcd_port}")),
             flag("bind-address", "127.0.0.1"),
@@ -71,8 +71,14 @@ impl Component {
             flag("service-account-key-file", files.account_public_key.display()),
             flag("audit-policy-file", files.audit_policy.display()),
             flag("audit-log-path", files.audit_log.display()),
+            // The node's name means nothing to this machine.
+            flag("kubelet-preferred-address-types", "InternalIP"),
         ];
-        Self::new("kube-apiserver", files, arguments)
+        let mut component = Self::new("kube-apiserver", files, arguments);
+        if has_node {
+            component.arguments.push(flag("egress-selector-config-file", files.egress.display()));
+        }
+        component
     }
 
     /// The controllers, those of workloads too if they have a node to run on.

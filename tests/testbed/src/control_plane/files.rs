@@ -33,6 +33,10 @@ pub(super) struct Files {
     pub tokens: PathBuf,
     pub audit_policy: PathBuf,
     pub audit_log: PathBuf,
+    /// What the API server does to reach the node that it may have.
+    pub egress: PathBuf,
+    /// Where the network of that node is open to it.
+    pub node_socket: PathBuf,
     pub admin_token: String,
     pub admin_kubeconfig: PathBuf,
     pub controller_manager_kubeconfig: PathBuf,
@@ -60,6 +64,8 @@ impl Files {
             tokens: folder.join("tokens.csv"),
             audit_policy: folder.join("audit-policy.yaml"),
             audit_log: folder.join("audit.log"),
+            egress: folder.join("egress.yaml"),
+            node_socket: folder.join("node.socket"),
             admin_kubeconfig: folder.join("admin.kubeconfig"),
             controller_manager_kubeconfig: folder.join("controller-manager.kubeconfig"),
             scheduler_kubeconfig: folder.join("scheduler.kubeconfig"),
@@ -83,6 +89,7 @@ impl Files {
         write(&files.tokens, &tokens)?;
         // JSON is valid YAML.
         write(&files.audit_policy, &audit::policy().to_string())?;
+        write(&files.egress, &files.egress_of_node().to_string())?;
         files.write_kubeconfig(url, &files.admin_token, &files.admin_kubeconfig)?;
         files.write_kubeconfig(url, &manager_token, &files.controller_manager_kubeconfig)?;
         files.write_kubeconfig(url, &scheduler_token, &files.scheduler_kubeconfig)?;
@@ -106,6 +113,19 @@ impl Files {
     /// Writes the kubeconfig of the kubelet of [`NODE`], for an API server at `url`.
     pub(super) fn write_node_kubeconfig(&self, url: &str, path: &Path) -> Result<()> {
         self.write_kubeconfig(url, &self.node_token, path)
+    }
+
+    /// The API server connects to kubelets and Pods through the socket of the node.
+    fn egress_of_node(&self) -> serde_json::Value {
+        let connection = json!({
+            "proxyProtocol": "HTTPConnect",
+            "transport": {"uds": {"udsName": self.node_socket}},
+        });
+        json!({
+            "apiVersion": "apiserver.k8s.io/v1beta1",
+            "kind": "EgressSelectorConfiguration",
+            "egressSelections": [{"name": "cluster", "connection": connection}],
+        })
     }
 
     /// A client with the bearer token `token`.

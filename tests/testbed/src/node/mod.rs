@@ -85,6 +85,7 @@ impl Node {
             node.network.forward(SocketAddr::from((SERVICE_ADDRESS, 443)), plane.address()).map(Some)
         })
         .await?;
+        node.network.open(plane.node_socket())?;
         node.ready(plane).await.with_context(|| node.files.log_tails())?;
         Ok(node)
     }

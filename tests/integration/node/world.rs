@@ -1,4 +1,4 @@
-//! The chart on a real node: the image of a release in Pods that a kubelet starts, probes, replaces and restarts.
+//! A cluster with a node on which the chart runs.
 
 use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
@@ -18,58 +18,27 @@ use testbed::{
     wait::eventually,
 };
 
-use crate::support::{
-    chart::{FULLNAME, NAMESPACE, arguments},
-    object,
-};
+use crate::support::{chart::chart, object};
 
 /// The OCI archive with the image of a release.
 const ARCHIVE: &str = "IMAGE_ARCHIVE";
-/// Name of the program, and of its image.
-const OPERATOR: &str = "secure-parameter-operator";
+/// Name of the program, of the release and of its namespace, as in the pages.
+pub const OPERATOR: &str = "secure-parameter-operator";
 /// Longest time for a step: a container that is killed is started again after a while.
-const PATIENCE: Duration = Duration::from_mins(3);
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs root, the image of a release in IMAGE_ARCHIVE, and builds a kubelet and containerd; cargo xtask verify runs it"]
-async fn the_chart_runs_as_pods_that_are_replaced_and_killed() -> Result<()> {
-    let world = World::start().await?;
-    world.install(&[]).await?;
-    world.secret_holds("first").await?;
-    let leader = world.leader().await?;
-
-    world.rotate("second").await?;
-    world.workload_is_rolled(2).await?;
-
-    world.install(&["--set=podAnnotations.update=one"]).await?;
-    let next = world.leader().await?;
-    assert_ne!(next, leader, "a rolling update replaces both Pods");
-    world.rotate("third").await?;
-
-    world.kill(&next)?;
-    let after = eventually("another Pod to lead", PATIENCE, async || {
-        let leader = world.leader().await?;
-        Ok((leader != next).then_some(leader))
-    })
-    .await?;
-    world.rotate("fourth").await?;
-    assert_ne!(after, next);
-    world.is_restarted(&next).await?;
-    world.workload_is_rolled(4).await
-}
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A cluster with a node, and a fake AWS that its Pods reach.
-struct World {
+pub struct World {
     node: Node,
-    aws: FakeAws,
+    pub aws: FakeAws,
     client: Client,
     environment: Value,
     // Ends last.
-    plane: ControlPlane,
+    pub plane: ControlPlane,
 }
 
 impl World {
-    async fn start() -> Result<Self> {
+    pub async fn start() -> Result<Self> {
         let archive = PathBuf::from(env::var_os(ARCHIVE).with_context(|| format!("{ARCHIVE} is not set"))?);
         let plane = ControlPlane::start_for_node(&[]).await?;
         let node = Node::start(&plane, &[archive]).await?;
@@ -90,7 +59,7 @@ impl World {
     /// Namespaces, one of which admits only Pods of the restricted profile, and a workload with an object that restarts it.
     async fn prepare(&self) -> Result<()> {
         let label = "pod-security.kubernetes.io/enforce";
-        for (name, profile) in [(NAMESPACE, "restricted"), ("shop", "baseline")] {
+        for (name, profile) in [(OPERATOR, "restricted"), ("shop", "baseline")] {
             let metadata = json!({"name": name, "labels": {label: profile}});
             self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})).await?;
         }
@@ -120,12 +89,18 @@ impl World {
     }
 
     /// Installs or upgrades the release and waits until its Pods are ready, as users do.
-    async fn install(&self, more: &[&str]) -> Result<()> {
+    pub async fn install(&self, more: &[&str]) -> Result<()> {
         let environment = format!("--set-json=extraEnv={}", self.environment);
         let store =
             json!({"access": [{"name": "all", "namespaces": {"from": "All"}, "parameters": ["/{namespace}/**"]}]});
         let store = format!("--set-json=defaultStore.spec={store}");
+        let chart = chart().display().to_string();
         let usual = [
+            "upgrade",
+            OPERATOR,
+            &chart,
+            "--namespace",
+            OPERATOR,
             "--install",
             "--wait",
             "--timeout=180s",
@@ -134,18 +109,18 @@ impl World {
             &environment,
             &store,
         ];
-        let installed = self.plane.helm(arguments("upgrade", &[&usual, more].concat())).await;
+        let installed = self.plane.helm([&usual, more].concat()).await;
         installed.map(drop).map_err(|error| error.context(self.logs()))
     }
 
-    async fn apply(&self, manifest: &Value) -> Result<()> {
+    pub async fn apply(&self, manifest: &Value) -> Result<()> {
         self.plane.kubectl_stdin(["apply", "--server-side", "-f", "-"], &manifest.to_string()).await.map(drop)
     }
 
     /// Name of the Pod that leads.
-    async fn leader(&self) -> Result<String> {
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+    pub async fn leader(&self) -> Result<String> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), OPERATOR);
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), OPERATOR);
         eventually("a Pod to lead", PATIENCE, async || {
             let holder = leases.get(OPERATOR).await?.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
             let names = pods.list(&ListParams::default()).await?.items.into_iter().map(|pod| pod.name_any());
@@ -155,12 +130,12 @@ impl World {
     }
 
     /// Changes the parameter and waits until the Secret follows.
-    async fn rotate(&self, value: &str) -> Result<()> {
+    pub async fn rotate(&self, value: &str) -> Result<()> {
         self.aws.put("/shop/password", value);
         self.secret_holds(value).await
     }
 
-    async fn secret_holds(&self, value: &str) -> Result<()> {
+    pub async fn secret_holds(&self, value: &str) -> Result<()> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), "shop");
         let what = format!("the Secret to hold {value}");
         let held = eventually(&what, PATIENCE, async || {
@@ -171,7 +146,7 @@ impl World {
     }
 
     /// Waits until a Pod of the workload runs that was started because of the last rotation: one for each but the first.
-    async fn workload_is_rolled(&self, revision: u32) -> Result<()> {
+    pub async fn workload_is_rolled(&self, revision: u32) -> Result<()> {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), "shop");
         eventually(&format!("revision {revision} of the workload"), PATIENCE, async || {
             let deployment = deployments.get("web").await?;
@@ -183,7 +158,7 @@ impl World {
     }
 
     /// Kills the operator in a Pod without a word.
-    fn kill(&self, pod: &str) -> Result<()> {
+    pub fn kill(&self, pod: &str) -> Result<()> {
         let is_of_pod = |id: &u32| {
             let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|line| line == format!("HOSTNAME={pod}").as_bytes())
@@ -194,8 +169,8 @@ impl World {
     }
 
     /// Waits until the kubelet has started the operator in this Pod again, and it is ready.
-    async fn is_restarted(&self, pod: &str) -> Result<()> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+    pub async fn is_restarted(&self, pod: &str) -> Result<()> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), OPERATOR);
         eventually(&format!("{pod} to be restarted"), PATIENCE, async || {
             let status = pods.get(pod).await?.status.and_then(|status| status.container_statuses).unwrap_or_default();
             Ok(status.iter().any(|container| container.restart_count == 1 && container.ready).then_some(()))
@@ -204,6 +179,6 @@ impl World {
     }
 
     fn logs(&self) -> String {
-        format!("log of the operator's Pods:\n{}", self.node.log(FULLNAME))
+        format!("log of the operator's Pods:\n{}", self.node.log(OPERATOR))
     }
 }
