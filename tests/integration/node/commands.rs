@@ -1,7 +1,8 @@
 //! The commands of the pages that need Pods: their logs, their metrics, and what runs in them.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
+use testbed::fake_aws::Identity;
 
 use super::world::World;
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
         commands::shell::Shell,
         pages::{Block, Page},
     },
-    support::store,
+    support::{ACCOUNT, store},
 };
 
 /// The mark of blocks that run here.
@@ -71,12 +72,9 @@ fn with_free_port(commands: &str) -> Result<String> {
 impl World {
     /// Creates what else the pages name: stores of both kinds under the name of the object.
     async fn prepare_words(&self) -> Result<()> {
-        let variables = self.aws.environment();
-        let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let keys = json!({
-            "access-key-id": variable("AWS_ACCESS_KEY_ID").context("a key")?,
-            "secret-access-key": variable("AWS_SECRET_ACCESS_KEY").context("a key")?,
-        });
+        let tenant = Identity::user(ACCOUNT, "tenant");
+        self.aws.add_identity(tenant.clone());
+        let keys = json!({"access-key-id": tenant.access_key_id, "secret-access-key": tenant.secret_access_key});
         let metadata = |name: &str| json!({"name": name, "namespace": "shop"});
         let keys = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata("keys"), "stringData": keys});
         self.apply(&keys).await?;
@@ -91,6 +89,7 @@ impl World {
         }
         let ready = ["-n", "shop", "wait", "--for=condition=Ready", "--timeout=60s"];
         let stores = ["clusterparameterstore/checkout", "parameterstore/checkout"];
-        self.plane.kubectl(ready.iter().chain(&stores)).await.map(drop)
+        let waited = self.plane.kubectl(ready.iter().chain(&stores)).await;
+        waited.map(drop).map_err(|error| error.context(self.logs()))
     }
 }

@@ -178,7 +178,8 @@ impl World {
         .await
     }
 
-    fn logs(&self) -> String {
+    /// What the Pods of the operator logged.
+    pub fn logs(&self) -> String {
         format!("log of the operator's Pods:\n{}", self.node.log(OPERATOR))
     }
 }
