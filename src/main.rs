@@ -1,7 +1,7 @@
 //! The program: parses the arguments and calls the library.
 
 use std::{
-    io::{Write, stderr, stdout},
+    io::{ErrorKind, Write, stderr, stdout},
     process::ExitCode,
 };
 
@@ -101,7 +101,11 @@ fn stop_on_signal() -> Result<CancellationToken, String> {
 }
 
 fn print(text: &str) -> Result<(), String> {
-    stdout().write_all(text.as_bytes()).map_err(|error| format!("Cannot print: {error}."))
+    match stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| format!("Cannot print: {error}.")),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]

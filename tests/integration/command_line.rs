@@ -168,6 +168,17 @@ fn completions_are_scripts_that_the_shell_accepts() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() -> Result<()> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_secure-parameter-operator"));
+    let mut child = command.arg("crds").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    drop(child.stdout.take());
+    let output = child.wait_with_output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && errors.is_empty(), "{} {errors}", output.status);
+    Ok(())
+}
+
 fn found(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

@@ -49,6 +49,9 @@ pub fn run(out: Option<&Path>, only: Option<Architecture>) -> Result<()> {
     let files = make(&Inputs { commit, product, binaries, sbom })?;
     for (name, bytes) in &files {
         fs::write(out.join(name), bytes)?;
+        if name.contains("-linux-") {
+            set_mode(&out.join(name), 0o755)?;
+        }
         eprintln!("{:>11} bytes  {}", bytes.len(), out.join(name).display());
     }
     Ok(())
