@@ -355,6 +355,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn objects_of_all_namespaces_share_texts_and_are_pruned() {
+        let texts = Arc::default();
+        let mut objects = Vec::new();
+        for prune in [keep_sync_annotation, keep_sync_annotation_and_labels] {
+            let store = serde_json::json!({"store": {"kind": "ClusterParameterStore", "name": "default"}});
+            let mut object = SecureParameter::new("checkout", crate::api::SecureParameterSpec::default());
+            object.metadata = full();
+            object.status = serde_json::from_value(store).expect("a status");
+            sharing_texts(&texts, prune)(&mut object);
+            assert!(object.metadata.managed_fields.is_none());
+            objects.push(object);
+        }
+        let stores = objects.iter().map(|object| object.status.as_ref().and_then(|status| status.store.as_ref()));
+        let addresses: Vec<_> = stores.map(|store| store.map(|store| store.name.as_ptr().addr())).collect();
+        assert!(addresses[0].is_some() && addresses[0] == addresses[1]);
+    }
+
     fn keys(map: Option<&BTreeMap<String, String>>) -> Vec<&str> {
         map.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
     }

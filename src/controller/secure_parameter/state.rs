@@ -121,6 +121,16 @@ mod tests {
     }
 
     #[test]
+    fn a_history_that_is_over_takes_no_room() {
+        let (all, uid, mut state) = (ObjectStates::default(), Arc::from("uid"), ObjectState::default());
+        state.history.failures.count = 1;
+        state.history.failures.count = 0;
+        assert!(!state.history.is_default());
+        all.set(&uid, state);
+        assert!(all.get("uid", None, Uptime::ZERO).history.is_default());
+    }
+
+    #[test]
     fn a_status_that_the_object_shows_is_in_memory_once() {
         let conditions = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH).ready(Reason::Synced, "A sentence.");
         let status = SecureParameterStatus { conditions, observed_generation: Some(1), ..Default::default() };
