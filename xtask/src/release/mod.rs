@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::binary::Architecture;
 
-use self::binary::Binary;
+use self::{archive::File, binary::Binary};
 use crate::{
     process::{cargo, run as run_command},
     repository::{CHART, Commit, Product, files, root},
@@ -47,12 +47,9 @@ pub fn run(out: Option<&Path>, only: Option<Architecture>) -> Result<()> {
     let binaries = binary::build_all(&product, &commit, only)?;
     let sbom = sbom::make(&commit, &binaries)?;
     let files = make(&Inputs { commit, product, binaries, sbom })?;
-    for (name, bytes) in &files {
-        fs::write(out.join(name), bytes)?;
-        if name.contains("-linux-") {
-            set_mode(&out.join(name), 0o755)?;
-        }
-        eprintln!("{:>11} bytes  {}", bytes.len(), out.join(name).display());
+    for file in &files {
+        write(&out, file)?;
+        eprintln!("{:>11} bytes  {}", file.bytes.len(), out.join(&file.path).display());
     }
     Ok(())
 }
@@ -61,12 +58,17 @@ pub fn run(out: Option<&Path>, only: Option<Architecture>) -> Result<()> {
 pub fn image_root(out: &Path) -> Result<()> {
     let binary = binary::build_host(&Product::read()?)?;
     for file in root_files::of(&binary.bytes) {
-        let path = out.join(&file.path);
-        fs::create_dir_all(path.parent().context("a file without folder")?)?;
-        fs::write(&path, file.bytes)?;
-        set_mode(&path, file.mode)?;
+        write(out, &file)?;
     }
     Ok(())
+}
+
+/// Writes a file with its permissions, and the folders above it.
+fn write(folder: &Path, file: &File) -> Result<()> {
+    let path = folder.join(&file.path);
+    fs::create_dir_all(path.parent().context("a file without folder")?)?;
+    fs::write(&path, &file.bytes)?;
+    set_mode(&path, file.mode)
 }
 
 /// Name of the image's archive.
@@ -76,25 +78,29 @@ pub fn image_name() -> Result<String> {
 }
 
 /// All files by name, in order, the checksums last.
-fn make(inputs: &Inputs) -> Result<Vec<(String, Vec<u8>)>> {
+fn make(inputs: &Inputs) -> Result<Vec<File>> {
     let Inputs { commit, product, binaries, sbom } = inputs;
     let stem = format!("{}-{}", product.name, product.version);
+    let data = |path: String, bytes| File { path, mode: 0o644, bytes };
     let mut made = vec![
-        (format!("{stem}.oci.tar"), image::make(product, commit, binaries)?),
-        (format!("{stem}.tgz"), chart::package(product, commit)?),
-        (format!("{stem}.cdx.json"), sbom.clone().into_bytes()),
-        ("crds.yaml".to_owned(), crds()?),
-        ("install.yaml".to_owned(), fs::read(root().join("deploy/install.yaml")).context("deploy/install.yaml")?),
+        data(format!("{stem}.oci.tar"), image::make(product, commit, binaries)?),
+        data(format!("{stem}.tgz"), chart::package(product, commit)?),
+        data(format!("{stem}.cdx.json"), sbom.clone().into_bytes()),
+        data("crds.yaml".to_owned(), crds()?),
+        data("install.yaml".to_owned(), fs::read(root().join("deploy/install.yaml")).context("deploy/install.yaml")?),
     ];
-    for binary in binaries {
-        made.push((format!("{stem}-linux-{}", binary.architecture.oci()), binary.bytes.clone()));
-    }
-    made.sort();
+    let program = |binary: &Binary| File {
+        path: format!("{stem}-linux-{}", binary.architecture.oci()),
+        mode: 0o755,
+        bytes: binary.bytes.clone(),
+    };
+    made.extend(binaries.iter().map(program));
+    made.sort_by(|one, other| one.path.cmp(&other.path));
     let mut sums = String::new();
-    for (name, bytes) in &made {
-        writeln!(sums, "{}  {name}", sha256(bytes))?;
+    for File { path, bytes, .. } in &made {
+        writeln!(sums, "{}  {path}", sha256(bytes))?;
     }
-    made.push((SUMS.to_owned(), sums.into_bytes()));
+    made.push(data(SUMS.to_owned(), sums.into_bytes()));
     Ok(made)
 }
 

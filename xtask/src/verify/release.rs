@@ -5,12 +5,12 @@ use std::fs;
 use super::{Outcome, Step, root};
 use crate::{
     process::{command, run},
-    release::{self, FOLDER, SUMS},
+    release::{self, Architecture, FOLDER, SUMS},
 };
 
 pub const STEP: Step = Step {
     name: "release",
-    claim: "A release is made from a clean tree, its programs are static, and its checksums are right.",
+    claim: "A release is made from a clean tree, its programs are static and start, and its checksums are right.",
     run: || {
         release::run(None, None)?;
         let folder = root().join(FOLDER);
@@ -20,6 +20,9 @@ pub const STEP: Step = Step {
             let entry = entry?;
             if let Some((_, architecture)) = entry.file_name().to_string_lossy().rsplit_once("-linux-") {
                 programs.push(format!("{architecture} {} bytes", entry.metadata()?.len()));
+                if Architecture::host().is_some_and(|host| host.oci() == architecture) {
+                    run(command(entry.path()).arg("--version"))?;
+                }
             }
         }
         programs.sort();
