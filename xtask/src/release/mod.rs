@@ -147,3 +147,29 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
 fn set_mode(_: &Path, _: u32) -> Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn programs_can_be_started_and_every_other_file_has_a_checksum() -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+
+        let text = |text: &str| text.to_owned();
+        let commit = Commit { hash: text("abc"), seconds: 1_700_000_000, time: text("2023-11-14T22:13:20Z") };
+        let binary = Binary { architecture: Architecture::Arm64, bytes: b"program".to_vec(), libc: text("2.36") };
+        let files = make(&Inputs { commit, product: Product::read()?, binaries: vec![binary], sbom: text("{}") })?;
+        let folder = std::env::temp_dir().join(format!("spo-release-{}", std::process::id()));
+        files.iter().try_for_each(|file| write(&folder, file))?;
+        let sums = fs::read_to_string(folder.join(SUMS))?;
+        for File { path, bytes, .. } in &files {
+            let mode = fs::metadata(folder.join(path))?.permissions().mode() & 0o777;
+            assert_eq!(mode == 0o755, path.ends_with("-linux-arm64"), "{path} {mode:o}");
+            let line = format!("{}  {path}\n", sha256(bytes));
+            assert_eq!(sums.contains(&line), path != SUMS, "{path}");
+        }
+        Ok(fs::remove_dir_all(folder)?)
+    }
+}
